@@ -1,0 +1,15 @@
+# Writes OUTPUT, a C table of every .sql file below SQL_DIR: its path relative to SQL_DIR without the
+# ending, and its text. Sorted by path, so migrations come in the order of their numbers.
+file(GLOB_RECURSE files RELATIVE ${SQL_DIR} ${SQL_DIR}/*.sql)
+list(SORT files)
+set(text "#include \"rsvpd/store/sql.h\"\n\nconst struct sql_file sql_files[] = {\n")
+foreach(file IN LISTS files)
+  file(READ ${SQL_DIR}/${file} content)
+  string(REPLACE "\\" "\\\\" content "${content}")
+  string(REPLACE "\"" "\\\"" content "${content}")
+  string(REPLACE "\n" "\\n\"\n     \"" content "${content}")
+  string(REGEX REPLACE "\\.sql$" "" name "${file}")
+  string(APPEND text "    {\"${name}\",\n     \"${content}\"},\n")
+endforeach()
+string(APPEND text "    {0, 0},\n};\n")
+file(WRITE ${OUTPUT} "${text}")
