@@ -1,0 +1,426 @@
+/* A PostgreSQL and a Redis of the test program's own. */
+#include "servers.h"
+
+#include <glob.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <hiredis/hiredis.h>
+#include <libpq-fe.h>
+
+#include "process.h"
+
+enum { START_TIMEOUT_MS = 60000 };
+
+struct pg_server {
+    char bin[PROCESS_PATH_SIZE];       /* where initdb and postgres are */
+    char directory[PROCESS_PATH_SIZE]; /* the socket, the log and data/ */
+    const char *user;                  /* PostgreSQL refuses to run as root */
+    pid_t pid;                         /* 0: not running */
+    bool paused;
+};
+
+struct redis_server {
+    char directory[PROCESS_PATH_SIZE];
+    char url[PROCESS_PATH_SIZE + 32];
+    pid_t pid; /* 0: not running */
+    bool paused;
+};
+
+static const char *const plain_environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C",
+                                                NULL};
+
+/* -- PostgreSQL ---------------------------------------------------------------------------------
+ */
+
+/* Finds the newest installed version: the directory with the highest number. */
+static void find_postgres(char bin[PROCESS_PATH_SIZE])
+{
+    glob_t found;
+    long newest = 0;
+    if (glob("/usr/lib/postgresql/*/bin/postgres", 0, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++) {
+            const long version =
+                strtol(found.gl_pathv[i] + strlen("/usr/lib/postgresql/"), NULL, 10);
+            newest = version > newest ? version : newest;
+        }
+        globfree(&found);
+    }
+    if (newest == 0) {
+        process_fail("no PostgreSQL under /usr/lib/postgresql");
+    }
+    snprintf(bin, PROCESS_PATH_SIZE, "/usr/lib/postgresql/%ld/bin", newest);
+}
+
+static char *database_url(const struct pg_server *server, const char *database)
+{
+    char *url = NULL;
+    if (asprintf(&url, "postgresql://postgres@/%s?host=%s&port=5432", database, server->directory) <
+        0) {
+        process_fail("out of memory");
+    }
+    return url;
+}
+
+static void fail_with_log(const struct pg_server *server, const char *what)
+{
+    char path[PROCESS_PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/log", server->directory);
+    char *log = process_read_file(path);
+    process_fail("%s\n%s", what, log);
+}
+
+static void create_cluster(struct pg_server *server)
+{
+    char initdb[PROCESS_PATH_SIZE + 16];
+    char data[PROCESS_PATH_SIZE + 16];
+    char log[PROCESS_PATH_SIZE + 16];
+    snprintf(initdb, sizeof initdb, "%s/initdb", server->bin);
+    snprintf(data, sizeof data, "%s/data", server->directory);
+    snprintf(log, sizeof log, "%s/log", server->directory);
+    const char *const argv[] = {initdb,       "--no-sync",    "-D", data,       "-E", "UTF8",
+                                "--locale=C", "--auth=trust", "-U", "postgres", NULL};
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = plain_environment,
+        .user = server->user,
+        .directory = server->directory,
+        .stdout_path = log,
+        .stderr_path = log,
+    };
+    if (process_run(&spec) != 0) {
+        fail_with_log(server, "initdb failed");
+    }
+}
+
+struct pg_server *pg_server_create(void)
+{
+    struct pg_server *server = calloc(1, sizeof *server);
+    server->user = geteuid() == 0 ? "postgres" : NULL;
+    find_postgres(server->bin);
+    process_make_directory(server->directory, server->user);
+    create_cluster(server);
+    pg_server_start(server);
+    return server;
+}
+
+void pg_server_destroy(struct pg_server **server)
+{
+    if (*server == NULL) {
+        return;
+    }
+    if ((*server)->pid != 0) {
+        pg_server_stop_immediate(*server);
+    }
+    process_remove_directory((*server)->directory);
+    free(*server);
+    *server = NULL;
+}
+
+static void wait_until_ready(struct pg_server *server)
+{
+    char *url = database_url(server, "postgres");
+    const int64_t end_ms = process_now_ms() + START_TIMEOUT_MS;
+    while (PQping(url) != PQPING_OK) {
+        if (process_wait(server->pid, 0) >= 0) {
+            server->pid = 0;
+            fail_with_log(server, "PostgreSQL ended by itself");
+        }
+        if (process_now_ms() > end_ms) {
+            fail_with_log(server, "PostgreSQL does not answer");
+        }
+        process_nap();
+    }
+    free(url);
+}
+
+void pg_server_start(struct pg_server *server)
+{
+    char postgres[PROCESS_PATH_SIZE + 16];
+    char data[PROCESS_PATH_SIZE + 16];
+    char log[PROCESS_PATH_SIZE + 16];
+    char sockets[PROCESS_PATH_SIZE + 32];
+    snprintf(postgres, sizeof postgres, "%s/postgres", server->bin);
+    snprintf(data, sizeof data, "%s/data", server->directory);
+    snprintf(log, sizeof log, "%s/log", server->directory);
+    snprintf(sockets, sizeof sockets, "unix_socket_directories=%s", server->directory);
+    /* As durable as the defaults, said aloud because tests of durability rest on it. */
+    const char *const argv[] = {postgres,
+                                "-D",
+                                data,
+                                "-p",
+                                "5432",
+                                "-c",
+                                sockets,
+                                "-c",
+                                "listen_addresses=",
+                                "-c",
+                                "max_connections=200",
+                                "-c",
+                                "fsync=on",
+                                "-c",
+                                "synchronous_commit=on",
+                                "-c",
+                                "full_page_writes=on",
+                                "-c",
+                                "wal_sync_method=fdatasync",
+                                "-c",
+                                "shared_buffers=64MB",
+                                NULL};
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = plain_environment,
+        .user = server->user,
+        .directory = server->directory,
+        .stdout_path = log,
+        .stderr_path = log,
+        .death_signal = SIGQUIT,
+    };
+    server->pid = process_spawn(&spec);
+    wait_until_ready(server);
+}
+
+static void end_postgres(struct pg_server *server, int signal_number)
+{
+    pg_server_resume(server);
+    const pid_t pid = server->pid;
+    server->pid = 0;
+    process_end(pid, signal_number);
+}
+
+void pg_server_stop(struct pg_server *server)
+{
+    end_postgres(server, SIGINT);
+}
+
+void pg_server_stop_immediate(struct pg_server *server)
+{
+    end_postgres(server, SIGQUIT);
+}
+
+void pg_server_restart(struct pg_server *server)
+{
+    pg_server_stop(server);
+    pg_server_start(server);
+}
+
+void pg_server_pause(struct pg_server *server)
+{
+    process_pause_tree(server->pid);
+    server->paused = true;
+}
+
+void pg_server_resume(struct pg_server *server)
+{
+    if (server->paused) {
+        process_resume_tree(server->pid);
+        server->paused = false;
+    }
+}
+
+static void ignore_notice(void *user_data, const char *message)
+{
+    (void)user_data;
+    (void)message;
+}
+
+/* Runs one statement; the caller clears the result. */
+static PGresult *run_sql(const char *url, const char *sql)
+{
+    PGconn *connection = PQconnectdb(url);
+    PQsetNoticeProcessor(connection, ignore_notice, NULL);
+    PGresult *result = PQexec(connection, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        process_fail("%s\n%s", sql, PQerrorMessage(connection));
+    }
+    PQfinish(connection);
+    return result;
+}
+
+static PGresult *run_formatted(const char *url, const char *format, va_list arguments)
+{
+    char *sql = NULL;
+    if (vasprintf(&sql, format, arguments) < 0) {
+        process_fail("out of memory");
+    }
+    PGresult *result = run_sql(url, sql);
+    free(sql);
+    return result;
+}
+
+static void fetch_one(PGresult *result, char *value, size_t value_size)
+{
+    if (PQntuples(result) != 1 || PQnfields(result) != 1 || PQgetisnull(result, 0, 0)) {
+        process_fail("the query did not answer with one value");
+    }
+    snprintf(value, value_size, "%s", PQgetvalue(result, 0, 0));
+    PQclear(result);
+}
+
+void pg_execute(const char *url, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    PQclear(run_formatted(url, format, arguments));
+    va_end(arguments);
+}
+
+int64_t pg_query_int64(const char *url, const char *format, ...)
+{
+    char value[32];
+    va_list arguments;
+    va_start(arguments, format);
+    fetch_one(run_formatted(url, format, arguments), value, sizeof value);
+    va_end(arguments);
+    return strtoll(value, NULL, 10);
+}
+
+bool pg_query_bool(const char *url, const char *format, ...)
+{
+    char value[32];
+    va_list arguments;
+    va_start(arguments, format);
+    fetch_one(run_formatted(url, format, arguments), value, sizeof value);
+    va_end(arguments);
+    return strcmp(value, "t") == 0;
+}
+
+char *pg_fresh_database(struct pg_server *server, const char *name)
+{
+    char *maintenance = database_url(server, "postgres");
+    pg_execute(maintenance, "DROP DATABASE IF EXISTS \"%s\" WITH (FORCE)", name);
+    pg_execute(maintenance, "CREATE DATABASE \"%s\"", name);
+    free(maintenance);
+    return database_url(server, name);
+}
+
+/* -- Redis --------------------------------------------------------------------------------------
+ */
+
+static const char *socket_path(const struct redis_server *server)
+{
+    return server->url + strlen("unix://");
+}
+
+/* Sends one command; true if the server answered with that status. */
+static bool redis_command(const struct redis_server *server, const char *command,
+                          const char *status)
+{
+    redisContext *context = redisConnectUnix(socket_path(server));
+    redisReply *reply = NULL;
+    if (context != NULL && context->err == 0) {
+        reply = redisCommand(context, command);
+    }
+    const bool good =
+        reply != NULL && reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, status) == 0;
+    freeReplyObject(reply);
+    redisFree(context);
+    return good;
+}
+
+struct redis_server *redis_server_create(void)
+{
+    struct redis_server *server = calloc(1, sizeof *server);
+    process_make_directory(server->directory, NULL);
+    snprintf(server->url, sizeof server->url, "unix://%s/redis.sock", server->directory);
+    redis_server_start(server);
+    return server;
+}
+
+void redis_server_destroy(struct redis_server **server)
+{
+    if (*server == NULL) {
+        return;
+    }
+    if ((*server)->pid != 0) {
+        redis_server_kill(*server);
+    }
+    process_remove_directory((*server)->directory);
+    free(*server);
+    *server = NULL;
+}
+
+void redis_server_start(struct redis_server *server)
+{
+    char log[PROCESS_PATH_SIZE + 16];
+    snprintf(log, sizeof log, "%s/log", server->directory);
+    const char *const argv[] = {"/usr/bin/redis-server",
+                                "--port",
+                                "0",
+                                "--unixsocket",
+                                socket_path(server),
+                                "--unixsocketperm",
+                                "700",
+                                "--save",
+                                "",
+                                "--appendonly",
+                                "no",
+                                "--dir",
+                                server->directory,
+                                NULL};
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = plain_environment,
+        .directory = server->directory,
+        .stdout_path = log,
+        .stderr_path = log,
+    };
+    unlink(socket_path(server)); /* a killed server leaves it */
+    server->pid = process_spawn(&spec);
+    const int64_t end_ms = process_now_ms() + START_TIMEOUT_MS;
+    while (!redis_command(server, "PING", "PONG")) {
+        if (process_wait(server->pid, 0) >= 0 || process_now_ms() > end_ms) {
+            process_fail("Redis does not start\n%s", process_read_file(log));
+        }
+        process_nap();
+    }
+}
+
+static void end_redis(struct redis_server *server, int signal_number)
+{
+    redis_server_resume(server);
+    const pid_t pid = server->pid;
+    server->pid = 0;
+    process_end(pid, signal_number);
+}
+
+void redis_server_stop(struct redis_server *server)
+{
+    end_redis(server, SIGTERM);
+}
+
+void redis_server_kill(struct redis_server *server)
+{
+    end_redis(server, SIGKILL);
+}
+
+void redis_server_pause(struct redis_server *server)
+{
+    process_pause_tree(server->pid);
+    server->paused = true;
+}
+
+void redis_server_resume(struct redis_server *server)
+{
+    if (server->paused) {
+        process_resume_tree(server->pid);
+        server->paused = false;
+    }
+}
+
+void redis_server_flush(struct redis_server *server)
+{
+    if (!redis_command(server, "FLUSHALL", "OK")) {
+        process_fail("Redis did not flush");
+    }
+}
+
+const char *redis_server_url(const struct redis_server *server)
+{
+    return server->url;
+}

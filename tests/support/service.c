@@ -1,0 +1,375 @@
+/* The real binary as a child of the test program. */
+#include "service.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "http.h"
+
+enum {
+    READY_TIMEOUT_MS = 20000, /* sanitizer builds are slow */
+    END_TIMEOUT_MS = 30000,
+    FIRST_PORT = 20000,
+    PORT_COUNT = 11000,
+    START_ATTEMPTS = 5,
+    ENVIRONMENT_MAX = 64,
+};
+
+static const char *const sanitizer_marks[] = {"AddressSanitizer", "ThreadSanitizer",
+                                              "LeakSanitizer", "UndefinedBehaviorSanitizer",
+                                              "runtime error:"};
+
+/* -- ports --------------------------------------------------------------------------------------
+ */
+
+/* Claims the port among test programs. The name is in the abstract namespace, where it vanishes
+ * with its holder. Needed because the service binds with SO_REUSEPORT: two could share one port
+ * unseen. */
+static int lock_port(int port)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int length =
+        snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "rsvpd-test-%d", port);
+    const int lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+    if (bind(lock, (const struct sockaddr *)&address, size) != 0) {
+        close(lock);
+        return -1;
+    }
+    return lock;
+}
+
+static bool port_is_free(int port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)port),
+        .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
+    };
+    const int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_free = bind(probe, (const struct sockaddr *)&address, sizeof address) == 0;
+    close(probe);
+    return is_free;
+}
+
+uint16_t port_reserve(int *lock)
+{
+    static unsigned step = 0;
+    for (unsigned attempt = 0; attempt < PORT_COUNT; attempt++) {
+        const unsigned offset = ((unsigned)getpid() * 97U + step++) % PORT_COUNT;
+        const int port = FIRST_PORT + (int)offset;
+        *lock = lock_port(port);
+        if (*lock >= 0 && port_is_free(port)) {
+            return (uint16_t)port;
+        }
+        if (*lock >= 0) {
+            close(*lock);
+        }
+    }
+    process_fail("no free port");
+}
+
+/* -- the environment ------------------------------------------------------------------------------
+ */
+
+struct environment {
+    char *entries[ENVIRONMENT_MAX + 1];
+    size_t count;
+};
+
+/* Sets NAME=VALUE, in place of an entry of the same name. */
+static void environment_put(struct environment *environment, const char *entry)
+{
+    const size_t name_length = strcspn(entry, "=") + 1;
+    size_t i = 0;
+    while (i < environment->count && strncmp(environment->entries[i], entry, name_length) != 0) {
+        i++;
+    }
+    if (i == ENVIRONMENT_MAX) {
+        process_fail("too many environment variables");
+    }
+    free(environment->entries[i]);
+    environment->entries[i] = strdup(entry);
+    environment->count += i == environment->count;
+}
+
+static void environment_set(struct environment *environment, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void environment_set(struct environment *environment, const char *format, ...)
+{
+    char entry[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(entry, sizeof entry, format, arguments);
+    va_end(arguments);
+    environment_put(environment, entry);
+}
+
+static void environment_init(struct environment *environment)
+{
+    static const char *const passed[] = {"ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
+                                         "UBSAN_OPTIONS"};
+    *environment = (struct environment){.count = 0};
+    environment_put(environment, "PATH=/usr/local/bin:/usr/bin:/bin");
+    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
+        if (getenv(passed[i]) != NULL) {
+            environment_set(environment, "%s=%s", passed[i], getenv(passed[i]));
+        }
+    }
+}
+
+static void environment_put_all(struct environment *environment, const char *const *entries)
+{
+    for (size_t i = 0; entries != NULL && entries[i] != NULL; i++) {
+        environment_put(environment, entries[i]);
+    }
+}
+
+static void environment_free(struct environment *environment)
+{
+    for (size_t i = 0; i < environment->count; i++) {
+        free(environment->entries[i]);
+    }
+}
+
+static const char *binary_path(void)
+{
+    const char *path = getenv("RSVPD_BINARY");
+    if (path == NULL) {
+        process_fail("RSVPD_BINARY does not name the binary");
+    }
+    return path;
+}
+
+/* -- running to the end ---------------------------------------------------------------------------
+ */
+
+struct service_run service_run(const char *const *arguments, const char *const *environment)
+{
+    char directory[PROCESS_PATH_SIZE];
+    char out_path[PROCESS_PATH_SIZE + 16];
+    char err_path[PROCESS_PATH_SIZE + 16];
+    const char *argv[16] = {binary_path()};
+    struct environment full;
+    for (size_t i = 0; arguments[i] != NULL && i < 14; i++) {
+        argv[i + 1] = arguments[i];
+    }
+    process_make_directory(directory, NULL);
+    snprintf(out_path, sizeof out_path, "%s/out", directory);
+    snprintf(err_path, sizeof err_path, "%s/err", directory);
+    environment_init(&full);
+    environment_put_all(&full, environment);
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = (const char *const *)full.entries,
+        .directory = directory,
+        .stdout_path = out_path,
+        .stderr_path = err_path,
+    };
+    struct service_run run = {.status = process_run(&spec)};
+    run.out = process_read_file(out_path);
+    run.err = process_read_file(err_path);
+    environment_free(&full);
+    process_remove_directory(directory);
+    return run;
+}
+
+void service_run_free(struct service_run *run)
+{
+    free(run->out);
+    free(run->err);
+    *run = (struct service_run){.status = 0};
+}
+
+void service_migrate(const char *database_url)
+{
+    struct environment environment;
+    environment_init(&environment);
+    environment_set(&environment, "DATABASE_URL=%s", database_url);
+    struct service_run run = service_run((const char *const[]){"migrate", NULL},
+                                         (const char *const *)environment.entries);
+    environment_free(&environment);
+    if (run.status != 0) {
+        process_fail("migrate ended with status %d\n%s", run.status, run.err);
+    }
+    service_run_free(&run);
+}
+
+/* -- serving --------------------------------------------------------------------------------------
+ */
+
+static void spawn(struct service *service, const char *database_url, const char *redis_url,
+                  const char *const *environment)
+{
+    struct environment full;
+    service->port = port_reserve(&service->port_locks[0]);
+    service->admin_port = port_reserve(&service->port_locks[1]);
+    environment_init(&full);
+    environment_set(&full, "DATABASE_URL=%s", database_url);
+    if (redis_url != NULL) {
+        environment_set(&full, "REDIS_URL=%s", redis_url);
+    }
+    environment_set(&full, "PORT=%u", service->port);
+    environment_set(&full, "ADMIN_PORT=%u", service->admin_port);
+    environment_set(&full, "SHUTDOWN_DRAIN_MS=0");
+    environment_set(&full, "WORKERS=2");
+    environment_put_all(&full, environment);
+    const char *const argv[] = {binary_path(), "serve", NULL};
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = (const char *const *)full.entries,
+        .directory = service->directory,
+        .stdout_path = service->log_path,
+        .stderr_path = service->log_path,
+    };
+    service->pid = process_spawn(&spec);
+    environment_free(&full);
+}
+
+struct service *service_start_unready(const char *database_url, const char *redis_url,
+                                      const char *const *environment)
+{
+    struct service *service = calloc(1, sizeof *service);
+    process_make_directory(service->directory, NULL);
+    snprintf(service->log_path, sizeof service->log_path, "%.100s/log", service->directory);
+    process_watch_log(service->log_path);
+    spawn(service, database_url, redis_url, environment);
+    return service;
+}
+
+static void clean_up(struct service **service)
+{
+    close((*service)->port_locks[0]);
+    close((*service)->port_locks[1]);
+    process_unwatch_log((*service)->log_path);
+    process_remove_directory((*service)->directory);
+    free(*service);
+    *service = NULL;
+}
+
+/* Polls /readyz; false if the service ended instead, which leaves it without a pid. */
+static bool wait_ready(struct service *service)
+{
+    struct http_client *client = http_client_create(service->admin_port);
+    const int64_t end_ms = process_now_ms() + READY_TIMEOUT_MS;
+    bool ready = false;
+    while (!ready && service->pid != 0) {
+        struct http_response *response = http_request(client, "GET", "/readyz", NULL);
+        ready = response->status == 200;
+        http_response_free(&response);
+        if (!ready && process_wait(service->pid, 0) >= 0) {
+            service->pid = 0;
+        }
+        if (process_now_ms() > end_ms) {
+            process_fail("the service does not become ready");
+        }
+        process_nap();
+    }
+    http_client_destroy(&client);
+    return ready;
+}
+
+struct service *service_start(const char *database_url, const char *redis_url,
+                              const char *const *environment)
+{
+    for (int attempt = 0; attempt < START_ATTEMPTS; attempt++) {
+        struct service *service = service_start_unready(database_url, redis_url, environment);
+        if (wait_ready(service)) {
+            return service;
+        }
+        /* Someone outside of these tests took the port between the look and the start. */
+        char *log = service_read_log(service);
+        const bool port_taken = strstr(log, "in use") != NULL;
+        free(log);
+        if (!port_taken) {
+            process_fail("the service ended instead of serving");
+        }
+        clean_up(&service);
+    }
+    process_fail("no port stays free long enough");
+}
+
+void service_wait_ready(const struct service *service, int status)
+{
+    struct http_client *client = http_client_create(service->admin_port);
+    const int64_t end_ms = process_now_ms() + READY_TIMEOUT_MS;
+    int seen = 0;
+    while (seen != status) {
+        if (process_now_ms() > end_ms) {
+            process_fail("/readyz answers %d, not %d", seen, status);
+        }
+        struct http_response *response = http_request(client, "GET", "/readyz", NULL);
+        seen = response->status;
+        http_response_free(&response);
+        process_nap();
+    }
+    http_client_destroy(&client);
+}
+
+static void check_log(const struct service *service)
+{
+    char *log = service_read_log(service);
+    for (size_t i = 0; i < sizeof sanitizer_marks / sizeof sanitizer_marks[0]; i++) {
+        const char *report = strstr(log, sanitizer_marks[i]);
+        if (report != NULL) {
+            process_fail("a sanitizer reports:\n%.3000s", report);
+        }
+    }
+    free(log);
+}
+
+int service_wait_end(struct service **service)
+{
+    const int status = process_wait((*service)->pid, END_TIMEOUT_MS);
+    if (status < 0) {
+        process_fail("the service does not end");
+    }
+    (*service)->pid = 0;
+    check_log(*service);
+    clean_up(service);
+    return status;
+}
+
+void service_stop(struct service **service)
+{
+    kill((*service)->pid, SIGTERM);
+    const int status = process_wait((*service)->pid, END_TIMEOUT_MS);
+    if (status != 0) {
+        process_fail("the service did not end well: %d", status);
+    }
+    (*service)->pid = 0;
+    check_log(*service);
+    clean_up(service);
+}
+
+void service_kill(struct service **service)
+{
+    process_end((*service)->pid, SIGKILL);
+    (*service)->pid = 0;
+    check_log(*service);
+    clean_up(service);
+}
+
+void service_discard(struct service **service)
+{
+    if (*service == NULL) {
+        return;
+    }
+    if ((*service)->pid != 0) {
+        process_end((*service)->pid, SIGKILL);
+    }
+    clean_up(service);
+}
+
+char *service_read_log(const struct service *service)
+{
+    return process_read_file(service->log_path);
+}

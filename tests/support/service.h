@@ -1,0 +1,62 @@
+/* The real binary ($RSVPD_BINARY) as a child: serving, or running a subcommand to its end. Its
+ * environment is a plain PATH, the sanitizers' options of the test program, and what the test
+ * gives; nothing else leaks in. Everything here fails the running test when it cannot do its job;
+ * call it from the main thread. */
+#ifndef RSVPD_TESTS_SERVICE_H
+#define RSVPD_TESTS_SERVICE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "process.h"
+
+struct service {
+    uint16_t port;
+    uint16_t admin_port;
+    pid_t pid;                         /* 0: ended */
+    char directory[PROCESS_PATH_SIZE]; /* its working directory */
+    char log_path[PROCESS_PATH_SIZE];  /* its stderr */
+    int port_locks[2];                 /* see port_reserve() */
+};
+
+struct service_run {
+    int status; /* exit status; 128 + N: ended by signal N */
+    char *out;
+    char *err;
+};
+
+/* Applies the migrations. */
+void service_migrate(const char *database_url);
+
+/* Starts `serve` on free ports and returns when /readyz answers 200. redis_url may be NULL.
+ * environment is NULL-terminated NAME=VALUE, or NULL, and wins over what is set here: DATABASE_URL,
+ * REDIS_URL, PORT, ADMIN_PORT, SHUTDOWN_DRAIN_MS=0, WORKERS=2. */
+struct service *service_start(const char *database_url, const char *redis_url,
+                              const char *const *environment);
+/* The same, returning at once; for services that are not going to be ready. */
+struct service *service_start_unready(const char *database_url, const char *redis_url,
+                                      const char *const *environment);
+/* Waits until /readyz on the admin port answers with that status, at most 20 s. */
+void service_wait_ready(const struct service *service, int status);
+/* SIGTERM; it must end with status 0 and have logged no sanitizer's report. *service becomes NULL.
+ */
+void service_stop(struct service **service);
+/* SIGKILL; reports are looked for as well. */
+void service_kill(struct service **service);
+/* For one that was told to end already: its exit status, with the same checks and clean-up. */
+int service_wait_end(struct service **service);
+/* For group teardowns after failures: kills what still runs and checks nothing. */
+void service_discard(struct service **service);
+/* All that it has logged so far; the caller frees it. */
+char *service_read_log(const struct service *service);
+
+/* Runs the binary with these arguments (NULL-terminated, without the program) to its end.
+ * environment is all it gets besides PATH and the sanitizers' options. */
+struct service_run service_run(const char *const *arguments, const char *const *environment);
+void service_run_free(struct service_run *run);
+
+/* A TCP port on loopback that is free now and that no other test program gets while *lock, a
+ * descriptor, is open. Below the range that the kernel gives to outgoing connections. */
+uint16_t port_reserve(int *lock);
+
+#endif
