@@ -1,0 +1,396 @@
+#!/usr/bin/python3
+"""Holds docs/openapi.yaml against the rules of OpenAPI, and the real service against docs/openapi.yaml.
+
+  check_openapi.py               all of it; RSVPD_BINARY (build/rsvpd) is the service
+  check_openapi.py --document    the document alone
+  check_openapi.py --self-test   whether the checks notice what they are there for
+"""
+import copy
+import itertools
+import os
+import re
+import signal
+import sys
+from string import Template
+from typing import NamedTuple, Optional
+
+sys.dont_write_bytecode = True
+from answers import check_answer  # noqa: E402
+from document import (check_document, documented_statuses, load, operations, parse_json,  # noqa: E402
+                      problem_codes)
+from servers import Answer, Servers, send, until  # noqa: E402
+
+SOURCE = os.environ.get("RSVPD_SOURCE_DIR", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+BINARY = os.path.abspath(os.environ.get("RSVPD_BINARY", os.path.join(SOURCE, "build/rsvpd")))
+DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
+
+# Pairs of operation and status that the document has and that nothing here can provoke.
+UNPROVOKED = [
+    ("(create|cancel|get)(Rsvp|Like)(Count)?", "500", "needs a fault inside the service"),
+]
+
+
+class Case(NamedTuple):
+    """A request and the answer that it must have. $-names are filled in by Run.send."""
+    operation: str            # $R is Rsvp or Like
+    status: int
+    code: Optional[str] = None  # of the problem
+    item: str = "$item"       # event or post
+    user: str = "u1"          # where the path names one
+    query: str = ""
+    headers: dict = {}
+    body: Optional[bytes] = None
+    media_type: Optional[str] = "application/json"  # of the body
+
+
+U1 = b'{"user_id":"u1"}'
+BIG = b'{"user_id":"' + b"u" * 16384 + b'"}'
+WRITES = ("create$R", "cancel$R")
+
+USE = [
+    Case("create$R", 201, body=U1),
+    Case("create$R", 200, body=U1, media_type=None),
+    Case("create$R", 200, body=U1, media_type="application/json; charset=utf-8"),
+    Case("create$R", 200, query="?user_id=u1"),
+    Case("create$R", 200, headers={"X-User-Id": "u1"}),
+    Case("create$R", 200, query="?user_id=u%31", headers={"X-User-Id": "u1"}, body=U1),
+    Case("create$R", 201, query="?user_id=A-z.0_9~:@"),
+    Case("get$R", 200),
+    Case("get$R", 200, user="nobody"),
+    Case("get${R}Count", 200),
+    Case("get${R}Count", 200, query="?max_stale_ms=5000"),
+    Case("get${R}Count", 200, query="?max_stale_ms=0"),
+    Case("get${R}Count", 304, query="?max_stale_ms=0", headers={"If-None-Match": "$etag"}),
+    Case("get${R}Count", 200, query="?max_stale_ms=0", headers={"If-None-Match": 'W/"another"'}),
+    Case("get${R}Count", 200, item="nobody-ever"),
+    Case("cancel$R", 200, body=U1),
+    Case("cancel$R", 200, query="?user_id=u1"),
+    Case("cancel$R", 200, headers={"X-User-Id": "u1"}),
+    Case("get$R", 200),
+]
+
+INVALID_WRITES = [case._replace(operation=operation) for operation in WRITES for case in (
+    Case("", 400, "missing-user-id"),
+    Case("", 400, "missing-user-id", body=b"{}"),
+    Case("", 400, "conflicting-user-id", body=U1, query="?user_id=u2"),
+    Case("", 400, "conflicting-user-id", body=U1, headers={"X-User-Id": "u2"}),
+    Case("", 400, "invalid-identifier", body=U1, item="a%20b"),
+    Case("", 400, "invalid-identifier", body=U1, item="x" * 65),
+    Case("", 400, "invalid-identifier", body=b'{"user_id":"a b"}'),
+    Case("", 400, "invalid-identifier", query="?user_id=a%2Fb"),
+    Case("", 400, "invalid-identifier", headers={"X-User-Id": "a/b"}),
+    Case("", 400, "invalid-json", body=b"user_id"),
+    Case("", 400, "invalid-json", body=b'["u1"]'),
+    Case("", 400, "invalid-json", body=b'{"user_id":"u1","user_id":"u1"}'),
+    Case("", 400, "invalid-json", body=b'{"user_id":"\xff"}'),
+    Case("", 400, "invalid-json", body=b'{"user_id":' + b"[" * 4000 + b"]" * 4000 + b"}"),
+    Case("", 400, "unknown-field", body=b'{"user_id":"u1","colour":"red"}'),
+    Case("", 400, "invalid-parameter", body=U1, query="?colour=red"),
+    Case("", 413, "payload-too-large", body=BIG),
+    Case("", 413, "payload-too-large", body=b"{", headers={"Content-Length": "1000000000"}),
+    Case("", 415, "unsupported-media-type", body=b"user_id=u1", media_type="application/x-www-form-urlencoded"),
+)]
+
+INVALID_READS = [
+    Case("get$R", 400, "invalid-identifier", item="a%2Fb"),
+    Case("get$R", 400, "invalid-identifier", user="%C3%BC"),
+    Case("get$R", 400, "invalid-parameter", query="?colour=red"),
+    Case("get${R}Count", 400, "invalid-identifier", item="a%00b"),
+    Case("get${R}Count", 400, "invalid-parameter", query="?max_stale_ms=5001"),
+    Case("get${R}Count", 400, "invalid-parameter", query="?max_stale_ms=-1"),
+    Case("get${R}Count", 400, "invalid-parameter", query="?max_stale_ms="),
+]
+
+SLOW_BODIES = [Case(operation, 408, "request-timeout", body=b'{"user', headers={"Content-Length": "20"})
+               for operation in WRITES]
+
+HEALTH = [
+    Case("getLiveness", 200),
+    Case("getLiveness", 200, query="?verbose"),
+    Case("getLiveness", 400, "invalid-parameter", query="?colour=red"),
+    Case("getReadiness", 200),
+    Case("getReadiness", 200, query="?verbose"),
+    Case("getReadiness", 400, "invalid-parameter", query="?colour=red"),
+]
+
+ADMIN = HEALTH + [
+    Case("getMetrics", 200),
+    Case("getMetrics", 400, "invalid-parameter", query="?colour=red"),
+]
+
+PROBLEMS = [
+    Case("getProblem", 404, "not-found", item="no-such-code"),
+    Case("getProblem", 400, "invalid-parameter", item="not-found", query="?colour=red"),
+]
+
+WITHOUT_POSTGRES = [
+    Case("create$R", 503, "store-unavailable", body=U1),
+    Case("cancel$R", 503, "store-unavailable", body=U1),
+    Case("get$R", 503, "store-unavailable"),
+    Case("get${R}Count", 503, "store-unavailable", item="never-seen"),
+    Case("get${R}Count", 200),
+]
+
+NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/events/101a", "/v1/events/101a/like",
+            "/v1/posts/p1/rsvp_count", "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics"]
+
+
+class Run:
+    """Sends requests, checks the answers against the document and remembers what was seen."""
+
+    def __init__(self, document, servers):
+        self.document, self.servers = document, servers
+        self.operations = {name: (path, method.upper(), operation)
+                           for name, path, method, operation, _ in operations(document)}
+        self.checked, self.complaints, self.seen = 0, [], set()
+        self.etag = ""
+        self.request_ids = (f"check-{number}" for number in itertools.count(1))
+
+    def judge(self, where, complaints):
+        self.checked += 1
+        self.complaints += complaints
+
+    def check(self, name, method, target, headers=None, body=None, port=None, head=False):
+        """One request whose answer has to be one that the operation describes; (answer, where)."""
+        request_id = next(self.request_ids)
+        headers = {"X-Request-Id": request_id} | (headers or {})
+        where = f"{name}: {method} {target} {headers} {(body or b'')[:60]!r}"
+        answer = send(port or self.servers.port, method, target, headers, body)
+        complaints = check_answer(self.document, self.operations[name][2], answer, where, head)
+        if dict(answer.headers).get("X-Request-Id") != request_id:
+            complaints.append(f"{where}: X-Request-Id is not the caller's own")
+        if not head:
+            described = self.operations[name][2]["responses"]
+            self.seen.add((name, str(answer.status) if str(answer.status) in described else "default"))
+        self.judge(where, complaints)
+        return answer, where
+
+    def send(self, case, bare=False, port=None, **names):
+        """Sends a case, and holds its answer against the case and against the document."""
+        names = {"etag": self.etag, "R": "", "item": "", **names}
+        fill = lambda text: Template(text).substitute(names)  # noqa: E731
+        name = fill(case.operation)
+        path, method, _ = self.operations[name]
+        target = re.sub(r"\{(\w+)\}", lambda part: case.user if part[1] == "user_id" else fill(case.item), path)
+        if bare:
+            target = target.removeprefix("/v1")
+        headers = {key: fill(value) for key, value in case.headers.items()}
+        if case.body is not None and case.media_type:
+            headers["Content-Type"] = case.media_type
+        answer, where = self.check(name, method, target + case.query, headers, case.body, port)
+        self.etag = dict(answer.headers).get("ETag", self.etag)
+        if answer.status != case.status:
+            self.complaints.append(f"{where}: {answer.status} instead of {case.status}: {answer.body[:300]!r}")
+        elif case.code and parse_json(answer.body)["code"] != case.code:
+            self.complaints.append(f"{where}: not {case.code}: {answer.body[:300]!r}")
+        elif case.code and parse_json(answer.body)["instance"] != target:
+            self.complaints.append(f"{where}: instance is not the path: {answer.body[:300]!r}")
+        return answer
+
+    def poll(self, case, **names):
+        """Sends a case until its status comes; whatever comes before has to be described as well."""
+        def probe():
+            answer, _ = self.check(case.operation, "GET", self.operations[case.operation][0] + case.query,
+                                   port=self.servers.admin_port)
+            return answer.status == case.status and case.code.encode() in answer.body
+        until(f"{case.operation} {case.status} {case.code}", probe)
+
+
+def check_relations(run):
+    for relation, bare in itertools.product(("Rsvp", "Like"), (False, True)):
+        names = {"R": relation, "item": f"item-{'bare' if bare else 'v1'}"}
+        for case in USE + INVALID_WRITES + INVALID_READS:
+            run.send(case, bare, **names)
+        for case in SLOW_BODIES if not bare else ():
+            run.send(case, **names)
+
+
+def check_health_and_problems(run):
+    for case in ADMIN:
+        run.send(case, port=run.servers.admin_port)
+    for case in HEALTH + PROBLEMS:
+        run.send(case)
+    for code, status in problem_codes(run.document).items():
+        answer = run.send(Case("getProblem", 200, item=code))
+        told = parse_json(answer.body)
+        run.judge(code, [f"/problems/{code}: tells of {told}"] * ((told["code"], told["status"]) != (code, status)))
+
+
+def check_every_path(run):
+    """HEAD, OPTIONS and a method that is not there, on every path; and what is no path."""
+    for path, item in run.document["paths"].items():
+        port = run.servers.admin_port if path == "/metrics" else run.servers.port
+        target = re.sub(r"\{\w+\}", "not-found", path)
+        methods = {method.upper() for method in item if method not in ("parameters", "servers")} | {"OPTIONS"}
+        if "GET" in methods:
+            methods.add("HEAD")
+            run.check("headAnyPath", "HEAD", target, port=port)
+            run.check(item["get"]["operationId"], "HEAD", target, port=port, head=True)
+        for name, method in (("optionsAnyPath", "OPTIONS"), ("otherMethodOnAnyPath", "PATCH")):
+            answer, where = run.check(name, method, target, port=port)
+            allowed = dict(answer.headers).get("Allow", "")
+            run.judge(where, [f"{where}: allows {allowed}, the document has {sorted(methods)}"] *
+                      (set(allowed.split(", ")) != methods))
+    for target, method in itertools.product(NO_PATHS + ["/metrics"], ("GET", "POST", "OPTIONS")):
+        run.check("getNoPath", method, target)
+    for bad in ("a b", "x" * 65, "ü".encode()):
+        answer = send(run.servers.port, "GET", "/v1/events/101a/rsvp_count", {"X-Request-Id": bad})
+        run.judge(bad, check_answer(run.document, run.operations["getRsvpCount"][2], answer, f"X-Request-Id {bad!r}"))
+
+
+def check_outages(run):
+    """Without Redis, without PostgreSQL, and on the way out. The last, because nothing works after it."""
+    run.servers.stop("redis", signal.SIGKILL)
+    run.poll(Case("getReadiness", 200, "degraded"))
+    run.poll(Case("getReadiness", 200, "degraded", query="?verbose"))
+    for relation in ("Rsvp", "Like"):
+        for case in USE:
+            run.send(case, R=relation, item="without-redis")
+    run.servers.stop("postgres", signal.SIGQUIT)
+    run.poll(Case("getReadiness", 503, "unavailable"))
+    run.poll(Case("getReadiness", 503, "unavailable", query="?verbose"))
+    for relation in ("Rsvp", "Like"):
+        for case in WITHOUT_POSTGRES:
+            run.send(case, R=relation, item="without-redis")
+    run.servers.children["rsvpd"].send_signal(signal.SIGTERM)
+    run.poll(Case("getReadiness", 503, "draining"))
+    status = run.servers.stop("rsvpd", signal.SIGTERM)
+    run.judge("stop", [f"rsvpd ended with status {status}"] * (status != 0))
+
+
+def check_coverage(documented, seen, unprovoked):
+    complaints = []
+    for name, status in sorted(documented):
+        reasons = [reason for names, other, reason in unprovoked if other == status and re.fullmatch(names, name)]
+        if (name, status) not in seen and not reasons:
+            complaints.append(f"{name} {status} is described, and nothing here provokes it")
+        if (name, status) in seen and reasons:
+            complaints.append(f"{name} {status} does come; it is no longer one that nothing can provoke")
+    return complaints
+
+
+# --- The checks, checked --------------------------------------------------------------------------
+
+def mutations(document):
+    """(what is broken, how, what the complaint has to say)."""
+    operation = lambda d: d["paths"]["/v1/events/{event_id}/rsvp"]["post"]  # noqa: E731
+    schemas = lambda d: d["components"]["schemas"]  # noqa: E731
+    responses = lambda d: d["components"]["responses"]  # noqa: E731
+    return [
+        ("a member is missing", lambda d: d["info"].pop("title"), "'title' is a required"),
+        ("a key is misspelt", lambda d: operation(d).update(sumary="x"), "'sumary'"),
+        ("a status is no status", lambda d: operation(d)["responses"].update(ok={"description": "x"}), "'ok'"),
+        ("a reference is of another kind",
+         lambda d: operation(d).update(requestBody={"$ref": "#/components/responses/NotFound"}), "does not match"),
+        ("a reference leads nowhere",
+         lambda d: operation(d)["responses"].update({"200": {"$ref": "#/components/responses/Nothing"}}),
+         "leads nowhere"),
+        ("a part is used nowhere", lambda d: schemas(d).update(Lonely={"type": "string"}), "used nowhere"),
+        ("a schema is none", lambda d: schemas(d)["Count"].update(minimum="zero"), "'zero' is not"),
+        ("a keyword is misspelt", lambda d: schemas(d)["Count"].update(minimun=0), "'minimun'"),
+        ("an object is open", lambda d: schemas(d)["Problem"].pop("additionalProperties"), "does not name"),
+        ("an example does not fit",
+         lambda d: responses(d)["RsvpAdded"]["content"]["application/json"]["example"].pop("changed"),
+         "'changed' is a required"),
+        ("a line of an example does not fit",
+         lambda d: responses(d)["Ready"]["content"]["application/x-ndjson"].update(example='{"status":"ready"}\n{}\n'),
+         "'dependency' is a required"),
+        ("two operations have one name", lambda d: operation(d).update(operationId="cancelRsvp"), "used twice"),
+        ("a path parameter is not declared",
+         lambda d: d["paths"]["/v1/events/{event_id}/rsvp"]["parameters"].pop(0), "event_id is not both"),
+        ("a tag is not declared", lambda d: operation(d).update(tags=["RSVP"]), "'RSVP' is not declared"),
+        ("a response has no request id", lambda d: responses(d)["RsvpCount"]["headers"].pop("X-Request-Id"),
+         "no X-Request-Id"),
+        ("a problem is under another status",
+         lambda d: operation(d)["responses"].update({"418": {"$ref": "#/components/responses/NotFound"}}),
+         "its problem has status 404"),
+        ("a code is never answered", lambda d: schemas(d)["ProblemCode"]["enum"].append("teapot"), "teapot"),
+        ("a server variable is missing", lambda d: d["servers"][0]["variables"].pop("port"), "{port}"),
+    ]
+
+
+def check_mutations(document):
+    """Each broken document and each broken answer has to be complained about, in the right words."""
+    complaints = []
+
+    def expect(what, complaint, found):
+        if not any(complaint in line for line in found):
+            complaints.append(f"self-test: {what}: not noticed; found {found}")
+
+    for what, mutate, complaint in mutations(document):
+        broken = copy.deepcopy(document)
+        mutate(broken)
+        expect(what, complaint, check_document(broken))
+
+    body = b'{"event_id":"e","rsvp_count":2,"as_of":"2026-11-22T10:15:30.123Z","stale":false}'
+    headers = [("X-Request-Id", "r"), ("ETag", 'W/"2"'), ("Cache-Control", "public, max-age=1"),
+               ("Content-Type", "application/json"), ("Date", "today")]
+    good = Answer(200, headers, body)
+    problem = (b'{"type":"/problems/invalid-parameter","title":"t","status":400,"detail":"d","instance":"/",'
+               b'"code":"invalid-parameter","request_id":"r","retryable":false}')
+    bad = Answer(400, [("X-Request-Id", "r"), ("Content-Type", "application/problem+json")], problem)
+    count = next(operation for name, _, _, operation, _ in operations(document) if name == "getRsvpCount")
+    ready = next(operation for name, _, _, operation, _ in operations(document) if name == "getReadiness")
+    verbose = Answer(200, [("X-Request-Id", "r"), ("Content-Type", "application/x-ndjson")],
+                     b'{"status":"ready"}\n{"dependency":"postgres","status":"up","latency_ms":0.4}\n')
+    for operation, answer in ((count, good), (count, bad), (ready, verbose)):
+        complaints += [f"self-test: a good answer: {line}" for line in check_answer(document, operation, answer, "")]
+    answers = [
+        ("a member is missing", count, good._replace(body=body.replace(b'"stale":false', b'"x":0')), "'stale'"),
+        ("a member too many", count, good._replace(body=body.replace(b"{", b'{"x":1,')), "'x'"),
+        ("a member twice", count, good._replace(body=body.replace(b"{", b'{"stale":true,')), "repeated"),
+        ("no JSON", count, good._replace(body=b"2"), "is not of type 'object'"),
+        ("not UTF-8", count, good._replace(body=b"\xff"), "utf-8"),
+        ("a time without milliseconds", count, good._replace(body=body.replace(b".123", b"")), "does not match"),
+        ("an unknown status", count, good._replace(status=418), "418 is not described"),
+        ("content with a 304", count, good._replace(status=304), "must be none"),
+        ("a missing header", count, good._replace(headers=headers[1:]), "x-request-id is there 0 times"),
+        ("a header twice", count, good._replace(headers=headers + headers[1:2]), "etag is there 2 times"),
+        ("a strong ETag", count, good._replace(headers=[*headers[:1], ("ETag", '"2"'), *headers[2:]]), "header etag"),
+        ("an unknown header", count, good._replace(headers=[*headers, ("Server", "x")]), "server is not described"),
+        ("another media type", count, good._replace(headers=[*headers[:3], ("Content-Type", "text/html")]),
+         "'text/html' is not described"),
+        ("a code under another status", count, bad._replace(body=problem.replace(b"meter", b"meters")), "invalid-par"),
+        ("a type of another code", count, bad._replace(body=problem.replace(b"s/invalid", b"s/in")), "type and code"),
+        ("another request id", count, bad._replace(body=problem.replace(b'"r"', b'"s"')), "is not X-Request-Id"),
+        ("retryable, but it is not", count, bad._replace(body=problem.replace(b"false", b"true")), "False was"),
+        ("a bad line", ready, verbose._replace(body=b'{"status":"ready"}\n{"dependency":"x"}\n'), "'x' is not one of"),
+        ("an open line", ready, verbose._replace(body=verbose.body[:-1]), "does not end"),
+    ]
+    for what, operation, answer, complaint in answers:
+        expect(what, complaint, check_answer(document, operation, answer, ""))
+
+    both = {("a", "200"), ("a", "500")}
+    expect("a pair without a case", "nothing here provokes", check_coverage(both, {("a", "200")}, []))
+    expect("a reason that is none", "does come", check_coverage(both, both, [("a", "500", "why")]))
+    return len(mutations(document)) + len(answers) + 5, complaints
+
+
+def main(arguments):
+    if arguments not in ([], ["--document"], ["--self-test"]):
+        sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are stopped as well
+    document = load(DOCUMENT)
+    checked, complaints = check_mutations(document)
+    if arguments != ["--self-test"]:
+        complaints += check_document(document)
+        checked += 1
+    if not arguments and not complaints:
+        with Servers(BINARY) as servers:
+            run = Run(document, servers)
+            try:
+                for part in (check_relations, check_health_and_problems, check_every_path, check_outages):
+                    part(run)
+            except Exception as error:  # what was found until then is worth more than a traceback
+                complaints.append(f"the run broke off: {type(error).__name__}: {error}")
+            if run.complaints or complaints:
+                print(f"--- the end of rsvpd's log\n{servers.log('rsvpd')[-4000:]}---")
+        complaints += run.complaints + check_coverage(documented_statuses(document), run.seen, UNPROVOKED)
+        checked += run.checked + 1
+    print(*complaints, sep="\n", end="\n" if complaints else "")
+    print(f"{checked} checks, {len(complaints)} complaints" if complaints else f"{checked} checks passed")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
