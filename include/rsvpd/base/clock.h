@@ -1,0 +1,19 @@
+/* The two clocks. Everything that measures uses the monotonic one; the wall clock is for people. */
+#ifndef RSVPD_BASE_CLOCK_H
+#define RSVPD_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* One reading of both clocks, so that a turn of a loop works with one idea of now. */
+struct instant {
+    int64_t mono_us; /* CLOCK_MONOTONIC: never steps; its zero means nothing */
+    int64_t wall_us; /* CLOCK_REALTIME: microseconds since the Unix epoch; may step */
+};
+
+struct instant clock_now(void);
+int64_t clock_mono_us(void);
+
+/* 64 random bits from the kernel; for seeds and hash keys, not for the hot path. */
+uint64_t clock_entropy(void);
+
+#endif

@@ -1,0 +1,82 @@
+/* What an operator can set, all of it from the environment: one table (config_options) names every
+ * variable with its type, default, bounds and meaning. Parsing, `rsvpd config` and the README's table
+ * all come from it. */
+#ifndef RSVPD_BASE_CONFIG_H
+#define RSVPD_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+
+struct config {
+    /* Strings are owned by the config and never NULL once loaded; empty means not set. */
+    char *database_url;
+    char *redis_url;
+    char *bind_address;
+    char *admin_bind_address;
+    int64_t port;
+    int64_t admin_port;
+    int64_t workers; /* event loops; resolved to the number of processors when not set */
+    int64_t request_deadline_ms;
+    int64_t max_connections;             /* per process */
+    int64_t max_connections_per_address; /* per process; 0: no limit */
+    int64_t max_pending;                 /* requests waiting for a store, per process */
+    int64_t pg_write_connections;        /* per worker */
+    int64_t pg_read_connections;         /* per worker */
+    int64_t count_local_ttl_ms;
+    int64_t count_redis_ttl_ms;
+    int64_t shutdown_drain_ms;
+    int64_t log_level;        /* enum log_level */
+    int64_t log_format;       /* enum log_format */
+    int64_t access_log_every; /* 1: every request, N: one in N, 0: none */
+};
+
+enum option_type {
+    OPTION_INTEGER,
+    OPTION_STRING,
+    OPTION_ADDRESS, /* an IPv4 or IPv6 address in digits */
+    OPTION_CHOICE,  /* one of the words in `choices`; its value is the word's place among them */
+};
+
+struct config_option {
+    const char *name;
+    enum option_type type;
+    size_t offset;             /* of the member in struct config: char * or int64_t */
+    const char *default_value; /* as it would be written; NULL: there is none */
+    int64_t min, max;          /* OPTION_INTEGER */
+    const char *choices;       /* OPTION_CHOICE: words separated by spaces */
+    bool required;
+    bool secret; /* never printed; also read from the file that NAME_FILE names */
+    const char *default_shown; /* for people, where default_value does not say it */
+    const char *help;
+};
+
+extern const struct config_option config_options[];
+extern const size_t config_option_count;
+
+/* One line for the operator: which variable is wrong, why, and what to write instead. */
+struct config_error {
+    char line[512];
+};
+
+/* Looks a variable up; NULL when it is not set. getenv, or a test's own. */
+typedef const char *config_lookup_fn(const char *name);
+
+/* Reads every option. False with `error` filled in at the first that is malformed, out of range, or
+ * required and missing (unless `lenient`, which leaves it empty). `config` is to be freed with config_free
+ * either way. */
+bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
+                 struct config_error *error) __attribute__((warn_unused_result));
+void config_free(struct config *config);
+
+/* One line a variable: its name, the value in force (secrets redacted), and what it means. */
+void config_print(const struct config *config, FILE *out);
+
+/* The table of options in Markdown: the README holds a copy that a test compares. */
+void config_print_markdown(FILE *out);
+
+#endif

@@ -1,0 +1,65 @@
+/* A run of bytes that somebody else owns. */
+#ifndef RSVPD_BASE_SLICE_H
+#define RSVPD_BASE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+struct slice {
+    const char *data; /* not NUL-terminated; may be NULL when size is 0 */
+    size_t size;
+};
+
+static inline struct slice slice_make(const char *data, size_t size)
+{
+    return (struct slice){data, size};
+}
+
+/* Of a NUL-terminated string; NULL gives the empty slice. */
+static inline struct slice slice_of(const char *text)
+{
+    return (struct slice){text, text == NULL ? 0 : strlen(text)};
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+/* ASCII case folded, as HTTP's field names and media types compare. */
+static inline bool slice_equal_nocase(struct slice a, struct slice b)
+{
+    return a.size == b.size && (a.size == 0 || strncasecmp(a.data, b.data, a.size) == 0);
+}
+
+/* Without blanks and tabs at either end. */
+static inline struct slice slice_trim(struct slice s)
+{
+    while (s.size > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+        s.data++;
+        s.size--;
+    }
+    while (s.size > 0 && (s.data[s.size - 1] == ' ' || s.data[s.size - 1] == '\t')) {
+        s.size--;
+    }
+    return s;
+}
+
+/* Cuts `rest` at the first `separator`: returns what stands before it and leaves what follows. */
+static inline struct slice slice_cut(struct slice *rest, char separator)
+{
+    const char *end = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
+    if (end == NULL) {
+        struct slice all = *rest;
+        *rest = (struct slice){NULL, 0};
+        return all;
+    }
+    struct slice head = {rest->data, (size_t)(end - rest->data)};
+    rest->size -= head.size + 1;
+    rest->data = end + 1;
+    return head;
+}
+
+#endif

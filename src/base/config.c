@@ -1,0 +1,333 @@
+/* The configuration: one table, and what is generated from it. */
+#include "rsvpd/base/config.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SECRET_SIZE_MAX_BYTES = 8192,
+    /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half a
+     * second to the ways between commit, Redis and client; what is left is for the two lifetimes. */
+    COUNT_TTL_SUM_MAX_MS = 3500,
+};
+
+/* clang-format off */
+#define AT(member) offsetof(struct config, member)
+const struct config_option config_options[] = {
+    {.name = "DATABASE_URL", .type = OPTION_STRING, .offset = AT(database_url), .required = true, .secret = true,
+     .help = "PostgreSQL: a libpq URI, several hosts allowed; PG* variables are honoured"},
+    {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true, .default_shown = "none",
+     .help = "Redis: redis://[user:password@]host:port/db or unix:///path; without it counts come from PostgreSQL "
+             "through the in-process cache"},
+    {.name = "PORT", .type = OPTION_INTEGER, .offset = AT(port), .default_value = "8080", .min = 1, .max = 65535,
+     .help = "TCP port of the public API"},
+    {.name = "BIND_ADDRESS", .type = OPTION_ADDRESS, .offset = AT(bind_address), .default_value = "127.0.0.1",
+     .help = "address of the public API"},
+    {.name = "ADMIN_PORT", .type = OPTION_INTEGER, .offset = AT(admin_port), .default_value = "9090", .min = 1, .max = 65535,
+     .help = "TCP port of metrics and health"},
+    {.name = "ADMIN_BIND_ADDRESS", .type = OPTION_ADDRESS, .offset = AT(admin_bind_address), .default_value = "127.0.0.1",
+     .help = "address of metrics and health"},
+    {.name = "WORKERS", .type = OPTION_INTEGER, .offset = AT(workers), .default_value = "", .min = 1, .max = 256,
+     .default_shown = "number of processors", .help = "event loops"},
+    {.name = "REQUEST_DEADLINE_MS", .type = OPTION_INTEGER, .offset = AT(request_deadline_ms), .default_value = "2000",
+     .min = 50, .max = 60000, .help = "every request is answered within this time"},
+    {.name = "MAX_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(max_connections), .default_value = "10000",
+     .min = 1, .max = 1000000, .help = "client connections per process; past it clients are refused, not queued"},
+    {.name = "MAX_CONNECTIONS_PER_ADDRESS", .type = OPTION_INTEGER, .offset = AT(max_connections_per_address),
+     .default_value = "0", .min = 0, .max = 1000000,
+     .help = "client connections per process from one address; 0 sets no limit, as behind a load balancer"},
+    {.name = "MAX_PENDING", .type = OPTION_INTEGER, .offset = AT(max_pending), .default_value = "20000",
+     .min = 1, .max = 1000000, .help = "requests waiting for a store, per process; past it requests are refused, not queued"},
+    {.name = "PG_WRITE_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_write_connections), .default_value = "2",
+     .min = 1, .max = 16, .help = "PostgreSQL connections for writes, per worker"},
+    {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
+     .min = 1, .max = 16, .help = "PostgreSQL connections for reads, per worker"},
+    {.name = "COUNT_LOCAL_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_local_ttl_ms), .default_value = "1000",
+     .min = 0, .max = COUNT_TTL_SUM_MAX_MS, .help = "how long a worker serves a count from its own memory"},
+    {.name = "COUNT_REDIS_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_redis_ttl_ms), .default_value = "2500",
+     .min = 1, .max = COUNT_TTL_SUM_MAX_MS,
+     .help = "how long a count lives in Redis; the two together are at most 3500"},
+    {.name = "SHUTDOWN_DRAIN_MS", .type = OPTION_INTEGER, .offset = AT(shutdown_drain_ms), .default_value = "5000",
+     .min = 0, .max = 600000, .help = "between /readyz turning 503 and the listener closing"},
+    {.name = "LOG_LEVEL", .type = OPTION_CHOICE, .offset = AT(log_level), .default_value = "info",
+     .choices = "debug info warn error", .help = "least severe level that is logged"},
+    {.name = "LOG_FORMAT", .type = OPTION_CHOICE, .offset = AT(log_format), .default_value = "json",
+     .choices = "json text", .help = "json for machines, text for people"},
+    {.name = "ACCESS_LOG_EVERY", .type = OPTION_INTEGER, .offset = AT(access_log_every), .default_value = "1",
+     .min = 0, .max = 1000000, .help = "log one request in this many; 1 logs all, 0 none"},
+};
+#undef AT
+/* clang-format on */
+const size_t config_option_count = sizeof config_options / sizeof config_options[0];
+
+static char **string_at(struct config *config, const struct config_option *option)
+{
+    return (char **)(void *)((char *)config + option->offset);
+}
+
+static int64_t *integer_at(struct config *config, const struct config_option *option)
+{
+    return (int64_t *)(void *)((char *)config + option->offset);
+}
+
+static bool holds_string(const struct config_option *option)
+{
+    return option->type == OPTION_STRING || option->type == OPTION_ADDRESS;
+}
+
+static bool fail(struct config_error *error, const char *name, const char *problem)
+{
+    snprintf(error->line, sizeof error->line, "%s: %s", name, problem);
+    return false;
+}
+
+/* Digits alone, so that "8080x", " 1", "+1" and "1e3" are mistakes and not numbers. */
+static bool parse_integer(const char *text, int64_t *value)
+{
+    size_t size = strlen(text);
+    if (size == 0 || size > 18 || strspn(text, "0123456789") != size) {
+        return false;
+    }
+    *value = strtoll(text, NULL, 10);
+    return true;
+}
+
+static bool set_integer(struct config *config, const struct config_option *option, const char *text,
+                        struct config_error *error)
+{
+    int64_t value;
+    if (parse_integer(text, &value) && value >= option->min && value <= option->max) {
+        *integer_at(config, option) = value;
+        return true;
+    }
+    snprintf(error->line, sizeof error->line,
+             "%s: '%.40s' is not a whole number from %lld to %lld", option->name, text,
+             (long long)option->min, (long long)option->max);
+    return false;
+}
+
+static bool set_choice(struct config *config, const struct config_option *option, const char *text,
+                       struct config_error *error)
+{
+    const char *word = option->choices;
+    size_t wanted = strlen(text);
+    for (int64_t place = 0; wanted > 0 && *word != '\0'; place++) {
+        size_t size = strcspn(word, " ");
+        if (size == wanted && memcmp(word, text, size) == 0) {
+            *integer_at(config, option) = place;
+            return true;
+        }
+        word += size + (word[size] == ' ');
+    }
+    snprintf(error->line, sizeof error->line, "%s: '%.40s' is not one of: %s", option->name, text,
+             option->choices);
+    return false;
+}
+
+static bool set_string(struct config *config, const struct config_option *option, const char *text,
+                       struct config_error *error)
+{
+    struct in6_addr scratch;
+    if (option->type == OPTION_ADDRESS && inet_pton(AF_INET, text, &scratch) != 1 &&
+        inet_pton(AF_INET6, text, &scratch) != 1) {
+        snprintf(error->line, sizeof error->line,
+                 "%s: '%.60s' is not an IPv4 or IPv6 address such as 127.0.0.1 or ::1",
+                 option->name, text);
+        return false;
+    }
+    char **at = string_at(config, option);
+    free(*at);
+    *at = strdup(text);
+    return *at != NULL || fail(error, option->name, "out of memory");
+}
+
+static bool set_option(struct config *config, const struct config_option *option, const char *text,
+                       struct config_error *error)
+{
+    switch (option->type) {
+    case OPTION_INTEGER:
+        return set_integer(config, option, text, error);
+    case OPTION_CHOICE:
+        return set_choice(config, option, text, error);
+    case OPTION_STRING:
+    case OPTION_ADDRESS:
+        return set_string(config, option, text, error);
+    }
+    assert(false && "a type that the table does not use");
+    return false;
+}
+
+/* Reads the secret that NAME_FILE points to, without the line end that editors leave. */
+static bool set_from_file(struct config *config, const struct config_option *option,
+                          const char *path, struct config_error *error)
+{
+    char text[SECRET_SIZE_MAX_BYTES + 1];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        snprintf(error->line, sizeof error->line, "%s_FILE: cannot read '%.200s': %s", option->name,
+                 path, strerror(errno));
+        return false;
+    }
+    size_t size = fread(text, 1, sizeof text, file);
+    bool broken = ferror(file) != 0 || size == sizeof text || memchr(text, '\0', size) != NULL;
+    fclose(file);
+    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r')) {
+        size--;
+    }
+    if (broken || size == 0) {
+        snprintf(error->line, sizeof error->line,
+                 "%s_FILE: '%.200s' does not hold one value of at most %d bytes", option->name,
+                 path, SECRET_SIZE_MAX_BYTES);
+        return false;
+    }
+    text[size] = '\0';
+    return set_option(config, option, text, error);
+}
+
+static bool load_option(struct config *config, const struct config_option *option,
+                        config_lookup_fn *lookup, bool lenient, struct config_error *error)
+{
+    const char *value = lookup(option->name);
+    const char *file = NULL;
+    if (option->secret) {
+        char file_name[64];
+        snprintf(file_name, sizeof file_name, "%s_FILE", option->name);
+        file = lookup(file_name);
+    }
+    if (value != NULL && file != NULL) {
+        return fail(error, option->name, "set either it or the variable ending in _FILE, not both");
+    }
+    if (file != NULL) {
+        return set_from_file(config, option, file, error);
+    }
+    if (value != NULL && !(option->required && *value == '\0')) {
+        bool unset_by_empty = *value == '\0' && option->type == OPTION_STRING;
+        return unset_by_empty || set_option(config, option, value, error);
+    }
+    if (option->required && !lenient) {
+        return fail(error, option->name, "is required and not set");
+    }
+    return true;
+}
+
+static int64_t processors(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return count > 0 ? count : 1;
+}
+
+static bool set_default(struct config *config, const struct config_option *option,
+                        struct config_error *error)
+{
+    const char *value = option->default_value;
+    if (holds_string(option)) {
+        return set_string(config, option, value, error);
+    }
+    if (*value == '\0') { /* the one default that depends on the machine */
+        assert(option->offset == offsetof(struct config, workers));
+        *integer_at(config, option) = processors();
+        return true;
+    }
+    return set_option(config, option, value, error);
+}
+
+bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
+                 struct config_error *error)
+{
+    *config = (struct config){0};
+    for (size_t i = 0; i < config_option_count; i++) {
+        struct config_option option = config_options[i];
+        if (option.default_value == NULL) {
+            option.default_value = "";
+        }
+        if (!set_default(config, &option, error) ||
+            !load_option(config, &option, lookup, lenient, error)) {
+            return false;
+        }
+    }
+    if (config->count_local_ttl_ms + config->count_redis_ttl_ms > COUNT_TTL_SUM_MAX_MS) {
+        snprintf(error->line, sizeof error->line,
+                 "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %lld, at most %d keeps "
+                 "counts inside their bound of 5 s",
+                 (long long)(config->count_local_ttl_ms + config->count_redis_ttl_ms),
+                 COUNT_TTL_SUM_MAX_MS);
+        return false;
+    }
+    return true;
+}
+
+void config_free(struct config *config)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        if (holds_string(&config_options[i])) {
+            char **at = string_at(config, &config_options[i]);
+            free(*at);
+            *at = NULL;
+        }
+    }
+}
+
+static void print_choice(const struct config_option *option, int64_t place, FILE *out)
+{
+    const char *word = option->choices;
+    while (place-- > 0) {
+        word += strcspn(word, " ") + 1;
+    }
+    fprintf(out, "%.*s", (int)strcspn(word, " "), word);
+}
+
+static void print_value(struct config *config, const struct config_option *option, FILE *out)
+{
+    if (option->type == OPTION_INTEGER) {
+        fprintf(out, "%lld", (long long)*integer_at(config, option));
+    } else if (option->type == OPTION_CHOICE) {
+        print_choice(option, *integer_at(config, option), out);
+    } else if (option->secret && **string_at(config, option) != '\0') {
+        fputs("<redacted>", out);
+    } else {
+        fputs(*string_at(config, option), out);
+    }
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+    struct config copy = *config;
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        fprintf(out, "# %s%s\n%s=", option->help, option->required ? " (required)" : "",
+                option->name);
+        print_value(&copy, option, out);
+        fputc('\n', out);
+    }
+}
+
+static const char *default_for_people(const struct config_option *option)
+{
+    if (option->required) {
+        return "required";
+    }
+    return option->default_shown != NULL ? option->default_shown : option->default_value;
+}
+
+void config_print_markdown(FILE *out)
+{
+    fputs("| variable | default | range | meaning |\n| --- | --- | --- | --- |\n", out);
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        fprintf(out, "| `%s` | %s | ", option->name, default_for_people(option));
+        if (option->type == OPTION_INTEGER) {
+            fprintf(out, "%lld to %lld", (long long)option->min, (long long)option->max);
+        } else if (option->type == OPTION_CHOICE) {
+            fputs(option->choices, out);
+        }
+        fprintf(out, " | %s%s |\n", option->help,
+                option->secret ? "; also read from the file that the same name with `_FILE` names"
+                               : "");
+    }
+}

@@ -1,0 +1,260 @@
+/* What Prometheus reads. */
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum metric_type {
+    COUNTER,   /* sets are added up */
+    GAUGE_SUM, /* sets are added up */
+    GAUGE_ANY  /* 1 where any set has it */
+};
+
+struct metric_row {
+    const char *family, *labels, *help;
+    enum metric_type type;
+};
+
+/* clang-format off */
+static const struct metric_row rows[METRIC_COUNT] = {
+    [METRIC_COUNTS_FROM_LOCAL] = {"rsvpd_counts_served_total", "tier=\"local\"", "Counts answered, by where they came from.", COUNTER},
+    [METRIC_COUNTS_FROM_REDIS] = {"rsvpd_counts_served_total", "tier=\"redis\"", "", COUNTER},
+    [METRIC_COUNTS_FROM_POSTGRES] = {"rsvpd_counts_served_total", "tier=\"postgres\"", "", COUNTER},
+    [METRIC_COUNTS_STALE] = {"rsvpd_counts_served_total", "tier=\"stale\"", "", COUNTER},
+    [METRIC_PUBLISHED] = {"rsvpd_counts_published_total", "", "Counts sent to Redis.", COUNTER},
+    [METRIC_PUBLISH_DROPPED] = {"rsvpd_counts_publish_dropped_total", "", "Counts not sent to Redis because it was slow or away.", COUNTER},
+    [METRIC_BATCH_RETRIED_LOST] = {"rsvpd_batches_retried_total", "reason=\"connection_lost\"", "Batches sent again, by reason.", COUNTER},
+    [METRIC_BATCH_RETRIED_ROLLED_BACK] = {"rsvpd_batches_retried_total", "reason=\"rolled_back\"", "", COUNTER},
+    [METRIC_BATCH_SPLIT] = {"rsvpd_batches_retried_total", "reason=\"split\"", "", COUNTER},
+    [METRIC_REFUSED_OVERLOAD] = {"rsvpd_requests_refused_total", "reason=\"overloaded\"", "Requests refused at the door, by reason.", COUNTER},
+    [METRIC_REFUSED_UNAVAILABLE] = {"rsvpd_requests_refused_total", "reason=\"store_unavailable\"", "", COUNTER},
+    [METRIC_EXPIRED] = {"rsvpd_requests_expired_total", "", "Requests whose deadline passed before their answer came.", COUNTER},
+    [METRIC_STORE_RECONNECTS_POSTGRES] = {"rsvpd_dependency_connects_total", "dependency=\"postgres\"", "Connections made to a dependency.", COUNTER},
+    [METRIC_STORE_RECONNECTS_REDIS] = {"rsvpd_dependency_connects_total", "dependency=\"redis\"", "", COUNTER},
+    [METRIC_QUEUE_WRITES] = {"rsvpd_queue_depth", "queue=\"writes\"", "Operations waiting for or with a store.", GAUGE_SUM},
+    [METRIC_QUEUE_LOOKUPS] = {"rsvpd_queue_depth", "queue=\"lookups\"", "", GAUGE_SUM},
+    [METRIC_QUEUE_COUNTS] = {"rsvpd_queue_depth", "queue=\"counts\"", "", GAUGE_SUM},
+    [METRIC_UP_POSTGRES] = {"rsvpd_dependency_up", "dependency=\"postgres\"", "Whether the dependency answers.", GAUGE_ANY},
+    [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
+    [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
+    [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections closed at once because of a limit.", COUNTER},
+};
+
+/* The upper bounds of buckets, ascending, 0 ends them. */
+static const uint64_t duration_bounds_us[METRICS_BUCKETS_MAX] = {
+    5000, 10000, 25000, 50000, 75000, 100000, 150000, 250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000};
+static const uint64_t latency_bounds_us[METRICS_BUCKETS_MAX] = {
+    100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
+static const uint64_t size_bounds[METRICS_BUCKETS_MAX] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
+
+struct histogram_row {
+    const char *family, *labels, *help;
+    const uint64_t *bounds;
+    bool microseconds; /* shown in seconds */
+};
+
+static const struct histogram_row histogram_rows[HISTOGRAM_COUNT] = {
+    [HISTOGRAM_BATCH_WRITES] = {"rsvpd_batch_size", "kind=\"writes\"", "Operations in one transaction.", size_bounds, false},
+    [HISTOGRAM_BATCH_LOOKUPS] = {"rsvpd_batch_size", "kind=\"lookups\"", "", size_bounds, false},
+    [HISTOGRAM_BATCH_COUNTS] = {"rsvpd_batch_size", "kind=\"counts\"", "", size_bounds, false},
+    [HISTOGRAM_LATENCY_POSTGRES] = {"rsvpd_dependency_latency_seconds", "dependency=\"postgres\"", "From sending to a dependency until its answer.", latency_bounds_us, true},
+    [HISTOGRAM_LATENCY_REDIS] = {"rsvpd_dependency_latency_seconds", "dependency=\"redis\"", "", latency_bounds_us, true},
+};
+
+const char *const http_method_names[HTTP_METHOD_COUNT] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"};
+
+/* The statuses that the service answers; the last place is for any other. */
+static const unsigned statuses[METRICS_STATUS_COUNT] = {
+    200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 504, 0};
+/* clang-format on */
+
+struct metrics *metrics_create(void)
+{
+    return calloc(1, sizeof(struct metrics));
+}
+
+/* One thread writes: no read-modify-write instruction is needed for others to see whole values. */
+static void bump(_Atomic uint64_t *value, uint64_t amount)
+{
+    uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
+    atomic_store_explicit(value, now + amount, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount)
+{
+    bump(&metrics->values[metric], amount);
+}
+
+void metrics_set(struct metrics *metrics, enum metric metric, uint64_t value)
+{
+    atomic_store_explicit(&metrics->values[metric], value, memory_order_relaxed);
+}
+
+uint64_t metrics_get(const struct metrics *metrics, enum metric metric)
+{
+    return get(&metrics->values[metric]);
+}
+
+static void observe(struct histogram_values *values, const uint64_t *bounds, uint64_t value)
+{
+    size_t bucket = 0;
+    while (bucket < METRICS_BUCKETS_MAX && bounds[bucket] != 0 && value > bounds[bucket]) {
+        bucket++;
+    }
+    bump(&values->buckets[bucket], 1);
+    bump(&values->sum, value);
+}
+
+void metrics_observe(struct metrics *metrics, enum histogram histogram, uint64_t value)
+{
+    observe(&metrics->histograms[histogram], histogram_rows[histogram].bounds, value);
+}
+
+static size_t status_place(unsigned status)
+{
+    size_t place = 0;
+    while (place < METRICS_STATUS_COUNT - 1 && statuses[place] != status) {
+        place++;
+    }
+    return place;
+}
+
+void metrics_observe_request(struct metrics *metrics, size_t route, enum http_method method,
+                             unsigned status, uint64_t duration_us)
+{
+    assert(route < METRICS_ROUTES_MAX);
+    observe(&metrics->requests[route][method][status_place(status)], duration_bounds_us,
+            duration_us);
+}
+
+static void render_head(struct text *out, const char *family, const char *type, const char *help)
+{
+    text_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", family, help, family, type);
+}
+
+static void render_values(const struct metrics_view *view, struct text *out)
+{
+    const char *family = "";
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        const struct metric_row *row = &rows[i];
+        if (i == METRIC_UP_REDIS && !view->redis_configured) {
+            continue;
+        }
+        uint64_t sum = 0;
+        for (size_t set = 0; set < view->set_count; set++) {
+            sum += get(&view->sets[set]->values[i]);
+        }
+        if (strcmp(family, row->family) != 0) {
+            family = row->family;
+            render_head(out, family, row->type == COUNTER ? "counter" : "gauge", row->help);
+        }
+        text_add_format(out, "%s%s%s%s %llu\n", family, *row->labels == '\0' ? "" : "{",
+                        row->labels, *row->labels == '\0' ? "" : "}",
+                        (unsigned long long)(row->type == GAUGE_ANY ? sum > 0 : sum));
+    }
+}
+
+/* What the sets hold together, in one histogram. `offset` is that of its values in struct metrics. */
+static void sum_histograms(const struct metrics_view *view, size_t offset,
+                           uint64_t buckets[METRICS_BUCKETS_MAX + 1], uint64_t *sum)
+{
+    memset(buckets, 0, (METRICS_BUCKETS_MAX + 1) * sizeof *buckets);
+    *sum = 0;
+    for (size_t set = 0; set < view->set_count; set++) {
+        const char *base = (const char *)view->sets[set];
+        const struct histogram_values *values = (const void *)(base + offset);
+        for (size_t i = 0; i <= METRICS_BUCKETS_MAX; i++) {
+            buckets[i] += get(&values->buckets[i]);
+        }
+        *sum += get(&values->sum);
+    }
+}
+
+static void add_in_unit(struct text *out, uint64_t value, bool microseconds)
+{
+    if (microseconds) {
+        text_add_format(out, "%g", (double)value / 1e6);
+    } else {
+        text_add_uint(out, value);
+    }
+}
+
+static void render_histogram(const struct metrics_view *view, size_t offset,
+                             const struct histogram_row *row, bool even_if_empty, struct text *out)
+{
+    uint64_t buckets[METRICS_BUCKETS_MAX + 1], sum, seen = 0;
+    sum_histograms(view, offset, buckets, &sum);
+    for (size_t i = 0; i <= METRICS_BUCKETS_MAX; i++) {
+        seen += buckets[i];
+    }
+    if (seen == 0 && !even_if_empty) {
+        return;
+    }
+    uint64_t cumulative = 0;
+    for (size_t i = 0; i < METRICS_BUCKETS_MAX && row->bounds[i] != 0; i++) {
+        cumulative += buckets[i];
+        text_add_format(out, "%s_bucket{%s,le=\"", row->family, row->labels);
+        add_in_unit(out, row->bounds[i], row->microseconds);
+        text_add_format(out, "\"} %llu\n", (unsigned long long)cumulative);
+    }
+    text_add_format(out, "%s_bucket{%s,le=\"+Inf\"} %llu\n", row->family, row->labels,
+                    (unsigned long long)seen);
+    text_add_format(out, "%s_sum{%s} ", row->family, row->labels);
+    if (row->microseconds) {
+        text_add_format(out, "%.6f", (double)sum / 1e6);
+    } else {
+        text_add_uint(out, sum);
+    }
+    text_add_format(out, "\n%s_count{%s} %llu\n", row->family, row->labels,
+                    (unsigned long long)seen);
+}
+
+static void render_requests(const struct metrics_view *view, struct text *out)
+{
+    struct histogram_row row = {.family = "rsvpd_http_request_duration_seconds",
+                                .bounds = duration_bounds_us,
+                                .microseconds = true};
+    render_head(out, row.family, "histogram",
+                "From a request's first line until its answer, by route, method and status.");
+    for (size_t route = 0; route < view->route_count; route++) {
+        for (size_t method = 0; method < HTTP_METHOD_COUNT; method++) {
+            for (size_t status = 0; status < METRICS_STATUS_COUNT; status++) {
+                char buffer[256];
+                struct text labels = text_over(buffer, sizeof buffer - 1);
+                text_add_format(&labels, "route=\"%s\",method=\"%s\",status=\"%u\"",
+                                view->route_names[route], http_method_names[method],
+                                statuses[status]);
+                buffer[labels.size] = '\0';
+                row.labels = buffer;
+                render_histogram(view, offsetof(struct metrics, requests[route][method][status]),
+                                 &row, false, out);
+            }
+        }
+    }
+}
+
+void metrics_render(const struct metrics_view *view, struct text *out)
+{
+    render_head(out, "rsvpd_build_info", "gauge", "Always 1; the labels say what runs.");
+    text_add_cstr(out, "rsvpd_build_info{version=\"" RSVPD_VERSION "\"} 1\n");
+    render_head(out, "rsvpd_log_lines_dropped_total", "counter",
+                "Log lines dropped because their reader was slow.");
+    text_add_format(out, "rsvpd_log_lines_dropped_total %llu\n", (unsigned long long)log_dropped());
+    render_values(view, out);
+    const char *family = "";
+    for (size_t i = 0; i < HISTOGRAM_COUNT; i++) {
+        const struct histogram_row *row = &histogram_rows[i];
+        if (strcmp(family, row->family) != 0) {
+            family = row->family;
+            render_head(out, family, "histogram", row->help);
+        }
+        render_histogram(view, offsetof(struct metrics, histograms[i]), row, true, out);
+    }
+    render_requests(view, out);
+}

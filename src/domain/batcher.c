@@ -1,0 +1,122 @@
+/* Gathers operations and forms them into batches. */
+#include "rsvpd/domain/batcher.h"
+
+#include <assert.h>
+
+bool batcher_init(struct batcher *batcher, const struct relation *relation, enum operation_kind kind,
+                  size_t expected, uint64_t secret)
+{
+    *batcher = (struct batcher){.relation = relation, .kind = kind, .keyed = kind == OPERATION_ADD};
+    list_init(&batcher->ready);
+    return hash_table_init(&batcher->keys, batcher->keyed ? expected : 0, secret);
+}
+
+void batcher_free(struct batcher *batcher)
+{
+    hash_table_free(&batcher->keys);
+}
+
+static uint64_t key_hash(const struct batcher *batcher, const struct operation *operation)
+{
+    uint64_t hash = hash_bytes(batcher->keys.secret, identifier_slice(&operation->entity));
+    return hash_bytes(hash, identifier_slice(&operation->user));
+}
+
+static bool same_key(const struct hash_node *node, const void *key)
+{
+    const struct operation *held = list_entry(node, const struct operation, key);
+    const struct operation *wanted = key;
+    return identifier_equal(&held->entity, &wanted->entity) &&
+           identifier_equal(&held->user, &wanted->user);
+}
+
+void batcher_push(struct batcher *batcher, struct operation *operation)
+{
+    assert(operation->relation == batcher->relation);
+    batcher->size++;
+    operation->mates_max = BATCH_SIZE_MAX;
+    if (batcher->keyed) {
+        uint64_t hash = key_hash(batcher, operation);
+        struct hash_node *holder = hash_table_find(&batcher->keys, hash, same_key, operation);
+        if (holder != NULL) {
+            operation->state = OPERATION_CHAINED;
+            list_push_back(&list_entry(holder, struct operation, key)->chain, &operation->link);
+            return;
+        }
+        list_init(&operation->chain);
+        hash_table_insert(&batcher->keys, &operation->key, hash);
+    }
+    operation->state = OPERATION_READY;
+    list_push_back(&batcher->ready, &operation->link);
+}
+
+bool batcher_has_ready(const struct batcher *batcher)
+{
+    return !list_empty(&batcher->ready);
+}
+
+void batcher_form(struct batcher *batcher, struct batch *batch)
+{
+    batch->relation = batcher->relation;
+    batch->kind = batcher->kind;
+    batch->size = 0;
+    unsigned limit = BATCH_SIZE_MAX;
+    struct list_node *node = list_first(&batcher->ready);
+    assert(node != NULL);
+    while (node != NULL && batch->size < limit) {
+        struct operation *operation = list_entry(node, struct operation, link);
+        if (batch->size > 0 && operation->mates_max <= batch->size) {
+            break; /* it may not go with as many as there are already */
+        }
+        limit = operation->mates_max < limit ? operation->mates_max : limit;
+        list_remove(node);
+        operation->state = OPERATION_SENT;
+        batch->operations[batch->size++] = operation;
+        node = list_first(&batcher->ready);
+    }
+}
+
+void batcher_return(struct batcher *batcher, struct batch *batch)
+{
+    while (batch->size > 0) {
+        struct operation *operation = batch->operations[--batch->size];
+        operation->state = OPERATION_READY;
+        list_push_front(&batcher->ready, &operation->link);
+    }
+}
+
+/* The key goes to the next operation in the chain, or is free again. */
+static void pass_key_on(struct batcher *batcher, struct operation *holder)
+{
+    uint64_t hash = holder->key.hash;
+    hash_table_remove(&batcher->keys, &holder->key);
+    struct list_node *node = list_pop_front(&holder->chain);
+    if (node == NULL) {
+        return;
+    }
+    struct operation *heir = list_entry(node, struct operation, link);
+    list_init(&heir->chain);
+    list_splice_back(&heir->chain, &holder->chain);
+    hash_table_insert(&batcher->keys, &heir->key, hash);
+    heir->state = OPERATION_READY;
+    list_push_back(&batcher->ready, &heir->link);
+}
+
+void batcher_finish(struct batcher *batcher, struct operation *operation)
+{
+    assert(operation->state == OPERATION_SENT);
+    batcher->size--;
+    if (batcher->keyed) {
+        pass_key_on(batcher, operation);
+    }
+}
+
+void batcher_withdraw(struct batcher *batcher, struct operation *operation)
+{
+    assert(operation->state == OPERATION_READY || operation->state == OPERATION_CHAINED);
+    batcher->size--;
+    list_remove(&operation->link);
+    if (batcher->keyed && operation->state == OPERATION_READY) {
+        pass_key_on(batcher, operation);
+    }
+}

@@ -1,0 +1,48 @@
+/* The errors that clients can meet. */
+#include "rsvpd/domain/problem.h"
+
+/* clang-format off */
+const struct problem_type problem_types[PROBLEM_COUNT] = {
+    [PROBLEM_NONE] = {"", 200, false, "", ""},
+    [PROBLEM_INVALID_IDENTIFIER] = {"invalid-identifier", 400, false, "Invalid identifier",
+        "An identifier is 1 to 64 bytes out of A-Z a-z 0-9 - . _ ~ : @ after percent-decoding. Correct it and send the request again."},
+    [PROBLEM_INVALID_JSON] = {"invalid-json", 400, false, "Invalid JSON",
+        "The body must be one JSON object in UTF-8, without duplicate keys and no deeper than the request needs."},
+    [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter", 400, false, "Invalid query parameter",
+        "A query parameter is unknown here, given more often than it may be, or out of range."},
+    [PROBLEM_UNKNOWN_FIELD] = {"unknown-field", 400, false, "Unknown member in the body",
+        "The body has a member that this request does not know. Remove it or correct its name."},
+    [PROBLEM_MISSING_USER_ID] = {"missing-user-id", 400, false, "No user named",
+        "Name the user who acts: in the JSON body as user_id, in the query as user_id, or in the header X-User-Id."},
+    [PROBLEM_CONFLICTING_USER_ID] = {"conflicting-user-id", 400, false, "Two different users named",
+        "The body, the query and the header X-User-Id may each name the user who acts, but they must agree."},
+    [PROBLEM_NOT_FOUND] = {"not-found", 404, false, "No such resource",
+        "Nothing is served at this path. Events, posts and users are never missing: check the path itself."},
+    [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", 405, false, "Method not allowed",
+        "This path does not take this method. The Allow header lists those that it takes."},
+    [PROBLEM_REQUEST_TIMEOUT] = {"request-timeout", 408, true, "The request did not arrive in time",
+        "The body did not arrive whole within the deadline. Nothing was done; send the request again."},
+    [PROBLEM_PAYLOAD_TOO_LARGE] = {"payload-too-large", 413, false, "Body too large",
+        "A request body is at most 16384 bytes."},
+    [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported-media-type", 415, false, "Unsupported media type",
+        "A request body is JSON: send it with Content-Type: application/json."},
+    [PROBLEM_INTERNAL] = {"internal", 500, true, "Internal error",
+        "The service failed to answer this request. Repeating it is safe; if it keeps failing, report its request_id."},
+    [PROBLEM_OVERLOADED] = {"overloaded", 503, true, "Overloaded",
+        "The service has as much work as it can hold and refused this request at the door. Nothing was done; try again after the time in Retry-After."},
+    [PROBLEM_STORE_UNAVAILABLE] = {"store-unavailable", 503, true, "Store unavailable",
+        "The data store cannot be reached or did not answer in time. Nothing was done; try again after the time in Retry-After."},
+    [PROBLEM_OUTCOME_UNKNOWN] = {"outcome-unknown", 504, true, "Outcome unknown",
+        "The deadline passed while the data store was working on this write, so whether it took effect is unknown. Repeating it is safe."},
+};
+/* clang-format on */
+
+enum problem problem_by_code(struct slice code)
+{
+    for (int i = PROBLEM_NONE + 1; i < PROBLEM_COUNT; i++) {
+        if (slice_equal(code, slice_of(problem_types[i].code))) {
+            return (enum problem)i;
+        }
+    }
+    return PROBLEM_NONE;
+}
