@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "process.h"
+
 enum {
     ANSWER_SIZE_MAX = 16384,
     /* Far past every deadline of the service: what takes this long was never answered. */
@@ -35,7 +37,7 @@ struct slot {
     void *client;
     CURL *easy;
     struct load_request request;
-    char answer[ANSWER_SIZE_MAX];
+    char answer[ANSWER_SIZE_MAX + 1]; /* NUL-terminated when complete */
     size_t answer_size;
     int64_t sent_us;
     int64_t received_us;
@@ -62,19 +64,8 @@ int64_t load_now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void pause_ms(int pause)
-{
-    nanosleep(&(struct timespec){.tv_nsec = pause * 1000000L}, NULL);
-}
-
-/* ---- randomness ---- */
+/* -- randomness --------------------------------------------------------------------------------
+ */
 
 static uint64_t random_next(struct load_random *random)
 {
@@ -90,12 +81,13 @@ uint64_t load_seed(void)
     static bool chosen;
     if (!chosen) {
         const char *given = getenv("TEST_SEED");
-        if (given)
+        if (given != NULL) {
             seed = strtoull(given, NULL, 10);
-        else
-            assert_int_equal(getrandom(&seed, sizeof seed, 0), sizeof seed);
+        } else if (getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+            process_fail("getrandom gives nothing");
+        }
         chosen = true;
-        print_message("TEST_SEED=%llu repeats this run's choices\n", (unsigned long long)seed);
+        print_message("TEST_SEED=%llu repeats the choices of this run\n", (unsigned long long)seed);
     }
     return seed;
 }
@@ -111,15 +103,11 @@ unsigned load_random_below(struct load_random *random, unsigned bound)
     return (unsigned)((random_next(random) >> 32) * bound >> 32);
 }
 
-/* ---- building ---- */
+/* -- building ----------------------------------------------------------------------------------
+ */
 
 struct load *load_create(void)
 {
-    static bool curl_ready;
-    if (!curl_ready)
-        assert_int_equal(curl_global_init(CURL_GLOBAL_DEFAULT), CURLE_OK);
-    curl_ready = true;
-
     struct load *load = calloc(1, sizeof *load);
     assert_non_null(load);
     load->multi = curl_multi_init();
@@ -133,8 +121,9 @@ static size_t take_bytes(char *bytes, size_t size, size_t count, void *context)
 {
     struct slot *slot = context;
     size_t total = size * count;
-    if (total > sizeof slot->answer - slot->answer_size)
+    if (total > ANSWER_SIZE_MAX - slot->answer_size) {
         return 0; /* libcurl then fails the request, which the client sees */
+    }
     memcpy(slot->answer + slot->answer_size, bytes, total);
     slot->answer_size += total;
     slot->received_us = load_now_us();
@@ -159,12 +148,14 @@ void load_add_client(struct load *load, const struct load_behaviour *behaviour, 
     load->slots[load->slots_used++] = slot;
 }
 
-/* ---- the load's thread ---- */
+/* -- the thread of the load ----------------------------------------------------------------------
+ */
 
 void load_violation(struct load *load, const char *format, ...)
 {
-    if (atomic_load(&load->violated))
+    if (atomic_load(&load->violated)) {
         return;
+    }
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(load->violation, sizeof load->violation, format, arguments);
@@ -183,8 +174,9 @@ static void slot_send(struct load *load, struct slot *slot)
     const struct load_request *request = &slot->request;
     bool has_body = request->body[0] != '\0';
     curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
-    if (has_body)
+    if (has_body) {
         curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body);
+    }
     curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, has_body ? load->json_headers : NULL);
     curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, request->method);
     curl_easy_setopt(slot->easy, CURLOPT_URL, request->url);
@@ -193,8 +185,9 @@ static void slot_send(struct load *load, struct slot *slot)
     slot->sent_us = load_now_us();
     slot->state = SLOT_BUSY;
     CURLMcode code = curl_multi_add_handle(load->multi, slot->easy);
-    if (code != CURLM_OK)
+    if (code != CURLM_OK) {
         load_violation(load, "curl_multi_add_handle: %s", curl_multi_strerror(code));
+    }
 }
 
 /* Asks every idle client what is next. Returns whether the load is still on. */
@@ -204,8 +197,9 @@ static bool ask_clients(struct load *load, bool *any_waits)
     *any_waits = false;
     for (size_t i = 0; i < load->slots_used; i++) {
         struct slot *slot = load->slots[i];
-        if (slot->state == SLOT_IDLE && atomic_load(&load->stopping))
+        if (slot->state == SLOT_IDLE && atomic_load(&load->stopping)) {
             slot->state = SLOT_DONE;
+        }
         if (slot->state == SLOT_IDLE) {
             memset(&slot->request, 0, sizeof slot->request);
             switch (slot->behaviour->next_request(load, slot->client, &slot->request)) {
@@ -227,9 +221,11 @@ static bool ask_clients(struct load *load, bool *any_waits)
 
 static void slot_hand_over(struct load *load, struct slot *slot, CURLcode result)
 {
+    slot->answer[slot->answer_size] = '\0';
     struct load_answer answer = {
+        .text = slot->answer,
         .sent_us = slot->sent_us,
-        .received_us = slot->received_us ? slot->received_us : load_now_us(),
+        .received_us = slot->received_us != 0 ? slot->received_us : load_now_us(),
     };
     if (result == CURLE_OK) {
         curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &answer.status);
@@ -250,9 +246,10 @@ static void collect_answers(struct load *load)
 {
     int left;
     CURLMsg *message;
-    while ((message = curl_multi_info_read(load->multi, &left))) {
-        if (message->msg != CURLMSG_DONE)
+    while ((message = curl_multi_info_read(load->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE) {
             continue;
+        }
         CURL *easy = message->easy_handle;
         CURLcode result = message->data.result;
         struct slot *slot;
@@ -268,7 +265,6 @@ static void *run(void *context)
     bool any_waits;
     while (ask_clients(load, &any_waits)) {
         int running;
-        curl_multi_perform(load->multi, &running);
         curl_multi_poll(load->multi, NULL, 0, any_waits ? WAIT_MS : POLL_MS, NULL);
         curl_multi_perform(load->multi, &running);
         collect_answers(load);
@@ -277,7 +273,8 @@ static void *run(void *context)
     return NULL;
 }
 
-/* ---- the test's side ---- */
+/* -- the side of the test ------------------------------------------------------------------------
+ */
 
 void load_start(struct load *load)
 {
@@ -289,49 +286,56 @@ void load_start(struct load *load)
 static void join(struct load *load)
 {
     atomic_store(&load->stopping, true);
-    if (load->thread_runs)
+    if (load->thread_runs) {
         pthread_join(load->thread, NULL);
+    }
     load->thread_runs = false;
 }
 
 void load_await_progress(struct load *load, uint64_t steps, int bound_ms)
 {
     uint64_t wanted = atomic_load(&load->progress) + steps;
-    int64_t give_up_ms = monotonic_ms() + bound_ms;
+    int64_t give_up_ms = process_now_ms() + bound_ms;
     while (atomic_load(&load->progress) < wanted && !atomic_load(&load->done) &&
-           monotonic_ms() < give_up_ms)
-        pause_ms(WAIT_MS);
+           process_now_ms() < give_up_ms) {
+        process_nap();
+    }
     uint64_t reached = atomic_load(&load->progress);
-    if (reached >= wanted)
+    if (reached >= wanted) {
         return;
+    }
     load_finish(load);
-    fail_msg("the clients made %llu steps less than the %llu awaited within %d ms",
-             (unsigned long long)(wanted - reached), (unsigned long long)steps, bound_ms);
+    process_fail("the clients made %llu steps less than the %llu awaited within %d ms",
+                 (unsigned long long)(wanted - reached), (unsigned long long)steps, bound_ms);
 }
 
 void load_await_done(struct load *load, int bound_ms)
 {
-    int64_t give_up_ms = monotonic_ms() + bound_ms;
-    while (!atomic_load(&load->done) && monotonic_ms() < give_up_ms)
-        pause_ms(WAIT_MS);
+    int64_t give_up_ms = process_now_ms() + bound_ms;
+    while (!atomic_load(&load->done) && process_now_ms() < give_up_ms) {
+        process_nap();
+    }
     bool done = atomic_load(&load->done);
     load_finish(load);
-    if (!done)
-        fail_msg("the clients were not done within %d ms", bound_ms);
+    if (!done) {
+        process_fail("the clients were not done within %d ms", bound_ms);
+    }
 }
 
 void load_finish(struct load *load)
 {
     join(load);
-    if (atomic_load(&load->violated))
-        fail_msg("%s", load->violation);
+    if (atomic_load(&load->violated)) {
+        process_fail("%s", load->violation);
+    }
 }
 
 void load_destroy(struct load **pointer)
 {
     struct load *load = *pointer;
-    if (!load)
+    if (load == NULL) {
         return;
+    }
     *pointer = NULL;
     join(load);
     for (size_t i = 0; i < load->slots_used; i++) {

@@ -36,6 +36,7 @@ struct load_request {
 struct load_answer {
     long status;         /* 0: no answer came, and `failure` says why */
     const char *failure; /* NULL when an answer came */
+    const char *text;    /* the body */
     json_t *json;        /* the body; NULL when it is not a JSON object */
     int64_t sent_us;     /* on the clock of load_now_us, before the first byte left */
     int64_t received_us; /* when the last byte was read */
