@@ -164,6 +164,19 @@ void load_violation(struct load *load, const char *format, ...)
     atomic_store(&load->stopping, true);
 }
 
+void load_exchange_violation(const struct load_exchange *exchange, const char *format, ...)
+{
+    char message[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    const struct load_answer *answer = exchange->answer;
+    load_violation(exchange->load, "%s\n  %s %s %s\n  answered %ld %s", message,
+                   exchange->request->method, exchange->request->url, exchange->request->body,
+                   answer->status, answer->failure != NULL ? answer->failure : answer->text);
+}
+
 void load_note_progress(struct load *load)
 {
     atomic_fetch_add(&load->progress, 1);
@@ -238,7 +251,8 @@ static void slot_hand_over(struct load *load, struct slot *slot, CURLcode result
         answer.failure = curl_easy_strerror(result);
     }
     slot->state = SLOT_IDLE;
-    slot->behaviour->on_answer(load, slot->client, &slot->request, &answer);
+    const struct load_exchange exchange = {load, &slot->request, &answer};
+    slot->behaviour->on_answer(&exchange, slot->client);
     json_decref(answer.json);
 }
 

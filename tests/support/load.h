@@ -15,7 +15,7 @@
  * must not use cmocka's assertions, which jump; it reports by load_violation, and load_finish fails
  * the test. */
 
-enum { LOAD_URL_SIZE = 384, LOAD_BODY_SIZE = 256, LOAD_CLIENTS_MAX = 256 };
+enum { LOAD_URL_SIZE = 1280, LOAD_BODY_SIZE = 256, LOAD_CLIENTS_MAX = 256 };
 
 struct load;
 
@@ -42,12 +42,18 @@ struct load_answer {
     int64_t received_us; /* when the last byte was read */
 };
 
+/* A request and what came back for it, within on_answer. */
+struct load_exchange {
+    struct load *load;
+    const struct load_request *request;
+    const struct load_answer *answer;
+};
+
 struct load_behaviour {
     /* Decides what the client does next; called when it has no request on its way. */
     enum load_step (*next_request)(struct load *load, void *client, struct load_request *request);
     /* Takes the answer, or the failure, of the request that next_request filled in. */
-    void (*on_answer)(struct load *load, void *client, const struct load_request *request,
-                      const struct load_answer *answer);
+    void (*on_answer)(const struct load_exchange *exchange, void *client);
 };
 
 struct load *load_create(void);
@@ -77,6 +83,10 @@ void load_destroy(struct load **load);
 
 /* Keeps the message of the first violation and stops the load. For callbacks. */
 void load_violation(struct load *load, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A violation that quotes the exchange. */
+void load_exchange_violation(const struct load_exchange *exchange, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* CLOCK_REALTIME in microseconds: the clock that as_of is on. */

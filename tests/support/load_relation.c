@@ -1,0 +1,175 @@
+/* RSVPs and likes under load. */
+#include "load_relation.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "expect.h"
+#include "process.h"
+#include "servers.h"
+
+/* -- requests -----------------------------------------------------------------------------------
+ */
+
+static void set_url(struct load_request *request, uint16_t port, const char *target,
+                    const char *query)
+{
+    snprintf(request->url, sizeof request->url, "http://127.0.0.1:%u%s%s", port, target, query);
+}
+
+void load_ask_write(struct load_request *request, uint16_t port, const struct relation *relation,
+                    bool join, const char *id, const char *user)
+{
+    char target[RELATION_TARGET_SIZE];
+    char query[128];
+    relation_action_target(target, relation, id);
+    snprintf(query, sizeof query, "?user_id=%s", user);
+    set_url(request, port, target, join ? "" : query);
+    request->method = join ? "POST" : "DELETE";
+    if (join) {
+        snprintf(request->body, sizeof request->body, "{\"user_id\":\"%s\"}", user);
+    }
+}
+
+void load_ask_member(struct load_request *request, uint16_t port, const struct relation *relation,
+                     const char *id, const char *user)
+{
+    char target[RELATION_TARGET_SIZE];
+    relation_user_target(target, relation, id, user);
+    set_url(request, port, target, "");
+    request->method = "GET";
+}
+
+void load_ask_count(struct load_request *request, uint16_t port, const struct relation *relation,
+                    const char *id, int max_stale_ms)
+{
+    char target[RELATION_TARGET_SIZE];
+    char query[32];
+    relation_count_target(target, relation, id, "");
+    snprintf(query, sizeof query, "?max_stale_ms=%d", max_stale_ms);
+    set_url(request, port, target, max_stale_ms < 0 ? "" : query);
+    request->method = "GET";
+}
+
+/* -- answers ------------------------------------------------------------------------------------
+ */
+
+/* The member is this text; NULL: it is not there. */
+static bool has_text(const json_t *json, const char *member, const char *text)
+{
+    const json_t *value = json_object_get(json, member);
+    return text == NULL ? value == NULL
+                        : json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static bool is_about(const struct load_answer *answer, const struct relation *relation, long status,
+                     size_t members, const char *id, const char *user)
+{
+    return answer->status == status && json_object_size(answer->json) == members &&
+           has_text(answer->json, relation->id_member, id) &&
+           has_text(answer->json, "user_id", user);
+}
+
+/* The flag is there, and so is a status that agrees with it, where the relation has one. */
+static bool read_flag(const json_t *json, const struct relation *relation, bool *is_in)
+{
+    const json_t *flag = json_object_get(json, relation->flag);
+    *is_in = json_is_true(flag);
+    const char *status = *is_in ? "going" : "none";
+    return json_is_boolean(flag) && has_text(json, "status", relation->has_status ? status : NULL);
+}
+
+bool load_read_write(const struct load_exchange *exchange, const struct relation *relation,
+                     bool join, const char *id, const char *user, struct load_write *write)
+{
+    const struct load_answer *answer = exchange->answer;
+    const json_t *changed = json_object_get(answer->json, "changed");
+    const json_t *count = json_object_get(answer->json, relation->count_member);
+    bool is_in;
+    *write = (struct load_write){
+        .changed = json_is_true(changed),
+        .count = json_integer_value(count),
+    };
+    const bool good = is_about(answer, relation, join && write->changed ? 201 : 200,
+                               relation->has_status ? 6 : 5, id, user) &&
+                      read_flag(answer->json, relation, &is_in) && is_in == join &&
+                      json_is_boolean(changed) && json_is_integer(count);
+    if (!good) {
+        load_exchange_violation(exchange, "this is no success of a write");
+    }
+    return good;
+}
+
+bool load_read_member(const struct load_exchange *exchange, const struct relation *relation,
+                      const char *id, const char *user, bool *is_in)
+{
+    const struct load_answer *answer = exchange->answer;
+    const bool good = is_about(answer, relation, 200, relation->has_status ? 4 : 3, id, user) &&
+                      read_flag(answer->json, relation, is_in);
+    if (!good) {
+        load_exchange_violation(exchange, "this says nothing about a membership");
+    }
+    return good;
+}
+
+bool load_read_count(const struct load_exchange *exchange, const struct relation *relation,
+                     const char *id, struct load_count *count)
+{
+    const struct load_answer *answer = exchange->answer;
+    const json_t *number = json_object_get(answer->json, relation->count_member);
+    const json_t *stale = json_object_get(answer->json, "stale");
+    const int64_t as_of_ms =
+        expect_parse_time(json_string_value(json_object_get(answer->json, "as_of")));
+    *count = (struct load_count){
+        .count = json_integer_value(number),
+        .as_of_us = as_of_ms * 1000,
+        .stale = json_is_true(stale),
+    };
+    const bool good = is_about(answer, relation, 200, 4, id, NULL) && json_is_integer(number) &&
+                      json_is_boolean(stale) && as_of_ms >= 0;
+    if (!good) {
+        load_exchange_violation(exchange, "this is no count");
+    }
+    return good;
+}
+
+enum load_refusal load_read_refusal(const struct load_answer *answer)
+{
+    static const struct {
+        const char *code;
+        long status;
+        enum load_refusal refusal;
+    } refusals[] = {
+        {"store-unavailable", 503, REFUSAL_UNDONE},
+        {"overloaded", 503, REFUSAL_UNDONE},
+        {"outcome-unknown", 504, REFUSAL_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (answer->status == refusals[i].status &&
+            has_text(answer->json, "code", refusals[i].code)) {
+            return refusals[i].refusal;
+        }
+    }
+    return REFUSAL_NONE;
+}
+
+/* -- the database ---------------------------------------------------------------------------------
+ */
+
+void expect_counters_equal_rows(const char *database_url)
+{
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        const struct relation *relation = &relations[i];
+        const int64_t wrong = pg_query_int64(
+            database_url,
+            "SELECT count(*) FROM (SELECT %s, count(*) AS n FROM %s GROUP BY 1) AS m"
+            " FULL JOIN %s AS c USING (%s)"
+            " WHERE coalesce(m.n, 0) <> coalesce(c.count, 0)",
+            relation->id_member, relation->table, relation->counter_table, relation->id_member);
+        if (wrong != 0) {
+            process_fail("%lld rows of %s are not the number of rows in %s", (long long)wrong,
+                         relation->counter_table, relation->table);
+        }
+    }
+}
