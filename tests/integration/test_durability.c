@@ -1,0 +1,388 @@
+/* What was acknowledged stays, whichever process dies. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+#include "servers.h"
+#include "service.h"
+
+enum {
+    CLIENTS = 32,
+    USERS = 3, /* of each client */
+    THINGS = 4,
+    PAIRS = RELATION_COUNT * THINGS * USERS, /* of each client */
+    ID_SIZE = 32,
+    STEP_BOUND_MS = 60000,
+    /* between two disturbances, in acknowledged writes of all clients */
+    WRITES_BEFORE = 400,
+    WRITES_AFTER = 400,
+    WRITES_BETWEEN_TERMINATIONS = 100,
+    KILL_ROUNDS = 5,
+    RESTART_ROUNDS = 3,
+    TERMINATIONS = 50,
+};
+
+static struct pg_server *postgres;
+static struct redis_server *redis;
+static char *database_url;
+static struct service *service;
+static uint16_t port; /* of the service; does not change while clients run */
+static struct load *crowd;
+
+static int set_up_servers(void **state)
+{
+    (void)state;
+    postgres = pg_server_create();
+    redis = redis_server_create();
+    return 0;
+}
+
+static int tear_down_servers(void **state)
+{
+    (void)state;
+    redis_server_destroy(&redis);
+    pg_server_destroy(&postgres);
+    return 0;
+}
+
+static void start_service(void)
+{
+    service = service_start(database_url, redis_server_url(redis), NULL);
+    port = service->port;
+}
+
+/* -- writers --------------------------------------------------------------------------------------
+ */
+
+/* What a writer knows about a pair that it alone writes. */
+enum knowledge {
+    KNOWN_OUT,
+    KNOWN_IN,
+    UNKNOWN, /* a write got no answer, or one that leaves it open, and no later one was acknowledged
+              */
+};
+
+struct pair {
+    unsigned relation;
+    enum knowledge knowledge;
+    char thing[ID_SIZE];
+    char user[ID_SIZE];
+};
+
+struct writer {
+    struct load_random random;
+    struct pair pairs[PAIRS];
+    bool service_died; /* a request got no answer */
+    unsigned verified; /* pairs compared with the service's answers after a round */
+    /* what is on its way */
+    struct pair *pair;
+    bool reads;
+    bool join;
+};
+
+static struct writer writers[CLIENTS];
+
+/* What may happen to a request apart from success. */
+static struct {
+    bool death;   /* no answer: the service was killed */
+    bool refusal; /* 503 or 504: Postgres was out of reach */
+} allowed;
+
+static void name_pairs(struct writer *writer, unsigned number)
+{
+    for (unsigned i = 0; i < PAIRS; i++) {
+        struct pair *pair = &writer->pairs[i];
+        pair->relation = i / (THINGS * USERS);
+        snprintf(pair->thing, ID_SIZE, "thing-%u", i / USERS % THINGS);
+        snprintf(pair->user, ID_SIZE, "user-%u.%u", number, i % USERS);
+    }
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    redis_server_flush(redis);
+    database_url = pg_fresh_database(postgres, "durability");
+    service_migrate(database_url);
+    start_service();
+    memset(&allowed, 0, sizeof allowed);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        writers[i] = (struct writer){.random = load_random_stream(i)};
+        name_pairs(&writers[i], i);
+    }
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    load_destroy(&crowd);
+    service_discard(&service);
+    free(database_url);
+    database_url = NULL;
+    return 0;
+}
+
+static void ask_about_pair(const struct writer *writer, struct load_request *request)
+{
+    const struct pair *pair = writer->pair;
+    const struct relation *relation = &relations[pair->relation];
+    if (writer->reads) {
+        load_ask_member(request, port, relation, pair->thing, pair->user);
+    } else {
+        load_ask_write(request, port, relation, writer->join, pair->thing, pair->user);
+    }
+}
+
+static enum load_step writer_next(struct load *load, void *client, struct load_request *request)
+{
+    struct writer *writer = client;
+    (void)load;
+    if (writer->service_died) {
+        return LOAD_DONE;
+    }
+    writer->pair = &writer->pairs[load_random_below(&writer->random, PAIRS)];
+    writer->reads = load_random_below(&writer->random, 5) == 0;
+    writer->join = load_random_below(&writer->random, 2) == 0;
+    ask_about_pair(writer, request);
+    return LOAD_SEND;
+}
+
+static void take_membership(const struct load_exchange *exchange, const struct writer *writer)
+{
+    const struct pair *pair = writer->pair;
+    bool is_in;
+    if (load_read_member(exchange, &relations[pair->relation], pair->thing, pair->user, &is_in) &&
+        pair->knowledge != UNKNOWN && is_in != (pair->knowledge == KNOWN_IN)) {
+        load_exchange_violation(exchange, "the last acknowledged write says otherwise");
+    }
+}
+
+static void take_acknowledgement(const struct load_exchange *exchange, const struct writer *writer)
+{
+    struct pair *pair = writer->pair;
+    struct load_write write;
+    if (!load_read_write(exchange, &relations[pair->relation], writer->join, pair->thing,
+                         pair->user, &write)) {
+        return;
+    }
+    const bool was_in = pair->knowledge == KNOWN_IN;
+    if (pair->knowledge != UNKNOWN && write.changed != (was_in != writer->join)) {
+        load_exchange_violation(exchange, "the user was %s before", was_in ? "in" : "out");
+    }
+    pair->knowledge = writer->join ? KNOWN_IN : KNOWN_OUT;
+    load_note_progress(exchange->load);
+}
+
+static void writer_answer(const struct load_exchange *exchange, void *client)
+{
+    struct writer *writer = client;
+    const enum load_refusal refusal = load_read_refusal(exchange->answer);
+    if (allowed.death && exchange->answer->status == 0) {
+        writer->service_died = true;
+        writer->pair->knowledge = writer->reads ? writer->pair->knowledge : UNKNOWN;
+    } else if (allowed.refusal && refusal == REFUSAL_UNKNOWN && !writer->reads) {
+        writer->pair->knowledge = UNKNOWN;
+    } else if (allowed.refusal && refusal == REFUSAL_UNDONE) {
+        return; /* what was known stays known */
+    } else if (writer->reads) {
+        take_membership(exchange, writer);
+    } else {
+        take_acknowledgement(exchange, writer);
+    }
+}
+
+static void start_clients(const struct load_behaviour *behaviour)
+{
+    load_destroy(&crowd);
+    crowd = load_create();
+    for (size_t i = 0; i < CLIENTS; i++) {
+        load_add_client(crowd, behaviour, &writers[i]);
+    }
+    load_start(crowd);
+}
+
+static void start_writing(void)
+{
+    static const struct load_behaviour writing = {writer_next, writer_answer};
+    for (size_t i = 0; i < CLIENTS; i++) {
+        writers[i].service_died = false;
+    }
+    start_clients(&writing);
+}
+
+/* -- verifying ------------------------------------------------------------------------------------
+ */
+
+static enum load_step verifier_next(struct load *load, void *client, struct load_request *request)
+{
+    struct writer *writer = client;
+    (void)load;
+    if (writer->verified == PAIRS) {
+        return LOAD_DONE;
+    }
+    writer->pair = &writer->pairs[writer->verified++];
+    writer->reads = true;
+    ask_about_pair(writer, request);
+    return LOAD_SEND;
+}
+
+/* Compares, and learns what was not known. Asks again where the service is still recovering. */
+static void verifier_answer(const struct load_exchange *exchange, void *client)
+{
+    struct writer *writer = client;
+    struct pair *pair = writer->pair;
+    bool is_in;
+    if (allowed.refusal && load_read_refusal(exchange->answer) == REFUSAL_UNDONE) {
+        writer->verified--;
+        return;
+    }
+    take_membership(exchange, writer);
+    if (load_read_member(exchange, &relations[pair->relation], pair->thing, pair->user, &is_in)) {
+        pair->knowledge = is_in ? KNOWN_IN : KNOWN_OUT;
+    }
+}
+
+/* How many pairs of the relation have this knowledge; each is written as one more element of an SQL
+ * array. */
+static int64_t list_pairs(unsigned relation, enum knowledge knowledge, FILE *array)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < CLIENTS; i++) {
+        for (size_t j = 0; j < PAIRS; j++) {
+            const struct pair *pair = &writers[i].pairs[j];
+            if (pair->relation == relation && pair->knowledge == knowledge) {
+                fprintf(array, ",'%s %s'", pair->thing, pair->user);
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+/* The pairs of the relation that are in the database, out of those with this knowledge. */
+static void expect_rows(unsigned relation_index, enum knowledge knowledge, bool expect_all)
+{
+    const struct relation *relation = &relations[relation_index];
+    char *array = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&array, &size);
+    const int64_t listed = list_pairs(relation_index, knowledge, stream);
+    fclose(stream);
+    assert_int_equal(
+        pg_query_int64(database_url,
+                       "SELECT count(*) FROM %s WHERE %s || ' ' || user_id = ANY (ARRAY[''%s])",
+                       relation->table, relation->id_member, array),
+        expect_all ? listed : 0);
+    free(array);
+}
+
+/* What is known is in the database, counters equal rows, and the service says the same. */
+static void expect_nothing_lost(void)
+{
+    static const struct load_behaviour verifying = {verifier_next, verifier_answer};
+    for (unsigned i = 0; i < RELATION_COUNT; i++) {
+        expect_rows(i, KNOWN_IN, true);
+        expect_rows(i, KNOWN_OUT, false);
+    }
+    expect_counters_equal_rows(database_url);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        writers[i].verified = 0;
+    }
+    start_clients(&verifying);
+    load_await_done(crowd, STEP_BOUND_MS);
+}
+
+/* -- the tests ------------------------------------------------------------------------------------
+ */
+
+#define OTHER_SESSIONS                                                                             \
+    " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \
+    " AND backend_type = 'client backend'"
+
+/* A backend goes on with what a killed service sent last. Who looks before it has ended looks too
+ * early. */
+static void await_end_of_sessions(void)
+{
+    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
+    while (pg_query_int64(database_url, "SELECT count(*)" OTHER_SESSIONS) > 0) {
+        if (process_now_ms() > give_up_ms) {
+            process_fail("sessions of the killed service remain");
+        }
+        process_nap();
+    }
+}
+
+static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
+{
+    (void)state;
+    allowed.death = true;
+    for (unsigned round = 0; round < KILL_ROUNDS; round++) {
+        start_writing();
+        load_await_progress(crowd, WRITES_BEFORE, STEP_BOUND_MS);
+        service_kill(&service);
+        load_await_done(crowd, STEP_BOUND_MS);
+        await_end_of_sessions();
+        start_service();
+        expect_nothing_lost();
+    }
+    service_stop(&service);
+}
+
+static void acknowledged_writes_survive_a_crash_of_postgres(void **state)
+{
+    (void)state;
+    allowed.refusal = true;
+    for (unsigned round = 0; round < RESTART_ROUNDS; round++) {
+        start_writing();
+        load_await_progress(crowd, WRITES_BEFORE, STEP_BOUND_MS);
+        pg_server_stop_immediate(postgres);
+        pg_server_start(postgres);
+        load_await_progress(crowd, WRITES_AFTER, STEP_BOUND_MS);
+        load_finish(crowd);
+        expect_nothing_lost();
+    }
+    service_stop(&service);
+}
+
+static void acknowledged_writes_survive_terminated_sessions(void **state)
+{
+    int64_t terminated = 0;
+    (void)state;
+    allowed.refusal = true;
+    start_writing();
+    for (unsigned i = 0; i < TERMINATIONS; i++) {
+        load_await_progress(crowd, WRITES_BETWEEN_TERMINATIONS, STEP_BOUND_MS);
+        terminated += pg_query_int64(
+            database_url,
+            "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))" OTHER_SESSIONS);
+    }
+    assert_true(terminated >= TERMINATIONS);
+    load_await_progress(crowd, WRITES_AFTER, STEP_BOUND_MS);
+    load_finish(crowd);
+    expect_nothing_lost();
+    service_stop(&service);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(acknowledged_writes_survive_kill_9_of_the_service, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(acknowledged_writes_survive_a_crash_of_postgres, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(acknowledged_writes_survive_terminated_sessions, set_up,
+                                        tear_down),
+    };
+    load_seed();
+    return cmocka_run_group_tests(tests, set_up_servers, tear_down_servers);
+}
