@@ -41,7 +41,7 @@ static void fail_at(const char *file, int line, const struct http_response *resp
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    process_print_logs();
+    process_print_context();
     print_error("%s\n", message);
     if (response != NULL) {
         print_error("the answer to %s: %d %s\n", response->path, response->status, response->error);

@@ -31,6 +31,7 @@ enum {
 };
 
 static char watched_logs[WATCHED_LOGS_MAX][PROCESS_PATH_SIZE];
+static char last_note[512];
 static int guard_pipe = -1;
 
 /* -- time ------------------------------------------------------------------------------------- */
@@ -69,8 +70,19 @@ void process_unwatch_log(const char *path)
     set_watched_log(path, "");
 }
 
-void process_print_logs(void)
+void process_note(const char *format, ...)
 {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(last_note, sizeof last_note, format, arguments);
+    va_end(arguments);
+}
+
+void process_print_context(void)
+{
+    if (last_note[0] != '\0') {
+        print_error("last noted: %s\n", last_note);
+    }
     for (size_t i = 0; i < WATCHED_LOGS_MAX; i++) {
         if (watched_logs[i][0] == '\0') {
             continue;
@@ -90,7 +102,7 @@ void process_fail(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    process_print_logs();
+    process_print_context();
     print_error("%s\n", message);
     _fail(__FILE__, __LINE__);
     abort();

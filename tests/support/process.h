@@ -28,10 +28,15 @@ struct process_spec {
  * process_watch_log() named. From the main thread only. */
 void process_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
+/* Says what is being tried, for loops over a table: the last note is printed when something fails.
+ */
+void process_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* Adds the file to those whose last lines are printed when something fails, or takes it out. */
 void process_watch_log(const char *path);
 void process_unwatch_log(const char *path);
-void process_print_logs(void);
+/* What a failure prints: the last note and the ends of the logs. */
+void process_print_context(void);
 
 /* A fresh directory under /tmp with mode 700 and a short name, owned by user (NULL: the caller). */
 void process_make_directory(char path[PROCESS_PATH_SIZE], const char *user);

@@ -149,12 +149,25 @@ static const char *binary_path(void)
     return path;
 }
 
+/* -- sanitizers' reports
+ * --------------------------------------------------------------------------- */
+
+static void check_reports(const char *log)
+{
+    for (size_t i = 0; i < sizeof sanitizer_marks / sizeof sanitizer_marks[0]; i++) {
+        const char *report = strstr(log, sanitizer_marks[i]);
+        if (report != NULL) {
+            process_fail("a sanitizer reports:\n%.3000s", report);
+        }
+    }
+}
+
 /* -- running to the end ---------------------------------------------------------------------------
  */
 
-struct service_run service_run(const char *const *arguments, const char *const *environment)
+struct service_run service_run_begin(const char *const *arguments, const char *const *environment)
 {
-    char directory[PROCESS_PATH_SIZE];
+    struct service_run run = {.status = -1};
     char out_path[PROCESS_PATH_SIZE + 16];
     char err_path[PROCESS_PATH_SIZE + 16];
     const char *argv[16] = {binary_path()};
@@ -162,23 +175,43 @@ struct service_run service_run(const char *const *arguments, const char *const *
     for (size_t i = 0; arguments[i] != NULL && i < 14; i++) {
         argv[i + 1] = arguments[i];
     }
-    process_make_directory(directory, NULL);
-    snprintf(out_path, sizeof out_path, "%s/out", directory);
-    snprintf(err_path, sizeof err_path, "%s/err", directory);
+    process_make_directory(run.directory, NULL);
+    snprintf(out_path, sizeof out_path, "%s/out", run.directory);
+    snprintf(err_path, sizeof err_path, "%s/err", run.directory);
     environment_init(&full);
     environment_put_all(&full, environment);
     const struct process_spec spec = {
         .argv = argv,
         .environment = (const char *const *)full.entries,
-        .directory = directory,
+        .directory = run.directory,
         .stdout_path = out_path,
         .stderr_path = err_path,
     };
-    struct service_run run = {.status = process_run(&spec)};
-    run.out = process_read_file(out_path);
-    run.err = process_read_file(err_path);
+    run.pid = process_spawn(&spec);
     environment_free(&full);
-    process_remove_directory(directory);
+    return run;
+}
+
+void service_run_end(struct service_run *run)
+{
+    char path[PROCESS_PATH_SIZE + 16];
+    run->status = process_wait(run->pid, END_TIMEOUT_MS);
+    snprintf(path, sizeof path, "%s/out", run->directory);
+    run->out = process_read_file(path);
+    snprintf(path, sizeof path, "%s/err", run->directory);
+    run->err = process_read_file(path);
+    process_remove_directory(run->directory);
+    if (run->status < 0) {
+        process_end(run->pid, SIGKILL);
+        process_fail("the binary does not end by itself\n%s", run->err);
+    }
+    check_reports(run->err);
+}
+
+struct service_run service_run(const char *const *arguments, const char *const *environment)
+{
+    struct service_run run = service_run_begin(arguments, environment);
+    service_run_end(&run);
     return run;
 }
 
@@ -317,12 +350,7 @@ void service_wait_ready(const struct service *service, int status)
 static void check_log(const struct service *service)
 {
     char *log = service_read_log(service);
-    for (size_t i = 0; i < sizeof sanitizer_marks / sizeof sanitizer_marks[0]; i++) {
-        const char *report = strstr(log, sanitizer_marks[i]);
-        if (report != NULL) {
-            process_fail("a sanitizer reports:\n%.3000s", report);
-        }
-    }
+    check_reports(log);
     free(log);
 }
 
@@ -338,7 +366,7 @@ int service_wait_end(struct service **service)
     return status;
 }
 
-void service_stop(struct service **service)
+char *service_stop_and_read_log(struct service **service)
 {
     kill((*service)->pid, SIGTERM);
     const int status = process_wait((*service)->pid, END_TIMEOUT_MS);
@@ -346,8 +374,15 @@ void service_stop(struct service **service)
         process_fail("the service did not end well: %d", status);
     }
     (*service)->pid = 0;
-    check_log(*service);
+    char *log = service_read_log(*service);
+    check_reports(log);
     clean_up(service);
+    return log;
+}
+
+void service_stop(struct service **service)
+{
+    free(service_stop_and_read_log(service));
 }
 
 void service_kill(struct service **service)

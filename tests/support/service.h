@@ -23,6 +23,8 @@ struct service_run {
     int status; /* exit status; 128 + N: ended by signal N */
     char *out;
     char *err;
+    pid_t pid;
+    char directory[PROCESS_PATH_SIZE];
 };
 
 /* Applies the migrations. */
@@ -41,6 +43,8 @@ void service_wait_ready(const struct service *service, int status);
 /* SIGTERM; it must end with status 0 and have logged no sanitizer's report. *service becomes NULL.
  */
 void service_stop(struct service **service);
+/* The same, and gives all that it logged, its last words included; the caller frees it. */
+char *service_stop_and_read_log(struct service **service);
 /* SIGKILL; reports are looked for as well. */
 void service_kill(struct service **service);
 /* For one that was told to end already: its exit status, with the same checks and clean-up. */
@@ -51,8 +55,11 @@ void service_discard(struct service **service);
 char *service_read_log(const struct service *service);
 
 /* Runs the binary with these arguments (NULL-terminated, without the program) to its end.
- * environment is all it gets besides PATH and the sanitizers' options. */
+ * environment is all it gets besides PATH and the sanitizers' options; NULL: nothing. */
 struct service_run service_run(const char *const *arguments, const char *const *environment);
+/* The two halves of service_run(), to run several at once. */
+struct service_run service_run_begin(const char *const *arguments, const char *const *environment);
+void service_run_end(struct service_run *run);
 void service_run_free(struct service_run *run);
 
 /* A TCP port on loopback that is free now and that no other test program gets while *lock, a
