@@ -63,7 +63,7 @@ server_wait() {
         server_pid "$dir" >/dev/null || break
         sleep 0.05
     done
-    echo "the server in $dir did not come up:" >&2
+    echo "the server of $dir did not come up" >&2
     [[ ! -e $dir/log ]] || tail -n 20 "$dir/log" >&2
     return 1
 }
