@@ -11,7 +11,7 @@
 # The time since boot at which the process started, in clock ticks; fails if it has ended.
 process_start_time() {
     local stat fields
-    { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
+    { stat=$(<"/proc/$1/stat"); } 2>/dev/null && [[ -n $stat ]] || return 1
     read -r -a fields <<<"${stat##*) }" # past the name, which may hold anything: state is field 0
     [[ ${fields[0]} != [ZX] ]] && echo "${fields[19]}"
 }
