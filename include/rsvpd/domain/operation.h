@@ -43,7 +43,7 @@ struct count {
 struct operation;
 
 /* Called exactly once for each operation, when it has ended; the operation is given back right after. */
-typedef void operation_done_fn(struct operation *operation, enum outcome outcome);
+typedef void operation_done_fn(struct operation *operation, enum outcome outcome, int64_t now_us);
 
 struct operation {
     struct list_node link;        /* in a ready queue, a key's chain, or a cache entry's waiters */

@@ -32,9 +32,10 @@ struct truth_port {
 
 struct truth_listener {
     void *service;
-    void (*batch_ended)(void *service, struct batch *batch, enum batch_outcome outcome);
-    /* Called when `available` may have changed, or a connection has come free. */
-    void (*changed)(void *service);
+    void (*batch_ended)(void *service, struct batch *batch, enum batch_outcome outcome,
+                        int64_t now_us);
+    /* Called when `available` may have changed. */
+    void (*changed)(void *service, int64_t now_us);
 };
 
 /* A count on its way to or from Redis. */
@@ -64,7 +65,15 @@ struct shared_counts_port {
 struct shared_counts_listener {
     void *service;
     /* The entries in the order asked, with `found` and `count` filled in where it answered in time. */
-    void (*read_ended)(void *service, const struct shared_count *entries, size_t size);
+    void (*read_ended)(void *service, const struct shared_count *entries, size_t size,
+                       struct instant now);
+};
+
+/* What a store knows of its server's health. */
+struct dependency_state {
+    bool configured;
+    bool up;
+    int64_t latency_us; /* of the last exchange; -1 before the first */
 };
 
 #endif

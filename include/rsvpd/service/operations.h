@@ -1,0 +1,35 @@
+/* The operations of one worker: a pool made at the start, and the wheel that ends each at its deadline. */
+#ifndef RSVPD_SERVICE_OPERATIONS_H
+#define RSVPD_SERVICE_OPERATIONS_H
+
+#include "rsvpd/domain/operation.h"
+
+enum { WHEEL_TICK_US = 10 * 1000 };
+
+struct operations {
+    struct operation *slab;
+    size_t slab_used, capacity;
+    struct list free;
+    struct list *wheel; /* bucket of a tick: operations whose deadline lies in it */
+    int64_t wheel_size; /* buckets; more than a deadline has ticks */
+    int64_t ticked;     /* the last tick that was handled */
+};
+
+/* For `capacity` operations with deadlines at most `deadline_us` ahead. False when memory is exhausted. */
+bool operations_init(struct operations *operations, size_t capacity, int64_t deadline_us,
+                     int64_t now_us) __attribute__((warn_unused_result));
+void operations_free(struct operations *operations);
+
+/* A cleared operation, NULL when all are taken. */
+struct operation *operations_take(struct operations *operations);
+
+/* Gives it back; it is in no list any more but perhaps the wheel's. */
+void operations_release(struct operations *operations, struct operation *operation);
+
+/* Puts the operation into the wheel by its deadline. */
+void operations_watch(struct operations *operations, struct operation *operation);
+
+/* Takes out of the wheel, one a call, an operation whose deadline has passed; NULL when there is none. */
+struct operation *operations_expired(struct operations *operations, int64_t now_us);
+
+#endif

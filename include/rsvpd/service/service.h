@@ -1,0 +1,55 @@
+/* What a request means: one worker's engine, from an operation to its answer. Knows the stores only through
+ * their ports; does no I/O of its own. All calls happen on the worker's thread. */
+#ifndef RSVPD_SERVICE_SERVICE_H
+#define RSVPD_SERVICE_SERVICE_H
+
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/ports.h"
+
+struct service;
+
+struct service_setup {
+    const struct truth_port *truth;
+    const struct shared_counts_port *shared; /* NULL where there is no Redis */
+    struct metrics *metrics;
+    size_t pending_max;       /* operations at a time */
+    size_t write_connections; /* that the truth has */
+    size_t read_connections;
+    int64_t deadline_us; /* the longest that an operation may take */
+    int64_t count_local_lifetime_us;
+    int64_t count_shared_lifetime_us;
+    uint64_t hash_secret;
+    struct instant now;
+};
+
+/* Copies the setup; what it points to must outlive the service. NULL when memory is exhausted. */
+struct service *service_create(const struct service_setup *setup);
+
+/* There must be no operation under way that still waits for its answer. */
+void service_destroy(struct service **service);
+
+/* A cleared operation to fill in (kind, relation, entity, user, deadline_us, done, owner; for a count
+ * not_before_us) and submit. NULL when as many are pending as may be: the request is to be refused. */
+struct operation *service_take(struct service *service) __attribute__((warn_unused_result));
+
+/* Takes the operation over. `done` is called exactly once, perhaps before this returns. */
+void service_submit(struct service *service, struct operation *operation, int64_t now_us);
+
+/* How old a count may be at most, in microseconds, for somebody who accepts `max_stale_ms` of age behind a
+ * shared cache of `cache_us`. */
+int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us);
+
+/* Ends what is past its deadline. To be called every few milliseconds. */
+void service_tick(struct service *service, struct instant now);
+
+/* Sends what this turn of the loop has gathered. To be called at the end of every turn. */
+void service_turn(struct service *service, struct instant now);
+
+/* For the stores: what they report, with the service as listener. */
+void service_batch_ended(void *service, struct batch *batch, enum batch_outcome outcome,
+                         int64_t now_us);
+void service_truth_changed(void *service, int64_t now_us);
+void service_shared_read_ended(void *service, const struct shared_count *entries, size_t size,
+                               struct instant now);
+
+#endif

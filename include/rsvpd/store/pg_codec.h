@@ -1,0 +1,30 @@
+/* PostgreSQL's binary formats of what batches send and receive. Sources: array_recv and timestamptz_send in the
+ * server; the manual's chapter on the message protocol leaves the types' formats to them. */
+#ifndef RSVPD_STORE_PG_CODEC_H
+#define RSVPD_STORE_PG_CODEC_H
+
+#include "rsvpd/domain/batcher.h"
+
+#include <stdint.h>
+
+enum {
+    PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + IDENTIFIER_SIZE_MAX_BYTES),
+};
+
+/* A one-dimensional array of text with room for a batch's identifiers. */
+struct pg_text_array {
+    size_t size_bytes;
+    uint32_t elements;
+    char data[PG_ARRAY_SIZE_MAX_BYTES];
+};
+
+void pg_text_array_clear(struct pg_text_array *array);
+void pg_text_array_add(struct pg_text_array *array, const struct identifier *id);
+
+/* bigint, from its 8 bytes. */
+int64_t pg_decode_int64(const char *bytes);
+
+/* timestamptz, from its 8 bytes, in microseconds since the Unix epoch. */
+int64_t pg_decode_time_us(const char *bytes);
+
+#endif

@@ -1,0 +1,25 @@
+/* Connections to Postgres as DATABASE_URL and the PG* variables describe them. */
+#ifndef RSVPD_STORE_PG_CONNECT_H
+#define RSVPD_STORE_PG_CONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pg_conn; /* libpq's PGconn */
+
+enum { PG_ERROR_SIZE_BYTES = 512 };
+
+/* Whether libpq understands `url` (a URI or a keyword/value string, libpq manual section 34.1.1); if not, `error`
+ * says why without repeating the URL. */
+bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+
+/* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host, each for two
+ * seconds unless the URL says otherwise, and takes the first that accepts writes. NULL with `error` filled in
+ * where there is none. To be closed with PQfinish. */
+struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+
+/* The first line of a message of libpq, which end in a newline and may run over several. */
+void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES]);
+
+#endif

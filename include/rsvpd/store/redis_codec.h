@@ -1,0 +1,18 @@
+/* How a count is written into Redis: key rsvpd:1:<relation>:<entity>, value <version>:<as of>:<count>, version with
+ * 19 digits, as-of with 16 (microseconds since the Unix epoch), so that comparing bytes compares
+ * versions and then times. */
+#ifndef RSVPD_STORE_REDIS_CODEC_H
+#define RSVPD_STORE_REDIS_CODEC_H
+
+#include "rsvpd/base/text.h"
+#include "rsvpd/domain/ports.h"
+
+enum { REDIS_KEY_SIZE_BYTES = 96, REDIS_VALUE_SIZE_BYTES = 64 };
+
+void redis_encode_key(const struct shared_count *entry, struct text *out);
+void redis_encode_value(const struct count *count, struct text *out);
+
+/* False where the bytes are no value of ours. Sets value, version and as_of_wall_us. */
+bool redis_decode_value(struct slice bytes, struct count *out) __attribute__((warn_unused_result));
+
+#endif

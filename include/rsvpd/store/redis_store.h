@@ -1,0 +1,41 @@
+/* Redis for one worker: one connection, a deadline for every command, and its reconnecting. Implements
+ * shared_counts_port. */
+#ifndef RSVPD_STORE_REDIS_STORE_H
+#define RSVPD_STORE_REDIS_STORE_H
+
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/ports.h"
+#include "rsvpd/store/redis_url.h"
+
+#include <uv.h>
+
+struct redis_store;
+
+struct redis_store_setup {
+    uv_loop_t *loop;
+    const struct redis_url *url; /* must outlive the store */
+    int64_t ttl_ms;              /* how long a published count lives */
+    struct metrics *metrics;
+    uint64_t random_seed;
+};
+
+/* NULL when memory is exhausted. Connects at the first tick. */
+struct redis_store *redis_store_create(const struct redis_store_setup *setup);
+
+/* Whom to tell; must be set before the loop runs. */
+void redis_store_listen(struct redis_store *store, const struct shared_counts_listener *listener);
+
+const struct shared_counts_port *redis_store_port(const struct redis_store *store);
+
+/* Time-outs, reconnects, pings. To be called every few milliseconds. */
+void redis_store_tick(struct redis_store *store, struct instant now);
+
+struct dependency_state redis_store_state(const struct redis_store *store);
+
+/* Closes the connection and makes no new one. */
+void redis_store_close(struct redis_store *store);
+
+/* After the loop has come to its end. */
+void redis_store_destroy(struct redis_store **store);
+
+#endif

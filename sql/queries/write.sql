@@ -1,0 +1,29 @@
+-- Applies a batch of writes and answers which of them changed anything.
+-- $1, $2: entities and users to add; $3, $4: entities and users to remove. No pair occurs twice, both lists are
+-- sorted by entity and user, so that batches of several connections take their locks in one order:
+-- first all additions, then all removals, then the counters. The counters change by what really changed.
+WITH added AS (
+    INSERT INTO :members (:id, user_id)
+    SELECT a.id, a.user_id
+    FROM unnest($1::text[], $2::text[]) AS a (id, user_id)
+    ON CONFLICT DO NOTHING
+    RETURNING :id AS id, user_id
+), removed AS (
+    DELETE FROM :members AS m
+    USING unnest($3::text[], $4::text[]) AS r (id, user_id)
+    WHERE m.:id = r.id AND m.user_id = r.user_id
+    RETURNING m.:id AS id, m.user_id AS user_id
+), changed AS (
+    SELECT id, user_id, 1 AS step FROM added
+    UNION ALL
+    SELECT id, user_id, -1 AS step FROM removed
+), counted AS (
+    INSERT INTO :counters AS c (:id, count, version)
+    SELECT id, sum(step), 1
+    FROM changed
+    GROUP BY id
+    ORDER BY id
+    ON CONFLICT (:id) DO UPDATE
+    SET count = c.count + excluded.count, version = c.version + 1
+)
+SELECT id, user_id FROM changed

@@ -1,0 +1,254 @@
+/* Answers counts from memory, Redis and Postgres. */
+#include "rsvpd/service/counts.h"
+
+#include <assert.h>
+
+enum {
+    CACHE_ENTRIES = 128 * 1024, /* per relation and worker */
+    /* What a count may spend between its commit and Redis having it, and back: part of the 4 s bound. */
+    SHARED_DELAY_MAX_US = 500 * 1000,
+    CLOCKS_APART_MAX_US = 1000 * 1000, /* further in the future, a time from Redis is not believed */
+};
+
+bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
+                 const struct shared_counts_port *shared, struct metrics *metrics,
+                 int64_t deadline_us, int64_t local_lifetime_us, int64_t shared_lifetime_us,
+                 uint64_t secret)
+{
+    *counts = (struct counts){
+        .operations = operations,
+        .dispatch = dispatch,
+        .shared = shared,
+        .metrics = metrics,
+        .deadline_us = deadline_us,
+        .shared_age_max_us = shared_lifetime_us + SHARED_DELAY_MAX_US,
+    };
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        if (!count_cache_init(&counts->caches[i], &relations[i], CACHE_ENTRIES, local_lifetime_us,
+                              secret)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void counts_free(struct counts *counts)
+{
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        count_cache_free(&counts->caches[i]);
+    }
+}
+
+static void answer(struct counts *counts, struct operation *operation, const struct count *count,
+                   enum metric tier, int64_t now_us)
+{
+    metrics_add(counts->metrics, tier, 1);
+    operation->count = *count;
+    operation->done(operation, OUTCOME_DONE, now_us);
+    operations_release(counts->operations, operation);
+}
+
+/* Without a fresh count to be had: the last one known, or the outcome that says why there is none. */
+static void answer_stale(struct counts *counts, struct operation *operation,
+                         const struct count_entry *entry, enum outcome otherwise, int64_t now_us)
+{
+    if (entry != NULL && count_entry_serves_stale(entry, now_us)) {
+        struct count count = entry->count;
+        /* Inside the bound that was asked for it is as good as a fresh one. */
+        count.stale = count.as_of_mono_us < operation->not_before_us ||
+                      count.as_of_mono_us < now_us - COUNT_BOUND_US;
+        answer(counts, operation, &count, METRIC_COUNTS_STALE, now_us);
+        return;
+    }
+    operation->done(operation, otherwise, now_us);
+    operations_release(counts->operations, operation);
+}
+
+static void fail_waiters(struct counts *counts, struct count_entry *entry, enum outcome outcome,
+                         int64_t now_us)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&entry->waiters)) != NULL) {
+        answer_stale(counts, list_entry(node, struct operation, link), entry, outcome, now_us);
+    }
+}
+
+/* Answers those whom this count is new enough for. */
+static void answer_waiters(struct counts *counts, struct count_entry *entry, struct count count,
+                           enum metric tier, int64_t now_us)
+{
+    struct list unsatisfied;
+    list_init(&unsatisfied);
+    struct list_node *node;
+    while ((node = list_pop_front(&entry->waiters)) != NULL) {
+        struct operation *operation = list_entry(node, struct operation, link);
+        if (count.as_of_mono_us >= operation->not_before_us) {
+            answer(counts, operation, &count, tier, now_us);
+        } else {
+            list_push_back(&unsatisfied, node);
+        }
+    }
+    list_splice_back(&entry->waiters, &unsatisfied);
+}
+
+static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us);
+
+/* Asks Postgres on behalf of all who wait for the entry. */
+static void load_from_truth(struct counts *counts, struct count_entry *entry,
+                            const struct relation *relation, int64_t now_us)
+{
+    struct operation *load = operations_take(counts->operations);
+    if (load == NULL) {
+        entry->load = COUNT_LOAD_NONE;
+        fail_waiters(counts, entry, OUTCOME_OVERLOADED, now_us);
+        return;
+    }
+    entry->load = COUNT_LOAD_POSTGRES;
+    load->kind = OPERATION_COUNT;
+    load->relation = relation;
+    load->entity = entry->entity;
+    load->deadline_us = now_us + counts->deadline_us;
+    load->done = load_ended;
+    load->owner = counts;
+    operations_watch(counts->operations, load);
+    dispatch_submit(counts->dispatch, load, now_us);
+}
+
+/* Starts the cheapest load that can satisfy somebody who waits. */
+static void start_load(struct counts *counts, struct count_entry *entry,
+                       const struct relation *relation, int64_t not_before_us, int64_t now_us)
+{
+    bool may_share = not_before_us < now_us && counts->shared != NULL &&
+                     counts->shared->available(counts->shared->store);
+    if (may_share) {
+        entry->load = COUNT_LOAD_WANTED;
+        list_push_back(&counts->caches[relation->id].to_load, &entry->to_load);
+    } else {
+        load_from_truth(counts, entry, relation, now_us);
+    }
+}
+
+void counts_submit(struct counts *counts, struct operation *operation, int64_t now_us)
+{
+    struct count_cache *cache = &counts->caches[operation->relation->id];
+    struct count_entry *entry = count_cache_entry(cache, &operation->entity);
+    if (entry == NULL) {
+        answer_stale(counts, operation, NULL, OUTCOME_OVERLOADED, now_us);
+        return;
+    }
+    if (count_entry_serves(cache, entry, operation->not_before_us, now_us)) {
+        answer(counts, operation, &entry->count, METRIC_COUNTS_FROM_LOCAL, now_us);
+        return;
+    }
+    operation->state = OPERATION_WAITING;
+    list_push_back(&entry->waiters, &operation->link);
+    if (entry->load == COUNT_LOAD_NONE) {
+        start_load(counts, entry, operation->relation, operation->not_before_us, now_us);
+    }
+}
+
+void counts_expire(struct counts *counts, struct operation *operation, int64_t now_us)
+{
+    struct count_cache *cache = &counts->caches[operation->relation->id];
+    list_remove(&operation->link);
+    struct count_entry *entry = count_cache_entry(cache, &operation->entity);
+    answer_stale(counts, operation, entry, OUTCOME_UNAVAILABLE, now_us);
+}
+
+static void publish(struct counts *counts, const struct relation *relation,
+                    const struct identifier *entity, const struct count *count)
+{
+    if (counts->shared == NULL) {
+        return;
+    }
+    if (counts->outbox_size == SHARED_COUNTS_MAX) {
+        metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, 1);
+        return;
+    }
+    counts->outbox[counts->outbox_size++] =
+        (struct shared_count){.relation = relation, .entity = *entity, .count = *count};
+}
+
+void counts_learn(struct counts *counts, const struct relation *relation,
+                  const struct identifier *entity, const struct count *count, int64_t now_us)
+{
+    struct count_entry *entry = count_cache_entry(&counts->caches[relation->id], entity);
+    publish(counts, relation, entity, count);
+    if (entry != NULL) {
+        count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
+        answer_waiters(counts, entry, *count, METRIC_COUNTS_FROM_POSTGRES, now_us);
+    }
+}
+
+static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us)
+{
+    struct counts *counts = load->owner;
+    struct count_entry *entry =
+        count_cache_entry(&counts->caches[load->relation->id], &load->entity);
+    assert(entry != NULL && entry->load == COUNT_LOAD_POSTGRES);
+    entry->load = COUNT_LOAD_NONE;
+    if (outcome != OUTCOME_DONE) {
+        fail_waiters(counts, entry, outcome, now_us);
+        return;
+    }
+    counts_learn(counts, load->relation, &load->entity, &load->count, now_us);
+    struct list_node *node = list_first(&entry->waiters);
+    if (node != NULL) { /* came after this load began and wants nothing older than itself */
+        start_load(counts, entry, load->relation,
+                   list_entry(node, struct operation, link)->not_before_us, now_us);
+    }
+}
+
+void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries, size_t size,
+                              struct instant now)
+{
+    for (size_t i = 0; i < size; i++) {
+        struct count_entry *entry = entries[i].waiter;
+        struct count count = entries[i].count;
+        assert(entry->load == COUNT_LOAD_SHARED);
+        int64_t age_us = now.wall_us - count.as_of_wall_us;
+        if (entries[i].found && age_us <= counts->shared_age_max_us &&
+            age_us >= -CLOCKS_APART_MAX_US) {
+            count.as_of_mono_us = now.mono_us - (age_us > 0 ? age_us : 0);
+            count_entry_put(entry, &count, COUNT_FROM_SHARED, now.mono_us);
+            answer_waiters(counts, entry, entry->count, METRIC_COUNTS_FROM_REDIS, now.mono_us);
+        }
+        entry->load = COUNT_LOAD_NONE;
+        if (!list_empty(&entry->waiters)) {
+            load_from_truth(counts, entry, entries[i].relation, now.mono_us);
+        }
+    }
+}
+
+/* Asks Redis for what this turn wants of one relation. */
+static void read_wanted(struct counts *counts, struct count_cache *cache, struct instant now)
+{
+    while (!list_empty(&cache->to_load)) {
+        struct shared_count wanted[SHARED_COUNTS_MAX];
+        size_t size = 0;
+        struct list_node *node;
+        while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_load)) != NULL) {
+            struct count_entry *entry = list_entry(node, struct count_entry, to_load);
+            entry->load = COUNT_LOAD_SHARED;
+            wanted[size++] = (struct shared_count){
+                .relation = cache->relation, .entity = entry->entity, .waiter = entry};
+        }
+        if (!counts->shared->read(counts->shared->store, wanted, size, now)) {
+            counts_shared_read_ended(counts, wanted, size, now);
+        }
+    }
+}
+
+void counts_turn(struct counts *counts, struct instant now)
+{
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        read_wanted(counts, &counts->caches[i], now);
+    }
+    if (counts->outbox_size > 0) {
+        bool sent = counts->shared->publish(counts->shared->store, counts->outbox,
+                                            counts->outbox_size);
+        metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED,
+                    counts->outbox_size);
+        counts->outbox_size = 0;
+    }
+}

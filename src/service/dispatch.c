@@ -1,0 +1,278 @@
+/* Carries operations to Postgres and back. */
+#include "rsvpd/service/dispatch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct queue_kind {
+    enum operation_kind kind;
+    enum lane lane;
+    enum metric depth;
+    enum histogram batch_size;
+};
+
+static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
+    {OPERATION_ADD, LANE_WRITE, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_LOOKUP, LANE_READ, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_COUNT, LANE_READ, METRIC_QUEUE_COUNTS, HISTOGRAM_BATCH_COUNTS},
+};
+
+static size_t queue_kind_of(enum operation_kind kind)
+{
+    return kind == OPERATION_LOOKUP ? 1 : kind == OPERATION_COUNT ? 2 : 0;
+}
+
+static size_t queue_index(const struct relation *relation, enum operation_kind kind)
+{
+    return (size_t)relation->id * QUEUES_PER_RELATION + queue_kind_of(kind);
+}
+
+static struct batcher *queue_of(struct dispatch *dispatch, const struct operation *operation)
+{
+    return &dispatch->queues[queue_index(operation->relation, operation->kind)];
+}
+
+bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
+                   const struct truth_port *truth, struct metrics *metrics,
+                   size_t write_connections, size_t read_connections, uint64_t secret)
+{
+    *dispatch = (struct dispatch){
+        .operations = operations,
+        .truth = truth,
+        .metrics = metrics,
+        .batch_count = write_connections + read_connections,
+        .lane_connections = {[LANE_WRITE] = write_connections, [LANE_READ] = read_connections},
+    };
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        const struct relation *relation = &relations[i / QUEUES_PER_RELATION];
+        if (!batcher_init(&dispatch->queues[i], relation, queue_kinds[i % QUEUES_PER_RELATION].kind,
+                          operations->capacity, secret)) {
+            return false;
+        }
+    }
+    dispatch->batches = calloc(dispatch->batch_count, sizeof *dispatch->batches);
+    if (dispatch->batches == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < dispatch->batch_count; i++) {
+        dispatch->batches[i].next = dispatch->free_batches;
+        dispatch->free_batches = &dispatch->batches[i];
+    }
+    return true;
+}
+
+void dispatch_free(struct dispatch *dispatch)
+{
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        batcher_free(&dispatch->queues[i]);
+    }
+    free(dispatch->batches);
+}
+
+/* Tells the asker, once, and gives the operation back unless Postgres still has it. */
+static void end(struct dispatch *dispatch, struct operation *operation, enum outcome outcome,
+                int64_t now_us)
+{
+    if (!operation->answered) {
+        operation->answered = true;
+        if (list_linked(&operation->by_deadline)) {
+            list_remove(&operation->by_deadline);
+        }
+        operation->done(operation, outcome, now_us);
+    }
+    if (operation->state != OPERATION_SENT) {
+        operations_release(dispatch->operations, operation);
+    }
+}
+
+/* Whether whoever joins the queue now can hope to be answered before the deadline. */
+static bool in_time(const struct dispatch *dispatch, const struct batcher *queue, enum lane lane,
+                    int64_t now_us, int64_t deadline_us)
+{
+    size_t per_round = BATCH_SIZE_MAX * dispatch->lane_connections[lane];
+    int64_t rounds = (int64_t)(queue->size / per_round) + 1;
+    return now_us + rounds * dispatch->lane_batch_us[lane] <= deadline_us;
+}
+
+void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
+{
+    struct batcher *queue = queue_of(dispatch, operation);
+    enum lane lane = queue_kinds[queue_kind_of(operation->kind)].lane;
+    if (!dispatch->truth->available(dispatch->truth->store)) {
+        metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
+        end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+    } else if (queue->size > 0 &&
+               !in_time(dispatch, queue, lane, now_us, operation->deadline_us)) {
+        metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
+        end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
+    } else {
+        batcher_push(queue, operation);
+    }
+}
+
+/* The next queue of this lane that has something to send, in turn. */
+static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane)
+{
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        size_t at = (dispatch->lane_turn[lane] + i) % DISPATCH_QUEUES;
+        if (queue_kinds[at % QUEUES_PER_RELATION].lane == lane &&
+            batcher_has_ready(&dispatch->queues[at])) {
+            dispatch->lane_turn[lane] = at + 1;
+            return &dispatch->queues[at];
+        }
+    }
+    return NULL;
+}
+
+void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
+{
+    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+        struct batcher *queue;
+        while (dispatch->truth->can_send(dispatch->truth->store, (enum lane)lane) &&
+               (queue = next_queue(dispatch, (enum lane)lane)) != NULL) {
+            struct batch *batch = dispatch->free_batches;
+            assert(batch != NULL); /* there are as many as connections */
+            dispatch->free_batches = batch->next;
+            batcher_form(queue, batch);
+            batch->sent_at_us = now_us;
+            metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
+                            batch->size);
+            dispatch->truth->send(dispatch->truth->store, (enum lane)lane, batch, now_us);
+        }
+    }
+}
+
+void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
+{
+    metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
+    bool write = operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
+    bool perhaps_done = write && (operation->attempted || operation->state == OPERATION_SENT);
+    if (operation->state != OPERATION_SENT) {
+        batcher_withdraw(queue_of(dispatch, operation), operation);
+    }
+    end(dispatch, operation, perhaps_done ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE, now_us);
+}
+
+/* The operation leaves its batch for good. */
+static void leave(struct dispatch *dispatch, struct batcher *queue, struct operation *operation,
+                  enum outcome outcome, int64_t now_us)
+{
+    batcher_finish(queue, operation);
+    operation->state = OPERATION_FREE;
+    end(dispatch, operation, outcome, now_us);
+}
+
+/* Drops from the batch those that were answered meanwhile: nobody waits for them any more. */
+static void drop_answered(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
+                          int64_t now_us)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        if (operation->answered) {
+            leave(dispatch, queue, operation, OUTCOME_UNKNOWN, now_us);
+        } else {
+            batch->operations[kept++] = operation;
+        }
+    }
+    batch->size = kept;
+}
+
+/* Puts a batch back into its queue, to go again with at most `mates_max` in a batch. */
+static void send_again(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
+                       bool attempted, unsigned mates_max, int64_t now_us)
+{
+    drop_answered(dispatch, queue, batch, now_us);
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        operation->attempted = operation->attempted || attempted;
+        operation->mates_max =
+            operation->mates_max < mates_max ? operation->mates_max : mates_max;
+    }
+    batcher_return(queue, batch);
+}
+
+static void end_all(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
+                    enum outcome outcome, int64_t now_us)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        /* What an earlier, lost attempt did is not undone by this one's failure. */
+        bool unknown = operation->attempted && outcome != OUTCOME_DONE &&
+                       operation->kind != OPERATION_LOOKUP && operation->kind != OPERATION_COUNT;
+        leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : outcome, now_us);
+    }
+}
+
+void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch, enum batch_outcome outcome,
+                          int64_t now_us)
+{
+    size_t kind = queue_kind_of(batch->kind);
+    struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
+    int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
+    *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
+    switch (outcome) {
+    case BATCH_DONE:
+        if (kind == queue_kind_of(OPERATION_ADD)) {
+            dispatch->committed(dispatch->listener, batch, now_us);
+        }
+        end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
+        break;
+    case BATCH_ROLLED_BACK:
+        metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
+        /* Halved, so that those who share a batch with a locked row come free of it. */
+        send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2,
+                   now_us);
+        break;
+    case BATCH_LOST:
+        metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_LOST, 1);
+        send_again(dispatch, queue, batch, true, BATCH_SIZE_MAX, now_us);
+        break;
+    case BATCH_REJECTED:
+        if (batch->size == 1) {
+            end_all(dispatch, queue, batch, OUTCOME_FAILED, now_us);
+        } else {
+            metrics_add(dispatch->metrics, METRIC_BATCH_SPLIT, 1);
+            send_again(dispatch, queue, batch, false, (unsigned)(batch->size / 2), now_us);
+        }
+        break;
+    case BATCH_UNAVAILABLE:
+        end_all(dispatch, queue, batch, OUTCOME_UNAVAILABLE, now_us);
+        break;
+    }
+    batch->next = dispatch->free_batches;
+    dispatch->free_batches = batch;
+}
+
+void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
+{
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        struct batcher *queue = &dispatch->queues[i];
+        struct list kept; /* an earlier attempt may have done these: a new connection can still tell */
+        list_init(&kept);
+        struct list_node *node;
+        while ((node = list_first(&queue->ready)) != NULL) {
+            struct operation *operation = list_entry(node, struct operation, link);
+            if (operation->attempted) {
+                list_remove(node);
+                list_push_back(&kept, node);
+                continue;
+            }
+            metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
+            batcher_withdraw(queue, operation);
+            end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+        }
+        list_splice_back(&queue->ready, &kept);
+    }
+}
+
+void dispatch_report(const struct dispatch *dispatch)
+{
+    for (size_t kind = 0; kind < QUEUES_PER_RELATION; kind++) {
+        size_t depth = 0;
+        for (size_t relation = 0; relation < RELATION_COUNT; relation++) {
+            depth += dispatch->queues[relation * QUEUES_PER_RELATION + kind].size;
+        }
+        metrics_set(dispatch->metrics, queue_kinds[kind].depth, depth);
+    }
+}

@@ -1,0 +1,129 @@
+/* One worker's engine: where operations come in, and where the stores report. */
+#include "rsvpd/service/service.h"
+#include "rsvpd/service/counts.h"
+
+#include <stdlib.h>
+
+struct service {
+    struct operations operations;
+    struct dispatch dispatch;
+    struct counts counts;
+    const struct truth_port *truth;
+};
+
+/* Each entity of a committed batch has a new count: the batch is sorted, so each is met once. */
+static void committed(void *listener, const struct batch *batch, int64_t now_us)
+{
+    struct service *service = listener;
+    const struct operation *last = NULL;
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        if (last == NULL || !identifier_equal(&last->entity, &operation->entity)) {
+            counts_learn(&service->counts, batch->relation, &operation->entity, &operation->count,
+                         now_us);
+        }
+        last = operation;
+    }
+}
+
+struct service *service_create(const struct service_setup *setup)
+{
+    struct service *service = calloc(1, sizeof *service);
+    if (service == NULL) {
+        return NULL;
+    }
+    service->truth = setup->truth;
+    bool made = operations_init(&service->operations, setup->pending_max, setup->deadline_us,
+                                setup->now.mono_us) &&
+                dispatch_init(&service->dispatch, &service->operations, setup->truth,
+                              setup->metrics, setup->write_connections, setup->read_connections,
+                              setup->hash_secret) &&
+                counts_init(&service->counts, &service->operations, &service->dispatch,
+                            setup->shared, setup->metrics, setup->deadline_us,
+                            setup->count_local_lifetime_us, setup->count_shared_lifetime_us,
+                            setup->hash_secret);
+    if (!made) {
+        service_destroy(&service);
+        return NULL;
+    }
+    service->dispatch.committed = committed;
+    service->dispatch.listener = service;
+    return service;
+}
+
+void service_destroy(struct service **service)
+{
+    if (*service != NULL) {
+        counts_free(&(*service)->counts);
+        dispatch_free(&(*service)->dispatch);
+        operations_free(&(*service)->operations);
+        free(*service);
+        *service = NULL;
+    }
+}
+
+struct operation *service_take(struct service *service)
+{
+    struct operation *operation = operations_take(&service->operations);
+    if (operation == NULL) {
+        metrics_add(service->dispatch.metrics, METRIC_REFUSED_OVERLOAD, 1);
+    }
+    return operation;
+}
+
+void service_submit(struct service *service, struct operation *operation, int64_t now_us)
+{
+    operations_watch(&service->operations, operation);
+    if (operation->kind == OPERATION_COUNT) {
+        counts_submit(&service->counts, operation, now_us);
+    } else {
+        dispatch_submit(&service->dispatch, operation, now_us);
+    }
+}
+
+int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
+{
+    int64_t bound_us = max_stale_ms * 1000 - cache_us;
+    return bound_us > COUNT_BOUND_US ? COUNT_BOUND_US : bound_us;
+}
+
+void service_tick(struct service *service, struct instant now)
+{
+    struct operation *operation;
+    while ((operation = operations_expired(&service->operations, now.mono_us)) != NULL) {
+        if (operation->state == OPERATION_WAITING) {
+            counts_expire(&service->counts, operation, now.mono_us);
+        } else {
+            dispatch_expire(&service->dispatch, operation, now.mono_us);
+        }
+    }
+    dispatch_report(&service->dispatch);
+}
+
+void service_turn(struct service *service, struct instant now)
+{
+    counts_turn(&service->counts, now);
+    dispatch_turn(&service->dispatch, now.mono_us);
+}
+
+void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,
+                         int64_t now_us)
+{
+    struct service *service = listener;
+    dispatch_batch_ended(&service->dispatch, batch, outcome, now_us);
+}
+
+void service_truth_changed(void *listener, int64_t now_us)
+{
+    struct service *service = listener;
+    if (!service->truth->available(service->truth->store)) {
+        dispatch_refuse_waiting(&service->dispatch, now_us);
+    }
+}
+
+void service_shared_read_ended(void *listener, const struct shared_count *entries, size_t size,
+                               struct instant now)
+{
+    struct service *service = listener;
+    counts_shared_read_ended(&service->counts, entries, size, now);
+}

@@ -1,0 +1,65 @@
+/* Connections to Postgres as DATABASE_URL and the PG* variables describe them. */
+#include "rsvpd/store/pg_connect.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES])
+{
+    snprintf(error, PG_ERROR_SIZE_BYTES, "%.*s", (int)strcspn(message, "\n"), message);
+}
+
+bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
+{
+    char *message = NULL;
+    PQconninfoOption *options = PQconninfoParse(url, &message);
+    /* libpq's message can quote the URL, and so a password: say only that it is malformed. */
+    snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+             "is not a connection URI that libpq understands, such as "
+             "postgresql://user:password@host:5432/database");
+    bool valid = options != NULL;
+    PQconninfoFree(options);
+    PQfreemem(message);
+    return valid;
+}
+
+static void ignore_notice(void *unused, const PGresult *notice)
+{
+    (void)unused;
+    (void)notice;
+}
+
+struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
+{
+    /* What stands before dbname is a default, which the URL overrides; where the environment has a word of
+     * its own there is no default of ours. */
+    const struct {
+        const char *keyword, *value, *environment;
+    } defaults[] = {
+        {"fallback_application_name", "rsvpd", NULL},
+        {"target_session_attrs", "read-write", "PGTARGETSESSIONATTRS"},
+        {"connect_timeout", "2", "PGCONNECT_TIMEOUT"},
+        {"tcp_user_timeout", "5000", NULL},
+    };
+    const char *keywords[8] = {0};
+    const char *values[8] = {0};
+    size_t size = 0;
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
+        if (defaults[i].environment == NULL || getenv(defaults[i].environment) == NULL) {
+            keywords[size] = defaults[i].keyword;
+            values[size++] = defaults[i].value;
+        }
+    }
+    keywords[size] = "dbname";
+    values[size] = url;
+    PGconn *connection = PQconnectdbParams(keywords, values, 1);
+    if (PQstatus(connection) != CONNECTION_OK) {
+        pg_first_line(connection == NULL ? "out of memory" : PQerrorMessage(connection), error);
+        PQfinish(connection);
+        return NULL;
+    }
+    PQsetNoticeReceiver(connection, ignore_notice, NULL);
+    return connection;
+}

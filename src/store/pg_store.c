@@ -1,0 +1,691 @@
+/* Postgres for one worker.
+ *
+ * DESIGN: Connecting happens on a thread of libuv's pool, because libpq looks names up, reads files and may try
+ * several hosts, each of which blocks. A connection that is up is handed to the loop, prepares its statements there
+ * as its first pipeline, and from then on carries one batch at a time: its statements and one sync, so that
+ * Postgres runs them as one transaction, which has committed when the sync's answer is here and not before.
+ * While no connection is up and the breaker is not closed, nothing is accepted; one attempt at a time is made. */
+#include "rsvpd/store/pg_store.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/base/random.h"
+#include "rsvpd/domain/breaker.h"
+#include "rsvpd/store/pg_codec.h"
+#include "rsvpd/store/pg_connect.h"
+#include "rsvpd/store/sql.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    BACKOFF_MIN_US = 50 * 1000,
+    BACKOFF_MAX_US = 1000 * 1000,
+    SETUP_TIMEOUT_US = 2000 * 1000,
+    PING_AFTER_US = 1000 * 1000,   /* of idling */
+    PING_TIMEOUT_US = 1000 * 1000,
+    BATCH_GRACE_US = 250 * 1000,   /* beyond the deadline at which Postgres itself should have given up */
+    STATEMENT_SIZE_MAX_BYTES = 8192,
+    ARRAYS_MAX = 4,
+};
+
+enum link_state {
+    LINK_DOWN,       /* no connection; the next allowed attempt makes one */
+    LINK_CONNECTING, /* a thread is connecting */
+    LINK_SETTING_UP, /* the session is being set up and the statements prepared */
+    LINK_READY,      /* may be given a batch */
+    LINK_BUSY,       /* has a batch */
+    LINK_PINGING,    /* is asked whether the server still answers */
+    LINK_BROKEN,     /* found broken while sending; the next tick cleans up */
+};
+
+struct pg_link {
+    struct pg_store *store;
+    enum lane lane;
+    enum link_state state;
+    PGconn *connection;
+    uv_poll_t *poll; /* its memory goes when libuv has closed it */
+    int poll_events;
+    uv_work_t work;
+    char error[PG_ERROR_SIZE_BYTES]; /* of the connecting thread */
+    unsigned step;                   /* statements of the pipeline that have been answered */
+    bool failed;                     /* a statement of the pipeline failed, as `failure` says */
+    bool reconnect;                  /* the failure is one that another connection may mend */
+    enum batch_outcome failure;
+    struct instant sent;
+    int64_t timeout_us; /* monotonic; while waiting for the server */
+    int64_t used_us;    /* monotonic; end of the last exchange */
+    struct batch *batch;
+    size_t entity_count;             /* distinct entities of a write batch */
+    size_t first_of[BATCH_SIZE_MAX]; /* where each begins in the batch */
+    struct pg_text_array arrays[ARRAYS_MAX];
+};
+
+struct pg_store {
+    struct pg_store_setup setup;
+    struct truth_listener listener;
+    struct truth_port port;
+    struct breaker breaker;
+    struct random random;
+    bool closing;
+    bool reported_available; /* what the listener and the log were last told */
+    int64_t latency_us;
+    size_t link_count;
+    struct pg_link links[];
+};
+
+static const char *const statement_names[] = {"write", "lookup", "count"};
+enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names[0] };
+
+static bool usable(const struct pg_link *link)
+{
+    return link->state == LINK_READY || link->state == LINK_BUSY || link->state == LINK_PINGING;
+}
+
+static size_t usable_count(const struct pg_store *store)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < store->link_count; i++) {
+        count += usable(&store->links[i]);
+    }
+    return count;
+}
+
+static bool port_available(void *store_)
+{
+    const struct pg_store *store = store_;
+    return store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0;
+}
+
+/* Tells the listener and the log when the answer to port_available has changed. */
+static void report_availability(struct pg_store *store, const char *reason, int64_t now_us)
+{
+    bool available = port_available(store);
+    if (available == store->reported_available || store->closing) {
+        return;
+    }
+    store->reported_available = available;
+    if (available) {
+        log_event(LOG_INFO, "postgres answers again");
+    } else {
+        log_event(LOG_ERROR, "postgres is unavailable", LOG_CSTR("reason", reason));
+    }
+    store->listener.changed(store->listener.service, now_us);
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* Closes the connection and reports its batch as lost. */
+static void drop_link(struct pg_link *link, const char *reason, bool server_at_fault, int64_t now_us)
+{
+    struct pg_store *store = link->store;
+    if (link->poll != NULL) {
+        uv_close((uv_handle_t *)link->poll, free_handle);
+        link->poll = NULL;
+    }
+    PQfinish(link->connection);
+    link->connection = NULL;
+    link->state = LINK_DOWN;
+    if (!store->closing) {
+        log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason));
+    }
+    if (server_at_fault) {
+        breaker_failure(&store->breaker, now_us, random_next(&store->random));
+    }
+    struct batch *batch = link->batch;
+    link->batch = NULL;
+    if (batch != NULL) {
+        store->listener.batch_ended(store->listener.service, batch, BATCH_LOST, now_us);
+    }
+    report_availability(store, reason, now_us);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events);
+
+/* Sends what libpq has buffered and asks for the events it waits for. */
+static bool flush_link(struct pg_link *link)
+{
+    int rest = PQflush(link->connection);
+    int events = rest > 0 ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+    if (rest < 0) {
+        return false;
+    }
+    if (events != link->poll_events) {
+        link->poll_events = events;
+        return uv_poll_start(link->poll, events, on_socket) == 0;
+    }
+    return true;
+}
+
+/* Ends a pipeline that was queued: from here on the link waits for its answers. */
+static bool launch(struct pg_link *link, enum link_state state, struct instant now,
+                   int64_t timeout_us)
+{
+    link->step = 0;
+    link->failed = false;
+    link->reconnect = false;
+    link->sent = now;
+    link->timeout_us = now.mono_us + timeout_us;
+    link->state = state;
+    return PQpipelineSync(link->connection) == 1 && flush_link(link);
+}
+
+/* ---- setting a session up ---- */
+
+static bool queue_prepare(PGconn *connection, const char *statement, const struct relation *relation)
+{
+    char file[64], name[64], sql[STATEMENT_SIZE_MAX_BYTES];
+    snprintf(file, sizeof file, "queries/%s", statement);
+    snprintf(name, sizeof name, "%s_%s", relation->name, statement);
+    bool fits = sql_expand(sql_text(file), relation, sql, sizeof sql);
+    assert(fits);
+    return PQsendPrepare(connection, name, sql, 0, NULL) == 1;
+}
+
+static bool queue_setup(struct pg_link *link)
+{
+    char statement_timeout[32], lock_timeout[32];
+    long long deadline_ms = link->store->setup.deadline_us / 1000;
+    snprintf(statement_timeout, sizeof statement_timeout, "%lldms", deadline_ms);
+    snprintf(lock_timeout, sizeof lock_timeout, "%lldms", deadline_ms / 4);
+    const char *values[] = {statement_timeout, lock_timeout};
+    bool queued = PQsendQueryParams(link->connection, sql_text("queries/session"), 2, NULL, values,
+                                    NULL, NULL, 0) == 1 &&
+                  PQsendPrepare(link->connection, "ping", sql_text("queries/ping"), 0, NULL) == 1;
+    for (size_t i = 0; i < RELATION_COUNT * STATEMENTS_PER_RELATION && queued; i++) {
+        queued = queue_prepare(link->connection, statement_names[i % STATEMENTS_PER_RELATION],
+                               &relations[i / STATEMENTS_PER_RELATION]);
+    }
+    return queued;
+}
+
+static void connect_on_thread(uv_work_t *work)
+{
+    struct pg_link *link = work->data;
+    link->connection = pg_connect(link->store->setup.url, link->error);
+}
+
+/* On the loop again: takes the connection over, or notes that there is none. */
+static void connected(uv_work_t *work, int status)
+{
+    struct pg_link *link = work->data;
+    struct pg_store *store = link->store;
+    struct instant now = clock_now();
+    link->state = LINK_DOWN;
+    if (store->closing || status != 0) {
+        PQfinish(link->connection);
+        link->connection = NULL;
+        return;
+    }
+    if (link->connection == NULL) {
+        breaker_failure(&store->breaker, now.mono_us, random_next(&store->random));
+        log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error));
+        report_availability(store, link->error, now.mono_us);
+        return;
+    }
+    link->poll = calloc(1, sizeof *link->poll);
+    link->poll_events = 0;
+    bool polled = link->poll != NULL && uv_poll_init(store->setup.loop, link->poll,
+                                                     PQsocket(link->connection)) == 0;
+    if (!polled) {
+        free(link->poll);
+        link->poll = NULL;
+        drop_link(link, "cannot watch its socket", true, now.mono_us);
+        return;
+    }
+    link->poll->data = link;
+    if (PQsetnonblocking(link->connection, 1) != 0 || PQenterPipelineMode(link->connection) != 1 ||
+        !queue_setup(link) || !launch(link, LINK_SETTING_UP, now, SETUP_TIMEOUT_US)) {
+        drop_link(link, "cannot set the session up", true, now.mono_us);
+    }
+}
+
+static void start_connecting(struct pg_link *link)
+{
+    link->state = LINK_CONNECTING;
+    link->work.data = link;
+    metrics_add(link->store->setup.metrics, METRIC_STORE_RECONNECTS_POSTGRES, 1);
+    int failed = uv_queue_work(link->store->setup.loop, &link->work, connect_on_thread, connected);
+    assert(failed == 0); /* fails for a NULL argument alone */
+}
+
+/* ---- batches ---- */
+
+static int by_entity_and_user(const void *a_, const void *b_)
+{
+    const struct operation *a = *(const struct operation *const *)a_;
+    const struct operation *b = *(const struct operation *const *)b_;
+    int order = identifier_compare(&a->entity, &b->entity);
+    return order != 0 ? order : identifier_compare(&a->user, &b->user);
+}
+
+static bool queue_statement(struct pg_link *link, const char *statement,
+                            const struct pg_text_array *const *parameters, int parameter_count)
+{
+    char name[64];
+    const char *values[ARRAYS_MAX];
+    int sizes[ARRAYS_MAX], formats[ARRAYS_MAX];
+    for (int i = 0; i < parameter_count; i++) {
+        values[i] = parameters[i]->data;
+        sizes[i] = (int)parameters[i]->size_bytes;
+        formats[i] = 1;
+    }
+    snprintf(name, sizeof name, "%s_%s", link->batch->relation->name, statement);
+    return PQsendQueryPrepared(link->connection, name, parameter_count, values, sizes, formats,
+                               1) == 1;
+}
+
+/* The rows change first; the counts are read after, by a statement of its own in the same transaction, so that
+ * for writes that changed nothing they are those of after whatever made them change nothing. */
+static bool queue_writes(struct pg_link *link)
+{
+    struct pg_text_array *a = link->arrays;
+    const struct batch *batch = link->batch;
+    for (int i = 0; i < ARRAYS_MAX; i++) {
+        pg_text_array_clear(&a[i]);
+    }
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        int first = operation->kind == OPERATION_ADD ? 0 : 2;
+        pg_text_array_add(&a[first], &operation->entity);
+        pg_text_array_add(&a[first + 1], &operation->user);
+    }
+    const struct pg_text_array *parameters[] = {&a[0], &a[1], &a[2], &a[3]};
+    if (!queue_statement(link, "write", parameters, 4)) {
+        return false;
+    }
+    pg_text_array_clear(&a[0]);
+    link->entity_count = 0;
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct identifier *entity = &batch->operations[i]->entity;
+        if (i == 0 || !identifier_equal(entity, &batch->operations[i - 1]->entity)) {
+            link->first_of[link->entity_count++] = i;
+            pg_text_array_add(&a[0], entity);
+        }
+    }
+    return queue_statement(link, "count", parameters, 1);
+}
+
+static bool queue_reads(struct pg_link *link, const char *statement, int parameter_count)
+{
+    struct pg_text_array *a = link->arrays;
+    pg_text_array_clear(&a[0]);
+    pg_text_array_clear(&a[1]);
+    for (size_t i = 0; i < link->batch->size; i++) {
+        const struct operation *operation = link->batch->operations[i];
+        pg_text_array_add(&a[0], &operation->entity);
+        pg_text_array_add(&a[1], &operation->user);
+    }
+    const struct pg_text_array *parameters[] = {&a[0], &a[1]};
+    return queue_statement(link, statement, parameters, parameter_count);
+}
+
+static bool queue_batch(struct pg_link *link)
+{
+    switch (link->batch->kind) {
+    case OPERATION_ADD:
+    case OPERATION_REMOVE:
+        return queue_writes(link);
+    case OPERATION_LOOKUP:
+        return queue_reads(link, "lookup", 2);
+    case OPERATION_COUNT:
+        return queue_reads(link, "count", 1);
+    }
+    assert(false && "a kind that no batch has");
+    return false;
+}
+
+static struct pg_link *ready_link(struct pg_store *store, enum lane lane)
+{
+    for (size_t i = 0; i < store->link_count; i++) {
+        if (store->links[i].lane == lane && store->links[i].state == LINK_READY) {
+            return &store->links[i];
+        }
+    }
+    return NULL;
+}
+
+static bool port_can_send(void *store, enum lane lane)
+{
+    return ready_link(store, lane) != NULL;
+}
+
+static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t now_us)
+{
+    struct pg_store *store = store_;
+    struct pg_link *link = ready_link(store, lane);
+    assert(link != NULL && batch->size > 0);
+    (void)now_us;
+    link->batch = batch;
+    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
+    if (!queue_batch(link) ||
+        !launch(link, LINK_BUSY, clock_now(), store->setup.deadline_us + BATCH_GRACE_US)) {
+        link->state = LINK_BROKEN; /* batch_ended must not be called from in here */
+    }
+}
+
+/* ---- answers ---- */
+
+/* The moment at which Postgres read, on our clocks: its own clock says when within the exchange, and cannot say
+ * anything outside of it, however wrong it goes. */
+static void set_as_of(const struct pg_link *link, struct count *count, int64_t server_wall_us,
+                      struct instant now)
+{
+    int64_t since_sent_us = server_wall_us - link->sent.wall_us;
+    int64_t exchange_us = now.mono_us - link->sent.mono_us;
+    since_sent_us = since_sent_us < 0 ? 0 : since_sent_us;
+    since_sent_us = since_sent_us > exchange_us ? exchange_us : since_sent_us;
+    count->as_of_mono_us = link->sent.mono_us + since_sent_us;
+    count->as_of_wall_us = link->sent.wall_us + since_sent_us;
+    count->stale = false;
+}
+
+static struct count decode_count(const struct pg_link *link, const PGresult *result, int row,
+                                 struct instant now)
+{
+    struct count count = {.value = pg_decode_int64(PQgetvalue(result, row, 1)),
+                          .version = pg_decode_int64(PQgetvalue(result, row, 2))};
+    set_as_of(link, &count, pg_decode_time_us(PQgetvalue(result, row, 3)), now);
+    return count;
+}
+
+static size_t decode_place(const PGresult *result, int row, size_t size)
+{
+    int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
+    assert(place >= 0 && (size_t)place < size);
+    return (size_t)place;
+}
+
+/* Finds the operation of a returned row: the batch is sorted. */
+static struct operation *find_operation(const struct batch *batch, const PGresult *result, int row)
+{
+    struct operation wanted;
+    const struct operation *key = &wanted;
+    bool valid = identifier_parse(slice_of(PQgetvalue(result, row, 0)), &wanted.entity) &&
+                 identifier_parse(slice_of(PQgetvalue(result, row, 1)), &wanted.user);
+    struct operation *const *found = !valid ? NULL
+                                            : bsearch(&key, batch->operations, batch->size,
+                                                      sizeof(void *), by_entity_and_user);
+    assert(found != NULL);
+    return *found;
+}
+
+static void take_written(const struct pg_link *link, const PGresult *result)
+{
+    const struct batch *batch = link->batch;
+    for (size_t i = 0; i < batch->size; i++) {
+        batch->operations[i]->changed = false;
+        batch->operations[i]->member = batch->operations[i]->kind == OPERATION_ADD;
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        find_operation(batch, result, row)->changed = true;
+    }
+}
+
+static void take_counts_of_writes(const struct pg_link *link, const PGresult *result,
+                                  struct instant now)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t place = decode_place(result, row, link->entity_count);
+        struct count count = decode_count(link, result, row, now);
+        size_t end = place + 1 < link->entity_count ? link->first_of[place + 1] : link->batch->size;
+        for (size_t i = link->first_of[place]; i < end; i++) {
+            link->batch->operations[i]->count = count;
+        }
+    }
+}
+
+static void take_found(const struct pg_link *link, const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t place = decode_place(result, row, link->batch->size);
+        link->batch->operations[place]->member = true;
+    }
+}
+
+static void take_counts(const struct pg_link *link, const PGresult *result, struct instant now)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        size_t place = decode_place(result, row, link->batch->size);
+        link->batch->operations[place]->count = decode_count(link, result, row, now);
+    }
+}
+
+static void take_result(const struct pg_link *link, const PGresult *result, struct instant now)
+{
+    if (link->state != LINK_BUSY) {
+        return; /* the rows of set-up and ping say nothing */
+    }
+    switch (link->batch->kind) {
+    case OPERATION_ADD:
+    case OPERATION_REMOVE:
+        if (link->step == 0) {
+            take_written(link, result);
+        } else {
+            take_counts_of_writes(link, result, now);
+        }
+        return;
+    case OPERATION_LOOKUP:
+        take_found(link, result);
+        return;
+    case OPERATION_COUNT:
+        take_counts(link, result, now);
+        return;
+    }
+}
+
+/* What an SQLSTATE means for a batch (PostgreSQL manual, appendix A), by its longest prefix here. */
+static const struct {
+    const char *prefix;
+    enum batch_outcome outcome;
+    bool reconnect;
+} sqlstates[] = {
+    {"40", BATCH_ROLLED_BACK, false},   /* serialization failure, deadlock */
+    {"55P03", BATCH_ROLLED_BACK, false}, /* lock time-out */
+    {"57014", BATCH_ROLLED_BACK, false}, /* statement time-out */
+    {"22", BATCH_REJECTED, false},      /* data exception */
+    {"23", BATCH_REJECTED, false},      /* constraint violation */
+    {"54", BATCH_REJECTED, false},      /* program limit exceeded */
+    {"53", BATCH_UNAVAILABLE, false},   /* out of disk, memory or connections */
+    {"58", BATCH_UNAVAILABLE, false},   /* I/O error */
+    {"", BATCH_UNAVAILABLE, true},      /* read-only after a failover, statement gone, schema changed, … */
+};
+
+static void take_error(struct pg_link *link, const PGresult *result)
+{
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (sqlstate == NULL || link->failed) {
+        return; /* libpq's own: the connection is gone, which shows in its status */
+    }
+    size_t i = 0;
+    while (strncmp(sqlstate, sqlstates[i].prefix, strlen(sqlstates[i].prefix)) != 0) {
+        i++;
+    }
+    link->failed = true;
+    link->failure = sqlstates[i].outcome;
+    link->reconnect = sqlstates[i].reconnect;
+    char message[PG_ERROR_SIZE_BYTES] = "";
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    pg_first_line(primary == NULL ? "" : primary, message);
+    log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
+              LOG_CSTR("reason", message));
+}
+
+/* The sync has been answered: the transaction has committed or was rolled back. */
+static void pipeline_ended(struct pg_link *link, struct instant now)
+{
+    struct pg_store *store = link->store;
+    enum link_state ended = link->state;
+    struct batch *batch = link->batch;
+    store->latency_us = now.mono_us - link->sent.mono_us;
+    metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)store->latency_us);
+    link->state = LINK_READY;
+    link->used_us = now.mono_us;
+    link->batch = NULL;
+    if (ended == LINK_SETTING_UP && !link->failed) {
+        breaker_success(&store->breaker);
+        report_availability(store, "", now.mono_us);
+    }
+    enum batch_outcome outcome = link->failed ? link->failure : BATCH_DONE;
+    if (link->failed && (link->reconnect || ended == LINK_SETTING_UP)) {
+        drop_link(link, "the session is of no use", true, now.mono_us);
+    }
+    if (batch != NULL) {
+        store->listener.batch_ended(store->listener.service, batch, outcome, now.mono_us);
+    }
+}
+
+/* Takes in every answer that has arrived. False once the connection is broken. */
+static bool take_answers(struct pg_link *link)
+{
+    struct instant now = clock_now();
+    while (link->connection != NULL && link->state != LINK_READY &&
+           PQisBusy(link->connection) == 0) {
+        PGresult *result = PQgetResult(link->connection);
+        ExecStatusType status = PQresultStatus(result);
+        if (PQstatus(link->connection) != CONNECTION_OK) {
+            PQclear(result);
+            return false;
+        }
+        if (result == NULL) {
+            link->step++;
+        } else if (status == PGRES_TUPLES_OK && !link->failed) {
+            take_result(link, result, now);
+        } else if (status == PGRES_FATAL_ERROR) {
+            take_error(link, result);
+        }
+        PQclear(result);
+        if (status == PGRES_PIPELINE_SYNC) {
+            pipeline_ended(link, now);
+        }
+    }
+    return true;
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct pg_link *link = poll->data;
+    bool alive = status == 0;
+    if (alive && (events & UV_WRITABLE) != 0) {
+        alive = flush_link(link);
+    }
+    if (alive && (events & UV_READABLE) != 0) {
+        alive = PQconsumeInput(link->connection) == 1;
+        alive = take_answers(link) && alive; /* what came before the end still counts */
+    }
+    if (!alive && link->connection != NULL) {
+        char reason[PG_ERROR_SIZE_BYTES];
+        pg_first_line(PQerrorMessage(link->connection), reason);
+        drop_link(link, reason, link->state == LINK_SETTING_UP, clock_mono_us());
+    }
+}
+
+/* ---- life ---- */
+
+struct pg_store *pg_store_create(const struct pg_store_setup *setup)
+{
+    size_t count = setup->write_connections + setup->read_connections;
+    struct pg_store *store = calloc(1, sizeof *store + count * sizeof store->links[0]);
+    if (store == NULL) {
+        return NULL;
+    }
+    store->setup = *setup;
+    store->link_count = count;
+    store->random.state = setup->random_seed;
+    store->reported_available = true;
+    store->latency_us = -1;
+    store->port = (struct truth_port){.store = store,
+                                      .can_send = port_can_send,
+                                      .send = port_send,
+                                      .available = port_available};
+    breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
+    size_t writes = 0;
+    for (size_t i = 0; i < count; i++) {
+        /* In turn, so that after an outage neither lane waits for the other's connections. */
+        bool write = writes < setup->write_connections &&
+                     (i % 2 == 0 || i - writes >= setup->read_connections);
+        writes += write;
+        store->links[i] = (struct pg_link){.store = store, .lane = write ? LANE_WRITE : LANE_READ};
+    }
+    return store;
+}
+
+void pg_store_listen(struct pg_store *store, const struct truth_listener *listener)
+{
+    store->listener = *listener;
+}
+
+const struct truth_port *pg_store_port(const struct pg_store *store)
+{
+    return &store->port;
+}
+
+static void ping(struct pg_link *link, struct instant now)
+{
+    if (PQsendQueryPrepared(link->connection, "ping", 0, NULL, NULL, NULL, 1) != 1 ||
+        !launch(link, LINK_PINGING, now, PING_TIMEOUT_US)) {
+        link->state = LINK_BROKEN;
+    }
+}
+
+static void tick_link(struct pg_link *link, struct instant now)
+{
+    switch (link->state) {
+    case LINK_DOWN:
+        if (breaker_allows(&link->store->breaker, now.mono_us)) {
+            start_connecting(link);
+        }
+        return;
+    case LINK_CONNECTING:
+        return;
+    case LINK_SETTING_UP:
+    case LINK_BUSY:
+    case LINK_PINGING:
+        if (now.mono_us > link->timeout_us) {
+            drop_link(link, "no answer in time", true, now.mono_us);
+        }
+        return;
+    case LINK_READY:
+        if (now.mono_us - link->used_us > PING_AFTER_US) {
+            ping(link, now);
+        }
+        return;
+    case LINK_BROKEN:
+        drop_link(link, "cannot send", false, now.mono_us);
+        return;
+    }
+}
+
+void pg_store_tick(struct pg_store *store, struct instant now)
+{
+    for (size_t i = 0; i < store->link_count && !store->closing; i++) {
+        tick_link(&store->links[i], now);
+    }
+    metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, usable_count(store) > 0);
+}
+
+struct dependency_state pg_store_state(const struct pg_store *store)
+{
+    return (struct dependency_state){
+        .configured = true, .up = usable_count(store) > 0, .latency_us = store->latency_us};
+}
+
+void pg_store_close(struct pg_store *store)
+{
+    store->closing = true;
+    for (size_t i = 0; i < store->link_count; i++) {
+        /* What a thread is connecting is the thread's until it hands it over. */
+        if (store->links[i].state != LINK_CONNECTING && store->links[i].connection != NULL) {
+            drop_link(&store->links[i], "", false, clock_mono_us());
+        }
+    }
+}
+
+void pg_store_destroy(struct pg_store **store)
+{
+    free(*store);
+    *store = NULL;
+}

@@ -1,0 +1,44 @@
+/* How a count is written into Redis. */
+#include "rsvpd/store/redis_codec.h"
+
+enum { VERSION_DIGITS = 19, AS_OF_DIGITS = 16, COUNT_DIGITS_MAX = 18 };
+
+void redis_encode_key(const struct shared_count *entry, struct text *out)
+{
+    text_add_cstr(out, "rsvpd:1:");
+    text_add_cstr(out, entry->relation->name);
+    text_add_cstr(out, ":");
+    text_add(out, identifier_slice(&entry->entity));
+}
+
+void redis_encode_value(const struct count *count, struct text *out)
+{
+    text_add_format(out, "%019lld:%016lld:%lld", (long long)count->version,
+                    (long long)count->as_of_wall_us, (long long)count->value);
+}
+
+/* A number of digits alone. */
+static bool decode_number(struct slice digits, size_t size_min, size_t size_max, int64_t *out)
+{
+    uint64_t number = 0; /* 19 digits fit */
+    if (digits.size < size_min || digits.size > size_max) {
+        return false;
+    }
+    for (size_t i = 0; i < digits.size; i++) {
+        if (digits.data[i] < '0' || digits.data[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (uint64_t)(digits.data[i] - '0');
+    }
+    *out = (int64_t)number;
+    return number <= INT64_MAX;
+}
+
+bool redis_decode_value(struct slice bytes, struct count *out)
+{
+    struct slice version = slice_cut(&bytes, ':');
+    struct slice as_of = slice_cut(&bytes, ':');
+    return decode_number(version, VERSION_DIGITS, VERSION_DIGITS, &out->version) &&
+           decode_number(as_of, AS_OF_DIGITS, AS_OF_DIGITS, &out->as_of_wall_us) &&
+           decode_number(bytes, 1, COUNT_DIGITS_MAX, &out->value);
+}
