@@ -1,0 +1,372 @@
+/* The plan of every query in sql/queries looks keys up in indexes, however large the tables are and
+ * whatever their statistics say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <glob.h>
+#include <jansson.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+
+enum { SQL_SIZE = 8192, OFFENCE_SIZE = 256 };
+
+static struct pg_server *postgres;
+static char *database_url;
+static PGconn *session; /* with the settings of the service's own */
+
+/* -- SQL ------------------------------------------------------------------------------------------
+ */
+
+static PGresult *expect_result(PGresult *result, const char *sql)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
+        process_fail("%s\n%s", sql, PQresultErrorMessage(result));
+    }
+    return result;
+}
+
+static void execute(const char *sql)
+{
+    PQclear(expect_result(PQexec(session, sql), sql));
+}
+
+/* The file with psql's variables replaced, as the service does. The caller frees it. */
+static char *read_query(const char *path, const struct relation *relation)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } variables[] = {{":members", relation->table},
+                     {":counters", relation->counter_table},
+                     {":id", relation->id_member}};
+    char *text = process_read_file(path);
+    char *sql = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&sql, &size);
+    for (const char *rest = text; *rest != '\0';) {
+        const char *value = NULL;
+        size_t length = strspn(rest, ":") > 1 ? 2 : 1; /* two colons are a cast */
+        for (size_t i = 0; value == NULL && i < sizeof variables / sizeof variables[0]; i++) {
+            if (strncmp(rest, variables[i].name, strlen(variables[i].name)) == 0) {
+                value = variables[i].value;
+                length = strlen(variables[i].name);
+            }
+        }
+        fprintf(stream, "%.*s", (int)(value != NULL ? strlen(value) : length),
+                value != NULL ? value : rest);
+        rest += length;
+    }
+    fclose(stream);
+    free(text);
+    if (sql[0] == '\0') {
+        process_fail("%s is empty", path);
+    }
+    return sql;
+}
+
+static void query_path(char path[SQL_SIZE], const char *name)
+{
+    const char *source = getenv("RSVPD_SOURCE_DIR");
+    if (source == NULL) {
+        process_fail("RSVPD_SOURCE_DIR does not name the source tree");
+    }
+    snprintf(path, SQL_SIZE, "%s/sql/queries/%s.sql", source, name);
+}
+
+static void open_session(void)
+{
+    const char *const limits[] = {"10s", "5s"};
+    char path[SQL_SIZE];
+    query_path(path, "session");
+    char *settings = process_read_file(path);
+    PQfinish(session);
+    session = PQconnectdb(database_url);
+    PQclear(
+        expect_result(PQexecParams(session, settings, 2, NULL, limits, NULL, NULL, 0), settings));
+    free(settings);
+}
+
+/* A value for each type of parameter that a query has. Many keys: the more there are, the better a
+ * scan of the whole table looks. */
+static const char *parameter_value(Oid type)
+{
+    static const struct {
+        Oid type;
+        const char *value;
+    } values[] = {
+        {25, "'k'"},                                        /* text */
+        {1009, "string_to_array(repeat('k,', 1000), ',')"}, /* text[] */
+        {1015, "string_to_array(repeat('k,', 1000), ',')"}, /* varchar[] */
+    };
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        if (values[i].type == type) {
+            return values[i].value;
+        }
+    }
+    process_fail("this test has no value for a parameter of type %u", type);
+}
+
+/* The plan of the statement, prepared and executed once under that plan_cache_mode. */
+static json_t *explain(const char *sql, const char *plan_cache_mode)
+{
+    char statement[SQL_SIZE];
+    snprintf(statement, sizeof statement, "SET plan_cache_mode = %s", plan_cache_mode);
+    execute(statement);
+    PQclear(expect_result(PQprepare(session, "explained", sql, 0, NULL), sql));
+    PGresult *description = expect_result(PQdescribePrepared(session, "explained"), sql);
+    int size = snprintf(statement, sizeof statement, "EXPLAIN (FORMAT JSON) EXECUTE explained");
+    for (int i = 0; i < PQnparams(description); i++) {
+        size += snprintf(statement + size, sizeof statement - (size_t)size, "%s%s",
+                         i == 0 ? "(" : ",", parameter_value(PQparamtype(description, i)));
+    }
+    snprintf(statement + size, sizeof statement - (size_t)size, "%s",
+             PQnparams(description) > 0 ? ")" : "");
+    PGresult *result = expect_result(PQexec(session, statement), statement);
+    json_t *plan = json_loads(PQgetvalue(result, 0, 0), 0, NULL);
+    PQclear(result);
+    PQclear(description);
+    execute("DEALLOCATE explained");
+    assert_true(json_is_array(plan));
+    return plan;
+}
+
+/* -- plans ----------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *node, const char *member)
+{
+    const char *text = json_string_value(json_object_get(node, member));
+    return text != NULL ? text : "";
+}
+
+/* The condition compares the index's first column: any other one alone reads the whole index. */
+static bool is_lookup(const json_t *node)
+{
+    const char *const index[] = {text_of(node, "Index Name")};
+    char comparison[128];
+    if (index[0][0] == '\0') {
+        return false;
+    }
+    PGresult *result = expect_result(
+        PQexecParams(
+            session,
+            "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum = 1", 1,
+            NULL, index, NULL, NULL, 0),
+        "pg_attribute");
+    snprintf(comparison, sizeof comparison, "(%s = ", PQgetvalue(result, 0, 0));
+    PQclear(result);
+    return strstr(text_of(node, "Index Cond"), comparison) != NULL;
+}
+
+static bool is_one_of(const char *text, const char *const *list)
+{
+    while (*list != NULL && strcmp(text, *list) != 0) {
+        list++;
+    }
+    return *list != NULL;
+}
+
+struct finding {
+    size_t table_nodes; /* how many nodes work on a table */
+    char offence[OFFENCE_SIZE];
+};
+
+/* Walks the plan below the node. */
+static void examine(const json_t *node, struct finding *finding)
+{
+    static const char *const fine[] = {"ModifyTable", "Bitmap Heap Scan", NULL};
+    static const char *const lookups[] = {"Index Scan", "Index Only Scan", "Bitmap Index Scan",
+                                          NULL};
+    static const char *const bulk_joins[] = {"Hash Join", "Merge Join", NULL};
+    const char *type = text_of(node, "Node Type");
+    const char *table = text_of(node, "Relation Name");
+    const size_t before = finding->table_nodes;
+    size_t i;
+    const json_t *child;
+    json_array_foreach(json_object_get(node, "Plans"), i, child)
+    {
+        examine(child, finding);
+    }
+    const bool has_index = is_one_of(type, lookups);
+    const bool scans = has_index ? !is_lookup(node) : table[0] != '\0' && !is_one_of(type, fine);
+    const bool joins_tables = is_one_of(type, bulk_joins) && finding->table_nodes > before;
+    finding->table_nodes += has_index || table[0] != '\0';
+    if (scans || joins_tables) {
+        snprintf(finding->offence, OFFENCE_SIZE, "%s, table \"%s\", index \"%s\", condition \"%s\"",
+                 type, table, text_of(node, "Index Name"), text_of(node, "Index Cond"));
+    }
+}
+
+static struct finding examine_query(const char *sql, const char *plan_cache_mode)
+{
+    struct finding finding = {.table_nodes = 0};
+    json_t *plan = explain(sql, plan_cache_mode);
+    examine(json_object_get(json_array_get(plan, 0), "Plan"), &finding);
+    json_decref(plan);
+    return finding;
+}
+
+/* -- tables of all sizes --------------------------------------------------------------------------
+ */
+
+/* Half of all members belong to one thing. */
+static void fill_tables(const struct relation *relation, unsigned rows)
+{
+    pg_execute(database_url, "TRUNCATE %s, %s", relation->table, relation->counter_table);
+    pg_execute(database_url,
+               "INSERT INTO %s (%s, user_id) SELECT CASE i %% 2 WHEN 0 THEN 'hot'"
+               " ELSE 'thing-' || i / 100 END, 'user-' || i FROM generate_series(1, %u) AS i",
+               relation->table, relation->id_member, rows);
+    pg_execute(database_url,
+               "INSERT INTO %s (%s, count, version) SELECT %s, count(*), 1 FROM %s GROUP BY 1",
+               relation->counter_table, relation->id_member, relation->id_member, relation->table);
+}
+
+/* Statistics are gathered when the test says so. */
+static void stop_autovacuum(const struct relation *relation)
+{
+    pg_execute(database_url, "ALTER TABLE %s SET (autovacuum_enabled = off)", relation->table);
+    pg_execute(database_url, "ALTER TABLE %s SET (autovacuum_enabled = off)",
+               relation->counter_table);
+}
+
+/* The statistics of never analyzed tables: none, and a size that the planner guesses. */
+static void recreate_database(void)
+{
+    PQfinish(session);
+    session = NULL;
+    free(database_url);
+    database_url = pg_fresh_database(postgres, "plans");
+    service_migrate(database_url);
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        stop_autovacuum(&relations[i]);
+    }
+}
+
+static void expect_lookups(const char *path, const struct relation *relation, const char *when)
+{
+    static const char *const modes[] = {"force_generic_plan", "force_custom_plan"};
+    char *sql = read_query(path, relation);
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        const struct finding finding = examine_query(sql, modes[i]);
+        const bool names_table =
+            strstr(sql, relation->table) != NULL || strstr(sql, relation->counter_table) != NULL;
+        if (finding.offence[0] != '\0') {
+            process_fail("%s for %s, %s, %s: %s", path, relation->name, when, modes[i],
+                         finding.offence);
+        }
+        assert_int_equal(finding.table_nodes > 0, names_table);
+    }
+    free(sql);
+}
+
+static void expect_lookups_everywhere(const char *when)
+{
+    char pattern[SQL_SIZE];
+    glob_t files;
+    query_path(pattern, "*");
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    open_session();
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        for (size_t j = 0; j < RELATION_COUNT; j++) {
+            expect_lookups(files.gl_pathv[i], &relations[j], when);
+        }
+    }
+    globfree(&files);
+}
+
+static void queries_look_keys_up(void **state)
+{
+    static const unsigned sizes[] = {0, 1, 1000, 100000};
+    char when[64];
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        recreate_database();
+        snprintf(when, sizeof when, "%u rows, never analyzed", sizes[i]);
+        for (size_t j = 0; j < RELATION_COUNT; j++) {
+            fill_tables(&relations[j], sizes[i]);
+        }
+        expect_lookups_everywhere(when);
+        snprintf(when, sizeof when, "%u rows, analyzed", sizes[i]);
+        pg_execute(database_url, "ANALYZE");
+        expect_lookups_everywhere(when);
+    }
+}
+
+/* Growth behind the back of the statistics: those of an empty table, and 100,000 rows. */
+static void queries_look_keys_up_when_statistics_lag_behind(void **state)
+{
+    (void)state;
+    recreate_database();
+    pg_execute(database_url, "ANALYZE");
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        fill_tables(&relations[i], 100000);
+    }
+    expect_lookups_everywhere("100000 rows, analyzed when empty");
+}
+
+/* What this program is to find, it finds. */
+static void bad_plans_are_found(void **state)
+{
+    static const struct {
+        const char *settings;
+        const char *sql;
+    } bad[] = {
+        {"RESET ALL", "SELECT count(*) FROM rsvps"},
+        {"RESET ALL", "SELECT FROM rsvps AS a JOIN likes AS b ON a.event_id = b.post_id"},
+        {"SET enable_hashjoin = off", "SELECT FROM rsvps AS a JOIN likes AS b USING (user_id)"},
+        {"SET enable_seqscan = off", "SELECT event_id FROM rsvps ORDER BY event_id"},
+        {"SET enable_seqscan = off", "SELECT FROM rsvps WHERE user_id = $1"},
+        {"RESET ALL", "DELETE FROM rsvps WHERE user_id = ANY ($1)"},
+    };
+    (void)state;
+    recreate_database();
+    fill_tables(&relations[RELATION_RSVP], 1000);
+    fill_tables(&relations[RELATION_LIKE], 1000);
+    open_session();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        execute("RESET ALL");
+        execute(bad[i].settings);
+        if (examine_query(bad[i].sql, "auto").offence[0] == '\0') {
+            process_fail("nothing found in the plan of %s", bad[i].sql);
+        }
+    }
+}
+
+static int set_up_servers(void **state)
+{
+    (void)state;
+    postgres = pg_server_create();
+    return 0;
+}
+
+static int tear_down_servers(void **state)
+{
+    (void)state;
+    PQfinish(session);
+    session = NULL;
+    free(database_url);
+    pg_server_destroy(&postgres);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queries_look_keys_up),
+        cmocka_unit_test(queries_look_keys_up_when_statistics_lag_behind),
+        cmocka_unit_test(bad_plans_are_found),
+    };
+    return cmocka_run_group_tests(tests, set_up_servers, tear_down_servers);
+}
