@@ -15,7 +15,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { RAW_TIMEOUT_MS = 20000, POLL_BOUND_MS = 20000 };
+enum { RAW_TIMEOUT_MS = 20000 };
 
 #define BYTES_64 "0123456789012345678901234567890123456789012345678901234567890123"
 
@@ -153,7 +153,7 @@ static void tracker_example(void **state)
     expect_exact_count(client, relation, example->ids[1], 1);
 }
 
-static const struct tracker_example tracker_examples[] = {
+static struct tracker_example tracker_examples[] = {
     {&relations[RELATION_RSVP], {"101a", "102"}, {"1", "2", "3"}},
     {&relations[RELATION_LIKE], {"p1", "p2"}, {"u1", "u2", "u3"}},
 };
@@ -821,28 +821,6 @@ static void send_write(struct http_raw *raw, const struct relation *relation, co
     assert_true(http_raw_send_text(raw, request));
 }
 
-/* How many writes wait for the database or are with it, as the service tells. */
-static long queued_writes(struct http_client *admin)
-{
-    static const char name[] = "rsvpd_queue_depth{queue=\"writes\"} ";
-    struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
-    const char *line = strstr(response->body, name);
-    const long depth = line != NULL ? strtol(line + strlen(name), NULL, 10) : -1;
-    http_response_free(&response);
-    return depth;
-}
-
-static void wait_for_queued_writes(struct http_client *admin, long depth)
-{
-    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (queued_writes(admin) != depth) {
-        if (process_now_ms() > end_ms) {
-            process_fail("%ld writes in flight, expected %ld", queued_writes(admin), depth);
-        }
-        process_nap();
-    }
-}
-
 static void expect_consistent_counter(const struct relation *relation, const char *id)
 {
     assert_true(pg_query_bool(fixture.database_url,
@@ -865,12 +843,12 @@ static void hanging_up_does_not_harm_a_write_in_flight(void **state)
         assert_non_null(raws[i]);
         send_write(raws[i], relation, "hang-up", i);
     }
-    wait_for_queued_writes(fixture.admin, LEAVING_CLIENTS);
+    service_wait_queued(fixture.service, "writes", LEAVING_CLIENTS);
     for (int i = 0; i < LEAVING_CLIENTS; i++) {
         (i % 2 == 0 ? http_raw_close : http_raw_abort)(&raws[i]);
     }
     pg_server_resume(fixture.pg);
-    wait_for_queued_writes(fixture.admin, 0);
+    service_wait_queued(fixture.service, "writes", 0);
     expect_consistent_counter(relation, "hang-up");
     for (int i = 0; i < LEAVING_CLIENTS; i++) {
         char user[16];
@@ -899,7 +877,7 @@ static void hanging_up_anywhere_leaves_the_service_well(void **state)
         http_raw_send(raw, request, size);
         (size % 2 == 0 ? http_raw_close : http_raw_abort)(&raw);
     }
-    wait_for_queued_writes(fixture.admin, 0);
+    service_wait_queued(fixture.service, "writes", 0);
     expect_consistent_counter(relation, "hang-up-anywhere");
     struct http_response *response =
         relation_write(fixture.client, relation, "POST", "hang-up-anywhere", "u1");
@@ -916,10 +894,8 @@ int main(void)
         RELATION_TESTS(reads_see_the_write_at_once),
         RELATION_TESTS(bare_and_versioned_paths_are_the_same),
         cmocka_unit_test(relations_do_not_mix),
-        {"tracker_example (rsvp)", tracker_example, NULL, NULL,
-         (void *)(uintptr_t)&tracker_examples[0]},
-        {"tracker_example (like)", tracker_example, NULL, NULL,
-         (void *)(uintptr_t)&tracker_examples[1]},
+        {"tracker_example (rsvp)", tracker_example, NULL, NULL, &tracker_examples[0]},
+        {"tracker_example (like)", tracker_example, NULL, NULL, &tracker_examples[1]},
         RELATION_TESTS(writes_survive_a_restart),
         RELATION_TESTS(user_comes_from_any_place_that_agrees),
         RELATION_TESTS(user_named_twice_in_one_place_is_refused),

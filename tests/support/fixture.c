@@ -55,3 +55,11 @@ void fixture_restart_service(const char *const *environment)
     stop_service();
     start_service(environment);
 }
+
+int fixture_heal(void **state)
+{
+    (void)state;
+    pg_server_heal(fixture.pg);
+    redis_server_heal(fixture.redis);
+    return 0;
+}

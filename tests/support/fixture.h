@@ -26,5 +26,7 @@ int fixture_teardown(void **state);
 int fixture_setup_servers(void **state);
 /* Ends the service in an orderly way and starts another one with this environment (or NULL). */
 void fixture_restart_service(const char *const *environment);
+/* A test's teardown: the servers run, however it ended. */
+int fixture_heal(void **state);
 
 #endif

@@ -23,11 +23,11 @@ struct relation {
 enum { RELATION_RSVP, RELATION_LIKE, RELATION_COUNT };
 extern const struct relation relations[RELATION_COUNT];
 
-/* A cmocka test once for each relation; the test finds it in *state. */
+/* A cmocka test once for each relation; the test finds it in *state. Needs fixture.h. */
 #define RELATION_TESTS(test)                                                                       \
-    {#test " (rsvp)", test, NULL, NULL, (void *)(uintptr_t)&relations[RELATION_RSVP]},             \
+    {#test " (rsvp)", test, NULL, fixture_heal, (void *)(uintptr_t)&relations[RELATION_RSVP]},     \
     {                                                                                              \
-#test " (like)", test, NULL, NULL, (void *)(uintptr_t)&relations[RELATION_LIKE]            \
+#test " (like)", test, NULL, fixture_heal, (void *)(uintptr_t)&relations[RELATION_LIKE]    \
     }
 
 enum { RELATION_TARGET_SIZE = 1024 };

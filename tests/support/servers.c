@@ -214,6 +214,14 @@ void pg_server_pause(struct pg_server *server)
     server->paused = true;
 }
 
+void pg_server_heal(struct pg_server *server)
+{
+    pg_server_resume(server);
+    if (server->pid == 0) {
+        pg_server_start(server);
+    }
+}
+
 void pg_server_resume(struct pg_server *server)
 {
     if (server->paused) {
@@ -403,6 +411,14 @@ void redis_server_pause(struct redis_server *server)
 {
     process_pause_tree(server->pid);
     server->paused = true;
+}
+
+void redis_server_heal(struct redis_server *server)
+{
+    redis_server_resume(server);
+    if (server->pid == 0) {
+        redis_server_start(server);
+    }
 }
 
 void redis_server_resume(struct redis_server *server)

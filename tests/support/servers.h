@@ -24,6 +24,8 @@ void pg_server_restart(struct pg_server *server);
 /* All its processes stand still (connections stay open and nobody answers) and go on again. */
 void pg_server_pause(struct pg_server *server);
 void pg_server_resume(struct pg_server *server);
+/* Whatever was done to it: it runs and goes on. */
+void pg_server_heal(struct pg_server *server);
 
 /* Drops the database of that name if it is there and creates it empty. Gives its libpq URI, which
  * the caller frees. */
@@ -45,6 +47,7 @@ void redis_server_stop(struct redis_server *server);
 void redis_server_kill(struct redis_server *server);
 void redis_server_pause(struct redis_server *server);
 void redis_server_resume(struct redis_server *server);
+void redis_server_heal(struct redis_server *server);
 /* FLUSHALL */
 void redis_server_flush(struct redis_server *server);
 /* unix:///path; lives as long as the server. */

@@ -347,6 +347,31 @@ void service_wait_ready(const struct service *service, int status)
     http_client_destroy(&client);
 }
 
+static long queue_depth(struct http_client *admin, const char *queue)
+{
+    char name[64];
+    snprintf(name, sizeof name, "\nrsvpd_queue_depth{queue=\"%s\"} ", queue);
+    struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
+    const char *line = strstr(response->body, name);
+    const long depth = line != NULL ? strtol(line + strlen(name), NULL, 10) : -1;
+    http_response_free(&response);
+    return depth;
+}
+
+void service_wait_queued(const struct service *service, const char *queue, long depth)
+{
+    struct http_client *admin = http_client_create(service->admin_port);
+    const int64_t end_ms = process_now_ms() + READY_TIMEOUT_MS;
+    long seen;
+    while ((seen = queue_depth(admin, queue)) != depth) {
+        if (process_now_ms() > end_ms) {
+            process_fail("%ld %s are queued, expected %ld", seen, queue, depth);
+        }
+        process_nap();
+    }
+    http_client_destroy(&admin);
+}
+
 static void check_log(const struct service *service)
 {
     char *log = service_read_log(service);

@@ -40,6 +40,9 @@ struct service *service_start_unready(const char *database_url, const char *redi
                                       const char *const *environment);
 /* Waits until /readyz on the admin port answers with that status, at most 20 s. */
 void service_wait_ready(const struct service *service, int status);
+/* Waits, at most 20 s, until so many operations of the queue ("writes", "lookups", "counts") wait
+ * for PostgreSQL or are with it, as /metrics tells. */
+void service_wait_queued(const struct service *service, const char *queue, long depth);
 /* SIGTERM; it must end with status 0 and have logged no sanitizer's report. *service becomes NULL.
  */
 void service_stop(struct service **service);

@@ -1,0 +1,692 @@
+/* The contract's table of errors over HTTP: what clients get wrong, and what happens while
+ * PostgreSQL is away or stands still. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+#include "fixture.h"
+#include "http.h"
+#include "process.h"
+#include "relation.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+enum {
+    BODY_MAX_BYTES = 16 * 1024,
+    RAW_TIMEOUT_MS = 20000,
+    ANSWER_BOUND_MS = 10000, /* far past the deadline of 2 s */
+    POLL_BOUND_MS = 20000,
+};
+
+/* -- bodies -------------------------------------------------------------------------------------
+ */
+
+struct bad_body {
+    const char *body;
+    const char *code;
+    const char *named; /* what the detail has to name, or NULL */
+};
+
+#define NESTED_20 "[[[[[[[[[[[[[[[[[[[["
+
+static const struct bad_body bad_bodies[] = {
+    {"{\"user_id\":\"u1\",\"color\":1}", "unknown-field", "color"},
+    {"{\"color\":null,\"user_id\":\"u1\"}", "unknown-field", "color"},
+    {"{\"User_Id\":\"u1\"}", "unknown-field", "User_Id"},
+    {"{\"user_id\":\"u1\",\"user_id\":\"u1\"}", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\",\"user\\u005fid\":\"u2\"}", "invalid-json", NULL},
+    {"[]", "invalid-json", NULL},
+    {"[{\"user_id\":\"u1\"}]", "invalid-json", NULL},
+    {"\"u1\"", "invalid-json", NULL},
+    {"1", "invalid-json", NULL},
+    {"true", "invalid-json", NULL},
+    {"null", "invalid-json", NULL},
+    {"user_id=u1", "invalid-json", NULL},
+    {"{", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\"", "invalid-json", NULL},
+    {"{\"user_id\":\"u1", "invalid-json", NULL},
+    {"{\"user_id\":}", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\",}", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\"}x", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\"}{}", "invalid-json", NULL},
+    {"{'user_id':'u1'}", "invalid-json", NULL},
+    {"{user_id:\"u1\"}", "invalid-json", NULL},
+    {"{\"user_id\":\"u1\"/* */}", "invalid-json", NULL},
+    {"{\"user_id\":\"u\n1\"}", "invalid-json", NULL},
+    {"{\"user_id\":\"u\\x31\"}", "invalid-json", NULL},
+    {"{\"user_id\":\"\xff\"}", "invalid-json", NULL},
+    {"{\"user_id\":\"\xc0\xaf\"}", "invalid-json", NULL},     /* overlong */
+    {"{\"user_id\":\"\xed\xa0\x80\"}", "invalid-json", NULL}, /* a surrogate */
+    {"{\"user_id\":\"\xc3\"}", "invalid-json", NULL},         /* cut off */
+    {"{\"user_id\":\"\\ud800\"}", "invalid-json", NULL},      /* half a pair */
+    {"{\"x\":" NESTED_20 NESTED_20 NESTED_20 NESTED_20, "invalid-json", NULL},
+    {"{\"user_id\":[[\"u1\"]]}", "invalid-json", NULL}, /* deeper than it need be */
+    {"{\"user_id\":1}", "invalid-identifier", "user_id"},
+    {"{\"user_id\":true}", "invalid-identifier", "user_id"},
+    {"{\"user_id\":null}", "invalid-identifier", "user_id"},
+};
+
+static struct http_response *send_body(const struct relation *relation, const char *method,
+                                       const char *id, const struct http_options *options)
+{
+    char target[RELATION_TARGET_SIZE];
+    relation_action_target(target, relation, id);
+    return http_request(fixture.client, method, target, options);
+}
+
+static void bad_bodies_are_refused(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const methods[] = {"POST", "DELETE"};
+    for (size_t i = 0; i < LENGTH(bad_bodies) * LENGTH(methods); i++) {
+        const struct bad_body *row = &bad_bodies[i / LENGTH(methods)];
+        const char *method = methods[i % LENGTH(methods)];
+        process_note("%s %s", method, row->body);
+        struct http_response *response = send_body(relation, method, "bad-bodies",
+                                                   &(const struct http_options){.body = row->body});
+        expect_problem_naming(response, 400, row->code, row->named != NULL ? row->named : "");
+        http_response_free(&response);
+    }
+    expect_exact_count(fixture.client, relation, "bad-bodies", 0);
+}
+
+/* Which of the codes these deserve is not said. */
+static void odd_user_ids_are_refused(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const bodies[] = {"{\"user_id\":{}}", "{\"user_id\":[]}",
+                                         "{\"user_id\":[\"u1\"]}", "{\"user_id\":{\"id\":\"u1\"}}",
+                                         "{\"user_id\":\"u1\\u0000\"}"};
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        process_note("%s", bodies[i]);
+        struct http_response *response = send_body(relation, "POST", "odd-users",
+                                                   &(const struct http_options){.body = bodies[i]});
+        expect_status(response, 400);
+        http_response_free(&response);
+    }
+    expect_exact_count(fixture.client, relation, "odd-users", 0);
+}
+
+static void only_json_is_accepted(void **state)
+{
+    const struct relation *relation = *state;
+    static const struct {
+        const char *type; /* "": none */
+        bool accepted;
+    } rows[] = {
+        {"", true},
+        {"application/json", true},
+        {"application/json; charset=utf-8", true},
+        {"application/json;charset=UTF-8", true},
+        {"Application/JSON", true},
+        {"text/plain", false},
+        {"application/x-www-form-urlencoded", false},
+        {"multipart/form-data; boundary=x", false},
+        {"application/jsonx", false},
+        {"application/octet-stream", false},
+        {"json", false},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        const struct http_options options = {.body = "{\"user_id\":\"u1\"}",
+                                             .content_type = rows[i].type};
+        process_note("Content-Type: %s", rows[i].type);
+        struct http_response *response = send_body(relation, "POST", "types", &options);
+        if (rows[i].accepted) {
+            expect_status(response, i == 0 ? 201 : 200);
+        } else {
+            expect_problem(response, 415, "unsupported-media-type");
+        }
+        http_response_free(&response);
+    }
+    expect_exact_count(fixture.client, relation, "types", 1);
+}
+
+/* -- sizes ----------------------------------------------------------------------------------------
+ */
+
+/* A valid body of exactly that size; blanks pad it. The caller frees it. */
+static char *padded_body(size_t size)
+{
+    static const char start[] = "{\"user_id\":\"u1\"";
+    char *body = malloc(size + 1);
+    memset(body, ' ', size);
+    memcpy(body, start, sizeof start - 1);
+    body[size - 1] = '}';
+    body[size] = '\0';
+    return body;
+}
+
+static void body_may_have_16_kib(void **state)
+{
+    const struct relation *relation = *state;
+    for (int chunked = 0; chunked <= 1; chunked++) {
+        char *body = padded_body(BODY_MAX_BYTES);
+        const char *id = chunked ? "size-chunked" : "size";
+        struct http_response *response = send_body(
+            relation, "POST", id, &(const struct http_options){.body = body, .chunked = chunked});
+        expect_write(relation, response, .status = 201, .id = id, .user = "u1", .is_in = true,
+                     .changed = true, .count = 1);
+        free(body);
+        body = padded_body(BODY_MAX_BYTES + 1);
+        response = send_body(relation, "DELETE", id,
+                             &(const struct http_options){.body = body, .chunked = chunked});
+        expect_problem(response, 413, "payload-too-large");
+        http_response_free(&response);
+        free(body);
+        expect_member(fixture.client, relation, id, "u1", true);
+    }
+}
+
+/* The head announces more than is allowed and nothing follows. */
+static void announced_size_is_refused_at_once(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const headers[] = {
+        "Content-Length: 16385\r\n",
+        "Content-Length: 1000000000000\r\n",
+        "Content-Length: 16385\r\nExpect: 100-continue\r\n",
+    };
+    for (size_t i = 0; i < LENGTH(headers); i++) {
+        char request[512];
+        snprintf(request, sizeof request,
+                 "POST /v1/%s/announced/%s HTTP/1.1\r\nHost: test\r\n%s\r\n", relation->collection,
+                 relation->action, headers[i]);
+        process_note("%s", headers[i]);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, request));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_problem(response, 413, "payload-too-large");
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+}
+
+/* A chunked body that is already too long and has not ended. */
+static void chunked_body_is_refused_before_its_end(void **state)
+{
+    const struct relation *relation = *state;
+    char head[512];
+    char *body = padded_body(BODY_MAX_BYTES + 1);
+    snprintf(head, sizeof head,
+             "POST /v1/%s/unended/%s HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+             "%x\r\n",
+             relation->collection, relation->action, BODY_MAX_BYTES + 1);
+    struct http_raw *raw = http_raw_connect(fixture.service->port);
+    assert_non_null(raw);
+    assert_true(http_raw_send_text(raw, head));
+    assert_true(http_raw_send(raw, body, BODY_MAX_BYTES + 1));
+    struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+    expect_problem(response, 413, "payload-too-large");
+    http_response_free(&response);
+    http_raw_close(&raw);
+    free(body);
+    expect_exact_count(fixture.client, relation, "unended", 0);
+}
+
+/* -- parameters and paths
+ * --------------------------------------------------------------------------- */
+
+static void unknown_parameters_are_refused(void **state)
+{
+    const struct relation *relation = *state;
+    char action[RELATION_TARGET_SIZE];
+    char user[RELATION_TARGET_SIZE];
+    char count[RELATION_TARGET_SIZE];
+    relation_action_target(action, relation, "parameters");
+    relation_user_target(user, relation, "parameters", "u1");
+    relation_count_target(count, relation, "parameters", "");
+    const struct {
+        const char *method;
+        const char *target;
+        const char *query;
+        const char *named;
+    } rows[] = {
+        {"POST", action, "?color=1", "color"},
+        {"POST", action, "?user_id=u1&color=1", "color"},
+        {"POST", action, "?User_Id=u1", "User_Id"},
+        {"POST", action, "?max_stale_ms=0", "max_stale_ms"},
+        {"DELETE", action, "?color", "color"},
+        {"GET", user, "?color=1", "color"},
+        {"GET", user, "?user_id=u1", "user_id"},
+        {"GET", user, "?max_stale_ms=0", "max_stale_ms"},
+        {"GET", count, "?color=1", "color"},
+        {"GET", count, "?max_stale_ms=0&color=", "color"},
+        {"GET", count, "?user_id=u1", "user_id"},
+        {"HEAD", count, "?color=1", NULL},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char target[RELATION_TARGET_SIZE + 64];
+        const char *body = rows[i].target == action ? "{\"user_id\":\"u1\"}" : NULL;
+        snprintf(target, sizeof target, "%s%s", rows[i].target, rows[i].query);
+        process_note("%s %s", rows[i].method, target);
+        struct http_response *response = http_request(fixture.client, rows[i].method, target,
+                                                      &(const struct http_options){.body = body});
+        if (rows[i].named != NULL) {
+            expect_problem_naming(response, 400, "invalid-parameter", rows[i].named);
+        }
+        expect_status(response, 400);
+        http_response_free(&response);
+    }
+    expect_exact_count(fixture.client, relation, "parameters", 0);
+}
+
+static void malformed_query_is_refused(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const queries[] = {"?user_id=%zz", "?user_id=u%4", "?user_id=u1%00",
+                                          "?user_id=%", "?%zz=u1"};
+    for (size_t i = 0; i < LENGTH(queries); i++) {
+        char target[RELATION_TARGET_SIZE];
+        relation_action_target(target, relation, "malformed-query");
+        strcat(target, queries[i]);
+        process_note("%s", queries[i]);
+        struct http_response *response = http_request(fixture.client, "POST", target, NULL);
+        expect_status(response, 400);
+        http_response_free(&response);
+    }
+    expect_exact_count(fixture.client, relation, "malformed-query", 0);
+}
+
+static void unknown_paths_are_not_found(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"GET", "POST", "DELETE", "OPTIONS", "BREW"};
+    static const char *const targets[] = {
+        "/",
+        "/v1",
+        "/v1/",
+        "/nope",
+        "/v1/nope",
+        "/v2/events/x/rsvp_count",
+        "/v1/v1/events/x/rsvp_count",
+        "/V1/events/x/rsvp_count",
+        "/v1/Events/x/rsvp_count",
+        "//v1/events/x/rsvp_count",
+        "/v1//events/x/rsvp_count",
+        "/v1/events",
+        "/v1/events/x/nope",
+        "/v1/events/x/rsvp/",
+        "/v1/events/x/rsvp_count/",
+        "/v1/events/x/users/u1/",
+        "/v1/events/x/users/u1/more",
+        "/v1/events/x/like",
+        "/v1/events/x/like_count",
+        "/v1/posts/x/rsvp",
+        "/v1/posts/x/rsvp_count",
+        "/livez/",
+        "/problems",
+        "/problems/nope",
+        "/metrics",
+        "/v1/metrics",
+        /* routes of the contract that are not built */
+        "/v1/events/x",
+        "/v1/events/x/users",
+        "/v1/events/x/waitlist",
+        "/v1/events/x/rsvp_count/stream",
+        "/v1/posts/x/users",
+        "/v1/users/u1",
+        "/v1/users/u1/events",
+        "/v1/users/u1/posts",
+        "/v1/users/u1/export",
+        "/v1/rsvp_counts",
+        "/v1/like_counts",
+    };
+    for (size_t i = 0; i < LENGTH(targets) * LENGTH(methods); i++) {
+        const char *target = targets[i / LENGTH(methods)];
+        const char *method = methods[i % LENGTH(methods)];
+        process_note("%s %s", method, target);
+        struct http_response *response = http_request(fixture.client, method, target, NULL);
+        expect_problem(response, 404, "not-found");
+        http_response_free(&response);
+    }
+    struct http_response *response = http_request(fixture.client, "HEAD", "/nope", NULL);
+    expect_status(response, 404);
+    assert_int_equal(response->body_size, 0);
+    http_response_free(&response);
+}
+
+/* The path comes back as it was sent: encoded, without the query. */
+static void instance_is_the_path_as_sent(void **state)
+{
+    (void)state;
+    struct http_response *response =
+        http_request(fixture.client, "GET", "/v1/%6Eope/%22x%22?secret=1", NULL);
+    expect_problem(response, 404, "not-found");
+    http_response_free(&response);
+}
+
+static void every_problem_is_explained(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < expect_problem_row_count; i++) {
+        char target[128];
+        snprintf(target, sizeof target, "/problems/%s", expect_problem_rows[i].code);
+        process_note("%s", target);
+        struct http_response *response = http_request(fixture.client, "GET", target, NULL);
+        expect_status(response, 200);
+        assert_non_null(strstr(response->body, expect_problem_rows[i].code));
+        /* More than its own name. */
+        assert_true(response->body_size > strlen(expect_problem_rows[i].code) + 20);
+        http_response_free(&response);
+        response = http_request(fixture.client, "POST", target, NULL);
+        expect_problem(response, 405, "method-not-allowed");
+        http_response_free(&response);
+    }
+}
+
+/* -- rubbish --------------------------------------------------------------------------------------
+ */
+
+#define FIELD_1K                                                                                   \
+    "X-Filler: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
+    "23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123" \
+    "45678901234567890123456789\r\n"
+
+/* What is no request gets an error or the end of the connection, never silence and never success.
+ */
+static void rubbish_is_refused(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const heads[] = {
+        "GARBAGE\r\n\r\n",
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        "POST /v1/%s/rubbish/%s HTTP/9.9\r\nHost: test\r\nContent-Length: 16\r\n\r\n",
+        "POST /v1/%s/rubbish/%s HTTP/1.1\r\nHost: test\r\nContent-Length: abc\r\n\r\n",
+        "POST /v1/%s/rubbish/%s HTTP/1.1\r\nHost: test\r\nContent-Length: -16\r\n\r\n",
+        "POST /v1/%s/rubbish/%s HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /v1/%s/rubbish/%s HTTP/1.1\r\nno colon\r\nContent-Length: 16\r\n\r\n",
+    };
+    for (size_t i = 0; i < LENGTH(heads); i++) {
+        char request[1024];
+        const char *percent = strstr(heads[i], "%s");
+        process_note("%s", heads[i]);
+        if (percent == NULL) {
+            snprintf(request, sizeof request, "%s", heads[i]);
+        } else {
+            snprintf(request, sizeof request, "%.*s%s/rubbish/%s%s{\"user_id\":\"u1\"}",
+                     (int)(percent - heads[i]), heads[i], relation->collection, relation->action,
+                     strstr(percent + 2, "%s") + 2);
+        }
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        http_raw_send_text(raw, request);
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        if (response->status == 0) {
+            assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        } else {
+            assert_in_range(response->status, 400, 599);
+        }
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+    expect_exact_count(fixture.client, relation, "rubbish", 0);
+}
+
+/* A megabyte of header fields and a path of 100 kB are too much. */
+static void endless_heads_are_refused(void **state)
+{
+    (void)state;
+    char *path = malloc(100001);
+    memset(path, 'a', 100000);
+    path[100000] = '\0';
+    for (int case_number = 0; case_number < 2; case_number++) {
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        http_raw_send_text(raw, "GET /");
+        if (case_number == 0) {
+            http_raw_send_text(raw, path);
+        }
+        http_raw_send_text(raw, " HTTP/1.1\r\nHost: test\r\n");
+        for (int i = 0; i < 4000 && http_raw_send_text(raw, FIELD_1K); i++) {
+        }
+        http_raw_send_text(raw, "\r\n");
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        if (response->status == 0) {
+            assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        } else {
+            assert_in_range(response->status, 400, 499);
+        }
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+    free(path);
+    struct http_response *response = http_request(fixture.client, "GET", "/livez", NULL);
+    expect_status(response, 200);
+    http_response_free(&response);
+}
+
+/* -- PostgreSQL away ------------------------------------------------------------------------------
+ */
+
+/* Writes until one is accepted again; the service has to come back by itself. */
+static void wait_for_writes(const struct relation *relation, const char *id, const char *user)
+{
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    int status = 0;
+    while (status != 200 && status != 201) {
+        if (process_now_ms() > end_ms) {
+            process_fail("writes are still answered %d", status);
+        }
+        struct http_response *response = relation_write(fixture.client, relation, "POST", id, user);
+        status = response->status;
+        http_response_free(&response);
+        process_nap();
+    }
+}
+
+/* Reads until the count is marked stale. Until then it may be served as fresh while it is. */
+static void wait_for_stale_count(const struct relation *relation, const char *id, int64_t count,
+                                 int64_t lost_ms)
+{
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    bool stale = false;
+    while (!stale) {
+        struct http_response *response = relation_get_count(fixture.client, relation, id, "");
+        expect_status(response, 200);
+        stale = json_is_true(json_object_get(response->json, "stale"));
+        expect_count_at(__FILE__, __LINE__, response, relation->id_member, id,
+                        relation->count_member, count, stale);
+        const char *as_of = json_string_value(json_object_get(response->json, "as_of"));
+        if (expect_parse_time(as_of) > lost_ms) {
+            process_fail("as_of %s lies after the loss of PostgreSQL", as_of);
+        }
+        http_response_free(&response);
+        if (process_now_ms() > end_ms) {
+            process_fail("the count is never marked stale");
+        }
+        process_nap();
+    }
+}
+
+/* A narrower bound cannot be kept now: refused, or answered and marked. */
+static void check_exact_count_while_away(const struct relation *relation, const char *id)
+{
+    struct http_response *response =
+        relation_get_count(fixture.client, relation, id, "?max_stale_ms=0");
+    if (response->status == 200) {
+        assert_true(json_is_true(json_object_get(response->json, "stale")));
+    } else {
+        expect_problem(response, 503, "store-unavailable");
+    }
+    http_response_free(&response);
+}
+
+static void without_postgres_counts_are_stale_and_the_rest_is_refused(void **state)
+{
+    const struct relation *relation = *state;
+    struct http_response *response = relation_write(fixture.client, relation, "POST", "away", "u1");
+    expect_status(response, 201);
+    http_response_free(&response);
+    expect_exact_count(fixture.client, relation, "away", 1);
+
+    pg_server_stop(fixture.pg);
+    const int64_t lost_ms = expect_now_ms();
+    service_wait_ready(fixture.service, 503);
+    static const char *const methods[] = {"POST", "DELETE"};
+    for (size_t i = 0; i < LENGTH(methods); i++) {
+        response = relation_write(fixture.client, relation, methods[i], "away", "u2");
+        expect_problem(response, 503, "store-unavailable");
+        http_response_free(&response);
+    }
+    response = relation_get_user(fixture.client, relation, "away", "u1");
+    expect_problem(response, 503, "store-unavailable");
+    http_response_free(&response);
+    wait_for_stale_count(relation, "away", 1, lost_ms);
+    check_exact_count_while_away(relation, "away");
+    response = relation_get_count(fixture.client, relation, "away-and-unknown", "");
+    expect_problem(response, 503, "store-unavailable");
+    http_response_free(&response);
+
+    pg_server_start(fixture.pg);
+    service_wait_ready(fixture.service, 200);
+    wait_for_writes(relation, "away", "u3");
+    expect_member(fixture.client, relation, "away", "u1", true);
+    expect_member(fixture.client, relation, "away", "u2", false);
+    expect_exact_count(fixture.client, relation, "away", 2);
+}
+
+/* Connections that the server closes one by one, without going away, are no outage. */
+static void lost_connections_are_made_again(void **state)
+{
+    const struct relation *relation = *state;
+    for (int i = 0; i < 3; i++) {
+        pg_execute(fixture.database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                         " WHERE datname = current_database()"
+                                         " AND pid <> pg_backend_pid()");
+        wait_for_writes(relation, "terminated", "u1");
+    }
+    expect_exact_count(fixture.client, relation, "terminated", 1);
+}
+
+/* -- PostgreSQL standing still
+ * ---------------------------------------------------------------------- */
+
+static void write_past_its_deadline_has_an_unknown_outcome(void **state)
+{
+    const struct relation *relation = *state;
+    char target[RELATION_TARGET_SIZE];
+    const struct http_options write = {.body = "{\"user_id\":\"u1\"}",
+                                       .timeout_ms = ANSWER_BOUND_MS};
+    const struct http_options read = {.timeout_ms = ANSWER_BOUND_MS};
+    wait_for_writes(relation, "standstill", "u0");
+
+    pg_server_pause(fixture.pg);
+    relation_action_target(target, relation, "standstill");
+    struct http_response *response = http_request(fixture.client, "POST", target, &write);
+    expect_problem(response, 504, "outcome-unknown");
+    http_response_free(&response);
+    relation_user_target(target, relation, "standstill", "u0");
+    response = http_request(fixture.client, "GET", target, &read);
+    expect_problem(response, 503, "store-unavailable");
+    http_response_free(&response);
+    pg_server_resume(fixture.pg);
+
+    /* Repeating it is safe, whatever became of the first. */
+    wait_for_writes(relation, "standstill", "u1");
+    service_wait_ready(fixture.service, 200);
+    expect_member(fixture.client, relation, "standstill", "u1", true);
+    expect_exact_count(fixture.client, relation, "standstill", 2);
+}
+
+/* Many writes and reads at once against a database that stands still: each gets one of the definite
+ * answers, in time. */
+static void nothing_hangs_while_postgres_stands_still(void **state)
+{
+    const struct relation *relation = *state;
+    enum { REQUESTS = 60 };
+    struct http_raw *raws[REQUESTS];
+    wait_for_writes(relation, "nothing-hangs", "u0");
+    pg_server_pause(fixture.pg);
+    for (int i = 0; i < REQUESTS; i++) {
+        char request[512];
+        raws[i] = http_raw_connect(fixture.service->port);
+        assert_non_null(raws[i]);
+        snprintf(request, sizeof request,
+                 i % 2 == 0 ? "POST /v1/%s/nothing-hangs/%s?user_id=u%d HTTP/1.1\r\n"
+                              "Host: test\r\nContent-Length: 0\r\n\r\n"
+                            : "GET /v1/%s/nothing-hangs/%s/u%d HTTP/1.1\r\nHost: test\r\n\r\n",
+                 relation->collection, i % 2 == 0 ? relation->action : "users", i);
+        assert_true(http_raw_send_text(raws[i], request));
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        struct http_response *response = http_raw_receive(raws[i], ANSWER_BOUND_MS);
+        const bool unknown = i % 2 == 0 && response->status == 504;
+        process_note("request %d", i);
+        expect_problem(response, unknown ? 504 : 503,
+                       unknown ? "outcome-unknown" : "store-unavailable");
+        http_response_free(&response);
+        http_raw_close(&raws[i]);
+    }
+    pg_server_resume(fixture.pg);
+    wait_for_writes(relation, "nothing-hangs", "u0");
+    service_wait_ready(fixture.service, 200);
+}
+
+/* Two may wait, two do; whoever comes then is turned away at once and the two get their answer. */
+static void too_many_waiting_requests_are_refused(void **state)
+{
+    const struct relation *relation = *state;
+    struct http_raw *raws[2];
+    fixture_restart_service(
+        (const char *const[]){"MAX_PENDING=2", "WORKERS=1", "REQUEST_DEADLINE_MS=60000", NULL});
+    pg_server_pause(fixture.pg);
+    for (int i = 0; i < 2; i++) {
+        char request[512];
+        raws[i] = http_raw_connect(fixture.service->port);
+        assert_non_null(raws[i]);
+        snprintf(request, sizeof request,
+                 "POST /v1/%s/overload/%s?user_id=u%d HTTP/1.1\r\nHost: test\r\n"
+                 "Content-Length: 0\r\n\r\n",
+                 relation->collection, relation->action, i);
+        assert_true(http_raw_send_text(raws[i], request));
+    }
+    service_wait_queued(fixture.service, "writes", 2);
+    struct http_response *response =
+        relation_write(fixture.client, relation, "POST", "overload", "u3");
+    expect_problem(response, 503, "overloaded");
+    http_response_free(&response);
+    response = relation_get_user(fixture.client, relation, "overload", "u3");
+    expect_problem(response, 503, "overloaded");
+    http_response_free(&response);
+
+    pg_server_resume(fixture.pg);
+    for (int i = 0; i < 2; i++) {
+        response = http_raw_receive(raws[i], RAW_TIMEOUT_MS);
+        expect_status(response, 201);
+        http_response_free(&response);
+        http_raw_close(&raws[i]);
+    }
+    expect_exact_count(fixture.client, relation, "overload", 2);
+    fixture_restart_service(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RELATION_TESTS(bad_bodies_are_refused),
+        RELATION_TESTS(odd_user_ids_are_refused),
+        RELATION_TESTS(only_json_is_accepted),
+        RELATION_TESTS(body_may_have_16_kib),
+        RELATION_TESTS(announced_size_is_refused_at_once),
+        RELATION_TESTS(chunked_body_is_refused_before_its_end),
+        RELATION_TESTS(unknown_parameters_are_refused),
+        RELATION_TESTS(malformed_query_is_refused),
+        cmocka_unit_test(unknown_paths_are_not_found),
+        cmocka_unit_test(instance_is_the_path_as_sent),
+        cmocka_unit_test(every_problem_is_explained),
+        RELATION_TESTS(rubbish_is_refused),
+        cmocka_unit_test(endless_heads_are_refused),
+        RELATION_TESTS(without_postgres_counts_are_stale_and_the_rest_is_refused),
+        RELATION_TESTS(lost_connections_are_made_again),
+        RELATION_TESTS(write_past_its_deadline_has_an_unknown_outcome),
+        RELATION_TESTS(nothing_hangs_while_postgres_stands_still),
+        RELATION_TESTS(too_many_waiting_requests_are_refused),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}
