@@ -461,6 +461,27 @@ static void endless_heads_are_refused(void **state)
     http_response_free(&response);
 }
 
+/* A body that never arrives whole: the deadline holds for it as well. The contract has no code for
+ * it. */
+static void unfinished_body_is_answered_in_time(void **state)
+{
+    const struct relation *relation = *state;
+    char request[512];
+    snprintf(request, sizeof request,
+             "POST /v1/%s/unfinished/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 16\r\n\r\n"
+             "{\"user_id\":",
+             relation->collection, relation->action);
+    struct http_raw *raw = http_raw_connect(fixture.service->port);
+    assert_non_null(raw);
+    assert_true(http_raw_send_text(raw, request));
+    struct http_response *response = http_raw_receive(raw, ANSWER_BOUND_MS);
+    assert_in_range(response->status, 400, 599);
+    expect_header(response, "Content-Type", "application/problem+json");
+    http_response_free(&response);
+    http_raw_close(&raw);
+    expect_exact_count(fixture.client, relation, "unfinished", 0);
+}
+
 /* -- PostgreSQL away ------------------------------------------------------------------------------
  */
 
@@ -682,6 +703,7 @@ int main(void)
         cmocka_unit_test(every_problem_is_explained),
         RELATION_TESTS(rubbish_is_refused),
         cmocka_unit_test(endless_heads_are_refused),
+        RELATION_TESTS(unfinished_body_is_answered_in_time),
         RELATION_TESTS(without_postgres_counts_are_stale_and_the_rest_is_refused),
         RELATION_TESTS(lost_connections_are_made_again),
         RELATION_TESTS(write_past_its_deadline_has_an_unknown_outcome),

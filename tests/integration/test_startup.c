@@ -296,10 +296,10 @@ static void newer_schema_is_refused(void **state)
     char *url = pg_fresh_database(fixture.pg, "newer");
     char *entry = make_entry("DATABASE_URL", url);
     service_migrate(url);
-    pg_execute(url,
-               "INSERT INTO schema_migrations (version, name) VALUES (9999, 'from the future')");
+    pg_execute(url, "INSERT INTO rsvpd_migrations (number, name)"
+                    " SELECT max(number) + 1, 'from the future' FROM rsvpd_migrations");
     struct service_run run =
-        expect_run("serve", (const char *const[]){entry, NULL}, STATUS_FAILED, "9999");
+        expect_run("serve", (const char *const[]){entry, NULL}, STATUS_FAILED, "newer");
     service_run_free(&run);
     free(entry);
     free(url);
