@@ -22,6 +22,7 @@ const struct expect_problem_row expect_problem_rows[] = {
     {"conflicting-user-id", 400, false, false},
     {"not-found", 404, false, false},
     {"method-not-allowed", 405, false, false},
+    {"request-timeout", 408, true, false},
     {"payload-too-large", 413, false, false},
     {"unsupported-media-type", 415, false, false},
     {"internal", 500, true, false},
