@@ -461,8 +461,7 @@ static void endless_heads_are_refused(void **state)
     http_response_free(&response);
 }
 
-/* A body that never arrives whole: the deadline holds for it as well. The contract has no code for
- * it. */
+/* A body that never arrives whole: the deadline holds for it as well. */
 static void unfinished_body_is_answered_in_time(void **state)
 {
     const struct relation *relation = *state;
