@@ -175,8 +175,13 @@ static void take_acknowledgement(const struct load_exchange *exchange, const str
                          pair->user, &write)) {
         return;
     }
+    /* A write that the service sent a second time, because the connection broke under the first,
+     * may find its own work done. It can never change what was so already. */
     const bool was_in = pair->knowledge == KNOWN_IN;
-    if (pair->knowledge != UNKNOWN && write.changed != (was_in != writer->join)) {
+    const bool must_change = was_in != writer->join && !allowed.refusal;
+    const bool may_change = was_in != writer->join;
+    if (pair->knowledge != UNKNOWN &&
+        ((must_change && !write.changed) || (write.changed && !may_change))) {
         load_exchange_violation(exchange, "the user was %s before", was_in ? "in" : "out");
     }
     pair->knowledge = writer->join ? KNOWN_IN : KNOWN_OUT;
