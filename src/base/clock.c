@@ -15,7 +15,8 @@ static int64_t read_us(clockid_t clock)
 
 struct instant clock_now(void)
 {
-    return (struct instant){.mono_us = read_us(CLOCK_MONOTONIC), .wall_us = read_us(CLOCK_REALTIME)};
+    return (struct instant){.mono_us = read_us(CLOCK_MONOTONIC),
+                            .wall_us = read_us(CLOCK_REALTIME)};
 }
 
 int64_t clock_mono_us(void)

@@ -10,8 +10,9 @@
 
 enum {
     SECRET_SIZE_MAX_BYTES = 8192,
-    /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half a
-     * second to the ways between commit, Redis and client; what is left is for the two lifetimes. */
+    /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half
+     * a second to the ways between commit, Redis and client; what is left is for the two lifetimes.
+     */
     COUNT_TTL_SUM_MAX_MS = 3500,
 };
 
@@ -104,9 +105,8 @@ static bool set_integer(struct config *config, const struct config_option *optio
         *integer_at(config, option) = value;
         return true;
     }
-    snprintf(error->line, sizeof error->line,
-             "%s: '%.40s' is not a whole number from %lld to %lld", option->name, text,
-             (long long)option->min, (long long)option->max);
+    snprintf(error->line, sizeof error->line, "%s: '%.40s' is not a whole number from %lld to %lld",
+             option->name, text, (long long)option->min, (long long)option->max);
     return false;
 }
 

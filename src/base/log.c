@@ -19,8 +19,8 @@ enum {
     STOP_WAIT_SECONDS = 1,
 };
 
-/* Bytes from one thread to the writer. `head` is moved by that thread alone, `tail` by the writer alone; both
- * only grow, and their difference is what the ring holds. */
+/* Bytes from one thread to the writer. `head` is moved by that thread alone, `tail` by the writer
+ * alone; both only grow, and their difference is what the ring holds. */
 struct ring {
     _Atomic uint64_t head;
     _Atomic uint64_t tail;
@@ -37,7 +37,8 @@ static _Thread_local struct ring *own_ring;
 
 static pthread_t writer;
 static _Atomic bool writer_running;
-static _Atomic bool writer_sleeps; /* so that only the line that finds it asleep pays for waking it */
+static _Atomic bool
+    writer_sleeps; /* so that only the line that finds it asleep pays for waking it */
 static int wake_fd = -1;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -106,7 +107,8 @@ static void format_text(struct text *line, enum log_level level, const char *mes
     }
 }
 
-/* Writes all of it; gives up where nobody can read any more, because a log must not stop the service. */
+/* Writes all of it; gives up where nobody can read any more, because a log must not stop the
+ * service. */
 static void write_out(struct slice bytes)
 {
     while (bytes.size > 0) {

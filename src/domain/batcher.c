@@ -3,8 +3,8 @@
 
 #include <assert.h>
 
-bool batcher_init(struct batcher *batcher, const struct relation *relation, enum operation_kind kind,
-                  size_t expected, uint64_t secret)
+bool batcher_init(struct batcher *batcher, const struct relation *relation,
+                  enum operation_kind kind, size_t expected, uint64_t secret)
 {
     *batcher = (struct batcher){.relation = relation, .kind = kind, .keyed = kind == OPERATION_ADD};
     list_init(&batcher->ready);

@@ -34,6 +34,6 @@ void breaker_failure(struct breaker *breaker, int64_t now_us, uint64_t random)
     int64_t half = breaker->wait_us / 2;
     breaker->state = BREAKER_OPEN;
     breaker->retry_at_us = now_us + half + (int64_t)(random % (uint64_t)(half + 1));
-    breaker->wait_us = breaker->wait_us > breaker->wait_max_us / 2 ? breaker->wait_max_us
-                                                                   : breaker->wait_us * 2;
+    breaker->wait_us =
+        breaker->wait_us > breaker->wait_max_us / 2 ? breaker->wait_max_us : breaker->wait_us * 2;
 }

@@ -11,7 +11,8 @@ bool count_cache_init(struct count_cache *cache, const struct relation *relation
         .relation = relation, .lifetime_us = lifetime_us, .capacity = capacity};
     list_init(&cache->by_use);
     list_init(&cache->to_load);
-    /* Cleared memory that is not touched costs nothing, so a large capacity is free until it is used. */
+    /* Cleared memory that is not touched costs nothing, so a large capacity is free until it is
+     * used. */
     cache->slab = calloc(capacity, sizeof *cache->slab);
     return hash_table_init(&cache->entries, capacity, secret) && cache->slab != NULL;
 }

@@ -5,9 +5,11 @@
 
 enum {
     CACHE_ENTRIES = 128 * 1024, /* per relation and worker */
-    /* What a count may spend between its commit and Redis having it, and back: part of the 4 s bound. */
+    /* What a count may spend between its commit and Redis having it, and back: part of the 4 s
+       bound. */
     SHARED_DELAY_MAX_US = 500 * 1000,
-    CLOCKS_APART_MAX_US = 1000 * 1000, /* further in the future, a time from Redis is not believed */
+    CLOCKS_APART_MAX_US =
+        1000 * 1000, /* further in the future, a time from Redis is not believed */
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
@@ -48,7 +50,8 @@ static void answer(struct counts *counts, struct operation *operation, const str
     operations_release(counts->operations, operation);
 }
 
-/* Without a fresh count to be had: the last one known, or the outcome that says why there is none. */
+/* Without a fresh count to be had: the last one known, or the outcome that says why there is none.
+ */
 static void answer_stale(struct counts *counts, struct operation *operation,
                          const struct count_entry *entry, enum outcome otherwise, int64_t now_us)
 {
@@ -199,8 +202,8 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
     }
 }
 
-void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries, size_t size,
-                              struct instant now)
+void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries,
+                              size_t size, struct instant now)
 {
     for (size_t i = 0; i < size; i++) {
         struct count_entry *entry = entries[i].waiter;
@@ -245,8 +248,8 @@ void counts_turn(struct counts *counts, struct instant now)
         read_wanted(counts, &counts->caches[i], now);
     }
     if (counts->outbox_size > 0) {
-        bool sent = counts->shared->publish(counts->shared->store, counts->outbox,
-                                            counts->outbox_size);
+        bool sent =
+            counts->shared->publish(counts->shared->store, counts->outbox, counts->outbox_size);
         metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED,
                     counts->outbox_size);
         counts->outbox_size = 0;

@@ -101,8 +101,7 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     if (!dispatch->truth->available(dispatch->truth->store)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
         end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
-    } else if (queue->size > 0 &&
-               !in_time(dispatch, queue, lane, now_us, operation->deadline_us)) {
+    } else if (queue->size > 0 && !in_time(dispatch, queue, lane, now_us, operation->deadline_us)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
         end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
@@ -186,8 +185,7 @@ static void send_again(struct dispatch *dispatch, struct batcher *queue, struct 
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         operation->attempted = operation->attempted || attempted;
-        operation->mates_max =
-            operation->mates_max < mates_max ? operation->mates_max : mates_max;
+        operation->mates_max = operation->mates_max < mates_max ? operation->mates_max : mates_max;
     }
     batcher_return(queue, batch);
 }
@@ -204,8 +202,8 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
     }
 }
 
-void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch, enum batch_outcome outcome,
-                          int64_t now_us)
+void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
+                          enum batch_outcome outcome, int64_t now_us)
 {
     size_t kind = queue_kind_of(batch->kind);
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
@@ -221,8 +219,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch, enum b
     case BATCH_ROLLED_BACK:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
         /* Halved, so that those who share a batch with a locked row come free of it. */
-        send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2,
-                   now_us);
+        send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2, now_us);
         break;
     case BATCH_LOST:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_LOST, 1);
@@ -248,7 +245,8 @@ void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
 {
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
         struct batcher *queue = &dispatch->queues[i];
-        struct list kept; /* an earlier attempt may have done these: a new connection can still tell */
+        struct list
+            kept; /* an earlier attempt may have done these: a new connection can still tell */
         list_init(&kept);
         struct list_node *node;
         while ((node = list_first(&queue->ready)) != NULL) {

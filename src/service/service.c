@@ -33,15 +33,14 @@ struct service *service_create(const struct service_setup *setup)
         return NULL;
     }
     service->truth = setup->truth;
-    bool made = operations_init(&service->operations, setup->pending_max, setup->deadline_us,
-                                setup->now.mono_us) &&
-                dispatch_init(&service->dispatch, &service->operations, setup->truth,
-                              setup->metrics, setup->write_connections, setup->read_connections,
-                              setup->hash_secret) &&
-                counts_init(&service->counts, &service->operations, &service->dispatch,
-                            setup->shared, setup->metrics, setup->deadline_us,
-                            setup->count_local_lifetime_us, setup->count_shared_lifetime_us,
-                            setup->hash_secret);
+    bool made =
+        operations_init(&service->operations, setup->pending_max, setup->deadline_us,
+                        setup->now.mono_us) &&
+        dispatch_init(&service->dispatch, &service->operations, setup->truth, setup->metrics,
+                      setup->write_connections, setup->read_connections, setup->hash_secret) &&
+        counts_init(&service->counts, &service->operations, &service->dispatch, setup->shared,
+                    setup->metrics, setup->deadline_us, setup->count_local_lifetime_us,
+                    setup->count_shared_lifetime_us, setup->hash_secret);
     if (!made) {
         service_destroy(&service);
         return NULL;

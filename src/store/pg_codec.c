@@ -12,7 +12,8 @@ static void put_uint32(char *at, uint32_t number)
     memcpy(at, &number, sizeof number);
 }
 
-/* Header: dimensions, whether there are NULLs, type of the elements, length and lower bound of the dimension. */
+/* Header: dimensions, whether there are NULLs, type of the elements, length and lower bound of the
+ * dimension. */
 static void put_header(struct pg_text_array *array)
 {
     put_uint32(array->data, array->elements == 0 ? 0 : 1);

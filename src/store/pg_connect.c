@@ -33,8 +33,8 @@ static void ignore_notice(void *unused, const PGresult *notice)
 
 struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
-    /* What stands before dbname is a default, which the URL overrides; where the environment has a word of
-     * its own there is no default of ours. */
+    /* What stands before dbname is a default, which the URL overrides; where the environment has a
+     * word of its own there is no default of ours. */
     const struct {
         const char *keyword, *value, *environment;
     } defaults[] = {

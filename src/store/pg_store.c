@@ -1,10 +1,11 @@
 /* Postgres for one worker.
  *
- * DESIGN: Connecting happens on a thread of libuv's pool, because libpq looks names up, reads files and may try
- * several hosts, each of which blocks. A connection that is up is handed to the loop, prepares its statements there
- * as its first pipeline, and from then on carries one batch at a time: its statements and one sync, so that
- * Postgres runs them as one transaction, which has committed when the sync's answer is here and not before.
- * While no connection is up and the breaker is not closed, nothing is accepted; one attempt at a time is made. */
+ * DESIGN: Connecting happens on a thread of libuv's pool, because libpq looks names up, reads files
+ * and may try several hosts, each of which blocks. A connection that is up is handed to the loop,
+ * prepares its statements there as its first pipeline, and from then on carries one batch at a
+ * time: its statements and one sync, so that Postgres runs them as one transaction, which has
+ * committed when the sync's answer is here and not before. While no connection is up and the
+ * breaker is not closed, nothing is accepted; one attempt at a time is made. */
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
@@ -22,9 +23,10 @@ enum {
     BACKOFF_MIN_US = 50 * 1000,
     BACKOFF_MAX_US = 1000 * 1000,
     SETUP_TIMEOUT_US = 2000 * 1000,
-    PING_AFTER_US = 1000 * 1000,   /* of idling */
+    PING_AFTER_US = 1000 * 1000, /* of idling */
     PING_TIMEOUT_US = 1000 * 1000,
-    BATCH_GRACE_US = 250 * 1000,   /* beyond the deadline at which Postgres itself should have given up */
+    BATCH_GRACE_US =
+        250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     STATEMENT_SIZE_MAX_BYTES = 8192,
     ARRAYS_MAX = 4,
 };
@@ -119,7 +121,8 @@ static void free_handle(uv_handle_t *handle)
 }
 
 /* Closes the connection and reports its batch as lost. */
-static void drop_link(struct pg_link *link, const char *reason, bool server_at_fault, int64_t now_us)
+static void drop_link(struct pg_link *link, const char *reason, bool server_at_fault,
+                      int64_t now_us)
 {
     struct pg_store *store = link->store;
     if (link->poll != NULL) {
@@ -175,7 +178,8 @@ static bool launch(struct pg_link *link, enum link_state state, struct instant n
 
 /* ---- setting a session up ---- */
 
-static bool queue_prepare(PGconn *connection, const char *statement, const struct relation *relation)
+static bool queue_prepare(PGconn *connection, const char *statement,
+                          const struct relation *relation)
 {
     char file[64], name[64], sql[STATEMENT_SIZE_MAX_BYTES];
     snprintf(file, sizeof file, "queries/%s", statement);
@@ -228,8 +232,8 @@ static void connected(uv_work_t *work, int status)
     }
     link->poll = calloc(1, sizeof *link->poll);
     link->poll_events = 0;
-    bool polled = link->poll != NULL && uv_poll_init(store->setup.loop, link->poll,
-                                                     PQsocket(link->connection)) == 0;
+    bool polled = link->poll != NULL &&
+                  uv_poll_init(store->setup.loop, link->poll, PQsocket(link->connection)) == 0;
     if (!polled) {
         free(link->poll);
         link->poll = NULL;
@@ -278,8 +282,9 @@ static bool queue_statement(struct pg_link *link, const char *statement,
                                1) == 1;
 }
 
-/* The rows change first; the counts are read after, by a statement of its own in the same transaction, so that
- * for writes that changed nothing they are those of after whatever made them change nothing. */
+/* The rows change first; the counts are read after, by a statement of its own in the same
+ * transaction, so that for writes that changed nothing they are those of after whatever made them
+ * change nothing. */
 static bool queue_writes(struct pg_link *link)
 {
     struct pg_text_array *a = link->arrays;
@@ -369,8 +374,8 @@ static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t
 
 /* ---- answers ---- */
 
-/* The moment at which Postgres read, on our clocks: its own clock says when within the exchange, and cannot say
- * anything outside of it, however wrong it goes. */
+/* The moment at which Postgres read, on our clocks: its own clock says when within the exchange,
+ * and cannot say anything outside of it, however wrong it goes. */
 static void set_as_of(const struct pg_link *link, struct count *count, int64_t server_wall_us,
                       struct instant now)
 {
@@ -406,9 +411,9 @@ static struct operation *find_operation(const struct batch *batch, const PGresul
     const struct operation *key = &wanted;
     bool valid = identifier_parse(slice_of(PQgetvalue(result, row, 0)), &wanted.entity) &&
                  identifier_parse(slice_of(PQgetvalue(result, row, 1)), &wanted.user);
-    struct operation *const *found = !valid ? NULL
-                                            : bsearch(&key, batch->operations, batch->size,
-                                                      sizeof(void *), by_entity_and_user);
+    struct operation *const *found =
+        !valid ? NULL
+               : bsearch(&key, batch->operations, batch->size, sizeof(void *), by_entity_and_user);
     assert(found != NULL);
     return *found;
 }
@@ -477,21 +482,23 @@ static void take_result(const struct pg_link *link, const PGresult *result, stru
     }
 }
 
-/* What an SQLSTATE means for a batch (PostgreSQL manual, appendix A), by its longest prefix here. */
+/* What an SQLSTATE means for a batch (PostgreSQL manual, appendix A), by its longest prefix here.
+ */
 static const struct {
     const char *prefix;
     enum batch_outcome outcome;
     bool reconnect;
 } sqlstates[] = {
-    {"40", BATCH_ROLLED_BACK, false},   /* serialization failure, deadlock */
+    {"40", BATCH_ROLLED_BACK, false},    /* serialization failure, deadlock */
     {"55P03", BATCH_ROLLED_BACK, false}, /* lock time-out */
     {"57014", BATCH_ROLLED_BACK, false}, /* statement time-out */
-    {"22", BATCH_REJECTED, false},      /* data exception */
-    {"23", BATCH_REJECTED, false},      /* constraint violation */
-    {"54", BATCH_REJECTED, false},      /* program limit exceeded */
-    {"53", BATCH_UNAVAILABLE, false},   /* out of disk, memory or connections */
-    {"58", BATCH_UNAVAILABLE, false},   /* I/O error */
-    {"", BATCH_UNAVAILABLE, true},      /* read-only after a failover, statement gone, schema changed, … */
+    {"22", BATCH_REJECTED, false},       /* data exception */
+    {"23", BATCH_REJECTED, false},       /* constraint violation */
+    {"54", BATCH_REJECTED, false},       /* program limit exceeded */
+    {"53", BATCH_UNAVAILABLE, false},    /* out of disk, memory or connections */
+    {"58", BATCH_UNAVAILABLE, false},    /* I/O error */
+    {"", BATCH_UNAVAILABLE,
+     true}, /* read-only after a failover, statement gone, schema changed, … */
 };
 
 static void take_error(struct pg_link *link, const PGresult *result)
@@ -597,10 +604,8 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
     store->random.state = setup->random_seed;
     store->reported_available = true;
     store->latency_us = -1;
-    store->port = (struct truth_port){.store = store,
-                                      .can_send = port_can_send,
-                                      .send = port_send,
-                                      .available = port_available};
+    store->port = (struct truth_port){
+        .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     size_t writes = 0;
     for (size_t i = 0; i < count; i++) {

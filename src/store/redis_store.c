@@ -1,9 +1,10 @@
 /* Redis for one worker.
  *
- * DESIGN: Redis is a convenience: whatever it does, it may cost a request no more than COMMAND_TIMEOUT_US. A command that
- * is not answered in time closes the connection, which ends all others on it, and the breaker keeps
- * everybody from trying again for a while. Counts then come from Postgres. Answers come in the order of the
- * commands, so the times at which commands were sent are a ring. */
+ * DESIGN: Redis is a convenience: whatever it does, it may cost a request no more than
+ * COMMAND_TIMEOUT_US. A command that is not answered in time closes the connection, which ends all
+ * others on it, and the breaker keeps everybody from trying again for a while. Counts then come
+ * from Postgres. Answers come in the order of the commands, so the times at which commands were
+ * sent are a ring. */
 #include "rsvpd/store/redis_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
@@ -62,8 +63,9 @@ struct redis_store {
     struct redis_read reads[READS_MAX];
 };
 
-/* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. Keeps what is there only where it is a
- * value of ours, of about now, and not older than the new one; anything else is replaced. */
+/* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. Keeps what is there
+ * only where it is a value of ours, of about now, and not older than the new one; anything else is
+ * replaced. */
 static const char publish_script[] =
     "for i = 1, #KEYS do\n"
     "  local new = ARGV[i + 1]\n"
@@ -129,7 +131,8 @@ static bool send_command(struct redis_store *store, redisCallbackFn *answered, v
     return true;
 }
 
-/* Notes that the oldest command has been answered; an error goes into the log, once a connection. */
+/* Notes that the oldest command has been answered; an error goes into the log, once a connection.
+ */
 static void note_answer(struct redis_store *store, const redisReply *reply)
 {
     assert(store->sent_count > 0);
@@ -158,6 +161,13 @@ static void add_argument(struct command *command, struct slice argument)
 {
     command->argv[command->argc] = argument.data;
     command->sizes[command->argc++] = argument.size;
+}
+
+static void command_begin(struct command *command, const char *name)
+{
+    command->argc = 0; /* not the whole of it: it is large, and only what is used gets written */
+    command->used = 0;
+    add_argument(command, slice_of(name));
 }
 
 static struct text argument_space(struct command *command, size_t size)
@@ -189,8 +199,7 @@ static void read_answered(redisAsyncContext *context, void *reply_, void *read_)
     if (reply != NULL) {
         note_answer(store, reply);
     }
-    bool whole =
-        reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == read->size;
+    bool whole = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == read->size;
     for (size_t i = 0; i < read->size && whole; i++) {
         const redisReply *value = reply->element[i];
         read->entries[i].found =
@@ -213,8 +222,8 @@ static bool port_read(void *store_, const struct shared_count *entries, size_t s
     if (store->state != REDIS_UP || read == store->reads + READS_MAX) {
         return false;
     }
-    struct command command = {.argc = 0};
-    add_argument(&command, slice_of("MGET"));
+    struct command command;
+    command_begin(&command, "MGET");
     for (size_t i = 0; i < size; i++) {
         read->entries[i] = entries[i];
         read->entries[i].found = false;
@@ -222,8 +231,8 @@ static bool port_read(void *store_, const struct shared_count *entries, size_t s
     }
     read->store = store;
     read->size = size;
-    read->in_use = send_command(store, read_answered, read, command.argc, command.argv,
-                                command.sizes);
+    read->in_use =
+        send_command(store, read_answered, read, command.argc, command.argv, command.sizes);
     return read->in_use;
 }
 
@@ -242,10 +251,10 @@ static bool port_publish(void *store_, const struct shared_count *entries, size_
         return false;
     }
     char key_count[24], ttl[24];
-    struct command command = {.argc = 0};
+    struct command command;
     snprintf(key_count, sizeof key_count, "%zu", size);
     snprintf(ttl, sizeof ttl, "%lld", (long long)store->setup.ttl_ms);
-    add_argument(&command, slice_of("EVAL"));
+    command_begin(&command, "EVAL");
     add_argument(&command, slice_of(publish_script));
     add_argument(&command, slice_of(key_count));
     for (size_t i = 0; i < size; i++) {
@@ -314,7 +323,7 @@ static void on_disconnected(const redisAsyncContext *context, int status)
     (void)status;
     if (store->context == context) {
         store->context = NULL;
-        give_up(store, context->errstr != NULL ? context->errstr : "connection closed",
+        give_up(store, context->c.errstr[0] != '\0' ? context->c.errstr : "connection closed",
                 clock_mono_us());
     }
 }
@@ -378,7 +387,8 @@ static void start_connecting(struct redis_store *store, int64_t now_us)
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     store->state = REDIS_RESOLVING; /* hiredis would resolve too, but block meanwhile */
     store->resolve.data = store;
-    int failed = uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, NULL, &hints);
+    int failed =
+        uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, NULL, &hints);
     if (failed != 0) {
         store->state = REDIS_DOWN;
         give_up(store, uv_strerror(failed), now_us);
@@ -397,10 +407,8 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
     store->random.state = setup->random_seed;
     store->reported_up = true; /* so that a first failure is told */
     store->latency_us = -1;
-    store->port = (struct shared_counts_port){.store = store,
-                                              .available = port_available,
-                                              .read = port_read,
-                                              .publish = port_publish};
+    store->port = (struct shared_counts_port){
+        .store = store, .available = port_available, .read = port_read, .publish = port_publish};
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     return store;
 }

@@ -1,4 +1,5 @@
-/* Memory that lives exactly as long as one request: taken from the front, given back all at once. */
+/* Memory that lives exactly as long as one request: taken from the front, given back all at once.
+ */
 #ifndef RSVPD_BASE_ARENA_H
 #define RSVPD_BASE_ARENA_H
 
@@ -16,8 +17,8 @@ struct arena {
 /* An arena over `first`, which stays the caller's and must be aligned for any type. */
 void arena_init(struct arena *arena, void *first, size_t first_size);
 
-/* `size` bytes, aligned for any type and not cleared; NULL when memory is exhausted. They live until
- * arena_reset. */
+/* `size` bytes, aligned for any type and not cleared; NULL when memory is exhausted. They live
+ * until arena_reset. */
 void *arena_take(struct arena *arena, size_t size) __attribute__((warn_unused_result));
 
 /* Gives back everything; the first block is used anew. */

@@ -1,6 +1,6 @@
 /* What an operator can set, all of it from the environment: one table (config_options) names every
- * variable with its type, default, bounds and meaning. Parsing, `rsvpd config` and the README's table
- * all come from it. */
+ * variable with its type, default, bounds and meaning. Parsing, `rsvpd config` and the README's
+ * table all come from it. */
 #ifndef RSVPD_BASE_CONFIG_H
 #define RSVPD_BASE_CONFIG_H
 
@@ -50,7 +50,7 @@ struct config_option {
     int64_t min, max;          /* OPTION_INTEGER */
     const char *choices;       /* OPTION_CHOICE: words separated by spaces */
     bool required;
-    bool secret; /* never printed; also read from the file that NAME_FILE names */
+    bool secret;               /* never printed; also read from the file that NAME_FILE names */
     const char *default_shown; /* for people, where default_value does not say it */
     const char *help;
 };
@@ -67,8 +67,8 @@ struct config_error {
 typedef const char *config_lookup_fn(const char *name);
 
 /* Reads every option. False with `error` filled in at the first that is malformed, out of range, or
- * required and missing (unless `lenient`, which leaves it empty). `config` is to be freed with config_free
- * either way. */
+ * required and missing (unless `lenient`, which leaves it empty). `config` is to be freed with
+ * config_free either way. */
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error) __attribute__((warn_unused_result));
 void config_free(struct config *config);

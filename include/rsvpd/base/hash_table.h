@@ -1,6 +1,6 @@
-/* Chained hash table whose nodes live inside its elements. The number of buckets is fixed at creation,
- * because every table here is bounded; growing would stall a loop. The hash is keyed with a random
- * secret, so that clients who choose the keys cannot choose collisions. */
+/* Chained hash table whose nodes live inside its elements. The number of buckets is fixed at
+ * creation, because every table here is bounded; growing would stall a loop. The hash is keyed with
+ * a random secret, so that clients who choose the keys cannot choose collisions. */
 #ifndef RSVPD_BASE_HASH_TABLE_H
 #define RSVPD_BASE_HASH_TABLE_H
 

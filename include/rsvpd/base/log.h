@@ -1,8 +1,8 @@
 /* Structured logs on standard error: one line an event, JSON for machines or text for people.
  *
- * DESIGN: A loop must never wait for whoever reads the log. A thread that has attached puts its lines into a
- * ring of its own, which one writer thread empties; a full ring drops the line and counts it. Threads that
- * have not attached (start-up, subcommands) write directly. */
+ * DESIGN: A loop must never wait for whoever reads the log. A thread that has attached puts its
+ * lines into a ring of its own, which one writer thread empties; a full ring drops the line and
+ * counts it. Threads that have not attached (start-up, subcommands) write directly. */
 #ifndef RSVPD_BASE_LOG_H
 #define RSVPD_BASE_LOG_H
 
@@ -28,8 +28,8 @@ struct log_field {
 #define LOG_USEC(name, number)                                                                     \
     ((struct log_field){(name), LOG_FIELD_MICROSECONDS, {NULL, 0}, (int64_t)(number)})
 
-/* log_event(level, message, fields...): message is a constant phrase; what varies goes into fields. No field
- * may hold a user id, a token or a password. */
+/* log_event(level, message, fields...): message is a constant phrase; what varies goes into fields.
+ * No field may hold a user id, a token or a password. */
 #define log_event(level, ...)                                                                      \
     (log_enabled(level) ? log_write(level, LOG_COUNTED(__VA_ARGS__)) : (void)0)
 #define LOG_COUNTED(message, ...)                                                                  \
@@ -46,8 +46,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 /* Starts the writer thread. False when there are no resources for it. */
 bool log_start(void) __attribute__((warn_unused_result));
 
-/* Writes what is in the rings, waiting at most a second for a reader that does not read, and ends the
- * writer; from then on lines are written directly. */
+/* Writes what is in the rings, waiting at most a second for a reader that does not read, and ends
+ * the writer; from then on lines are written directly. */
 void log_stop(void);
 
 /* Gives the calling thread a ring. Without memory for one the thread goes on writing directly. */

@@ -1,6 +1,6 @@
-/* What Prometheus reads: one table names every metric. Each thread that counts has a set of its own, written by
- * it alone without locked instructions; reading adds the sets up.
- * Format: Prometheus text exposition 0.0.4. */
+/* What Prometheus reads: one table names every metric. Each thread that counts has a set of its
+ * own, written by it alone without locked instructions; reading adds the sets up. Format:
+ * Prometheus text exposition 0.0.4. */
 #ifndef RSVPD_BASE_METRICS_H
 #define RSVPD_BASE_METRICS_H
 
@@ -99,7 +99,8 @@ struct metrics_view {
     bool redis_configured; /* without it there is no Redis whose state could be told */
 };
 
-/* Writes everything that was ever counted. A gauge of dependency state is 1 where any set has it up. */
+/* Writes everything that was ever counted. A gauge of dependency state is 1 where any set has it
+ * up. */
 void metrics_render(const struct metrics_view *view, struct text *out);
 
 #endif

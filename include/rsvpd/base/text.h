@@ -30,8 +30,8 @@ void text_add_cstr(struct text *text, const char *string);
 void text_add_int(struct text *text, int64_t number);
 void text_add_uint(struct text *text, uint64_t number);
 
-/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not valid UTF-8 become U+FFFD, so
- * that the result is valid JSON whatever came in. */
+/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not valid UTF-8 become U+FFFD,
+ * so that the result is valid JSON whatever came in. */
 void text_add_json_string(struct text *text, struct slice bytes);
 
 /* RFC 3339 in UTC with milliseconds, as in 2026-11-22T10:15:30.123Z; the time in milliseconds since

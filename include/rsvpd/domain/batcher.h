@@ -1,9 +1,10 @@
 /* Gathers operations of one kind until a connection is free, and forms them into a batch.
  *
- * DESIGN: Under light load a batch holds one operation and costs nothing extra; under heavy load it holds hundreds
- * and one commit pays for all. Two writes of the same user on the same entity never share a batch nor run at
- * once: the first holds the key from its arrival to its end, the others wait in a chain behind it, so that
- * each gets the answer of its own write, in order of arrival. Lookups need no order and take no keys. */
+ * DESIGN: Under light load a batch holds one operation and costs nothing extra; under heavy load it
+ * holds hundreds and one commit pays for all. Two writes of the same user on the same entity never
+ * share a batch nor run at once: the first holds the key from its arrival to its end, the others
+ * wait in a chain behind it, so that each gets the answer of its own write, in order of arrival.
+ * Lookups need no order and take no keys. */
 #ifndef RSVPD_DOMAIN_BATCHER_H
 #define RSVPD_DOMAIN_BATCHER_H
 
@@ -11,43 +12,44 @@
 
 enum { BATCH_SIZE_MAX = 512 };
 
-/* Operations that go to Postgres as one transaction. All of one relation; all writes, all lookups, or all
- * counts. */
+/* Operations that go to Postgres as one transaction. All of one relation; all writes, all lookups,
+ * or all counts. */
 struct batch {
     const struct relation *relation;
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
-    int64_t sent_at_us;  /* monotonic */
-    struct batch *next;  /* in the service's list of free batches */
+    int64_t sent_at_us; /* monotonic */
+    struct batch *next; /* in the service's list of free batches */
 };
 
 struct batcher {
     const struct relation *relation;
     enum operation_kind kind;
-    bool keyed;            /* one operation a key at a time */
-    struct list ready;     /* operations in the order in which they are to go */
+    bool keyed;             /* one operation a key at a time */
+    struct list ready;      /* operations in the order in which they are to go */
     struct hash_table keys; /* keyed: the first operation of each key that is under way */
-    size_t size;           /* operations in the batcher or in batches that it formed */
+    size_t size;            /* operations in the batcher or in batches that it formed */
 };
 
 /* `expected` operations at a time. False when memory is exhausted. */
-bool batcher_init(struct batcher *batcher, const struct relation *relation, enum operation_kind kind,
-                  size_t expected, uint64_t secret) __attribute__((warn_unused_result));
+bool batcher_init(struct batcher *batcher, const struct relation *relation,
+                  enum operation_kind kind, size_t expected, uint64_t secret)
+    __attribute__((warn_unused_result));
 void batcher_free(struct batcher *batcher);
 
-/* Takes an operation in. It stays the caller's memory, and stays linked here until batcher_finish or
- * batcher_withdraw. */
+/* Takes an operation in. It stays the caller's memory, and stays linked here until batcher_finish
+ * or batcher_withdraw. */
 void batcher_push(struct batcher *batcher, struct operation *operation);
 
 bool batcher_has_ready(const struct batcher *batcher);
 
-/* Moves operations from the front of the queue into `batch`, as many as may go together. There must be at
- * least one. */
+/* Moves operations from the front of the queue into `batch`, as many as may go together. There must
+ * be at least one. */
 void batcher_form(struct batcher *batcher, struct batch *batch);
 
-/* Puts a batch's operations back to the front of the queue, in their order of arrival in the batch: the batch is to
- * be sent again. */
+/* Puts a batch's operations back to the front of the queue, in their order of arrival in the batch:
+ * the batch is to be sent again. */
 void batcher_return(struct batcher *batcher, struct batch *batch);
 
 /* An operation that was sent has ended: the next one on its key may go. */

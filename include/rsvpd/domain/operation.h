@@ -34,15 +34,16 @@ enum outcome {
 /* A count and how it is known. */
 struct count {
     int64_t value;
-    int64_t version;         /* grows with every change of the counter row; 0: no row yet */
-    int64_t as_of_mono_us;   /* a moment at which the count was exactly this, monotonic clock */
-    int64_t as_of_wall_us;   /* the same moment for people, Unix epoch */
-    bool stale;              /* older than the bound; only while Postgres cannot be asked */
+    int64_t version;       /* grows with every change of the counter row; 0: no row yet */
+    int64_t as_of_mono_us; /* a moment at which the count was exactly this, monotonic clock */
+    int64_t as_of_wall_us; /* the same moment for people, Unix epoch */
+    bool stale;            /* older than the bound; only while Postgres cannot be asked */
 };
 
 struct operation;
 
-/* Called exactly once for each operation, when it has ended; the operation is given back right after. */
+/* Called exactly once for each operation, when it has ended; the operation is given back right
+ * after. */
 typedef void operation_done_fn(struct operation *operation, enum outcome outcome, int64_t now_us);
 
 struct operation {

@@ -1,5 +1,6 @@
-/* What the service layer needs of the stores, so that it knows neither libpq nor hiredis, and so that a test
- * can put a model in their place. All calls and call-backs happen on the worker's own thread. */
+/* What the service layer needs of the stores, so that it knows neither libpq nor hiredis, and so
+ * that a test can put a model in their place. All calls and call-backs happen on the worker's own
+ * thread. */
 #ifndef RSVPD_DOMAIN_PORTS_H
 #define RSVPD_DOMAIN_PORTS_H
 
@@ -12,7 +13,8 @@ enum lane { LANE_WRITE, LANE_READ, LANE_COUNT };
 /* How a batch ended. */
 enum batch_outcome {
     BATCH_DONE,        /* committed; the operations hold their results */
-    BATCH_ROLLED_BACK, /* nothing was done, for a passing reason (deadlock, time-out of a lock): send it again */
+    BATCH_ROLLED_BACK, /* nothing was done, for a passing reason (deadlock, time-out of a lock):
+                          send it again */
     BATCH_REJECTED,    /* nothing was done: something in this batch is not acceptable */
     BATCH_UNAVAILABLE, /* nothing was done: the server cannot work now (read-only, disk full, …) */
     BATCH_LOST         /* the connection broke; whether it was done is not known */
@@ -23,8 +25,8 @@ struct truth_port {
     void *store;
     /* Whether a batch can be sent on this lane at once. */
     bool (*can_send)(void *store, enum lane lane);
-    /* Sends a batch, which stays the caller's and is handed to batch_ended exactly once, never from inside
-     * this call. Sorts the batch by entity and user. */
+    /* Sends a batch, which stays the caller's and is handed to batch_ended exactly once, never from
+     * inside this call. Sorts the batch by entity and user. */
     void (*send)(void *store, enum lane lane, struct batch *batch, int64_t now_us);
     /* Whether it makes sense to let requests wait: false once the store is known not to answer. */
     bool (*available)(void *store);
@@ -49,13 +51,14 @@ struct shared_count {
 
 enum { SHARED_COUNTS_MAX = 512 };
 
-/* Counts that may be a little old, shared between processes: Redis. Absent where none is configured. */
+/* Counts that may be a little old, shared between processes: Redis. Absent where none is
+ * configured. */
 struct shared_counts_port {
     void *store;
     /* Whether it answers as far as is known. */
     bool (*available)(void *store);
-    /* Asks for up to SHARED_COUNTS_MAX counts; `entries` are copied. `read_ended` of the listener is called
-     * exactly once, never from inside this call. False where it cannot be asked now. */
+    /* Asks for up to SHARED_COUNTS_MAX counts; `entries` are copied. `read_ended` of the listener
+     * is called exactly once, never from inside this call. False where it cannot be asked now. */
     bool (*read)(void *store, const struct shared_count *entries, size_t size, struct instant now);
     /* Hands up to SHARED_COUNTS_MAX counts on, without waiting for an answer; drops them where it
      * cannot. A count never replaces one of a higher version. */
@@ -64,7 +67,8 @@ struct shared_counts_port {
 
 struct shared_counts_listener {
     void *service;
-    /* The entries in the order asked, with `found` and `count` filled in where it answered in time. */
+    /* The entries in the order asked, with `found` and `count` filled in where it answered in time.
+     */
     void (*read_ended)(void *service, const struct shared_count *entries, size_t size,
                        struct instant now);
 };

@@ -1,4 +1,5 @@
-/* The errors that clients can meet: one table of code, status and meaning (RFC 9457 problem types). */
+/* The errors that clients can meet: one table of code, status and meaning (RFC 9457 problem types).
+ */
 #ifndef RSVPD_DOMAIN_PROBLEM_H
 #define RSVPD_DOMAIN_PROBLEM_H
 
@@ -31,7 +32,8 @@ struct problem_type {
     unsigned status;
     bool retryable; /* whether the same request may succeed later */
     const char *title;
-    const char *explanation; /* what it means and what to do; the detail where nothing more is known */
+    const char
+        *explanation; /* what it means and what to do; the detail where nothing more is known */
 };
 
 /* Indexed by enum problem. */

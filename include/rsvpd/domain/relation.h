@@ -1,4 +1,5 @@
-/* The two relations that the one engine serves, and the words of each: in paths, in bodies, in SQL. */
+/* The two relations that the one engine serves, and the words of each: in paths, in bodies, in SQL.
+ */
 #ifndef RSVPD_DOMAIN_RELATION_H
 #define RSVPD_DOMAIN_RELATION_H
 

@@ -1,5 +1,5 @@
-/* Answers counts: from the worker's own memory, from Redis, from Postgres, in this order, never older than was
- * asked for; while Postgres cannot be asked, the last one known, marked stale. */
+/* Answers counts: from the worker's own memory, from Redis, from Postgres, in this order, never
+ * older than was asked for; while Postgres cannot be asked, the last one known, marked stale. */
 #ifndef RSVPD_SERVICE_COUNTS_H
 #define RSVPD_SERVICE_COUNTS_H
 
@@ -11,8 +11,8 @@ struct counts {
     struct dispatch *dispatch;
     const struct shared_counts_port *shared; /* NULL where there is no Redis */
     struct metrics *metrics;
-    int64_t deadline_us;         /* how long a load may take */
-    int64_t shared_age_max_us;   /* oldest count that is believed when it comes from Redis */
+    int64_t deadline_us;       /* how long a load may take */
+    int64_t shared_age_max_us; /* oldest count that is believed when it comes from Redis */
     struct count_cache caches[RELATION_COUNT];
     struct shared_count outbox[SHARED_COUNTS_MAX]; /* to be published at the end of the turn */
     size_t outbox_size;
@@ -30,16 +30,17 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
 /* The deadline of a waiting count has passed: answers it with the last one known, or not at all. */
 void counts_expire(struct counts *counts, struct operation *operation, int64_t now_us);
 
-/* A count as of a commit, or read from Postgres: into the cache, to whoever waits, and on to Redis. */
+/* A count as of a commit, or read from Postgres: into the cache, to whoever waits, and on to Redis.
+ */
 void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us);
 
 /* What Redis answered. */
-void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries, size_t size,
-                              struct instant now);
+void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries,
+                              size_t size, struct instant now);
 
-/* Asks Redis for what this turn missed and publishes what it learnt. To be called at the end of every turn,
- * before dispatch_turn. */
+/* Asks Redis for what this turn missed and publishes what it learnt. To be called at the end of
+ * every turn, before dispatch_turn. */
 void counts_turn(struct counts *counts, struct instant now);
 
 #endif

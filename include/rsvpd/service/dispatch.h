@@ -1,5 +1,5 @@
-/* Carries operations to Postgres and back: queues them, sends a batch whenever a connection is free, and ends each
- * operation exactly once, whatever becomes of its batch. */
+/* Carries operations to Postgres and back: queues them, sends a batch whenever a connection is
+ * free, and ends each operation exactly once, whatever becomes of its batch. */
 #ifndef RSVPD_SERVICE_DISPATCH_H
 #define RSVPD_SERVICE_DISPATCH_H
 
@@ -9,8 +9,8 @@
 
 enum { QUEUES_PER_RELATION = 3, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
 
-/* Called for a write batch that committed, before its operations end. Sorted by entity; each operation
- * holds its entity's count. */
+/* Called for a write batch that committed, before its operations end. Sorted by entity; each
+ * operation holds its entity's count. */
 typedef void dispatch_committed_fn(void *listener, const struct batch *batch, int64_t now_us);
 
 struct dispatch {
@@ -21,8 +21,8 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
-    size_t lane_turn[LANE_COUNT];   /* the queue that goes first next time, so that none starves */
-    struct batch *batches;          /* as many as there are connections */
+    size_t lane_turn[LANE_COUNT]; /* the queue that goes first next time, so that none starves */
+    struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;
     size_t batch_count;
     size_t lane_connections[LANE_COUNT];
@@ -36,7 +36,8 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
     __attribute__((warn_unused_result));
 void dispatch_free(struct dispatch *dispatch);
 
-/* Queues a filled-in operation that is watched already, or ends it at once where it cannot be answered in time. */
+/* Queues a filled-in operation that is watched already, or ends it at once where it cannot be
+ * answered in time. */
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us);
 
 /* Sends what can be sent. To be called at the end of every turn of the loop. */
@@ -46,8 +47,8 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us);
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us);
 
 /* The store is done with a batch. */
-void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch, enum batch_outcome outcome,
-                          int64_t now_us);
+void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
+                          enum batch_outcome outcome, int64_t now_us);
 
 /* The store is known to be away: everything that waits and was never sent is refused now. */
 void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us);

@@ -1,4 +1,5 @@
-/* The operations of one worker: a pool made at the start, and the wheel that ends each at its deadline. */
+/* The operations of one worker: a pool made at the start, and the wheel that ends each at its
+ * deadline. */
 #ifndef RSVPD_SERVICE_OPERATIONS_H
 #define RSVPD_SERVICE_OPERATIONS_H
 
@@ -15,7 +16,8 @@ struct operations {
     int64_t ticked;     /* the last tick that was handled */
 };
 
-/* For `capacity` operations with deadlines at most `deadline_us` ahead. False when memory is exhausted. */
+/* For `capacity` operations with deadlines at most `deadline_us` ahead. False when memory is
+ * exhausted. */
 bool operations_init(struct operations *operations, size_t capacity, int64_t deadline_us,
                      int64_t now_us) __attribute__((warn_unused_result));
 void operations_free(struct operations *operations);
@@ -29,7 +31,8 @@ void operations_release(struct operations *operations, struct operation *operati
 /* Puts the operation into the wheel by its deadline. */
 void operations_watch(struct operations *operations, struct operation *operation);
 
-/* Takes out of the wheel, one a call, an operation whose deadline has passed; NULL when there is none. */
+/* Takes out of the wheel, one a call, an operation whose deadline has passed; NULL when there is
+ * none. */
 struct operation *operations_expired(struct operations *operations, int64_t now_us);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a request means: one worker's engine, from an operation to its answer. Knows the stores only through
- * their ports; does no I/O of its own. All calls happen on the worker's thread. */
+/* What a request means: one worker's engine, from an operation to its answer. Knows the stores only
+ * through their ports; does no I/O of its own. All calls happen on the worker's thread. */
 #ifndef RSVPD_SERVICE_SERVICE_H
 #define RSVPD_SERVICE_SERVICE_H
 
@@ -28,15 +28,16 @@ struct service *service_create(const struct service_setup *setup);
 /* There must be no operation under way that still waits for its answer. */
 void service_destroy(struct service **service);
 
-/* A cleared operation to fill in (kind, relation, entity, user, deadline_us, done, owner; for a count
- * not_before_us) and submit. NULL when as many are pending as may be: the request is to be refused. */
+/* A cleared operation to fill in (kind, relation, entity, user, deadline_us, done, owner; for a
+ * count not_before_us) and submit. NULL when as many are pending as may be: the request is to be
+ * refused. */
 struct operation *service_take(struct service *service) __attribute__((warn_unused_result));
 
 /* Takes the operation over. `done` is called exactly once, perhaps before this returns. */
 void service_submit(struct service *service, struct operation *operation, int64_t now_us);
 
-/* How old a count may be at most, in microseconds, for somebody who accepts `max_stale_ms` of age behind a
- * shared cache of `cache_us`. */
+/* How old a count may be at most, in microseconds, for somebody who accepts `max_stale_ms` of age
+ * behind a shared cache of `cache_us`. */
 int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us);
 
 /* Ends what is past its deadline. To be called every few milliseconds. */

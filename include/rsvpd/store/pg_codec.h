@@ -1,5 +1,6 @@
-/* PostgreSQL's binary formats of what batches send and receive. Sources: array_recv and timestamptz_send in the
- * server; the manual's chapter on the message protocol leaves the types' formats to them. */
+/* PostgreSQL's binary formats of what batches send and receive. Sources: array_recv and
+ * timestamptz_send in the server; the manual's chapter on the message protocol leaves the types'
+ * formats to them. */
 #ifndef RSVPD_STORE_PG_CODEC_H
 #define RSVPD_STORE_PG_CODEC_H
 

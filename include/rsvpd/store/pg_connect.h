@@ -9,13 +9,14 @@ struct pg_conn; /* libpq's PGconn */
 
 enum { PG_ERROR_SIZE_BYTES = 512 };
 
-/* Whether libpq understands `url` (a URI or a keyword/value string, libpq manual section 34.1.1); if not, `error`
- * says why without repeating the URL. */
-bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+/* Whether libpq understands `url` (a URI or a keyword/value string, libpq manual section 34.1.1);
+ * if not, `error` says why without repeating the URL. */
+bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
 
-/* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host, each for two
- * seconds unless the URL says otherwise, and takes the first that accepts writes. NULL with `error` filled in
- * where there is none. To be closed with PQfinish. */
+/* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host,
+ * each for two seconds unless the URL says otherwise, and takes the first that accepts writes. NULL
+ * with `error` filled in where there is none. To be closed with PQfinish. */
 struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 

@@ -1,5 +1,5 @@
-/* Postgres for one worker: a few connections in pipeline mode, each with one batch at a time, and their
- * reconnecting. Implements truth_port. */
+/* Postgres for one worker: a few connections in pipeline mode, each with one batch at a time, and
+ * their reconnecting. Implements truth_port. */
 #ifndef RSVPD_STORE_PG_STORE_H
 #define RSVPD_STORE_PG_STORE_H
 

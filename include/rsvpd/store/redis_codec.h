@@ -1,6 +1,6 @@
-/* How a count is written into Redis: key rsvpd:1:<relation>:<entity>, value <version>:<as of>:<count>, version with
- * 19 digits, as-of with 16 (microseconds since the Unix epoch), so that comparing bytes compares
- * versions and then times. */
+/* How a count is written into Redis: key rsvpd:1:<relation>:<entity>, value <version>:<as
+ * of>:<count>, version with 19 digits, as-of with 16 (microseconds since the Unix epoch), so that
+ * comparing bytes compares versions and then times. */
 #ifndef RSVPD_STORE_REDIS_CODEC_H
 #define RSVPD_STORE_REDIS_CODEC_H
 

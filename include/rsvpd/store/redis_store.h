@@ -1,5 +1,5 @@
-/* Redis for one worker: one connection, a deadline for every command, and its reconnecting. Implements
- * shared_counts_port. */
+/* Redis for one worker: one connection, a deadline for every command, and its reconnecting.
+ * Implements shared_counts_port. */
 #ifndef RSVPD_STORE_REDIS_STORE_H
 #define RSVPD_STORE_REDIS_STORE_H
 

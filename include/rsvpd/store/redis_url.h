@@ -16,7 +16,8 @@ struct redis_url {
     int database;
 };
 
-/* False where `text` is no such URL; then `problem` says what is wrong, without repeating any of it. */
+/* False where `text` is no such URL; then `problem` says what is wrong, without repeating any of
+ * it. */
 bool redis_url_parse(const char *text, struct redis_url *url, const char **problem)
     __attribute__((warn_unused_result));
 

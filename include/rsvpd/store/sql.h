@@ -18,8 +18,8 @@ extern const struct sql_file sql_files[];
 /* The text of a file that must exist. */
 const char *sql_text(const char *name);
 
-/* Replaces psql's variables (:members, :counters, :id) by the relation's tables and column. False where the
- * result does not fit or a variable is unknown. */
+/* Replaces psql's variables (:members, :counters, :id) by the relation's tables and column. False
+ * where the result does not fit or a variable is unknown. */
 bool sql_expand(const char *text, const struct relation *relation, char *out, size_t out_size)
     __attribute__((warn_unused_result));
 

@@ -1,0 +1,42 @@
+/* One event loop on a thread of its own, with one of everything: HTTP server, service, stores.
+ * Shares nothing with other workers but what it publishes about itself. */
+#ifndef RSVPD_APP_WORKER_H
+#define RSVPD_APP_WORKER_H
+
+#include "rsvpd/base/config.h"
+#include "rsvpd/http/server.h"
+#include "rsvpd/store/redis_url.h"
+
+struct worker;
+
+struct worker_setup {
+    const struct config *config;       /* must outlive the worker, like all that is pointed to */
+    const struct redis_url *redis_url; /* NULL where there is no Redis */
+    int listen_fd;                     /* becomes the worker's */
+    struct http_process process;
+    uint64_t hash_secret;
+    void (*ended)(
+        void *listener); /* called on the worker's thread when it has nothing left to do */
+    void *listener;
+};
+
+/* What a worker tells about itself; may be read on any thread. */
+struct worker_state {
+    int64_t turned_us; /* monotonic: when its loop last turned */
+    struct dependency_state postgres, redis;
+};
+
+/* NULL where resources are missing; the cause is in the log. */
+struct worker *worker_start(const struct worker_setup *setup);
+
+struct worker_state worker_state(const struct worker *worker);
+const struct metrics *worker_metrics(const struct worker *worker);
+
+/* Tells it, from any thread, to take no more connections, finish the requests that it has, and end.
+ */
+void worker_finish(struct worker *worker);
+
+/* Waits for its thread; after `ended` was called. */
+void worker_join(struct worker **worker);
+
+#endif

@@ -1,0 +1,28 @@
+/* Makes answers: the JSON bodies of the contract, and problems (RFC 9457). */
+#ifndef RSVPD_HTTP_ANSWER_H
+#define RSVPD_HTTP_ANSWER_H
+
+#include "rsvpd/domain/operation.h"
+#include "rsvpd/http/request.h"
+
+/* Adds a header to the answer. `value` must live as long as the request. */
+void answer_add_header(struct request *request, const char *name, const char *value);
+
+/* Answers with a body of this type, which must live as long as the request. */
+void answer_with(struct request *request, unsigned status, const char *content_type,
+                 struct slice body);
+
+/* Answers with a problem. `detail` says what was wrong, where, and what to do; NULL: the problem's
+ * own explanation. Lives in the arena or is constant. */
+void answer_problem(struct request *request, enum problem problem, const char *detail);
+
+/* The same, formatted as printf does. */
+void answer_problem_format(struct request *request, enum problem problem, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What came out of a write, a lookup, a count of the contract. */
+void answer_write(struct request *request, const struct operation *operation);
+void answer_lookup(struct request *request, const struct operation *operation);
+void answer_count(struct request *request, const struct count *count, bool cacheable);
+
+#endif

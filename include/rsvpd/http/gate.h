@@ -1,0 +1,15 @@
+/* What every request must pass before its handler sees it: route, method, parameters, body. */
+#ifndef RSVPD_HTTP_GATE_H
+#define RSVPD_HTTP_GATE_H
+
+#include "rsvpd/http/request.h"
+
+/* Looks at a request whose head has arrived: sets its id, route and trace. False with the answer
+ * made where it is not worth waiting for its body. */
+bool gate_admit_head(struct request *request, bool connection_over_limit)
+    __attribute__((warn_unused_result));
+
+/* Handles a request that has arrived whole: answers it, or lets its handler do so. */
+void gate_handle(struct request *request);
+
+#endif

@@ -1,0 +1,91 @@
+/* One HTTP request from its first line to its answer. Lives in memory of its own; everything it
+ * refers to dies with it. */
+#ifndef RSVPD_HTTP_REQUEST_H
+#define RSVPD_HTTP_REQUEST_H
+
+#include "rsvpd/base/arena.h"
+#include "rsvpd/base/clock.h"
+#include "rsvpd/base/list.h"
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/identifier.h"
+#include "rsvpd/domain/problem.h"
+
+#include <stdalign.h>
+
+struct http_server;
+struct route;
+
+enum {
+    REQUEST_ID_SIZE_MAX_BYTES = 64,
+    REQUEST_BODY_SIZE_MAX_BYTES = 16 * 1024,
+    REQUEST_ARENA_SIZE_BYTES = 2048,
+    ANSWER_HEADERS_MAX = 8,
+    QUERY_PARAMETERS_MAX = 128,
+};
+
+enum request_phase {
+    REQUEST_ARRIVING, /* head or body not complete */
+    REQUEST_WAITING,  /* its operation is under way; the connection is suspended */
+    REQUEST_ANSWERED  /* the answer is made */
+};
+
+struct answer_header {
+    const char *name, *value;
+};
+
+/* What goes back. Strings are constant or in the request's arena. */
+struct answer {
+    unsigned status; /* 0: none yet */
+    const char *content_type;
+    struct slice body;
+    struct answer_header headers[ANSWER_HEADERS_MAX];
+    size_t header_count;
+    bool close; /* the connection ends with it */
+};
+
+struct request {
+    struct list_node link; /* in the server's list of arriving requests, or of free ones */
+    struct http_server *server;
+    void *connection; /* the HTTP library's */
+    enum request_phase phase;
+    bool handled;   /* the library has handed over the head */
+    bool suspended; /* the library waits for us */
+    struct instant started;
+    int64_t answered_us; /* monotonic; 0 before */
+    enum http_method method;
+    const struct route *route; /* never NULL once routed */
+    char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
+    struct slice traceparent; /* empty where none that is well-formed came */
+
+    struct slice path;     /* as it came, without the query */
+    struct slice query;    /* what follows the question mark */
+    struct slice captured; /* what the path has for a {name} that is no identifier */
+    struct identifier entity,
+        user; /* from the path, and for writes from wherever the user is named */
+
+    bool cacheable; /* a count: a cache in front may hold it for a second, which is part of its age
+                     */
+
+    char *body;
+    size_t body_size, body_capacity;
+    struct answer answer;
+
+    struct arena arena;
+    alignas(max_align_t) char first_block[REQUEST_ARENA_SIZE_BYTES];
+};
+
+/* Takes path and query apart. False when memory is exhausted. */
+bool request_set_uri(struct request *request, const char *uri) __attribute__((warn_unused_result));
+
+/* A parameter of the query, still encoded. */
+struct query_parameter {
+    struct slice name, value;
+};
+
+/* Cuts the next parameter off `query`; false at its end. */
+bool request_next_parameter(struct slice *query, struct query_parameter *parameter);
+
+/* Space for text in the arena; capacity 0 when memory is exhausted. */
+struct text request_text(struct request *request, size_t capacity);
+
+#endif

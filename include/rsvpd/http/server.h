@@ -1,0 +1,79 @@
+/* The HTTP server of one loop: connections, requests and their deadlines. The only code that knows
+ * libmicrohttpd. */
+#ifndef RSVPD_HTTP_SERVER_H
+#define RSVPD_HTTP_SERVER_H
+
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/base/random.h"
+#include "rsvpd/domain/ports.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/service/service.h"
+
+#include <stdatomic.h>
+#include <uv.h>
+
+/* What the process as a whole knows, for the health routes. */
+struct http_health {
+    bool alive;    /* every loop turns */
+    bool draining; /* a shutdown has begun */
+    struct dependency_state postgres, redis;
+};
+
+/* What a server asks of the process around it. */
+struct http_process {
+    void *process;
+    void (*health)(void *process, struct http_health *health);
+    /* Writes the metrics; false where this server has none to show. */
+    void (*metrics)(void *process, struct text *out);
+    _Atomic int64_t *connections; /* open client connections of all servers that share the limit */
+    const _Atomic bool *draining;
+};
+
+struct http_server_setup {
+    uv_loop_t *loop;
+    int listen_fd;           /* non-blocking, listening; the server closes it */
+    enum route_flags port;   /* ROUTE_PUBLIC or ROUTE_ADMIN: which routes it serves */
+    struct service *service; /* NULL for a server whose routes need none */
+    struct metrics *metrics;
+    struct http_process process;
+    int64_t deadline_us;
+    int64_t connections_max;             /* of all servers that share the limit */
+    int64_t connections_per_address_max; /* of this server; 0: no limit */
+    int64_t access_log_every;            /* 0: none */
+    uint64_t random_seed;
+};
+
+/* NULL, with the cause in the log, where it cannot be started; then the socket is still the
+ * caller's. */
+struct http_server *http_server_create(const struct http_server_setup *setup);
+
+/* Sends what has been answered. To be called at the end of every turn of the loop. True where there
+ * is more to do at once. */
+bool http_server_turn(struct http_server *server);
+
+/* Ends what does not arrive in time. To be called every few milliseconds. */
+void http_server_tick(struct http_server *server, struct instant now);
+
+/* Takes in the connections that wait to be accepted, and no more. */
+void http_server_stop_listening(struct http_server *server);
+
+/* Requests that have begun and not been answered. */
+size_t http_server_active(const struct http_server *server);
+
+/* Ends all connections; none may have a request that waits for the service. The loop must run once
+ * more before it is closed. */
+void http_server_destroy(struct http_server **server);
+
+/* ---- for the gate and the handlers ---- */
+
+/* The values of a header field in the order in which they came, at most `max`. They live as long as
+ * the request. */
+size_t http_server_headers(struct request *request, const char *name, struct slice *values,
+                           size_t max);
+struct random *http_server_random(struct http_server *server);
+const struct http_server_setup *http_server_setup_of(const struct http_server *server);
+
+/* The answer of a request that had to wait is made: sends it. */
+void http_server_answered(struct request *request);
+
+#endif

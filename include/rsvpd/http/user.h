@@ -1,0 +1,11 @@
+/* Who acts: the user that a write names in its body, its query or its X-User-Id header. */
+#ifndef RSVPD_HTTP_USER_H
+#define RSVPD_HTTP_USER_H
+
+#include "rsvpd/http/request.h"
+
+/* Sets request->user from all places that name one. False with a problem answered where they are
+ * malformed, differ, or none does. */
+bool user_find(struct request *request) __attribute__((warn_unused_result));
+
+#endif

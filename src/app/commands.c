@@ -1,0 +1,250 @@
+/* The subcommands of the binary. */
+#include "rsvpd/app/commands.h"
+#include "rsvpd/app/process.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/store/pg_migrate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2, POOL_THREADS_MAX = 128 };
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* arguments after the command's name */
+    const char *summary;
+    const char *help;
+};
+
+static const struct command *command_named(const char *name);
+static void print_commands(FILE *out);
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+/* One line for the operator, whatever a value of the environment has in it. */
+static int wrong_configuration(const char *line)
+{
+    fputs("rsvpd: ", stderr);
+    for (const char *c = line; *c != '\0'; c++) {
+        fputc((unsigned char)*c < ' ' ? '?' : *c, stderr);
+    }
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+static int failed(const char *what, const char *reason)
+{
+    fprintf(stderr, "rsvpd: %s: %s\n", what, reason);
+    return EXIT_FAILURE;
+}
+
+static int unexpected_argument(const char *command, const char *argument)
+{
+    fprintf(stderr, "rsvpd %s: unexpected argument '%s'; see 'rsvpd %s --help'\n", command,
+            argument, command);
+    return EXIT_USAGE;
+}
+
+/* Loads the configuration and checks what only the stores understand. 0, or the exit status. */
+static int load(struct config *config, struct redis_url *redis_url, bool lenient)
+{
+    struct config_error error;
+    char reason[PG_ERROR_SIZE_BYTES];
+    const char *problem = "";
+    if (!config_load(config, environment, lenient, &error)) {
+        return wrong_configuration(error.line);
+    }
+    if (*config->database_url != '\0' && !pg_url_valid(config->database_url, reason)) {
+        snprintf(error.line, sizeof error.line, "DATABASE_URL: %.400s", reason);
+        return wrong_configuration(error.line);
+    }
+    if (*config->redis_url != '\0' && !redis_url_parse(config->redis_url, redis_url, &problem)) {
+        snprintf(error.line, sizeof error.line, "REDIS_URL: %s", problem);
+        return wrong_configuration(error.line);
+    }
+    log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
+    return EXIT_SUCCESS;
+}
+
+/* Whether the database is one that this binary can serve from; says why where it is not. */
+static int check_schema(const struct config *config)
+{
+    char reason[PG_ERROR_SIZE_BYTES];
+    switch (pg_schema_state(config->database_url, reason)) {
+    case SCHEMA_CURRENT:
+        return EXIT_SUCCESS;
+    case SCHEMA_BEHIND:
+        return failed("the database's schema is not up to date", "run 'rsvpd migrate' first");
+    case SCHEMA_UNKNOWN:
+        return failed("the database's schema is newer than this rsvpd knows",
+                      "use the rsvpd that migrated it, or a newer one");
+    case SCHEMA_UNREACHABLE:
+        return failed("cannot reach the database of DATABASE_URL", reason);
+    }
+    return EXIT_FAILURE;
+}
+
+static int run_serve(int argc, char **argv)
+{
+    struct config config;
+    struct redis_url redis_url;
+    char threads[16];
+    if (argc > 0) {
+        return unexpected_argument("serve", argv[0]);
+    }
+    int status = load(&config, &redis_url, false);
+    if (status == EXIT_SUCCESS) {
+        status = check_schema(&config);
+    }
+    if (status == EXIT_SUCCESS) {
+        /* Each connection to Postgres may have a thread of libuv's pool wait for it. */
+        int64_t wanted =
+            config.workers * (config.pg_write_connections + config.pg_read_connections) + 2;
+        snprintf(threads, sizeof threads, "%d",
+                 wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
+        setenv("UV_THREADPOOL_SIZE", threads, 0);
+        status = process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url);
+    }
+    config_free(&config);
+    return status;
+}
+
+static void print_migrated(const char *name)
+{
+    printf("applied %s\n", name);
+}
+
+static int run_migrate(int argc, char **argv)
+{
+    struct config config;
+    struct redis_url redis_url;
+    char reason[PG_ERROR_SIZE_BYTES];
+    if (argc > 0) {
+        return unexpected_argument("migrate", argv[0]);
+    }
+    int status = load(&config, &redis_url, false);
+    if (status == EXIT_SUCCESS) {
+        if (pg_migrate(config.database_url, print_migrated, reason)) {
+            puts("the schema is up to date");
+        } else {
+            status = failed("cannot migrate", reason);
+        }
+    }
+    config_free(&config);
+    return status;
+}
+
+static int run_config(int argc, char **argv)
+{
+    struct config config;
+    struct redis_url redis_url;
+    if (argc == 1 && strcmp(argv[0], "--markdown") == 0) {
+        config_print_markdown(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc > 0) {
+        return unexpected_argument("config", argv[0]);
+    }
+    int status = load(&config, &redis_url, true);
+    if (status == EXIT_SUCCESS) {
+        config_print(&config, stdout);
+    }
+    config_free(&config);
+    return status;
+}
+
+static int run_version(int argc, char **argv)
+{
+    if (argc > 0) {
+        return unexpected_argument("version", argv[0]);
+    }
+    puts("rsvpd " RSVPD_VERSION);
+    return EXIT_SUCCESS;
+}
+
+static int run_help(int argc, char **argv)
+{
+    if (argc == 0) {
+        print_commands(stdout);
+        return EXIT_SUCCESS;
+    }
+    const struct command *command = command_named(argv[0]);
+    if (command == NULL) {
+        return unexpected_argument("help", argv[0]);
+    }
+    fputs(command->help, stdout);
+    return EXIT_SUCCESS;
+}
+
+static const struct command commands[] = {
+    {"serve", run_serve, "serve the HTTP API",
+     "usage: rsvpd serve\n\n"
+     "Serves the HTTP API until SIGTERM or SIGINT. Configured by environment variables alone;\n"
+     "'rsvpd config' lists them. Logs go to standard error.\n"
+     "Exit status: 0 after an orderly end, 1 where it cannot start, 2 where a variable is "
+     "wrong.\n"},
+    {"migrate", run_migrate, "bring the database's schema up to date",
+     "usage: rsvpd migrate\n\n"
+     "Applies the migrations that DATABASE_URL's database lacks, each in a transaction. May be "
+     "run\n"
+     "at any time, and by several at once.\n"},
+    {"config", run_config, "print the configuration in force",
+     "usage: rsvpd config [--markdown]\n\n"
+     "Prints every environment variable with its meaning and the value in force; secrets are\n"
+     "redacted. --markdown prints the table of variables and defaults instead.\n"},
+    {"version", run_version, "print the version", "usage: rsvpd version\n\nPrints the version.\n"},
+    {"help", run_help, "explain the commands",
+     "usage: rsvpd help [COMMAND]\n\nExplains a command, or lists them all.\n"},
+};
+
+static const struct command *command_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_commands(FILE *out)
+{
+    fputs("rsvpd: RSVPs and likes over HTTP\n\nusage: rsvpd COMMAND [--help]\n\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    }
+}
+
+static bool asks_for_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+int commands_run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_commands(stderr);
+        return EXIT_USAGE;
+    }
+    if (asks_for_help(argv[1])) {
+        print_commands(stdout);
+        return EXIT_SUCCESS;
+    }
+    const struct command *command =
+        command_named(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
+    if (command == NULL) {
+        fprintf(stderr, "rsvpd: unknown command '%s'; see 'rsvpd help'\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    for (int i = 2; i < argc; i++) {
+        if (asks_for_help(argv[i])) {
+            fputs(command->help, stdout);
+            return EXIT_SUCCESS;
+        }
+    }
+    return command->run(argc - 2, argv + 2);
+}

@@ -1,0 +1,320 @@
+/* The serving process: workers, admin port, signals, and the orderly end.
+ *
+ * DESIGN: The main thread has a loop of its own for the admin port and the signals, so that health
+ * can be asked when every worker is busy. The end goes through phases: draining (the load balancer
+ * sees /readyz 503 and goes elsewhere, clients are told to close their connections), finishing (no
+ * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
+#include "rsvpd/app/process.h"
+#include "rsvpd/app/worker.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/http/listener.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    WORKERS_MAX = 256,
+    STUCK_AFTER_US = 5 * 1000 * 1000, /* a loop that has not turned for so long is stuck */
+    ADMIN_CONNECTIONS_MAX = 128,
+    ADMIN_TICK_MS = 20,
+    ADMIN_DEADLINE_US = 5 * 1000 * 1000,
+    DESCRIPTORS_PER_WORKER = 64, /* besides those of clients */
+};
+
+enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FINISHING };
+
+struct process {
+    const struct config *config;
+    const struct redis_url *redis_url;
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int;
+    uv_timer_t drain, tick;
+    uv_prepare_t turn;
+    uv_async_t worker_ended;
+    struct metrics *metrics; /* of the admin port */
+    struct http_server *admin;
+    enum phase phase;
+    struct worker *workers[WORKERS_MAX];
+    size_t worker_count;
+    _Atomic size_t workers_ended;
+    _Atomic bool draining;
+    _Atomic int64_t connections, admin_connections;
+};
+
+/* ---- what the servers ask ---- */
+
+/* Adds what one worker sees of a dependency: it is up when it is up for all. */
+static void merge(struct dependency_state *all, const struct dependency_state *one)
+{
+    all->configured = one->configured;
+    all->up = all->up && one->up;
+    all->latency_us = one->latency_us > all->latency_us ? one->latency_us : all->latency_us;
+}
+
+static void health(void *process_, struct http_health *health)
+{
+    struct process *process = process_;
+    int64_t now_us = clock_mono_us();
+    *health = (struct http_health){
+        .alive = true,
+        .draining = atomic_load(&process->draining),
+        .postgres = {.up = true, .latency_us = -1},
+        .redis = {.up = true, .latency_us = -1},
+    };
+    for (size_t i = 0; i < process->worker_count; i++) {
+        struct worker_state state = worker_state(process->workers[i]);
+        health->alive = health->alive && now_us - state.turned_us < STUCK_AFTER_US;
+        merge(&health->postgres, &state.postgres);
+        merge(&health->redis, &state.redis);
+    }
+}
+
+static void render_metrics(void *process_, struct text *out)
+{
+    struct process *process = process_;
+    const struct metrics *sets[WORKERS_MAX + 1];
+    const char *names[METRICS_ROUTES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < process->worker_count; i++) {
+        sets[count++] = worker_metrics(process->workers[i]);
+    }
+    sets[count++] = process->metrics;
+    assert(route_count <= METRICS_ROUTES_MAX);
+    for (size_t i = 0; i < route_count; i++) {
+        names[i] = routes[i].pattern[0] == '\0' ? "none" : routes[i].pattern;
+    }
+    metrics_render(&(struct metrics_view){.sets = sets,
+                                          .set_count = count,
+                                          .route_names = names,
+                                          .route_count = route_count,
+                                          .redis_configured = process->redis_url != NULL},
+                   out);
+}
+
+static struct http_process http_process(struct process *process, _Atomic int64_t *connections)
+{
+    return (struct http_process){.process = process,
+                                 .health = health,
+                                 .metrics = render_metrics,
+                                 .connections = connections,
+                                 .draining = &process->draining};
+}
+
+/* ---- the end ---- */
+
+static void close_loop_handles(struct process *process)
+{
+    http_server_destroy(&process->admin);
+    uv_close((uv_handle_t *)&process->on_term, NULL);
+    uv_close((uv_handle_t *)&process->on_int, NULL);
+    uv_close((uv_handle_t *)&process->drain, NULL);
+    uv_close((uv_handle_t *)&process->tick, NULL);
+    uv_close((uv_handle_t *)&process->turn, NULL);
+    uv_close((uv_handle_t *)&process->worker_ended, NULL);
+}
+
+static void on_worker_ended(uv_async_t *async)
+{
+    struct process *process = async->data;
+    if (process->admin != NULL && atomic_load(&process->workers_ended) == process->worker_count) {
+        close_loop_handles(process);
+    }
+}
+
+/* On a worker's thread. */
+static void worker_has_ended(void *process_)
+{
+    struct process *process = process_;
+    atomic_fetch_add(&process->workers_ended, 1);
+    uv_async_send(&process->worker_ended);
+}
+
+static void finish(struct process *process)
+{
+    log_event(LOG_INFO, "closing the listener and finishing the requests in flight");
+    process->phase = PHASE_FINISHING;
+    uv_timer_stop(&process->drain);
+    for (size_t i = 0; i < process->worker_count; i++) {
+        worker_finish(process->workers[i]);
+    }
+}
+
+static void on_drained(uv_timer_t *drain)
+{
+    finish(drain->data);
+}
+
+static void on_signal(uv_signal_t *handle, int signal)
+{
+    struct process *process = handle->data;
+    switch (process->phase) {
+    case PHASE_SERVING:
+        log_event(LOG_INFO, "shutting down", LOG_INT("signal", signal),
+                  LOG_INT("drain_ms", process->config->shutdown_drain_ms));
+        atomic_store(&process->draining, true);
+        process->phase = PHASE_DRAINING;
+        uv_timer_start(&process->drain, on_drained, (uint64_t)process->config->shutdown_drain_ms,
+                       0);
+        return;
+    case PHASE_DRAINING:
+        finish(process);
+        return;
+    case PHASE_FINISHING:
+        log_event(LOG_WARN, "ending at once, requests in flight are cut off");
+        log_stop();
+        _exit(EXIT_FAILURE);
+    }
+}
+
+/* ---- the start ---- */
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct process *process = tick->data;
+    http_server_tick(process->admin, clock_now());
+}
+
+static void on_turn(uv_prepare_t *turn)
+{
+    struct process *process = turn->data;
+    if (process->admin != NULL) {
+        (void)http_server_turn(process->admin); /* what is left waits for the next tick */
+    }
+}
+
+/* As many descriptors as the system lets us have; a warning where that is fewer than the limits
+ * need. */
+static void raise_descriptor_limit(const struct config *config)
+{
+    struct rlimit limit;
+    int64_t wanted = config->max_connections + config->workers * DESCRIPTORS_PER_WORKER;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t)wanted) {
+        log_event(LOG_WARN,
+                  "fewer descriptors than MAX_CONNECTIONS needs: raise the limit (ulimit -n)",
+                  LOG_INT("wanted", wanted), LOG_INT("limit", limit.rlim_cur));
+    }
+}
+
+static bool start_admin(struct process *process)
+{
+    const struct config *config = process->config;
+    char error[LISTENER_ERROR_SIZE_BYTES];
+    int fd;
+    if (!listener_open(config->admin_bind_address, (uint16_t)config->admin_port, &fd, 1, error)) {
+        log_event(LOG_ERROR, "cannot open the admin port", LOG_CSTR("variable", "ADMIN_PORT"),
+                  LOG_CSTR("reason", error));
+        return false;
+    }
+    process->metrics = metrics_create();
+    process->admin = process->metrics == NULL
+                         ? NULL
+                         : http_server_create(&(struct http_server_setup){
+                               .loop = &process->loop,
+                               .listen_fd = fd,
+                               .port = ROUTE_ADMIN,
+                               .metrics = process->metrics,
+                               .process = http_process(process, &process->admin_connections),
+                               .deadline_us = ADMIN_DEADLINE_US,
+                               .connections_max = ADMIN_CONNECTIONS_MAX,
+                               .random_seed = clock_entropy(),
+                           });
+    return process->admin != NULL;
+}
+
+static bool start_workers(struct process *process)
+{
+    const struct config *config = process->config;
+    char error[LISTENER_ERROR_SIZE_BYTES];
+    int fds[WORKERS_MAX];
+    uint64_t hash_secret = clock_entropy();
+    assert(config->workers <= WORKERS_MAX);
+    if (!listener_open(config->bind_address, (uint16_t)config->port, fds, (int)config->workers,
+                       error)) {
+        log_event(LOG_ERROR, "cannot open the public port", LOG_CSTR("variable", "PORT"),
+                  LOG_CSTR("reason", error));
+        return false;
+    }
+    for (int64_t i = 0; i < config->workers; i++) {
+        struct worker *worker = worker_start(&(struct worker_setup){
+            .config = config,
+            .redis_url = process->redis_url,
+            .listen_fd = fds[i],
+            .process = http_process(process, &process->connections),
+            .hash_secret = hash_secret,
+            .ended = worker_has_ended,
+            .listener = process,
+        });
+        if (worker == NULL) {
+            return false;
+        }
+        process->workers[i] = worker;
+        process->worker_count++;
+    }
+    return true;
+}
+
+static bool start_loop(struct process *process)
+{
+    bool made = uv_loop_init(&process->loop) == 0 &&
+                uv_async_init(&process->loop, &process->worker_ended, on_worker_ended) == 0 &&
+                uv_signal_init(&process->loop, &process->on_term) == 0 &&
+                uv_signal_init(&process->loop, &process->on_int) == 0 &&
+                uv_signal_start(&process->on_term, on_signal, SIGTERM) == 0 &&
+                uv_signal_start(&process->on_int, on_signal, SIGINT) == 0;
+    if (!made) {
+        log_event(LOG_ERROR, "not enough resources for the main loop");
+        return false;
+    }
+    uv_timer_init(&process->loop, &process->drain);
+    uv_timer_init(&process->loop, &process->tick);
+    uv_prepare_init(&process->loop, &process->turn);
+    process->on_term.data = process->on_int.data = process->drain.data = process->tick.data =
+        process->turn.data = process->worker_ended.data = process;
+    uv_timer_start(&process->tick, on_tick, ADMIN_TICK_MS, ADMIN_TICK_MS);
+    uv_prepare_start(&process->turn, on_turn);
+    return true;
+}
+
+static void announce(const struct config *config)
+{
+    log_event(LOG_INFO, "serving", LOG_CSTR("version", RSVPD_VERSION),
+              LOG_CSTR("address", config->bind_address), LOG_INT("port", config->port),
+              LOG_CSTR("admin_address", config->admin_bind_address),
+              LOG_INT("admin_port", config->admin_port), LOG_INT("workers", config->workers));
+}
+
+int process_serve(const struct config *config, const struct redis_url *redis_url)
+{
+    static struct process process; /* workers' threads refer to it until the process is gone */
+    process.config = config;
+    process.redis_url = redis_url;
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit(config);
+    if (!start_loop(&process) || !start_admin(&process) || !log_start()) {
+        return EXIT_FAILURE;
+    }
+    log_attach_thread();
+    if (!start_workers(&process)) {
+        log_stop();
+        _exit(EXIT_FAILURE); /* workers that did start have threads; the end of the process ends
+                                them */
+    }
+    announce(config);
+    uv_run(&process.loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < process.worker_count; i++) {
+        worker_join(&process.workers[i]);
+    }
+    int failed = uv_loop_close(&process.loop);
+    assert(failed == 0);
+    free(process.metrics);
+    log_event(LOG_INFO, "ended");
+    log_stop();
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,277 @@
+/* One event loop on a thread of its own, with one of everything. */
+#include "rsvpd/app/worker.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/store/pg_store.h"
+#include "rsvpd/store/redis_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    TICK_MS = 10,
+    TURNS_MAX = 3, /* rounds of answering and sending before the sockets are looked at again */
+    FINISH_GRACE_US =
+        500 * 1000, /* beyond a request's deadline: then clients that do not read are cut off */
+};
+
+struct worker {
+    struct worker_setup setup;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    uv_prepare_t turn;
+    uv_idle_t again; /* active while there is work that no descriptor announces */
+    uv_timer_t tick;
+    uv_async_t finish;
+    struct metrics *metrics;
+    struct pg_store *pg;
+    struct redis_store *redis; /* NULL without one */
+    struct service *service;
+    struct http_server *http;
+    bool finishing;
+    int64_t finish_by_us;
+
+    /* Read by other threads. */
+    _Atomic int64_t turned_us;
+    _Atomic bool pg_up, redis_up;
+    _Atomic int64_t pg_latency_us, redis_latency_us;
+};
+
+static void on_again(uv_idle_t *again)
+{
+    (void)again; /* that it is active makes the loop come round at once */
+}
+
+/* The end of every turn of the loop: answers go out, and what gathered goes to the stores. */
+static void on_turn(uv_prepare_t *turn)
+{
+    struct worker *worker = turn->data;
+    bool more = true;
+    if (worker->http == NULL) {
+        return;
+    }
+    for (int i = 0; i < TURNS_MAX && more; i++) {
+        more = http_server_turn(worker->http);
+        service_turn(worker->service, clock_now());
+    }
+    more = more || http_server_turn(worker->http);
+    if (more) {
+        uv_idle_start(&worker->again, on_again);
+    } else {
+        uv_idle_stop(&worker->again);
+    }
+}
+
+static void close_everything(struct worker *worker)
+{
+    http_server_destroy(&worker->http);
+    pg_store_close(worker->pg);
+    if (worker->redis != NULL) {
+        redis_store_close(worker->redis);
+    }
+    uv_close((uv_handle_t *)&worker->turn, NULL);
+    uv_close((uv_handle_t *)&worker->again, NULL);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->finish, NULL);
+}
+
+static void publish_state(struct worker *worker, struct instant now)
+{
+    struct dependency_state pg = pg_store_state(worker->pg);
+    atomic_store_explicit(&worker->turned_us, now.mono_us, memory_order_relaxed);
+    atomic_store_explicit(&worker->pg_up, pg.up, memory_order_relaxed);
+    atomic_store_explicit(&worker->pg_latency_us, pg.latency_us, memory_order_relaxed);
+    if (worker->redis != NULL) {
+        struct dependency_state redis = redis_store_state(worker->redis);
+        atomic_store_explicit(&worker->redis_up, redis.up, memory_order_relaxed);
+        atomic_store_explicit(&worker->redis_latency_us, redis.latency_us, memory_order_relaxed);
+    }
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct worker *worker = tick->data;
+    struct instant now = clock_now();
+    pg_store_tick(worker->pg, now);
+    if (worker->redis != NULL) {
+        redis_store_tick(worker->redis, now);
+    }
+    service_tick(worker->service, now);
+    http_server_tick(worker->http, now);
+    publish_state(worker, now);
+    if (worker->finishing &&
+        (http_server_active(worker->http) == 0 || now.mono_us > worker->finish_by_us)) {
+        close_everything(worker);
+    }
+}
+
+static void on_finish(uv_async_t *finish)
+{
+    struct worker *worker = finish->data;
+    if (!worker->finishing) {
+        worker->finishing = true;
+        worker->finish_by_us =
+            clock_mono_us() + worker->setup.config->request_deadline_ms * 1000 + FINISH_GRACE_US;
+        http_server_stop_listening(worker->http);
+    }
+}
+
+static void thread_main(void *worker_)
+{
+    struct worker *worker = worker_;
+    log_attach_thread();
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    worker->setup.ended(worker->setup.listener);
+}
+
+static bool make_stores(struct worker *worker)
+{
+    const struct config *config = worker->setup.config;
+    worker->pg = pg_store_create(&(struct pg_store_setup){
+        .loop = &worker->loop,
+        .url = config->database_url,
+        .write_connections = (size_t)config->pg_write_connections,
+        .read_connections = (size_t)config->pg_read_connections,
+        .deadline_us = config->request_deadline_ms * 1000,
+        .metrics = worker->metrics,
+        .random_seed = clock_entropy(),
+    });
+    if (worker->setup.redis_url != NULL) {
+        worker->redis = redis_store_create(&(struct redis_store_setup){
+            .loop = &worker->loop,
+            .url = worker->setup.redis_url,
+            .ttl_ms = config->count_redis_ttl_ms,
+            .metrics = worker->metrics,
+            .random_seed = clock_entropy(),
+        });
+    }
+    return worker->pg != NULL && (worker->redis != NULL || worker->setup.redis_url == NULL);
+}
+
+static size_t share(int64_t of_process, int64_t workers)
+{
+    return (size_t)((of_process + workers - 1) / workers);
+}
+
+static bool make_service(struct worker *worker)
+{
+    const struct config *config = worker->setup.config;
+    worker->service = service_create(&(struct service_setup){
+        .truth = pg_store_port(worker->pg),
+        .shared = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
+        .metrics = worker->metrics,
+        .pending_max = share(config->max_pending, config->workers),
+        .write_connections = (size_t)config->pg_write_connections,
+        .read_connections = (size_t)config->pg_read_connections,
+        .deadline_us = config->request_deadline_ms * 1000,
+        .count_local_lifetime_us = config->count_local_ttl_ms * 1000,
+        .count_shared_lifetime_us = config->count_redis_ttl_ms * 1000,
+        .hash_secret = worker->setup.hash_secret,
+        .now = clock_now(),
+    });
+    if (worker->service == NULL) {
+        return false;
+    }
+    pg_store_listen(worker->pg, &(struct truth_listener){.service = worker->service,
+                                                         .batch_ended = service_batch_ended,
+                                                         .changed = service_truth_changed});
+    if (worker->redis != NULL) {
+        redis_store_listen(worker->redis, &(struct shared_counts_listener){
+                                              .service = worker->service,
+                                              .read_ended = service_shared_read_ended});
+    }
+    return true;
+}
+
+static bool make_http(struct worker *worker)
+{
+    const struct config *config = worker->setup.config;
+    worker->http = http_server_create(&(struct http_server_setup){
+        .loop = &worker->loop,
+        .listen_fd = worker->setup.listen_fd,
+        .port = ROUTE_PUBLIC,
+        .service = worker->service,
+        .metrics = worker->metrics,
+        .process = worker->setup.process,
+        .deadline_us = config->request_deadline_ms * 1000,
+        .connections_max = config->max_connections,
+        .connections_per_address_max =
+            (int64_t)share(config->max_connections_per_address, config->workers),
+        .access_log_every = config->access_log_every,
+        .random_seed = clock_entropy(),
+    });
+    return worker->http != NULL;
+}
+
+static void start_handles(struct worker *worker)
+{
+    uv_prepare_init(&worker->loop, &worker->turn);
+    uv_idle_init(&worker->loop, &worker->again);
+    uv_timer_init(&worker->loop, &worker->tick);
+    worker->turn.data = worker->tick.data = worker->finish.data = worker;
+    uv_prepare_start(&worker->turn, on_turn);
+    uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
+}
+
+struct worker *worker_start(const struct worker_setup *setup)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return NULL;
+    }
+    worker->setup = *setup;
+    atomic_store(&worker->turned_us, clock_mono_us());
+    atomic_store(&worker->pg_latency_us, -1);
+    atomic_store(&worker->redis_latency_us, -1);
+    worker->metrics = metrics_create();
+    if (worker->metrics == NULL || uv_loop_init(&worker->loop) != 0 ||
+        uv_async_init(&worker->loop, &worker->finish, on_finish) != 0 || !make_stores(worker) ||
+        !make_service(worker) || !make_http(worker)) {
+        log_event(LOG_ERROR, "not enough resources for a worker");
+        return NULL; /* the process ends */
+    }
+    start_handles(worker);
+    if (uv_thread_create(&worker->thread, thread_main, worker) != 0) {
+        log_event(LOG_ERROR, "cannot start a worker's thread");
+        return NULL;
+    }
+    return worker;
+}
+
+struct worker_state worker_state(const struct worker *worker)
+{
+    return (struct worker_state){
+        .turned_us = atomic_load_explicit(&worker->turned_us, memory_order_relaxed),
+        .postgres = {.configured = true,
+                     .up = atomic_load_explicit(&worker->pg_up, memory_order_relaxed),
+                     .latency_us =
+                         atomic_load_explicit(&worker->pg_latency_us, memory_order_relaxed)},
+        .redis = {.configured = worker->setup.redis_url != NULL,
+                  .up = atomic_load_explicit(&worker->redis_up, memory_order_relaxed),
+                  .latency_us =
+                      atomic_load_explicit(&worker->redis_latency_us, memory_order_relaxed)},
+    };
+}
+
+const struct metrics *worker_metrics(const struct worker *worker)
+{
+    return worker->metrics;
+}
+
+void worker_finish(struct worker *worker)
+{
+    uv_async_send(&worker->finish);
+}
+
+void worker_join(struct worker **worker_)
+{
+    struct worker *worker = *worker_;
+    uv_thread_join(&worker->thread);
+    int failed = uv_loop_close(&worker->loop);
+    assert(failed == 0); /* uv_run returned because nothing was left */
+    service_destroy(&worker->service);
+    pg_store_destroy(&worker->pg);
+    redis_store_destroy(&worker->redis);
+    free(worker->metrics);
+    free(worker);
+    *worker_ = NULL;
+}

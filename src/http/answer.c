@@ -1,0 +1,196 @@
+/* Makes answers: the JSON bodies of the contract, and problems. */
+#include "rsvpd/http/answer.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/server.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    BODY_SIZE_BYTES = 512,
+    /* Beyond the path, which can grow sixfold when it is escaped, and the detail. */
+    PROBLEM_SIZE_BYTES = 512,
+    DETAIL_SIZE_BYTES = 512,
+    ETAG_SIZE_BYTES = 32,
+    SHOWN_ENTITY_TAGS_MAX = 16,
+};
+
+static const char json_type[] = "application/json";
+static const char problem_type[] = "application/problem+json";
+static const char retry_after_s[] = "1";
+
+void answer_add_header(struct request *request, const char *name, const char *value)
+{
+    struct answer *answer = &request->answer;
+    assert(answer->header_count < ANSWER_HEADERS_MAX);
+    answer->headers[answer->header_count++] = (struct answer_header){name, value};
+}
+
+void answer_with(struct request *request, unsigned status, const char *content_type,
+                 struct slice body)
+{
+    assert(request->answer.status == 0);
+    request->answer.status = status;
+    request->answer.content_type = content_type;
+    request->answer.body = body;
+}
+
+static void add_string_member(struct text *text, const char *name, struct slice value)
+{
+    text_add_cstr(text, "\"");
+    text_add_cstr(text, name);
+    text_add_cstr(text, "\":");
+    text_add_json_string(text, value);
+}
+
+static void add_bool_member(struct text *text, const char *name, bool value)
+{
+    text_add_cstr(text, ",\"");
+    text_add_cstr(text, name);
+    text_add_cstr(text, value ? "\":true" : "\":false");
+}
+
+static void add_int_member(struct text *text, const char *name, int64_t value)
+{
+    text_add_cstr(text, ",\"");
+    text_add_cstr(text, name);
+    text_add_cstr(text, "\":");
+    text_add_int(text, value);
+}
+
+/* The body is whole, or the request fails as an internal error without one. */
+static void answer_json(struct request *request, unsigned status, const struct text *body)
+{
+    if (body->truncated) {
+        answer_with(request, 500, problem_type, slice_of(""));
+        return;
+    }
+    answer_with(request, status, json_type, text_slice(body));
+}
+
+void answer_problem(struct request *request, enum problem problem, const char *detail)
+{
+    const struct problem_type *type = &problem_types[problem];
+    struct slice explanation = slice_of(detail != NULL ? detail : type->explanation);
+    struct text body =
+        request_text(request, PROBLEM_SIZE_BYTES + 6 * (request->path.size + explanation.size));
+    char uri[64];
+    snprintf(uri, sizeof uri, "/problems/%s", type->code);
+    text_add_cstr(&body, "{");
+    add_string_member(&body, "type", slice_of(uri));
+    text_add_cstr(&body, ",");
+    add_string_member(&body, "title", slice_of(type->title));
+    add_int_member(&body, "status", type->status);
+    text_add_cstr(&body, ",");
+    add_string_member(&body, "detail", explanation);
+    text_add_cstr(&body, ",");
+    add_string_member(&body, "instance", request->path);
+    text_add_cstr(&body, ",");
+    add_string_member(&body, "code", slice_of(type->code));
+    text_add_cstr(&body, ",");
+    add_string_member(&body, "request_id", slice_of(request->id));
+    add_bool_member(&body, "retryable", type->retryable);
+    text_add_cstr(&body, "}");
+    answer_json(request, type->status, &body);
+    request->answer.content_type = problem_type;
+    answer_add_header(request, "Cache-Control", "no-store");
+    if (type->status == 503) {
+        answer_add_header(request, "Retry-After", retry_after_s);
+    }
+}
+
+void answer_problem_format(struct request *request, enum problem problem, const char *format, ...)
+{
+    char *detail = arena_take(&request->arena, DETAIL_SIZE_BYTES);
+    if (detail != NULL) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(detail, DETAIL_SIZE_BYTES, format, arguments);
+        va_end(arguments);
+    }
+    answer_problem(request, problem, detail);
+}
+
+/* Entity, user, flag and status: what the answers about one user begin with. */
+static void add_membership(struct text *body, const struct operation *operation)
+{
+    const struct relation *relation = operation->relation;
+    text_add_cstr(body, "{");
+    add_string_member(body, relation->id_member, identifier_slice(&operation->entity));
+    text_add_cstr(body, ",");
+    add_string_member(body, "user_id", identifier_slice(&operation->user));
+    add_bool_member(body, relation->flag_member, operation->member);
+    if (relation->has_status) {
+        text_add_cstr(body, ",");
+        add_string_member(body, "status", slice_of(operation->member ? "going" : "none"));
+    }
+}
+
+void answer_write(struct request *request, const struct operation *operation)
+{
+    struct text body = request_text(request, BODY_SIZE_BYTES);
+    bool created = operation->kind == OPERATION_ADD && operation->changed;
+    add_membership(&body, operation);
+    add_bool_member(&body, "changed", operation->changed);
+    add_int_member(&body, operation->relation->count_member, operation->count.value);
+    text_add_cstr(&body, "}");
+    answer_json(request, created ? 201 : 200, &body);
+    answer_add_header(request, "Cache-Control", "no-store");
+}
+
+void answer_lookup(struct request *request, const struct operation *operation)
+{
+    struct text body = request_text(request, BODY_SIZE_BYTES);
+    add_membership(&body, operation);
+    text_add_cstr(&body, "}");
+    answer_json(request, 200, &body);
+    answer_add_header(request, "Cache-Control", "private, no-cache");
+}
+
+/* Whether If-None-Match names this tag, by weak comparison (RFC 9110 section 13.1.2). */
+static bool client_has(struct request *request, const char *etag)
+{
+    struct slice fields[SHOWN_ENTITY_TAGS_MAX];
+    size_t size = http_server_headers(request, "If-None-Match", fields, SHOWN_ENTITY_TAGS_MAX);
+    for (size_t i = 0; i < size; i++) {
+        struct slice list = fields[i];
+        while (list.size > 0) {
+            struct slice tag = slice_trim(slice_cut(&list, ','));
+            bool weak = tag.size > 2 && memcmp(tag.data, "W/", 2) == 0;
+            struct slice opaque = weak ? slice_make(tag.data + 2, tag.size - 2) : tag;
+            if (slice_equal(tag, slice_of("*")) || slice_equal(opaque, slice_of(etag + 2))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void answer_count(struct request *request, const struct count *count, bool cacheable)
+{
+    const struct relation *relation = request->route->relation;
+    char *etag = arena_take(&request->arena, ETAG_SIZE_BYTES);
+    struct text body = request_text(request, BODY_SIZE_BYTES);
+    if (etag == NULL) {
+        answer_with(request, 500, problem_type, slice_of(""));
+        return;
+    }
+    snprintf(etag, ETAG_SIZE_BYTES, "W/\"%lld\"", (long long)count->value);
+    if (client_has(request, etag)) {
+        answer_with(request, 304, NULL, slice_of(""));
+    } else {
+        text_add_cstr(&body, "{");
+        add_string_member(&body, relation->id_member, identifier_slice(&request->entity));
+        add_int_member(&body, relation->count_member, count->value);
+        text_add_cstr(&body, ",\"as_of\":\"");
+        text_add_time(&body, count->as_of_wall_us / 1000);
+        text_add_cstr(&body, "\"");
+        add_bool_member(&body, "stale", count->stale);
+        text_add_cstr(&body, "}");
+        answer_json(request, 200, &body);
+    }
+    answer_add_header(request, "ETag", etag);
+    answer_add_header(request, "Cache-Control", cacheable ? "public, max-age=1" : "no-cache");
+}

@@ -1,0 +1,195 @@
+/* What every request must pass before its handler sees it. */
+#include "rsvpd/http/gate.h"
+#include "rsvpd/base/random.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/server.h"
+#include "rsvpd/http/user.h"
+
+#include <stdio.h>
+
+enum { ALLOW_SIZE_BYTES = 64, TRACEPARENT_SIZE_BYTES = 55 };
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* The first value of a header, empty where there is none. */
+static struct slice header(struct request *request, const char *name)
+{
+    struct slice value = {NULL, 0};
+    return http_server_headers(request, name, &value, 1) == 0 ? slice_of("") : value;
+}
+
+static bool valid_request_id(struct slice id)
+{
+    bool valid = id.size >= 1 && id.size <= REQUEST_ID_SIZE_MAX_BYTES;
+    for (size_t i = 0; i < id.size && valid; i++) {
+        char c = id.data[i];
+        valid = is_alphanumeric(c) || c == '-' || c == '.' || c == '_';
+    }
+    return valid;
+}
+
+static void set_request_id(struct request *request)
+{
+    struct slice id = header(request, "X-Request-Id");
+    if (valid_request_id(id)) {
+        memcpy(request->id, id.data, id.size);
+        request->id[id.size] = '\0';
+    } else {
+        struct random *random = http_server_random(request->server);
+        snprintf(request->id, sizeof request->id, "%016llx%016llx",
+                 (unsigned long long)random_next(random), (unsigned long long)random_next(random));
+    }
+}
+
+/* W3C Trace Context, section 3.2: version-traceid-parentid-flags, in lower-case hexadecimal. */
+static void set_traceparent(struct request *request)
+{
+    struct slice value = header(request, "traceparent");
+    if (value.size < TRACEPARENT_SIZE_BYTES) {
+        return;
+    }
+    value.size = TRACEPARENT_SIZE_BYTES; /* later versions may append to it */
+    for (size_t i = 0; i < value.size; i++) {
+        bool dash = i == 2 || i == 35 || i == 52;
+        char c = value.data[i];
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        if (dash ? c != '-' : !hex) {
+            return;
+        }
+    }
+    struct text copy = request_text(request, TRACEPARENT_SIZE_BYTES);
+    text_add(&copy, value);
+    request->traceparent = text_slice(&copy);
+}
+
+/* A declared size that is too large need not arrive to be refused. */
+static bool announces_too_much(struct request *request)
+{
+    struct slice length = header(request, "Content-Length");
+    unsigned long long size = 0;
+    for (size_t i = 0; i < length.size && length.data[i] >= '0' && length.data[i] <= '9'; i++) {
+        size = size * 10 + (unsigned long long)(length.data[i] - '0');
+        if (size > REQUEST_BODY_SIZE_MAX_BYTES) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool gate_admit_head(struct request *request, bool connection_over_limit)
+{
+    set_request_id(request);
+    set_traceparent(request);
+    if (connection_over_limit) {
+        answer_problem(request, PROBLEM_OVERLOADED,
+                       "The service has as many connections as it can hold. Nothing was done; try "
+                       "again after the time in Retry-After.");
+        request->answer.close = true;
+        return false;
+    }
+    if (announces_too_much(request)) {
+        answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
+        request->answer.close = true;
+        return false;
+    }
+    return true;
+}
+
+static const char *allow(struct request *request)
+{
+    struct text text = request_text(request, ALLOW_SIZE_BYTES);
+    if (text.capacity == 0) {
+        return "";
+    }
+    route_allow(request->route, &text);
+    text.data[text.size] = '\0';
+    return text.data;
+}
+
+/* Whether one of the words in `words` is `name`. */
+static bool one_of(struct slice words, struct slice name)
+{
+    while (words.size > 0) {
+        if (slice_equal(slice_cut(&words, ' '), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parameters_known(struct request *request)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    while (request_next_parameter(&query, &parameter)) {
+        if (!one_of(slice_of(request->route->parameters), parameter.name)) {
+            bool none = request->route->parameters[0] == '\0';
+            answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                                  "the query parameter '%.*s' is not known here%s%s",
+                                  (int)(parameter.name.size > 64 ? 64 : parameter.name.size),
+                                  parameter.name.data,
+                                  none ? "" : "; known: ", request->route->parameters);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* No type at all is taken for JSON. */
+static bool body_is_json(struct request *request)
+{
+    struct slice type = header(request, "Content-Type");
+    if (request->body_size == 0 || type.size == 0) {
+        return true;
+    }
+    struct slice essence = slice_trim(slice_cut(&type, ';'));
+    if (slice_equal_nocase(essence, slice_of("application/json"))) {
+        return true;
+    }
+    answer_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL);
+    return false;
+}
+
+void gate_handle(struct request *request)
+{
+    const char *member = "";
+    enum problem problem =
+        route_find(http_server_setup_of(request->server)->port, request, &member);
+    if (problem == PROBLEM_NOT_FOUND) {
+        answer_problem(request, problem, NULL);
+        return;
+    }
+    if (request->method == HTTP_OPTIONS) {
+        answer_with(request, 204, NULL, slice_of(""));
+        answer_add_header(request, "Allow", allow(request));
+        return;
+    }
+    route_handler_fn *handler = route_handler(request->route, request->method);
+    if (handler == NULL) {
+        const char *allowed = allow(request);
+        answer_problem_format(request, PROBLEM_METHOD_NOT_ALLOWED,
+                              "this path takes only these methods: %s", allowed);
+        answer_add_header(request, "Allow", allowed);
+        return;
+    }
+    if (problem != PROBLEM_NONE) {
+        answer_problem_format(request, problem,
+                              "%s in the path is not an identifier: 1 to 64 bytes out of "
+                              "A-Z a-z 0-9 - . _ ~ : @ after percent-decoding",
+                              member);
+        return;
+    }
+    if (!parameters_known(request)) {
+        return;
+    }
+    if ((request->route->flags & ROUTE_NAMES_USER) != 0 &&
+        (!body_is_json(request) || !user_find(request))) {
+        return;
+    }
+    handler(request);
+}

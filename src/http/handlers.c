@@ -1,0 +1,245 @@
+/* What answers each route. */
+#include "rsvpd/http/handlers.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/server.h"
+
+#include <stdlib.h>
+
+enum {
+    MAX_STALE_MS_MAX = 5000,
+    SHARED_CACHE_US = 1000 * 1000, /* what max-age=1 lets a cache in front add to a count's age */
+    METRICS_SIZE_BYTES = 4 * 1024 * 1024,
+    HEALTH_SIZE_BYTES = 512,
+};
+
+static const char json_type[] = "application/json";
+
+static const enum problem problem_of_outcome[] = {
+    [OUTCOME_DONE] = PROBLEM_NONE,
+    [OUTCOME_UNAVAILABLE] = PROBLEM_STORE_UNAVAILABLE,
+    [OUTCOME_UNKNOWN] = PROBLEM_OUTCOME_UNKNOWN,
+    [OUTCOME_OVERLOADED] = PROBLEM_OVERLOADED,
+    [OUTCOME_FAILED] = PROBLEM_INTERNAL,
+};
+
+/* Answers a request whose operation ended badly. False where it did not. */
+static bool answer_failure(struct request *request, enum outcome outcome)
+{
+    if (outcome == OUTCOME_DONE) {
+        return false;
+    }
+    answer_problem(request, problem_of_outcome[outcome], NULL);
+    http_server_answered(request);
+    return true;
+}
+
+/* Hands an operation for this request to the service. */
+static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done,
+                   int64_t not_before_us)
+{
+    const struct http_server_setup *setup = http_server_setup_of(request->server);
+    struct operation *operation = service_take(setup->service);
+    if (operation == NULL) {
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    operation->kind = kind;
+    operation->relation = request->route->relation;
+    operation->entity = request->entity;
+    operation->user = request->user;
+    operation->deadline_us = request->started.mono_us + setup->deadline_us;
+    operation->not_before_us = not_before_us;
+    operation->done = done;
+    operation->owner = request;
+    request->phase = REQUEST_WAITING;
+    service_submit(setup->service, operation, clock_mono_us());
+}
+
+static void write_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    (void)now_us;
+    if (!answer_failure(request, outcome)) {
+        answer_write(request, operation);
+        http_server_answered(request);
+    }
+}
+
+void handle_add(struct request *request)
+{
+    submit(request, OPERATION_ADD, write_done, 0);
+}
+
+void handle_remove(struct request *request)
+{
+    submit(request, OPERATION_REMOVE, write_done, 0);
+}
+
+static void lookup_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    (void)now_us;
+    if (!answer_failure(request, outcome)) {
+        answer_lookup(request, operation);
+        http_server_answered(request);
+    }
+}
+
+void handle_lookup(struct request *request)
+{
+    submit(request, OPERATION_LOOKUP, lookup_done, 0);
+}
+
+/* A whole number from 0 to `max`. */
+static bool parse_number(struct slice text, int64_t max, int64_t *out)
+{
+    int64_t number = 0;
+    if (text.size == 0 || text.size > 9) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (text.data[i] - '0');
+    }
+    *out = number;
+    return number <= max;
+}
+
+/* Sets max_stale_ms from the query, or to the default. False with a problem answered where it is
+ * malformed. */
+static bool max_stale(struct request *request, int64_t *max_stale_ms)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    bool seen = false;
+    *max_stale_ms = MAX_STALE_MS_MAX;
+    while (request_next_parameter(&query, &parameter)) {
+        if (seen) {
+            answer_problem(request, PROBLEM_INVALID_PARAMETER, "max_stale_ms is given twice");
+            return false;
+        }
+        if (!parse_number(parameter.value, MAX_STALE_MS_MAX, max_stale_ms)) {
+            answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                                  "max_stale_ms is not a whole number from 0 to %d",
+                                  MAX_STALE_MS_MAX);
+            return false;
+        }
+        seen = true;
+    }
+    return true;
+}
+
+static void count_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    (void)now_us;
+    if (!answer_failure(request, outcome)) {
+        answer_count(request, &operation->count, request->cacheable);
+        http_server_answered(request);
+    }
+}
+
+void handle_count(struct request *request)
+{
+    int64_t max_stale_ms;
+    if (!max_stale(request, &max_stale_ms)) {
+        return;
+    }
+    request->cacheable = max_stale_ms * 1000 >= SHARED_CACHE_US;
+    int64_t cache_us = request->cacheable ? SHARED_CACHE_US : 0;
+    submit(request, OPERATION_COUNT, count_done,
+           clock_mono_us() - service_count_bound_us(max_stale_ms, cache_us));
+}
+
+void handle_problem_type(struct request *request)
+{
+    enum problem problem = problem_by_code(request->captured);
+    if (problem == PROBLEM_NONE) {
+        answer_problem(request, PROBLEM_NOT_FOUND, "there is no problem of this code");
+        return;
+    }
+    const struct problem_type *type = &problem_types[problem];
+    struct text body = request_text(request, HEALTH_SIZE_BYTES * 2);
+    text_add_format(&body, "{\"code\":\"%s\",\"title\":\"%s\",\"status\":%u,\"retryable\":%s,",
+                    type->code, type->title, type->status, type->retryable ? "true" : "false");
+    text_add_cstr(&body, "\"explanation\":");
+    text_add_json_string(&body, slice_of(type->explanation));
+    text_add_cstr(&body, "}");
+    answer_with(request, 200, json_type, text_slice(&body));
+}
+
+static void add_dependency(struct text *body, const char *name,
+                           const struct dependency_state *state)
+{
+    if (!state->configured) {
+        return;
+    }
+    text_add_format(body, "{\"dependency\":\"%s\",\"status\":\"%s\"", name,
+                    state->up ? "up" : "down");
+    if (state->latency_us >= 0) {
+        text_add_format(body, ",\"latency_ms\":%lld.%03lld", (long long)(state->latency_us / 1000),
+                        (long long)(state->latency_us % 1000));
+    }
+    text_add_cstr(body, "}\n");
+}
+
+/* One line, or with ?verbose one more for each dependency. */
+static void answer_health(struct request *request, bool good, const char *word,
+                          const struct http_health *health)
+{
+    struct text body = request_text(request, HEALTH_SIZE_BYTES);
+    bool verbose = request->query.size > 0;
+    text_add_format(&body, "{\"status\":\"%s\"}%s", word, verbose ? "\n" : "");
+    if (verbose) {
+        add_dependency(&body, "postgres", &health->postgres);
+        add_dependency(&body, "redis", &health->redis);
+    }
+    answer_with(request, good ? 200 : 503, verbose ? "application/x-ndjson" : json_type,
+                text_slice(&body));
+    answer_add_header(request, "Cache-Control", "no-store");
+    if (!good) {
+        answer_add_header(request, "Retry-After", "1");
+    }
+}
+
+static void ask_health(struct request *request, struct http_health *health)
+{
+    const struct http_process *process = &http_server_setup_of(request->server)->process;
+    process->health(process->process, health);
+}
+
+void handle_livez(struct request *request)
+{
+    struct http_health health;
+    ask_health(request, &health);
+    answer_health(request, health.alive, health.alive ? "alive" : "stuck", &health);
+}
+
+void handle_readyz(struct request *request)
+{
+    struct http_health health;
+    ask_health(request, &health);
+    const char *word = health.draining                               ? "draining"
+                       : !health.postgres.up                         ? "unavailable"
+                       : health.redis.configured && !health.redis.up ? "degraded"
+                                                                     : "ready";
+    answer_health(request, !health.draining && health.postgres.up, word, &health);
+}
+
+void handle_metrics(struct request *request)
+{
+    const struct http_process *process = &http_server_setup_of(request->server)->process;
+    struct text body = request_text(request, METRICS_SIZE_BYTES);
+    if (body.capacity > 0) {
+        process->metrics(process->process, &body);
+    }
+    if (body.capacity == 0 || body.truncated) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return;
+    }
+    answer_with(request, 200, "text/plain; version=0.0.4; charset=utf-8", text_slice(&body));
+}

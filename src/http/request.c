@@ -1,0 +1,35 @@
+/* One HTTP request from its first line to its answer. */
+#include "rsvpd/http/request.h"
+#include "rsvpd/base/text.h"
+
+bool request_set_uri(struct request *request, const char *uri)
+{
+    size_t size = strlen(uri);
+    char *copy = arena_take(&request->arena, size + 1);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, uri, size + 1);
+    request->query = slice_make(copy, size);
+    request->path = slice_cut(&request->query, '?');
+    return true;
+}
+
+bool request_next_parameter(struct slice *query, struct query_parameter *parameter)
+{
+    while (query->size > 0) {
+        struct slice pair = slice_cut(query, '&');
+        if (pair.size > 0) {
+            parameter->name = slice_cut(&pair, '=');
+            parameter->value = pair;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct text request_text(struct request *request, size_t capacity)
+{
+    char *memory = arena_take(&request->arena, capacity);
+    return text_over(memory, memory == NULL ? 0 : capacity);
+}

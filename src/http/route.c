@@ -1,0 +1,158 @@
+/* Which paths there are, and what answers them. */
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/handlers.h"
+
+/* clang-format off */
+#define RSVP &relations[RELATION_RSVP]
+#define LIKE &relations[RELATION_LIKE]
+const struct route routes[] = {
+    {.pattern = "", .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/rsvp", .relation = RSVP, .post = handle_add, .delete = handle_remove,
+     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id"},
+    {.pattern = "/v1/posts/{post_id}/like", .relation = LIKE, .post = handle_add, .delete = handle_remove,
+     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id"},
+    {.pattern = "/v1/events/{event_id}/users/{user_id}", .relation = RSVP, .get = handle_lookup,
+     .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/posts/{post_id}/users/{user_id}", .relation = LIKE, .get = handle_lookup,
+     .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/rsvp_count", .relation = RSVP, .get = handle_count,
+     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
+    {.pattern = "/v1/posts/{post_id}/like_count", .relation = LIKE, .get = handle_count,
+     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
+    {.pattern = "/v1/problems/{code}", .get = handle_problem_type,
+     .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
+    {.pattern = "/v1/livez", .get = handle_livez, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
+    {.pattern = "/v1/readyz", .get = handle_readyz, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
+    {.pattern = "/v1/metrics", .get = handle_metrics, .flags = ROUTE_ADMIN, .parameters = ""},
+};
+#undef RSVP
+#undef LIKE
+/* clang-format on */
+
+const size_t route_count = sizeof routes / sizeof routes[0];
+
+enum { SEGMENTS_MAX = 8 };
+
+static const char version_prefix[] = "/v1/";
+
+struct segments {
+    size_t size;
+    struct slice at[SEGMENTS_MAX];
+};
+
+/* The segments after /v1/, or after the first slash. False where there are too many for any route.
+ */
+static bool split(struct slice path, struct segments *segments)
+{
+    size_t prefix = sizeof version_prefix - 1;
+    if (path.size == 0 || path.data[0] != '/') {
+        return false;
+    }
+    bool versioned = path.size > prefix && memcmp(path.data, version_prefix, prefix) == 0;
+    size_t skip = versioned ? prefix : 1;
+    path = slice_make(path.data + skip, path.size - skip);
+    segments->size = 0;
+    bool more = true;
+    while (more) {
+        if (segments->size == SEGMENTS_MAX) {
+            return false;
+        }
+        more = path.size > 0 && memchr(path.data, '/', path.size) != NULL;
+        segments->at[segments->size++] = slice_cut(&path, '/');
+    }
+    return true;
+}
+
+/* A literal segment may come percent-encoded: the same path (RFC 3986 section 6.2.2.2). */
+static bool same_literal(struct slice literal, struct slice segment)
+{
+    struct identifier decoded;
+    if (segment.size > 0 && memchr(segment.data, '%', segment.size) != NULL) {
+        return identifier_parse_encoded(segment, &decoded) &&
+               slice_equal(literal, identifier_slice(&decoded));
+    }
+    return slice_equal(literal, segment);
+}
+
+static bool is_capture(struct slice pattern_segment)
+{
+    return pattern_segment.size > 0 && pattern_segment.data[0] == '{';
+}
+
+static bool matches(const struct route *route, const struct segments *path)
+{
+    struct segments pattern;
+    if (!split(slice_of(route->pattern), &pattern) || pattern.size != path->size) {
+        return false;
+    }
+    for (size_t i = 0; i < pattern.size; i++) {
+        if (!is_capture(pattern.at[i]) && !same_literal(pattern.at[i], path->at[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum problem capture(const struct route *route, const struct segments *path,
+                            struct request *request, const char **detail)
+{
+    struct segments pattern;
+    bool splits = split(slice_of(route->pattern), &pattern);
+    for (size_t i = 0; i < pattern.size && splits; i++) {
+        if (!is_capture(pattern.at[i])) {
+            continue;
+        }
+        bool user = slice_equal(pattern.at[i], slice_of("{user_id}"));
+        if (!user && route->relation == NULL) {
+            request->captured = path->at[i];
+        } else if (!identifier_parse_encoded(path->at[i],
+                                             user ? &request->user : &request->entity)) {
+            *detail = user ? "user_id" : route->relation->id_member;
+            return PROBLEM_INVALID_IDENTIFIER;
+        }
+    }
+    return PROBLEM_NONE;
+}
+
+enum problem route_find(enum route_flags port, struct request *request, const char **detail)
+{
+    struct segments path;
+    request->route = &routes[0];
+    if (!split(request->path, &path)) {
+        return PROBLEM_NOT_FOUND;
+    }
+    for (size_t i = 1; i < route_count; i++) {
+        if ((routes[i].flags & port) != 0 && matches(&routes[i], &path)) {
+            request->route = &routes[i];
+            return capture(request->route, &path, request, detail);
+        }
+    }
+    return PROBLEM_NOT_FOUND;
+}
+
+route_handler_fn *route_handler(const struct route *route, enum http_method method)
+{
+    switch (method) {
+    case HTTP_GET:
+    case HTTP_HEAD:
+        return route->get;
+    case HTTP_POST:
+        return route->post;
+    case HTTP_DELETE:
+        return route->delete;
+    case HTTP_PUT:
+    case HTTP_OPTIONS:
+    case HTTP_OTHER:
+    case HTTP_METHOD_COUNT:
+        return NULL;
+    }
+    return NULL;
+}
+
+void route_allow(const struct route *route, struct text *out)
+{
+    text_add_cstr(out, route->get != NULL ? "GET, HEAD, " : "");
+    text_add_cstr(out, route->post != NULL ? "POST, " : "");
+    text_add_cstr(out, route->delete != NULL ? "DELETE, " : "");
+    text_add_cstr(out, "OPTIONS");
+}

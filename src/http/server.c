@@ -1,0 +1,504 @@
+/* The HTTP server of one loop.
+ *
+ * DESIGN: libmicrohttpd runs in external epoll mode: its epoll descriptor is one more descriptor of
+ * the loop. A request that waits for the service is suspended, and resumed when its answer is made;
+ * resumed connections are served at the end of the loop's turn, all at once. libmicrohttpd takes an
+ * answer before a request's body has arrived whole only at its head, and closes the connection
+ * then; what must be refused later (a body that turns out too large, or does not arrive in time) is
+ * answered on the socket directly, where nothing was sent yet. */
+#include "rsvpd/http/server.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/gate.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CONNECTION_MEMORY_BYTES =
+        16 * 1024, /* of libmicrohttpd, per connection: bounds a request's head */
+    IDLE_TIMEOUT_S = 75,
+    RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
+    REFUSAL_SIZE_BYTES = 4096,
+    /* Connections past the limit that are still told so; past these they are closed at once. */
+    OVER_LIMIT_TOLD = 256,
+};
+
+struct http_server {
+    struct http_server_setup setup;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll;
+    struct random random;
+    struct list arriving; /* requests in the order in which they began */
+    struct list free;     /* requests for reuse */
+    size_t active;
+    int64_t access_log_turn;
+    bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
+    bool stopped_listening;
+};
+
+struct random *http_server_random(struct http_server *server)
+{
+    return &server->random;
+}
+
+const struct http_server_setup *http_server_setup_of(const struct http_server *server)
+{
+    return &server->setup;
+}
+
+size_t http_server_active(const struct http_server *server)
+{
+    return server->active;
+}
+
+/* ---- requests ---- */
+
+static struct request *request_begin(struct http_server *server, struct MHD_Connection *connection,
+                                     const char *uri)
+{
+    struct list_node *node = list_pop_front(&server->free);
+    struct request *request =
+        node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    memset(request, 0, offsetof(struct request, first_block));
+    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    request->server = server;
+    request->connection = connection;
+    request->started = clock_now();
+    request->route = &routes[0];
+    list_push_back(&server->arriving, &request->link);
+    server->active++;
+    if (!request_set_uri(request, uri)) {
+        request->path = slice_of("");
+    }
+    return request;
+}
+
+/* From here on the request is not arriving any more: its answer is made, or on its way. */
+static void request_arrived(struct request *request)
+{
+    if (list_linked(&request->link)) {
+        list_remove(&request->link);
+    }
+}
+
+static void log_access(struct http_server *server, const struct request *request, int64_t us)
+{
+    int64_t every = server->setup.access_log_every;
+    if (every == 0 || ++server->access_log_turn % every != 0) {
+        return;
+    }
+    const struct answer *answer = &request->answer;
+    struct slice route = slice_of(request->route->pattern);
+    struct log_field fields[] = {
+        LOG_CSTR("request_id", request->id),
+        LOG_CSTR("method", http_method_names[request->method]),
+        LOG_STR("route", route.size > 0 ? route : slice_of("none")),
+        LOG_INT("status", answer->status),
+        LOG_USEC("duration_ms", us),
+        LOG_INT("bytes", answer->body.size),
+        LOG_STR("traceparent", request->traceparent),
+    };
+    size_t count = sizeof fields / sizeof fields[0] - (request->traceparent.size == 0 ? 1 : 0);
+    if (log_enabled(LOG_INFO)) {
+        log_write(LOG_INFO, "request", fields, count);
+    }
+}
+
+/* The request is over, answered or not. */
+static void request_end(struct request *request)
+{
+    struct http_server *server = request->server;
+    request_arrived(request);
+    if (request->answer.status != 0) {
+        int64_t us = request->answered_us - request->started.mono_us;
+        size_t route = (size_t)(request->route - routes);
+        metrics_observe_request(server->setup.metrics, route, request->method,
+                                request->answer.status, (uint64_t)us);
+        log_access(server, request, us);
+    }
+    arena_reset(&request->arena);
+    list_push_front(&server->free, &request->link);
+    server->active--;
+}
+
+/* Adds arriving bytes to the body. False where memory is exhausted. */
+static bool body_append(struct request *request, const char *data, size_t size)
+{
+    size_t wanted = request->body_size + size;
+    if (wanted > request->body_capacity) {
+        size_t capacity = request->body_capacity * 2 > wanted ? request->body_capacity * 2 : wanted;
+        char *body = arena_take(&request->arena, capacity);
+        if (body == NULL) {
+            return false;
+        }
+        if (request->body_size > 0) {
+            memcpy(body, request->body, request->body_size);
+        }
+        request->body = body;
+        request->body_capacity = capacity;
+    }
+    memcpy(request->body + request->body_size, data, size);
+    request->body_size = wanted;
+    return true;
+}
+
+void http_server_answered(struct request *request)
+{
+    request->phase = REQUEST_ANSWERED;
+    if (request->suspended) {
+        request->suspended = false;
+        request->server->run_wanted = true;
+        MHD_resume_connection(request->connection);
+    }
+}
+
+/* ---- answers ---- */
+
+static enum MHD_Result send_answer(struct request *request)
+{
+    const struct answer *answer = &request->answer;
+    request->answered_us = clock_mono_us();
+    request_arrived(request);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->body.size, (void *)(uintptr_t)answer->body.data, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL) {
+        return MHD_NO;
+    }
+    bool close = answer->close || atomic_load_explicit(request->server->setup.process.draining,
+                                                       memory_order_relaxed);
+    bool made = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES;
+    if (answer->content_type != NULL) {
+        made = MHD_add_response_header(response, "Content-Type", answer->content_type) && made;
+    }
+    for (size_t i = 0; i < answer->header_count; i++) {
+        made = MHD_add_response_header(response, answer->headers[i].name,
+                                       answer->headers[i].value) == MHD_YES &&
+               made;
+    }
+    if (close) {
+        made = MHD_add_response_header(response, "Connection", "close") == MHD_YES && made;
+    }
+    enum MHD_Result queued =
+        made ? MHD_queue_response(request->connection, answer->status, response) : MHD_NO;
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static int socket_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info == NULL ? -1 : info->connect_fd;
+}
+
+/* Answers a request that has not arrived whole on its socket, where nothing was sent yet. The
+ * connection is to be closed after it. */
+static void refuse_on_socket(struct request *request, enum problem problem)
+{
+    char buffer[REFUSAL_SIZE_BYTES];
+    struct text text = text_over(buffer, sizeof buffer);
+    answer_problem(request, problem, NULL);
+    const struct answer *answer = &request->answer;
+    request->answered_us = clock_mono_us();
+    request_arrived(request);
+    text_add_format(&text,
+                    "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
+                    "X-Request-Id: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
+                    answer->status, problem_types[problem].title, answer->content_type, request->id,
+                    answer->body.size);
+    text_add(&text, answer->body);
+    int fd = socket_of(request->connection);
+    if (fd >= 0 && !text.truncated) {
+        (void)send(fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)shutdown(fd, SHUT_RDWR);
+    }
+}
+
+/* ---- libmicrohttpd's call-backs ---- */
+
+static enum http_method method_named(const char *name)
+{
+    for (int i = 0; i < HTTP_OTHER; i++) {
+        if (strcmp(name, http_method_names[i]) == 0) {
+            return (enum http_method)i;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
+{
+    return request_begin(server, connection, uri);
+}
+
+static bool over_limit(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL && info->socket_context != NULL;
+}
+
+/* The request has arrived whole, or its answer is made. */
+static enum MHD_Result proceed(struct request *request)
+{
+    if (request->phase == REQUEST_ARRIVING) {
+        request_arrived(request);
+        gate_handle(request);
+        if (request->answer.status != 0) {
+            request->phase = REQUEST_ANSWERED;
+        }
+    }
+    if (request->phase == REQUEST_ANSWERED) {
+        return send_answer(request);
+    }
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_access(void *server, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *data,
+                                 size_t *data_size, void **request_)
+{
+    struct request *request = *request_;
+    (void)server;
+    (void)url;
+    (void)version;
+    if (request == NULL) {
+        return MHD_NO; /* no memory for it */
+    }
+    if (!request->handled) {
+        request->handled = true;
+        request->method = method_named(method);
+        return gate_admit_head(request, over_limit(connection)) ? MHD_YES : send_answer(request);
+    }
+    if (*data_size == 0) {
+        return proceed(request);
+    }
+    if (request->body_size + *data_size > REQUEST_BODY_SIZE_MAX_BYTES) {
+        refuse_on_socket(request, PROBLEM_PAYLOAD_TOO_LARGE);
+        return MHD_NO;
+    }
+    bool kept = body_append(request, data, *data_size);
+    *data_size = 0;
+    return kept ? MHD_YES : MHD_NO;
+}
+
+static void on_completed(void *server, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode how)
+{
+    (void)server;
+    (void)connection;
+    (void)how;
+    if (*request != NULL) {
+        request_end(*request);
+        *request = NULL;
+    }
+}
+
+static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, socklen_t size)
+{
+    struct http_server *server = server_;
+    (void)address;
+    (void)size;
+    int64_t open = atomic_load_explicit(server->setup.process.connections, memory_order_relaxed);
+    if (open >= server->setup.connections_max + OVER_LIMIT_TOLD) {
+        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED, 1);
+        return MHD_NO;
+    }
+    return MHD_YES;
+}
+
+static void on_connection(void *server_, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *server = server_;
+    (void)connection;
+    _Atomic int64_t *open = server->setup.process.connections;
+    uint64_t own = metrics_get(server->setup.metrics, METRIC_CONNECTIONS);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        int64_t before = atomic_fetch_add_explicit(open, 1, memory_order_relaxed);
+        bool over = before >= server->setup.connections_max;
+        *context = over ? server : NULL; /* any mark will do */
+        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED, over);
+        metrics_set(server->setup.metrics, METRIC_CONNECTIONS, own + 1);
+    } else {
+        atomic_fetch_sub_explicit(open, 1, memory_order_relaxed);
+        metrics_set(server->setup.metrics, METRIC_CONNECTIONS, own - 1);
+    }
+}
+
+/* Paths and arguments are taken apart by our own routes, which must see them as they came. */
+static size_t keep_encoded(void *unused, struct MHD_Connection *connection, char *text)
+{
+    (void)unused;
+    (void)connection;
+    return strlen(text);
+}
+
+/* The message may quote a request and so name a user: only its constant part goes into the log. */
+static void on_message(void *unused, const char *format, va_list arguments)
+{
+    (void)unused;
+    (void)arguments;
+    log_event(LOG_DEBUG, "libmicrohttpd", LOG_STR("format", slice_trim(slice_of(format))));
+}
+
+struct header_search {
+    const char *name;
+    struct slice *values;
+    size_t size, max;
+};
+
+static enum MHD_Result on_header(void *search_, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct header_search *search = search_;
+    (void)kind;
+    if (strcasecmp(name, search->name) == 0 && search->size < search->max) {
+        search->values[search->size++] = slice_of(value);
+    }
+    return MHD_YES;
+}
+
+size_t http_server_headers(struct request *request, const char *name, struct slice *values,
+                           size_t max)
+{
+    struct header_search search = {.name = name, .values = values, .max = max};
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, on_header, &search);
+    return search.size;
+}
+
+/* ---- the loop's side ---- */
+
+/* Lets libmicrohttpd work; connections that are ready though their sockets say nothing new make it
+ * come again. */
+static void run(struct http_server *server)
+{
+    int runs = 0;
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+    do {
+        server->run_wanted = false;
+        MHD_run(server->daemon);
+        bool ready = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
+        server->run_wanted = server->run_wanted || ready;
+    } while (server->run_wanted && ++runs < RUNS_PER_TURN_MAX);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct http_server *server = poll->data;
+    (void)status;
+    (void)events;
+    run(server);
+}
+
+bool http_server_turn(struct http_server *server)
+{
+    if (server->run_wanted) {
+        run(server);
+    }
+    return server->run_wanted;
+}
+
+void http_server_tick(struct http_server *server, struct instant now)
+{
+    struct list_node *node;
+    while ((node = list_first(&server->arriving)) != NULL) {
+        struct request *request = list_entry(node, struct request, link);
+        if (now.mono_us - request->started.mono_us < server->setup.deadline_us) {
+            break;
+        }
+        refuse_on_socket(request, PROBLEM_REQUEST_TIMEOUT);
+        server->run_wanted = true; /* libmicrohttpd is to find the connection closed */
+    }
+    server->run_wanted = true; /* its idle connections time out only while it runs */
+}
+
+/* Whatever could go wrong is asked before: from here on the socket is the daemon's. */
+static struct MHD_Daemon *start_daemon(struct http_server *server)
+{
+    const struct http_server_setup *setup = &server->setup;
+    unsigned connections = (unsigned)setup->connections_max + OVER_LIMIT_TOLD + 1;
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, on_accept, server,
+        on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET,
+        setup->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)setup->connections_per_address_max,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
+        on_uri, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, server, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+}
+
+struct http_server *http_server_create(const struct http_server_setup *setup)
+{
+    struct http_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return NULL;
+    }
+    server->setup = *setup;
+    server->random.state = setup->random_seed;
+    list_init(&server->arriving);
+    list_init(&server->free);
+    server->daemon = start_daemon(server);
+    if (server->daemon == NULL) {
+        log_event(LOG_ERROR, "cannot start the HTTP server");
+        free(server);
+        return NULL;
+    }
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    int failed =
+        info == NULL ? UV_EINVAL : uv_poll_init(setup->loop, &server->poll, info->epoll_fd);
+    assert(failed == 0);
+    server->poll.data = server;
+    uv_poll_start(&server->poll, UV_READABLE, on_poll);
+    return server;
+}
+
+void http_server_stop_listening(struct http_server *server)
+{
+    int listener = server->stopped_listening ? -1 : MHD_quiesce_daemon(server->daemon);
+    server->stopped_listening = true;
+    if (listener < 0) {
+        return;
+    }
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int fd;
+    while ((fd = accept4(listener, (struct sockaddr *)&address, &size,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
+        size = sizeof address;
+    }
+    close(listener);
+    server->run_wanted = true;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct http_server *server = handle->data;
+    struct list_node *node;
+    while ((node = list_pop_front(&server->free)) != NULL) {
+        free(list_entry(node, struct request, link));
+    }
+    free(server);
+}
+
+void http_server_destroy(struct http_server **server)
+{
+    uv_close((uv_handle_t *)&(*server)->poll, on_poll_closed);
+    MHD_stop_daemon((*server)->daemon);
+    *server = NULL;
+}

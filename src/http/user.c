@@ -1,0 +1,156 @@
+/* Who acts. */
+#include "rsvpd/http/user.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/server.h"
+
+#include <jansson.h>
+
+enum {
+    HEADER_VALUES_MAX = 8,
+    DEPTH_MAX =
+        2, /* of a body: the object itself, and one more to be able to name what is wrong in it */
+};
+
+static const char invalid_id[] = "user_id %s is not an identifier: 1 to 64 bytes out of "
+                                 "A-Z a-z 0-9 - . _ ~ : @";
+
+/* Notes one more place that names the user: it must be an identifier, and the same as before. */
+static bool name_user(struct request *request, bool valid, const struct identifier *user,
+                      const char *place)
+{
+    if (!valid) {
+        answer_problem_format(request, PROBLEM_INVALID_IDENTIFIER, invalid_id, place);
+        return false;
+    }
+    if (request->user.size > 0 && !identifier_equal(&request->user, user)) {
+        answer_problem_format(request, PROBLEM_CONFLICTING_USER_ID,
+                              "the user named %s differs from another one that this request names",
+                              place);
+        return false;
+    }
+    request->user = *user;
+    return true;
+}
+
+static bool from_query(struct request *request)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    while (request_next_parameter(&query, &parameter)) {
+        struct identifier user;
+        if (slice_equal(parameter.name, slice_of("user_id")) &&
+            !name_user(request, identifier_parse_encoded(parameter.value, &user), &user,
+                       "in the query")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool from_header(struct request *request)
+{
+    struct slice values[HEADER_VALUES_MAX];
+    size_t size = http_server_headers(request, "X-User-Id", values, HEADER_VALUES_MAX);
+    for (size_t i = 0; i < size; i++) {
+        struct identifier user;
+        if (!name_user(request, identifier_parse(slice_trim(values[i]), &user), &user,
+                       "in the header X-User-Id")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int depth_of(const json_t *value, int limit)
+{
+    int deepest = 0;
+    size_t index;
+    const char *key;
+    json_t *child;
+    if (limit == 0 || (!json_is_object(value) && !json_is_array(value))) {
+        return json_is_object(value) || json_is_array(value) ? 1 : 0;
+    }
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, key, child)
+        {
+            int depth = depth_of(child, limit - 1);
+            deepest = depth > deepest ? depth : deepest;
+        }
+    } else {
+        json_array_foreach(value, index, child)
+        {
+            int depth = depth_of(child, limit - 1);
+            deepest = depth > deepest ? depth : deepest;
+        }
+    }
+    return deepest + 1;
+}
+
+static bool from_members(struct request *request, json_t *body)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach(body, key, value)
+    {
+        if (strcmp(key, "user_id") != 0) {
+            answer_problem_format(request, PROBLEM_UNKNOWN_FIELD,
+                                  "the body has the member '%.64s', but only user_id is known here",
+                                  key);
+            return false;
+        }
+        if (json_is_object(value) || json_is_array(value)) {
+            answer_problem(request, PROBLEM_INVALID_JSON,
+                           "user_id in the body must be a string, not an object or an array");
+            return false;
+        }
+        struct identifier user;
+        struct slice text = slice_make(json_string_value(value), json_string_length(value));
+        if (!name_user(request, json_is_string(value) && identifier_parse(text, &user), &user,
+                       "in the body")) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A JSON text may nest 2048 deep before jansson refuses it; anything past DEPTH_MAX is refused
+ * here. */
+static bool from_body(struct request *request)
+{
+    if (request->body_size == 0) {
+        return true;
+    }
+    json_error_t error;
+    json_t *body = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
+    bool named = false;
+    if (body == NULL) {
+        enum json_error_code code = json_error_code(&error);
+        answer_problem_format(
+            request, PROBLEM_INVALID_JSON,
+            code == json_error_duplicate_key  ? "the body names a member twice (line %d, column %d)"
+            : code == json_error_invalid_utf8 ? "the body is not UTF-8 (line %d, column %d)"
+                                              : "the body is not valid JSON (line %d, column %d)",
+            error.line, error.column);
+    } else if (!json_is_object(body)) {
+        answer_problem(request, PROBLEM_INVALID_JSON,
+                       "the body must be a JSON object such as {\"user_id\":\"u1\"}");
+    } else if (depth_of(body, DEPTH_MAX + 1) > DEPTH_MAX) {
+        answer_problem(request, PROBLEM_INVALID_JSON, "the body is nested deeper than it need be");
+    } else {
+        named = from_members(request, body);
+    }
+    json_decref(body);
+    return named;
+}
+
+bool user_find(struct request *request)
+{
+    if (!from_body(request) || !from_query(request) || !from_header(request)) {
+        return false;
+    }
+    if (request->user.size == 0) {
+        answer_problem(request, PROBLEM_MISSING_USER_ID, NULL);
+        return false;
+    }
+    return true;
+}
