@@ -357,7 +357,7 @@ enum {
     CROWD_MAX = 3,
 };
 
-/* How many users each thing has. With one alone, every write's count is known. */
+/* How many users each thing has. With one alone, the count of every change is known. */
 static const unsigned crowds[CROWDED_THINGS] = {1, CROWD_MAX};
 
 /* changed:true of POSTs minus changed:true of DELETEs. */
@@ -405,9 +405,10 @@ static void rival_answer(const struct load_exchange *exchange, void *client)
     if (!load_read_write(exchange, &relations[rival->relation], rival->join, thing, user, &write)) {
         return;
     }
-    /* As of its own commit, the user of the write is in after a POST and out after a DELETE. */
-    const int64_t least = rival->join ? 1 : 0;
-    const int64_t most = (int64_t)crowds[rival->thing] - (rival->join ? 0 : 1);
+    /* As of the commit of a write that changed something, its user is in after a POST and out after
+     * a DELETE. Before the commit of one that changed nothing a rival may have been faster. */
+    const int64_t least = write.changed && rival->join ? 1 : 0;
+    const int64_t most = (int64_t)crowds[rival->thing] - (write.changed && !rival->join ? 1 : 0);
     if (write.count < least || write.count > most) {
         load_exchange_violation(exchange, "the count cannot be");
     }

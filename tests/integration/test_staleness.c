@@ -335,7 +335,7 @@ static void end(void)
     for (size_t i = 0; i < TIMELINES; i++) {
         print_message("%s: %lld writes, no as_of older than %lld ms\n", timelines[i].event,
                       (long long)timelines[i].acked, (long long)timelines[i].oldest_us / 1000);
-        assert_true(timelines[i].acked > 1);
+        assert_true(timelines[i].acked > 0);
     }
 }
 
