@@ -242,7 +242,7 @@ static bool start_workers(struct process *process)
         return false;
     }
     for (int64_t i = 0; i < config->workers; i++) {
-        struct worker *worker = worker_start(&(struct worker_setup){
+        struct worker *worker = worker_create(&(struct worker_setup){
             .config = config,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
@@ -254,8 +254,14 @@ static bool start_workers(struct process *process)
         if (worker == NULL) {
             return false;
         }
-        process->workers[i] = worker;
-        process->worker_count++;
+        process->workers[process->worker_count++] = worker;
+    }
+    /* Only now, since every worker can be asked about all. */
+    for (size_t i = 0; i < process->worker_count; i++) {
+        if (!worker_run(process->workers[i])) {
+            log_event(LOG_ERROR, "cannot start a worker's thread");
+            return false;
+        }
     }
     return true;
 }

@@ -212,7 +212,7 @@ static void start_handles(struct worker *worker)
     uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
 }
 
-struct worker *worker_start(const struct worker_setup *setup)
+struct worker *worker_create(const struct worker_setup *setup)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
@@ -230,11 +230,12 @@ struct worker *worker_start(const struct worker_setup *setup)
         return NULL; /* the process ends */
     }
     start_handles(worker);
-    if (uv_thread_create(&worker->thread, thread_main, worker) != 0) {
-        log_event(LOG_ERROR, "cannot start a worker's thread");
-        return NULL;
-    }
     return worker;
+}
+
+bool worker_run(struct worker *worker)
+{
+    return uv_thread_create(&worker->thread, thread_main, worker) == 0;
 }
 
 struct worker_state worker_state(const struct worker *worker)

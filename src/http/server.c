@@ -119,7 +119,9 @@ static void request_end(struct request *request)
     struct http_server *server = request->server;
     request_arrived(request);
     if (request->answer.status != 0) {
-        int64_t us = request->answered_us - request->started.mono_us;
+        /* A client may hang up between the making of its answer and the sending. */
+        int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
+        int64_t us = end_us - request->started.mono_us;
         size_t route = (size_t)(request->route - routes);
         metrics_observe_request(server->setup.metrics, route, request->method,
                                 request->answer.status, (uint64_t)us);

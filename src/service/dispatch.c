@@ -22,6 +22,11 @@ static size_t queue_kind_of(enum operation_kind kind)
     return kind == OPERATION_LOOKUP ? 1 : kind == OPERATION_COUNT ? 2 : 0;
 }
 
+static bool is_write(const struct operation *operation)
+{
+    return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
+}
+
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
 {
     return (size_t)relation->id * QUEUES_PER_RELATION + queue_kind_of(kind);
@@ -144,8 +149,8 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
     metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
-    bool write = operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
-    bool perhaps_done = write && (operation->attempted || operation->state == OPERATION_SENT);
+    bool perhaps_done =
+        operation->attempted || (is_write(operation) && operation->state == OPERATION_SENT);
     if (operation->state != OPERATION_SENT) {
         batcher_withdraw(queue_of(dispatch, operation), operation);
     }
@@ -184,7 +189,7 @@ static void send_again(struct dispatch *dispatch, struct batcher *queue, struct 
     drop_answered(dispatch, queue, batch, now_us);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        operation->attempted = operation->attempted || attempted;
+        operation->attempted = operation->attempted || (attempted && is_write(operation));
         operation->mates_max = operation->mates_max < mates_max ? operation->mates_max : mates_max;
     }
     batcher_return(queue, batch);
@@ -196,8 +201,7 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         /* What an earlier, lost attempt did is not undone by this one's failure. */
-        bool unknown = operation->attempted && outcome != OUTCOME_DONE &&
-                       operation->kind != OPERATION_LOOKUP && operation->kind != OPERATION_COUNT;
+        bool unknown = operation->attempted && outcome != OUTCOME_DONE;
         leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : outcome, now_us);
     }
 }

@@ -56,6 +56,8 @@ struct redis_store {
     bool reported_up;    /* what the log was last told */
     bool reported_error; /* an error reply on this connection is in the log already */
     int64_t timeout_us;  /* while resolving or connecting; monotonic */
+    bool late; /* the last tick found a command past its time; if the loop was late itself, the
+                * answer is there by the next */
     int64_t sent_us[COMMANDS_MAX];
     size_t sent_first, sent_count; /* the ring's oldest, and how many */
     int64_t used_us;               /* the last answer */
@@ -442,13 +444,14 @@ void redis_store_tick(struct redis_store *store, struct instant now)
         }
         break;
     case REDIS_UP:
-        if (now_us - oldest_us > COMMAND_TIMEOUT_US) {
+        if (now_us - oldest_us > COMMAND_TIMEOUT_US && store->late) {
             give_up(store, "no answer in time", now_us);
         } else if (store->sent_count == 0 && now_us - store->used_us > PING_AFTER_US) {
             (void)send_words(store, ping, 1); /* if it cannot be sent, the next command tells */
         }
         break;
     }
+    store->late = now_us - oldest_us > COMMAND_TIMEOUT_US;
     metrics_set(store->setup.metrics, METRIC_UP_REDIS, store->state == REDIS_UP);
 }
 

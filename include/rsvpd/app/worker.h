@@ -27,7 +27,10 @@ struct worker_state {
 };
 
 /* NULL where resources are missing; the cause is in the log. */
-struct worker *worker_start(const struct worker_setup *setup);
+struct worker *worker_create(const struct worker_setup *setup);
+
+/* Starts its thread. False where there is none to be had. */
+bool worker_run(struct worker *worker) __attribute__((warn_unused_result));
 
 struct worker_state worker_state(const struct worker *worker);
 const struct metrics *worker_metrics(const struct worker *worker);

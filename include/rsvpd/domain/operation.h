@@ -59,7 +59,7 @@ struct operation {
     struct identifier user;   /* not for OPERATION_COUNT */
 
     int64_t deadline_us; /* monotonic */
-    bool attempted;      /* it was with Postgres once and how that ended is not known */
+    bool attempted;      /* a write that was with Postgres once, and how that ended is not known */
     bool answered;       /* `done` was called while it was still with Postgres */
     unsigned mates_max;  /* how large a batch may be that it goes in; shrinks when one fails */
 
