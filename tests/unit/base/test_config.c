@@ -1,0 +1,475 @@
+/* The configuration: defaults, every way to get a variable wrong, secrets, and what is printed. */
+#include "unit.h"
+
+#include "rsvpd/base/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SECRET "postgresql://u:open-sesame@db/x"
+
+/* The environment of the test: up to the first without a name. */
+struct variable {
+    const char *name, *value;
+};
+static const struct variable *environment;
+
+static const char *lookup(const char *name)
+{
+    for (const struct variable *v = environment; v->name != NULL; v++) {
+        if (strcmp(v->name, name) == 0) {
+            return v->value;
+        }
+    }
+    return NULL;
+}
+
+static bool load(struct config *config, const struct variable *variables, bool lenient,
+                 struct config_error *error)
+{
+    environment = variables;
+    error->line[0] = '\0';
+    return config_load(config, lookup, lenient, error);
+}
+
+static void load_well(struct config *config, const struct variable *variables)
+{
+    struct config_error error;
+    if (!load(config, variables, false, &error)) {
+        fail_msg("not loaded: %s", error.line);
+    }
+}
+
+static void test_defaults(void **state)
+{
+    struct config config;
+    (void)state;
+    load_well(&config, (struct variable[]){{"DATABASE_URL", SECRET}, {NULL, NULL}});
+    assert_string_equal(config.database_url, SECRET);
+    assert_string_equal(config.redis_url, "");
+    assert_string_equal(config.bind_address, "127.0.0.1");
+    assert_string_equal(config.admin_bind_address, "127.0.0.1");
+    assert_int_equal(config.port, 8080);
+    assert_int_equal(config.admin_port, 9090);
+    assert_true(config.workers >= 1 && config.workers <= 256);
+    assert_int_equal(config.request_deadline_ms, 2000);
+    assert_int_equal(config.max_connections, 10000);
+    assert_int_equal(config.max_connections_per_address, 0);
+    assert_int_equal(config.max_pending, 20000);
+    assert_int_equal(config.pg_write_connections, 2);
+    assert_int_equal(config.pg_read_connections, 2);
+    assert_int_equal(config.count_local_ttl_ms, 1000);
+    assert_int_equal(config.count_redis_ttl_ms, 2500);
+    assert_int_equal(config.shutdown_drain_ms, 5000);
+    assert_int_equal(config.log_level, LOG_INFO);
+    assert_int_equal(config.log_format, LOG_FORMAT_JSON);
+    assert_int_equal(config.access_log_every, 1);
+    config_free(&config);
+}
+
+static void test_everything_set(void **state)
+{
+    static const struct variable variables[] = {
+        {"DATABASE_URL", SECRET},
+        {"REDIS_URL", "unix:///run/r"},
+        {"PORT", "1"},
+        {"BIND_ADDRESS", "0.0.0.0"},
+        {"ADMIN_PORT", "65535"},
+        {"ADMIN_BIND_ADDRESS", "::1"},
+        {"WORKERS", "256"},
+        {"REQUEST_DEADLINE_MS", "50"},
+        {"MAX_CONNECTIONS", "1000000"},
+        {"MAX_CONNECTIONS_PER_ADDRESS", "7"},
+        {"MAX_PENDING", "11"},
+        {"PG_WRITE_CONNECTIONS", "16"},
+        {"PG_READ_CONNECTIONS", "3"},
+        {"COUNT_LOCAL_TTL_MS", "0"},
+        {"COUNT_REDIS_TTL_MS", "3500"},
+        {"SHUTDOWN_DRAIN_MS", "600000"},
+        {"LOG_LEVEL", "error"},
+        {"LOG_FORMAT", "text"},
+        {"ACCESS_LOG_EVERY", "0"},
+        {NULL, NULL},
+    };
+    struct config config;
+    (void)state;
+    load_well(&config, variables);
+    assert_string_equal(config.redis_url, "unix:///run/r");
+    assert_string_equal(config.bind_address, "0.0.0.0");
+    assert_string_equal(config.admin_bind_address, "::1");
+    assert_int_equal(config.port, 1);
+    assert_int_equal(config.admin_port, 65535);
+    assert_int_equal(config.workers, 256);
+    assert_int_equal(config.request_deadline_ms, 50);
+    assert_int_equal(config.max_connections, 1000000);
+    assert_int_equal(config.max_connections_per_address, 7);
+    assert_int_equal(config.max_pending, 11);
+    assert_int_equal(config.pg_write_connections, 16);
+    assert_int_equal(config.pg_read_connections, 3);
+    assert_int_equal(config.count_local_ttl_ms, 0);
+    assert_int_equal(config.count_redis_ttl_ms, 3500);
+    assert_int_equal(config.shutdown_drain_ms, 600000);
+    assert_int_equal(config.log_level, LOG_ERROR);
+    assert_int_equal(config.log_format, LOG_FORMAT_TEXT);
+    assert_int_equal(config.access_log_every, 0);
+    config_free(&config);
+}
+
+/* A start with this one variable on top of a good environment fails with one line that names it. */
+static void expect_refused(const char *name, const char *value)
+{
+    struct variable variables[] = {{name, value}, {"DATABASE_URL", SECRET}, {NULL, NULL}};
+    struct config config;
+    struct config_error error;
+    if (load(&config, variables, false, &error)) {
+        fail_msg("%s='%s' was taken", name, value);
+    }
+    if (strncmp(error.line, name, strlen(name)) != 0 || strchr(error.line, '\n') != NULL) {
+        fail_msg("%s='%s' is refused with '%s'", name, value, error.line);
+    }
+    config_free(&config);
+}
+
+/* What no whole number, no address and no word is, and each option's own bounds. */
+static void test_every_malformed_value_is_refused(void **state)
+{
+    static const char *const no_numbers[] = {"",
+                                             " ",
+                                             "x",
+                                             "1x",
+                                             "x1",
+                                             " 1",
+                                             "1 ",
+                                             "+1",
+                                             "-1",
+                                             "1.0",
+                                             "1e3",
+                                             "0x10",
+                                             "1,0",
+                                             "99999999999999999999",
+                                             "٣",
+                                             "9223372036854775808",
+                                             "18446744073709551617"};
+    static const char *const no_addresses[] = {"",          "localhost",  "1.2.3", "1.2.3.4.5",
+                                               "256.1.1.1", "1.2.3.4:80", "[::1]", "::1%lo",
+                                               " 1.2.3.4",  "1.2.3.4 ",   "*",     "::g"};
+    static const char *const no_words[] = {"",      " ",         "INFO",      "inf",      "infos",
+                                           "info ", "info warn", "json text", "jsontext", "1"};
+    (void)state;
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        char below[32], above[32];
+        snprintf(below, sizeof below, "%lld", (long long)option->min - 1);
+        snprintf(above, sizeof above, "%lld", (long long)option->max + 1);
+        for (size_t j = 0; option->type == OPTION_INTEGER && j < LENGTH(no_numbers); j++) {
+            expect_refused(option->name, no_numbers[j]);
+        }
+        for (size_t j = 0; option->type == OPTION_ADDRESS && j < LENGTH(no_addresses); j++) {
+            expect_refused(option->name, no_addresses[j]);
+        }
+        for (size_t j = 0; option->type == OPTION_CHOICE && j < LENGTH(no_words); j++) {
+            expect_refused(option->name, no_words[j]);
+        }
+        if (option->type == OPTION_INTEGER) {
+            expect_refused(option->name, below);
+            expect_refused(option->name, above);
+        }
+    }
+}
+
+static void test_the_lifetimes_of_counts_have_a_bound_together(void **state)
+{
+    static const struct {
+        const char *local, *redis;
+        bool good;
+    } cases[] = {
+        {"1000", "2500", true},  {"0", "3500", true},  {"3499", "1", true},
+        {"1001", "2500", false}, {"3500", "1", false}, {"2500", "2500", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct variable variables[] = {{"DATABASE_URL", SECRET},
+                                       {"COUNT_LOCAL_TTL_MS", cases[i].local},
+                                       {"COUNT_REDIS_TTL_MS", cases[i].redis},
+                                       {NULL, NULL}};
+        struct config config;
+        struct config_error error;
+        assert_int_equal(load(&config, variables, false, &error), cases[i].good);
+        if (!cases[i].good) {
+            assert_non_null(strstr(error.line, "COUNT_LOCAL_TTL_MS"));
+            assert_non_null(strstr(error.line, "COUNT_REDIS_TTL_MS"));
+        }
+        config_free(&config);
+    }
+}
+
+static void test_what_is_required(void **state)
+{
+    static const struct variable none[] = {{NULL, NULL}};
+    static const struct variable empty[] = {{"DATABASE_URL", ""}, {NULL, NULL}};
+    static const struct variable *const environments[] = {none, empty};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(environments); i++) {
+        struct config config;
+        struct config_error error;
+        assert_false(load(&config, environments[i], false, &error));
+        assert_non_null(strstr(error.line, "DATABASE_URL"));
+        config_free(&config);
+        assert_true(load(&config, environments[i], true, &error));
+        assert_string_equal(config.database_url, "");
+        assert_int_equal(config.port, 8080);
+        config_free(&config);
+        assert_null(config.database_url);
+    }
+}
+
+static void test_lenient_is_not_blind(void **state)
+{
+    struct config config;
+    struct config_error error;
+    (void)state;
+    assert_false(load(&config, (struct variable[]){{"PORT", "x"}, {NULL, NULL}}, true, &error));
+    config_free(&config);
+}
+
+static void test_a_redis_url_that_is_empty_is_none(void **state)
+{
+    struct config config;
+    (void)state;
+    load_well(&config,
+              (struct variable[]){{"DATABASE_URL", SECRET}, {"REDIS_URL", ""}, {NULL, NULL}});
+    assert_string_equal(config.redis_url, "");
+    config_free(&config);
+}
+
+static void test_a_secret_is_named_once(void **state)
+{
+    static const char *const secrets[] = {"DATABASE_URL", "REDIS_URL"};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(secrets); i++) {
+        char file_name[64];
+        snprintf(file_name, sizeof file_name, "%s_FILE", secrets[i]);
+        struct variable variables[] = {{secrets[i], SECRET},
+                                       {file_name, "/nonexistent"},
+                                       {"DATABASE_URL", SECRET},
+                                       {NULL, NULL}};
+        struct config config;
+        struct config_error error;
+        assert_false(load(&config, variables, false, &error));
+        assert_non_null(strstr(error.line, secrets[i]));
+        assert_non_null(strstr(error.line, "_FILE"));
+        assert_null(strstr(error.line, "open-sesame"));
+        config_free(&config);
+    }
+}
+
+static void test_only_secrets_are_read_from_files(void **state)
+{
+    struct config config;
+    (void)state;
+    load_well(&config, (struct variable[]){
+                           {"DATABASE_URL", SECRET}, {"PORT_FILE", "/nonexistent"}, {NULL, NULL}});
+    assert_int_equal(config.port, 8080);
+    config_free(&config);
+}
+
+/* Loads with DATABASE_URL_FILE naming a file, in memory, of these bytes. */
+static bool load_from_file(struct config *config, const char *bytes, size_t size,
+                           struct config_error *error)
+{
+    char path[64];
+    int fd = memfd_create("secret", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, size), size);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    bool loaded =
+        load(config, (struct variable[]){{"DATABASE_URL_FILE", path}, {NULL, NULL}}, false, error);
+    close(fd);
+    return loaded;
+}
+
+static void test_a_secret_from_a_file(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *value; /* NULL: refused */
+    } cases[] = {
+#define CASE(bytes, value) {bytes, sizeof(bytes) - 1, value}
+        CASE(SECRET, SECRET),
+        CASE(SECRET "\n", SECRET),
+        CASE(SECRET "\r\n\n", SECRET),
+        CASE(" " SECRET " \n", " " SECRET " "),
+        CASE("", NULL),
+        CASE("\n\r\n", NULL),
+        CASE(SECRET "\0x", NULL),
+#undef CASE
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct config config;
+        struct config_error error;
+        bool loaded = load_from_file(&config, cases[i].bytes, cases[i].size, &error);
+        assert_int_equal(loaded, cases[i].value != NULL);
+        if (loaded) {
+            assert_string_equal(config.database_url, cases[i].value);
+        } else {
+            assert_non_null(strstr(error.line, "DATABASE_URL_FILE"));
+            assert_null(strstr(error.line, "open-sesame"));
+        }
+        config_free(&config);
+    }
+}
+
+static void test_a_file_has_a_largest_size(void **state)
+{
+    enum { LARGEST = 8192 };
+    static char bytes[LARGEST + 1];
+    struct config config;
+    struct config_error error;
+    (void)state;
+    memset(bytes, 'x', sizeof bytes);
+    assert_true(load_from_file(&config, bytes, LARGEST, &error));
+    assert_int_equal(strlen(config.database_url), LARGEST);
+    config_free(&config);
+    assert_false(load_from_file(&config, bytes, LARGEST + 1, &error));
+    config_free(&config);
+}
+
+static void test_a_file_that_is_not_there(void **state)
+{
+    struct config config;
+    struct config_error error;
+    struct variable variables[] = {{"DATABASE_URL_FILE", "/proc/self/fd/-1"}, {NULL, NULL}};
+    (void)state;
+    assert_false(load(&config, variables, false, &error));
+    assert_non_null(strstr(error.line, "DATABASE_URL_FILE"));
+    assert_non_null(strstr(error.line, "/proc/self/fd/-1"));
+    config_free(&config);
+}
+
+/* What is printed for an environment; to be freed. */
+static char *printed(const struct variable *variables)
+{
+    struct config config;
+    struct config_error error;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    assert_true(load(&config, variables, true, &error));
+    config_print(&config, out);
+    fclose(out);
+    config_free(&config);
+    return text;
+}
+
+static void expect_line(const char *text, const char *line, bool there)
+{
+    size_t size = strlen(line);
+    bool found = false;
+    for (const char *at = text; at != NULL && !found; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        found = strncmp(at, line, size) == 0 && at[size] == '\n';
+    }
+    if (found != there) {
+        fail_msg("'%s' is %sin:\n%s", line, found ? "" : "not ", text);
+    }
+}
+
+static void test_print_shows_all_but_secrets(void **state)
+{
+    char *text = printed((struct variable[]){{"DATABASE_URL", SECRET},
+                                             {"REDIS_URL", "redis://:open-sesame@cache"},
+                                             {"LOG_LEVEL", "warn"},
+                                             {"BIND_ADDRESS", "::"},
+                                             {"PORT", "81"},
+                                             {NULL, NULL}});
+    (void)state;
+    assert_null(strstr(text, "open-sesame"));
+    expect_line(text, "DATABASE_URL=<redacted>", true);
+    expect_line(text, "REDIS_URL=<redacted>", true);
+    expect_line(text, "LOG_LEVEL=warn", true);
+    expect_line(text, "LOG_FORMAT=json", true);
+    expect_line(text, "BIND_ADDRESS=::", true);
+    expect_line(text, "PORT=81", true);
+    free(text);
+    text = printed((struct variable[]){{NULL, NULL}});
+    expect_line(text, "DATABASE_URL=", true);
+    expect_line(text, "REDIS_URL=", true);
+    for (size_t i = 0; i < config_option_count; i++) {
+        assert_non_null(strstr(text, config_options[i].name));
+        assert_non_null(strstr(text, config_options[i].help));
+    }
+    free(text);
+}
+
+static void test_markdown(void **state)
+{
+    char *text = NULL;
+    size_t size, lines = 0;
+    FILE *out = open_memstream(&text, &size);
+    (void)state;
+    assert_non_null(out);
+    config_print_markdown(out);
+    fclose(out);
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) {
+        lines++;
+    }
+    assert_int_equal(lines, config_option_count + 2);
+    expect_line(text, "| variable | default | range | meaning |", true);
+    expect_line(text, "| --- | --- | --- | --- |", true);
+    expect_line(text, "| `PORT` | 8080 | 1 to 65535 | TCP port of the public API |", true);
+    expect_line(text, "| `BIND_ADDRESS` | 127.0.0.1 |  | address of the public API |", true);
+    expect_line(text, "| `WORKERS` | number of processors | 1 to 256 | event loops |", true);
+    expect_line(text, "| `LOG_FORMAT` | json | json text | json for machines, text for people |",
+                true);
+    assert_non_null(strstr(text, "| `DATABASE_URL` | required |  | "));
+    assert_non_null(strstr(text, "| `REDIS_URL` | none |  | "));
+    free(text);
+}
+
+/* The table itself: names are unique, bounds hold the default, words are there where wanted. */
+static void test_the_table_is_consistent(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        assert_true(option->name[strspn(option->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")] == '\0');
+        assert_true(strlen(option->help) > 0);
+        assert_null(strchr(option->help, '|'));
+        assert_int_equal(option->type == OPTION_CHOICE, option->choices != NULL);
+        assert_true(option->min <= option->max);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(option->name, config_options[j].name);
+            assert_int_not_equal(option->offset, config_options[j].offset);
+        }
+        if (!option->required && option->default_value == NULL) {
+            assert_non_null(option->default_shown);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_every_malformed_value_is_refused),
+        cmocka_unit_test(test_the_lifetimes_of_counts_have_a_bound_together),
+        cmocka_unit_test(test_what_is_required),
+        cmocka_unit_test(test_lenient_is_not_blind),
+        cmocka_unit_test(test_a_redis_url_that_is_empty_is_none),
+        cmocka_unit_test(test_a_secret_is_named_once),
+        cmocka_unit_test(test_only_secrets_are_read_from_files),
+        cmocka_unit_test(test_a_secret_from_a_file),
+        cmocka_unit_test(test_a_file_has_a_largest_size),
+        cmocka_unit_test(test_a_file_that_is_not_there),
+        cmocka_unit_test(test_print_shows_all_but_secrets),
+        cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_the_table_is_consistent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
