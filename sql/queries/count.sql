@@ -1,6 +1,6 @@
--- The counts of entities: for each its place in the list, counted from 1, the count, its version (both 0 where there
--- was never a member), and the moment at which it was read.
+-- The counts of entities that ever had a member: the entity, the count, its version, and when it was read. The time is that
+-- of the statement's beginning, next to its snapshot: how long the statement takes does not matter.
 -- $1: entities.
-SELECT i.place, coalesce(c.count, 0), coalesce(c.version, 0), clock_timestamp()
-FROM unnest($1::text[]) WITH ORDINALITY AS i (id, place)
-LEFT JOIN :counters AS c ON c.:id = i.id
+SELECT c.:id, c.count, c.version, statement_timestamp()
+FROM :counters AS c
+WHERE c.:id = ANY ($1::text[])

@@ -1,6 +1,7 @@
 -- Prepares a session. $1: longest time of a statement; $2: longest wait for a lock; both as PostgreSQL writes times.
 -- A commit is acknowledged when it is durable: the server's own setting stands where it is stronger. Batches
--- are planned as look-ups of their keys whatever the statistics say, since statistics lag behind growth.
+-- are planned as look-ups of their keys, and never as scans of a table that statistics call small: statistics lag behind
+-- growth. (A scan of an index that is a few pages long remains possible; refresh.sql ends it as the table grows.)
 SELECT
     set_config('statement_timeout', $1, false),
     set_config('lock_timeout', $2, false),
@@ -14,4 +15,6 @@ SELECT
     set_config('enable_bitmapscan', 'off', false),
     set_config('enable_hashjoin', 'off', false),
     set_config('enable_mergejoin', 'off', false),
+    set_config('enable_material', 'off', false),
+    set_config('enable_memoize', 'off', false),
     set_config('jit', 'off', false)

@@ -67,6 +67,16 @@ static void set_traceparent(struct request *request)
     request->traceparent = text_slice(&copy);
 }
 
+/* Whether the head says in two ways where the body ends: a proxy in front may believe the other
+ * one, and take part of the body for a request (RFC 9112 section 6.3). */
+static bool framed_twice(struct request *request)
+{
+    struct slice lengths[2], encodings[1];
+    size_t length_count = http_server_headers(request, "Content-Length", lengths, 2);
+    size_t encoding_count = http_server_headers(request, "Transfer-Encoding", encodings, 1);
+    return length_count + encoding_count > 1;
+}
+
 /* A declared size that is too large need not arrive to be refused. */
 static bool announces_too_much(struct request *request)
 {
@@ -81,21 +91,30 @@ static bool announces_too_much(struct request *request)
     return false;
 }
 
+/* Refuses without reading on: the connection ends with the answer. */
+static bool refuse(struct request *request, enum problem problem, const char *detail)
+{
+    answer_problem(request, problem, detail);
+    request->answer.close = true;
+    return false;
+}
+
 bool gate_admit_head(struct request *request, bool connection_over_limit)
 {
     set_request_id(request);
     set_traceparent(request);
     if (connection_over_limit) {
-        answer_problem(request, PROBLEM_OVERLOADED,
-                       "The service has as many connections as it can hold. Nothing was done; try "
-                       "again after the time in Retry-After.");
-        request->answer.close = true;
-        return false;
+        return refuse(request, PROBLEM_OVERLOADED,
+                      "The service has as many connections as it can hold. Nothing was done; try "
+                      "again after the time in Retry-After.");
+    }
+    if (framed_twice(request)) {
+        return refuse(request, PROBLEM_INVALID_PARAMETER,
+                      "the head gives the size of the body more than once: send one Content-Length "
+                      "or one Transfer-Encoding");
     }
     if (announces_too_much(request)) {
-        answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
-        request->answer.close = true;
-        return false;
+        return refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
     }
     return true;
 }

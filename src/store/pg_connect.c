@@ -1,5 +1,6 @@
 /* Connections to Postgres as DATABASE_URL and the PG* variables describe them. */
 #include "rsvpd/store/pg_connect.h"
+#include "rsvpd/base/slice.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -11,6 +12,29 @@ void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES])
     snprintf(error, PG_ERROR_SIZE_BYTES, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
+/* Ports of one or several hosts: libpq itself looks at them only when it connects. */
+static bool ports_valid(const PQconninfoOption *options)
+{
+    while (options->keyword != NULL && strcmp(options->keyword, "port") != 0) {
+        options++;
+    }
+    struct slice ports = slice_of(options->keyword == NULL ? NULL : options->val);
+    while (ports.size > 0) {
+        struct slice port = slice_cut(&ports, ',');
+        int number = 0;
+        for (size_t i = 0; i < port.size; i++) {
+            if (i > 4 || port.data[i] < '0' || port.data[i] > '9') {
+                return false;
+            }
+            number = number * 10 + (port.data[i] - '0');
+        }
+        if (port.size > 0 && (number < 1 || number > 65535)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
     char *message = NULL;
@@ -19,7 +43,7 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
     snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
              "is not a connection URI that libpq understands, such as "
              "postgresql://user:password@host:5432/database");
-    bool valid = options != NULL;
+    bool valid = options != NULL && ports_valid(options);
     PQconninfoFree(options);
     PQfreemem(message);
     return valid;

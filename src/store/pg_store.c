@@ -23,8 +23,8 @@ enum {
     BACKOFF_MIN_US = 50 * 1000,
     BACKOFF_MAX_US = 1000 * 1000,
     SETUP_TIMEOUT_US = 2000 * 1000,
-    PING_AFTER_US = 1000 * 1000, /* of idling */
-    PING_TIMEOUT_US = 1000 * 1000,
+    REFRESH_EVERY_US = 1000 * 1000,
+    REFRESH_TIMEOUT_US = 1000 * 1000,
     BATCH_GRACE_US =
         250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     STATEMENT_SIZE_MAX_BYTES = 8192,
@@ -37,7 +37,7 @@ enum link_state {
     LINK_SETTING_UP, /* the session is being set up and the statements prepared */
     LINK_READY,      /* may be given a batch */
     LINK_BUSY,       /* has a batch */
-    LINK_PINGING,    /* is asked whether the server still answers */
+    LINK_REFRESHING, /* forgets its plans, which also tells whether the server still answers */
     LINK_BROKEN,     /* found broken while sending; the next tick cleans up */
 };
 
@@ -55,11 +55,9 @@ struct pg_link {
     bool reconnect;                  /* the failure is one that another connection may mend */
     enum batch_outcome failure;
     struct instant sent;
-    int64_t timeout_us; /* monotonic; while waiting for the server */
-    int64_t used_us;    /* monotonic; end of the last exchange */
+    int64_t timeout_us;   /* monotonic; while waiting for the server */
+    int64_t refreshed_us; /* monotonic; when plans were last forgotten */
     struct batch *batch;
-    size_t entity_count;             /* distinct entities of a write batch */
-    size_t first_of[BATCH_SIZE_MAX]; /* where each begins in the batch */
     struct pg_text_array arrays[ARRAYS_MAX];
 };
 
@@ -81,7 +79,7 @@ enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names
 
 static bool usable(const struct pg_link *link)
 {
-    return link->state == LINK_READY || link->state == LINK_BUSY || link->state == LINK_PINGING;
+    return link->state == LINK_READY || link->state == LINK_BUSY || link->state == LINK_REFRESHING;
 }
 
 static size_t usable_count(const struct pg_store *store)
@@ -196,9 +194,10 @@ static bool queue_setup(struct pg_link *link)
     snprintf(statement_timeout, sizeof statement_timeout, "%lldms", deadline_ms);
     snprintf(lock_timeout, sizeof lock_timeout, "%lldms", deadline_ms / 4);
     const char *values[] = {statement_timeout, lock_timeout};
-    bool queued = PQsendQueryParams(link->connection, sql_text("queries/session"), 2, NULL, values,
-                                    NULL, NULL, 0) == 1 &&
-                  PQsendPrepare(link->connection, "ping", sql_text("queries/ping"), 0, NULL) == 1;
+    bool queued =
+        PQsendQueryParams(link->connection, sql_text("queries/session"), 2, NULL, values, NULL,
+                          NULL, 0) == 1 &&
+        PQsendPrepare(link->connection, "refresh", sql_text("queries/refresh"), 0, NULL) == 1;
     for (size_t i = 0; i < RELATION_COUNT * STATEMENTS_PER_RELATION && queued; i++) {
         queued = queue_prepare(link->connection, statement_names[i % STATEMENTS_PER_RELATION],
                                &relations[i / STATEMENTS_PER_RELATION]);
@@ -241,6 +240,7 @@ static void connected(uv_work_t *work, int status)
         return;
     }
     link->poll->data = link;
+    link->refreshed_us = now.mono_us;
     if (PQsetnonblocking(link->connection, 1) != 0 || PQenterPipelineMode(link->connection) != 1 ||
         !queue_setup(link) || !launch(link, LINK_SETTING_UP, now, SETUP_TIMEOUT_US)) {
         drop_link(link, "cannot set the session up", true, now.mono_us);
@@ -282,6 +282,21 @@ static bool queue_statement(struct pg_link *link, const char *statement,
                                1) == 1;
 }
 
+/* Asks for the counts of the batch's entities, each once: the batch is sorted. */
+static bool queue_counts(struct pg_link *link)
+{
+    struct pg_text_array *entities = &link->arrays[0];
+    const struct pg_text_array *parameters[] = {entities};
+    pg_text_array_clear(entities);
+    for (size_t i = 0; i < link->batch->size; i++) {
+        const struct identifier *entity = &link->batch->operations[i]->entity;
+        if (i == 0 || !identifier_equal(entity, &link->batch->operations[i - 1]->entity)) {
+            pg_text_array_add(entities, entity);
+        }
+    }
+    return queue_statement(link, "count", parameters, 1);
+}
+
 /* The rows change first; the counts are read after, by a statement of its own in the same
  * transaction, so that for writes that changed nothing they are those of after whatever made them
  * change nothing. */
@@ -302,30 +317,20 @@ static bool queue_writes(struct pg_link *link)
     if (!queue_statement(link, "write", parameters, 4)) {
         return false;
     }
-    pg_text_array_clear(&a[0]);
-    link->entity_count = 0;
-    for (size_t i = 0; i < batch->size; i++) {
-        const struct identifier *entity = &batch->operations[i]->entity;
-        if (i == 0 || !identifier_equal(entity, &batch->operations[i - 1]->entity)) {
-            link->first_of[link->entity_count++] = i;
-            pg_text_array_add(&a[0], entity);
-        }
-    }
-    return queue_statement(link, "count", parameters, 1);
+    return queue_counts(link);
 }
 
-static bool queue_reads(struct pg_link *link, const char *statement, int parameter_count)
+static bool queue_lookups(struct pg_link *link)
 {
     struct pg_text_array *a = link->arrays;
     pg_text_array_clear(&a[0]);
     pg_text_array_clear(&a[1]);
     for (size_t i = 0; i < link->batch->size; i++) {
-        const struct operation *operation = link->batch->operations[i];
-        pg_text_array_add(&a[0], &operation->entity);
-        pg_text_array_add(&a[1], &operation->user);
+        pg_text_array_add(&a[0], &link->batch->operations[i]->entity);
+        pg_text_array_add(&a[1], &link->batch->operations[i]->user);
     }
     const struct pg_text_array *parameters[] = {&a[0], &a[1]};
-    return queue_statement(link, statement, parameters, parameter_count);
+    return queue_statement(link, "lookup", parameters, 2);
 }
 
 static bool queue_batch(struct pg_link *link)
@@ -335,9 +340,9 @@ static bool queue_batch(struct pg_link *link)
     case OPERATION_REMOVE:
         return queue_writes(link);
     case OPERATION_LOOKUP:
-        return queue_reads(link, "lookup", 2);
+        return queue_lookups(link);
     case OPERATION_COUNT:
-        return queue_reads(link, "count", 1);
+        return queue_counts(link);
     }
     assert(false && "a kind that no batch has");
     return false;
@@ -372,6 +377,16 @@ static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t
     }
 }
 
+/* Once a second: see refresh.sql. */
+static void refresh(struct pg_link *link, struct instant now)
+{
+    link->refreshed_us = now.mono_us;
+    if (PQsendQueryPrepared(link->connection, "refresh", 0, NULL, NULL, NULL, 1) != 1 ||
+        !launch(link, LINK_REFRESHING, now, REFRESH_TIMEOUT_US)) {
+        link->state = LINK_BROKEN;
+    }
+}
+
 /* ---- answers ---- */
 
 /* The moment at which Postgres read, on our clocks: its own clock says when within the exchange,
@@ -388,34 +403,34 @@ static void set_as_of(const struct pg_link *link, struct count *count, int64_t s
     count->stale = false;
 }
 
-static struct count decode_count(const struct pg_link *link, const PGresult *result, int row,
-                                 struct instant now)
+/* The first operation of the sorted batch that is not below the key; the batch's end where there is
+ * none. */
+static size_t lower_bound(const struct batch *batch, const struct identifier *entity,
+                          const struct identifier *user)
 {
-    struct count count = {.value = pg_decode_int64(PQgetvalue(result, row, 1)),
-                          .version = pg_decode_int64(PQgetvalue(result, row, 2))};
-    set_as_of(link, &count, pg_decode_time_us(PQgetvalue(result, row, 3)), now);
-    return count;
+    size_t low = 0, high = batch->size;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct operation *operation = batch->operations[middle];
+        int order = identifier_compare(&operation->entity, entity);
+        order = order == 0 && user != NULL ? identifier_compare(&operation->user, user) : order;
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
-static size_t decode_place(const PGresult *result, int row, size_t size)
+static struct identifier decode_identifier(const PGresult *result, int row, int column)
 {
-    int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
-    assert(place >= 0 && (size_t)place < size);
-    return (size_t)place;
-}
-
-/* Finds the operation of a returned row: the batch is sorted. */
-static struct operation *find_operation(const struct batch *batch, const PGresult *result, int row)
-{
-    struct operation wanted;
-    const struct operation *key = &wanted;
-    bool valid = identifier_parse(slice_of(PQgetvalue(result, row, 0)), &wanted.entity) &&
-                 identifier_parse(slice_of(PQgetvalue(result, row, 1)), &wanted.user);
-    struct operation *const *found =
-        !valid ? NULL
-               : bsearch(&key, batch->operations, batch->size, sizeof(void *), by_entity_and_user);
-    assert(found != NULL);
-    return *found;
+    struct identifier id;
+    struct slice text =
+        slice_make(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
+    bool valid = identifier_parse(text, &id);
+    assert(valid); /* it equals one that was sent */
+    return id;
 }
 
 static void take_written(const struct pg_link *link, const PGresult *result)
@@ -426,43 +441,47 @@ static void take_written(const struct pg_link *link, const PGresult *result)
         batch->operations[i]->member = batch->operations[i]->kind == OPERATION_ADD;
     }
     for (int row = 0; row < PQntuples(result); row++) {
-        find_operation(batch, result, row)->changed = true;
-    }
-}
-
-static void take_counts_of_writes(const struct pg_link *link, const PGresult *result,
-                                  struct instant now)
-{
-    for (int row = 0; row < PQntuples(result); row++) {
-        size_t place = decode_place(result, row, link->entity_count);
-        struct count count = decode_count(link, result, row, now);
-        size_t end = place + 1 < link->entity_count ? link->first_of[place + 1] : link->batch->size;
-        for (size_t i = link->first_of[place]; i < end; i++) {
-            link->batch->operations[i]->count = count;
-        }
+        struct identifier entity = decode_identifier(result, row, 0);
+        struct identifier user = decode_identifier(result, row, 1);
+        size_t place = lower_bound(batch, &entity, &user);
+        assert(place < batch->size);
+        batch->operations[place]->changed = true;
     }
 }
 
 static void take_found(const struct pg_link *link, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
-        size_t place = decode_place(result, row, link->batch->size);
+        int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
+        assert(place >= 0 && (size_t)place < link->batch->size);
         link->batch->operations[place]->member = true;
     }
 }
 
+/* An entity without a row never had a member: that was so when the batch was sent. */
 static void take_counts(const struct pg_link *link, const PGresult *result, struct instant now)
 {
+    const struct batch *batch = link->batch;
+    for (size_t i = 0; i < batch->size; i++) {
+        batch->operations[i]->count = (struct count){.as_of_mono_us = link->sent.mono_us,
+                                                     .as_of_wall_us = link->sent.wall_us};
+    }
     for (int row = 0; row < PQntuples(result); row++) {
-        size_t place = decode_place(result, row, link->batch->size);
-        link->batch->operations[place]->count = decode_count(link, result, row, now);
+        struct identifier entity = decode_identifier(result, row, 0);
+        struct count count = {.value = pg_decode_int64(PQgetvalue(result, row, 1)),
+                              .version = pg_decode_int64(PQgetvalue(result, row, 2))};
+        set_as_of(link, &count, pg_decode_time_us(PQgetvalue(result, row, 3)), now);
+        for (size_t i = lower_bound(batch, &entity, NULL);
+             i < batch->size && identifier_equal(&batch->operations[i]->entity, &entity); i++) {
+            batch->operations[i]->count = count;
+        }
     }
 }
 
 static void take_result(const struct pg_link *link, const PGresult *result, struct instant now)
 {
     if (link->state != LINK_BUSY) {
-        return; /* the rows of set-up and ping say nothing */
+        return; /* the rows of setting up say nothing */
     }
     switch (link->batch->kind) {
     case OPERATION_ADD:
@@ -470,7 +489,7 @@ static void take_result(const struct pg_link *link, const PGresult *result, stru
         if (link->step == 0) {
             take_written(link, result);
         } else {
-            take_counts_of_writes(link, result, now);
+            take_counts(link, result, now);
         }
         return;
     case OPERATION_LOOKUP:
@@ -530,7 +549,6 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     store->latency_us = now.mono_us - link->sent.mono_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)store->latency_us);
     link->state = LINK_READY;
-    link->used_us = now.mono_us;
     link->batch = NULL;
     if (ended == LINK_SETTING_UP && !link->failed) {
         breaker_success(&store->breaker);
@@ -540,23 +558,33 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     if (link->failed && (link->reconnect || ended == LINK_SETTING_UP)) {
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
+    if (link->state == LINK_READY && now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
+        refresh(link, now); /* here, because a link under load is never ready for long */
+    }
     if (batch != NULL) {
         store->listener.batch_ended(store->listener.service, batch, outcome, now.mono_us);
     }
+}
+
+static bool awaits_answers(const struct pg_link *link)
+{
+    return link->state == LINK_SETTING_UP || link->state == LINK_BUSY ||
+           link->state == LINK_REFRESHING;
 }
 
 /* Takes in every answer that has arrived. False once the connection is broken. */
 static bool take_answers(struct pg_link *link)
 {
     struct instant now = clock_now();
-    while (link->connection != NULL && link->state != LINK_READY &&
-           PQisBusy(link->connection) == 0) {
+    bool gap = false; /* the last result was the end of a statement's results */
+    while (awaits_answers(link) && PQisBusy(link->connection) == 0) {
         PGresult *result = PQgetResult(link->connection);
         ExecStatusType status = PQresultStatus(result);
-        if (PQstatus(link->connection) != CONNECTION_OK) {
+        if (PQstatus(link->connection) != CONNECTION_OK || (result == NULL && gap)) {
             PQclear(result);
             return false;
         }
+        gap = result == NULL;
         if (result == NULL) {
             link->step++;
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
@@ -628,14 +656,6 @@ const struct truth_port *pg_store_port(const struct pg_store *store)
     return &store->port;
 }
 
-static void ping(struct pg_link *link, struct instant now)
-{
-    if (PQsendQueryPrepared(link->connection, "ping", 0, NULL, NULL, NULL, 1) != 1 ||
-        !launch(link, LINK_PINGING, now, PING_TIMEOUT_US)) {
-        link->state = LINK_BROKEN;
-    }
-}
-
 static void tick_link(struct pg_link *link, struct instant now)
 {
     switch (link->state) {
@@ -648,14 +668,14 @@ static void tick_link(struct pg_link *link, struct instant now)
         return;
     case LINK_SETTING_UP:
     case LINK_BUSY:
-    case LINK_PINGING:
+    case LINK_REFRESHING:
         if (now.mono_us > link->timeout_us) {
             drop_link(link, "no answer in time", true, now.mono_us);
         }
         return;
     case LINK_READY:
-        if (now.mono_us - link->used_us > PING_AFTER_US) {
-            ping(link, now);
+        if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
+            refresh(link, now);
         }
         return;
     case LINK_BROKEN:

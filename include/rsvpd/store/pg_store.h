@@ -27,7 +27,7 @@ void pg_store_listen(struct pg_store *store, const struct truth_listener *listen
 
 const struct truth_port *pg_store_port(const struct pg_store *store);
 
-/* Time-outs, reconnects, pings. To be called every few milliseconds. */
+/* Time-outs, reconnects, refreshing. To be called every few milliseconds. */
 void pg_store_tick(struct pg_store *store, struct instant now);
 
 /* Whether a connection answers now, and how long the last exchange took. */

@@ -1,2 +1,0 @@
--- Whether the server answers.
-SELECT 1
