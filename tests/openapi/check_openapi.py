@@ -16,9 +16,9 @@ from typing import NamedTuple, Optional
 
 sys.dont_write_bytecode = True
 from answers import check_answer  # noqa: E402
-from document import (check_document, documented_statuses, load, operations, parse_json,  # noqa: E402
+from document import (METHODS, check_document, documented_statuses, load, operations, parse_json,  # noqa: E402
                       problem_codes)
-from servers import Answer, Servers, send, until  # noqa: E402
+from servers import Answer, Servers, header, send, send_raw, until  # noqa: E402
 
 SOURCE = os.environ.get("RSVPD_SOURCE_DIR", os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BINARY = os.path.abspath(os.environ.get("RSVPD_BINARY", os.path.join(SOURCE, "build/rsvpd")))
@@ -27,6 +27,7 @@ DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
 # Pairs of operation and status that the document has and that nothing here can provoke.
 UNPROVOKED = [
     ("(create|cancel|get)(Rsvp|Like)(Count)?", "500", "needs a fault inside the service"),
+    ("getLiveness", "503", "needs a loop that hangs"),
 ]
 
 
@@ -85,6 +86,7 @@ INVALID_WRITES = [case._replace(operation=operation) for operation in WRITES for
     Case("", 400, "invalid-json", body=b'{"user_id":"\xff"}'),
     Case("", 400, "invalid-json", body=b'{"user_id":' + b"[" * 4000 + b"]" * 4000 + b"}"),
     Case("", 400, "unknown-field", body=b'{"user_id":"u1","colour":"red"}'),
+    Case("", 400, "unknown-field", body='{"a%s":1}'.replace("%s", "\u00fc" * 40).encode()),
     Case("", 400, "invalid-parameter", body=U1, query="?colour=red"),
     Case("", 413, "payload-too-large", body=BIG),
     Case("", 413, "payload-too-large", body=b"{", headers={"Content-Length": "1000000000"}),
@@ -131,8 +133,21 @@ WITHOUT_POSTGRES = [
     Case("get${R}Count", 200),
 ]
 
+# (status, headers, body), whatever the path
+AT_THE_DOOR = [
+    (400, {"Content-Length": "5", "Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
+    (408, {"Content-Length": "20"}, b'{"user'),
+    (413, {"Content-Length": "16385"}, b"{"),
+]
+
+RAW = [
+    ("anyRequest", 408, b"POST /v1/events/101a/rsvp HTTP/1.1\r\nHost: test\r\nX-Requ"),
+    ("getNoPath", 404, b"GET /v1/\xff\"\\ HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
+    ("getRsvpCount", 400, b"GET /v1/events/\xfc/rsvp_count HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
+]
+
 NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/events/101a", "/v1/events/101a/like",
-            "/v1/posts/p1/rsvp_count", "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics"]
+            "/v1/posts/p1/rsvp_count", "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics", "/metrics"]
 
 
 class Run:
@@ -146,52 +161,60 @@ class Run:
         self.etag = ""
         self.request_ids = (f"check-{number}" for number in itertools.count(1))
 
-    def judge(self, where, complaints):
+    def judge(self, where, found, wanted=True):
+        """One check: is what was found what is wanted?"""
         self.checked += 1
-        self.complaints += complaints
+        if found != wanted:
+            self.complaints.append(f"{where}: {found!r} instead of {wanted!r}")
 
-    def check(self, name, method, target, headers=None, body=None, port=None, head=False):
-        """One request whose answer has to be one that the operation describes; (answer, where)."""
+    def look(self, name, answer, where, head=False):
+        """Is this answer one that the operation describes?"""
+        self.checked += 1
+        operation = self.operations[name][2]
+        self.complaints += check_answer(self.document, operation, answer, where, head)
+        self.seen.add((name, str(answer.status)))
+
+    def check(self, name, method, target, headers=None, body=None, port=None):
+        """A request whose answer has to be one that the operation describes; (answer, where)."""
         request_id = next(self.request_ids)
-        headers = {"X-Request-Id": request_id} | (headers or {})
-        where = f"{name}: {method} {target} {headers} {(body or b'')[:60]!r}"
-        answer = send(port or self.servers.port, method, target, headers, body)
-        complaints = check_answer(self.document, self.operations[name][2], answer, where, head)
-        if dict(answer.headers).get("X-Request-Id") != request_id:
-            complaints.append(f"{where}: X-Request-Id is not the caller's own")
-        if not head:
-            described = self.operations[name][2]["responses"]
-            self.seen.add((name, str(answer.status) if str(answer.status) in described else "default"))
-        self.judge(where, complaints)
+        where = f"{name}: {method} {target} {headers or ''} {(body or b'')[:60]!r}"
+        answer = send(port or self.servers.port, method, target,
+                      {"X-Request-Id": request_id} | (headers or {}), body)
+        self.look(name, answer, where, head=method == "HEAD")
+        self.judge(f"{where}: X-Request-Id", header(answer, "X-Request-Id"), request_id)
         return answer, where
 
-    def send(self, case, bare=False, port=None, **names):
-        """Sends a case, and holds its answer against the case and against the document."""
+    def request(self, case, bare=False, port=None, **names):
+        """Sends a case and holds the answer against the document; (answer, where, target)."""
         names = {"etag": self.etag, "R": "", "item": "", **names}
-        fill = lambda text: Template(text).substitute(names)  # noqa: E731
+
+        def fill(text):
+            return Template(text).substitute(names)
         name = fill(case.operation)
         path, method, _ = self.operations[name]
         target = re.sub(r"\{(\w+)\}", lambda part: case.user if part[1] == "user_id" else fill(case.item), path)
-        if bare:
-            target = target.removeprefix("/v1")
+        target = target.removeprefix("/v1") if bare else target
         headers = {key: fill(value) for key, value in case.headers.items()}
         if case.body is not None and case.media_type:
             headers["Content-Type"] = case.media_type
         answer, where = self.check(name, method, target + case.query, headers, case.body, port)
-        self.etag = dict(answer.headers).get("ETag", self.etag)
-        if answer.status != case.status:
-            self.complaints.append(f"{where}: {answer.status} instead of {case.status}: {answer.body[:300]!r}")
-        elif case.code and parse_json(answer.body)["code"] != case.code:
-            self.complaints.append(f"{where}: not {case.code}: {answer.body[:300]!r}")
-        elif case.code and parse_json(answer.body)["instance"] != target:
-            self.complaints.append(f"{where}: instance is not the path: {answer.body[:300]!r}")
+        self.etag = header(answer, "ETag") or self.etag
+        return answer, where, target
+
+    def send(self, case, bare=False, port=None, **names):
+        """Sends a case and holds the answer against the case as well."""
+        answer, where, target = self.request(case, bare, port, **names)
+        found, wanted = (answer.status,), (case.status,)
+        if case.code and answer.status == case.status:
+            problem = parse_json(answer.body)
+            found, wanted = (problem["code"], problem["instance"]), (case.code, target)
+        self.judge(f"{where}: {answer.body[:300]!r}", found, wanted)
         return answer
 
-    def poll(self, case, **names):
-        """Sends a case until its status comes; whatever comes before has to be described as well."""
+    def poll(self, case, port=None, **names):
+        """Sends a case until its status and code come; what comes before has to be described as well."""
         def probe():
-            answer, _ = self.check(case.operation, "GET", self.operations[case.operation][0] + case.query,
-                                   port=self.servers.admin_port)
+            answer, _, _ = self.request(case, port=port, **names)
             return answer.status == case.status and case.code.encode() in answer.body
         until(f"{case.operation} {case.status} {case.code}", probe)
 
@@ -211,9 +234,8 @@ def check_health_and_problems(run):
     for case in HEALTH + PROBLEMS:
         run.send(case)
     for code, status in problem_codes(run.document).items():
-        answer = run.send(Case("getProblem", 200, item=code))
-        told = parse_json(answer.body)
-        run.judge(code, [f"/problems/{code}: tells of {told}"] * ((told["code"], told["status"]) != (code, status)))
+        told = parse_json(run.send(Case("getProblem", 200, item=code)).body)
+        run.judge(f"/problems/{code}", (told["code"], told["status"]), (code, status))
 
 
 def check_every_path(run):
@@ -221,41 +243,55 @@ def check_every_path(run):
     for path, item in run.document["paths"].items():
         port = run.servers.admin_port if path == "/metrics" else run.servers.port
         target = re.sub(r"\{\w+\}", "not-found", path)
-        methods = {method.upper() for method in item if method not in ("parameters", "servers")} | {"OPTIONS"}
-        if "GET" in methods:
+        methods = {method.upper() for method in item if method in METHODS} | {"OPTIONS"}
+        if "get" in item:
             methods.add("HEAD")
-            run.check("headAnyPath", "HEAD", target, port=port)
-            run.check(item["get"]["operationId"], "HEAD", target, port=port, head=True)
+            run.check(item["get"]["operationId"], "HEAD", target, port=port)
+            run.seen.add(("headAnyPath", "default"))
         for name, method in (("optionsAnyPath", "OPTIONS"), ("otherMethodOnAnyPath", "PATCH")):
             answer, where = run.check(name, method, target, port=port)
-            allowed = dict(answer.headers).get("Allow", "")
-            run.judge(where, [f"{where}: allows {allowed}, the document has {sorted(methods)}"] *
-                      (set(allowed.split(", ")) != methods))
-    for target, method in itertools.product(NO_PATHS + ["/metrics"], ("GET", "POST", "OPTIONS")):
+            run.judge(f"{where}: Allow", set(header(answer, "Allow").split(", ")), methods)
+    for target, method in itertools.product(NO_PATHS, ("GET", "POST", "OPTIONS")):
         run.check("getNoPath", method, target)
-    for bad in ("a b", "x" * 65, "ü".encode()):
+    for bad in ("a b", "x" * 65, "\xfc"):
         answer = send(run.servers.port, "GET", "/v1/events/101a/rsvp_count", {"X-Request-Id": bad})
-        run.judge(bad, check_answer(run.document, run.operations["getRsvpCount"][2], answer, f"X-Request-Id {bad!r}"))
+        run.look("getRsvpCount", answer, f"X-Request-Id: {bad}")
+
+
+def check_the_door(run):
+    """What is refused before its path is looked at, and requests that no HTTP library would send."""
+    for target, (status, headers, body) in itertools.product(("/v1/events/101a/rsvp_count", "/nowhere"), AT_THE_DOOR):
+        answer, where = run.check("anyRequest", "PUT", target, headers, body)
+        run.judge(where, answer.status, status)
+    for name, status, data in RAW:
+        answer = send_raw(run.servers.port, data)
+        run.look(name, answer, repr(data))
+        run.judge(repr(data), answer.status, status)
+    with run.servers.all_connections():
+        until("too many connections", lambda: send(run.servers.port, "GET", "/nowhere").status == 503)
+        run.check("anyRequest", "GET", "/nowhere")
+    until("connections again", lambda: send(run.servers.port, "GET", "/nowhere").status == 404)
 
 
 def check_outages(run):
-    """Without Redis, without PostgreSQL, and on the way out. The last, because nothing works after it."""
+    """With a PostgreSQL that does not get on, without Redis, without PostgreSQL, and on the way out."""
+    with run.servers.locked_tables():
+        for relation, operation in itertools.product(("Rsvp", "Like"), WRITES):
+            run.poll(Case(operation, 504, "outcome-unknown", body=U1), R=relation, item="locked")
+    admin = {"port": run.servers.admin_port}
     run.servers.stop("redis", signal.SIGKILL)
-    run.poll(Case("getReadiness", 200, "degraded"))
-    run.poll(Case("getReadiness", 200, "degraded", query="?verbose"))
-    for relation in ("Rsvp", "Like"):
-        for case in USE:
-            run.send(case, R=relation, item="without-redis")
+    for query in ("", "?verbose"):
+        run.poll(Case("getReadiness", 200, "degraded", query=query), **admin)
+    for relation, case in itertools.product(("Rsvp", "Like"), USE):
+        run.send(case, R=relation, item="without-redis")
     run.servers.stop("postgres", signal.SIGQUIT)
-    run.poll(Case("getReadiness", 503, "unavailable"))
-    run.poll(Case("getReadiness", 503, "unavailable", query="?verbose"))
-    for relation in ("Rsvp", "Like"):
-        for case in WITHOUT_POSTGRES:
-            run.send(case, R=relation, item="without-redis")
+    for query in ("", "?verbose"):
+        run.poll(Case("getReadiness", 503, "unavailable", query=query), **admin)
+    for relation, case in itertools.product(("Rsvp", "Like"), WITHOUT_POSTGRES):
+        run.send(case, R=relation, item="without-redis")
     run.servers.children["rsvpd"].send_signal(signal.SIGTERM)
-    run.poll(Case("getReadiness", 503, "draining"))
-    status = run.servers.stop("rsvpd", signal.SIGTERM)
-    run.judge("stop", [f"rsvpd ended with status {status}"] * (status != 0))
+    run.poll(Case("getReadiness", 503, "draining"), **admin)
+    run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)
 
 
 def check_coverage(documented, seen, unprovoked):
@@ -328,10 +364,11 @@ def check_mutations(document):
     good = Answer(200, headers, body)
     problem = (b'{"type":"/problems/invalid-parameter","title":"t","status":400,"detail":"d","instance":"/",'
                b'"code":"invalid-parameter","request_id":"r","retryable":false}')
-    bad = Answer(400, [("X-Request-Id", "r"), ("Content-Type", "application/problem+json")], problem)
-    count = next(operation for name, _, _, operation, _ in operations(document) if name == "getRsvpCount")
-    ready = next(operation for name, _, _, operation, _ in operations(document) if name == "getReadiness")
-    verbose = Answer(200, [("X-Request-Id", "r"), ("Content-Type", "application/x-ndjson")],
+    plain = [("X-Request-Id", "r"), ("Cache-Control", "no-store")]
+    bad = Answer(400, [*plain, ("Content-Type", "application/problem+json")], problem)
+    named = {name: operation for name, _, _, operation, _ in operations(document)}
+    count, ready = named["getRsvpCount"], named["getReadiness"]
+    verbose = Answer(200, [*plain, ("Content-Type", "application/x-ndjson")],
                      b'{"status":"ready"}\n{"dependency":"postgres","status":"up","latency_ms":0.4}\n')
     for operation, answer in ((count, good), (count, bad), (ready, verbose)):
         complaints += [f"self-test: a good answer: {line}" for line in check_answer(document, operation, answer, "")]
@@ -379,7 +416,7 @@ def main(arguments):
         with Servers(BINARY) as servers:
             run = Run(document, servers)
             try:
-                for part in (check_relations, check_health_and_problems, check_every_path, check_outages):
+                for part in (check_relations, check_health_and_problems, check_every_path, check_the_door, check_outages):
                     part(run)
             except Exception as error:  # what was found until then is worth more than a traceback
                 complaints.append(f"the run broke off: {type(error).__name__}: {error}")

@@ -21,8 +21,16 @@ START_S = 60  # bounds for what is polled; generous because of sanitizer builds 
 STOP_S = 30
 REQUEST_S = 30
 DEADLINE_MS = 1000
+MAX_CONNECTIONS = 20
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+# Children see nothing of PGHOST, REDIS_URL and the like.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name == "PATH" or name.endswith("SAN_OPTIONS")}
+
+
+def end_with_parent(how=signal.SIGKILL):
+    """For a child's preexec_fn: it gets this signal when this process ends, however it ends."""
+    return lambda: LIBC.prctl(PR_SET_PDEATHSIG, how)
 
 
 def until(what, probe, limit_s=START_S):
@@ -57,6 +65,19 @@ def send(port, method, target, headers=None, body=None):
         connection.close()
 
 
+def send_raw(port, data):
+    """Sends bytes as they are, whether they are a request or not."""
+    with socket.create_connection(("127.0.0.1", port), REQUEST_S) as connection:
+        connection.sendall(data)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return Answer(response.status, response.getheaders(), response.read())
+
+
+def header(answer, name):
+    return next((value for key, value in answer.headers if key.lower() == name.lower()), "")
+
+
 class Servers:
     """with Servers(binary) as servers: all three are up, the schema is there; everything goes at the end."""
 
@@ -83,18 +104,22 @@ class Servers:
     def __exit__(self, *_):
         for name in reversed(list(self.children)):
             self.stop(name, signal.SIGQUIT if name == "postgres" else signal.SIGKILL)
+        until("removal", self.remove, STOP_S)  # an initdb that was cut short may still be writing
+
+    def remove(self):
         shutil.rmtree(self.directory, ignore_errors=True)
+        return not os.path.exists(self.directory)
 
     def log(self, name):
         with contextlib.suppress(FileNotFoundError), open(f"{self.directory}/{name}.log", errors="replace") as log:
             return log.read()
         return ""
 
-    def spawn(self, name, command, last_signal=signal.SIGKILL, **options):
+    def spawn(self, name, command, last_signal=signal.SIGKILL, env=ENVIRONMENT, **options):
         with open(f"{self.directory}/{name}.log", "ab") as log:
             self.children[name] = subprocess.Popen(
-                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, last_signal), **options)
+                command, cwd=self.directory, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=end_with_parent(last_signal), **options)
 
     def stop(self, name, how):
         """Signals the child, waits for its end and returns its exit status."""
@@ -107,14 +132,15 @@ class Servers:
             child.wait()
             return None
 
-    def run(self, command, **options):
-        done = subprocess.run(command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=START_S, **options)
+    def run(self, command, env=ENVIRONMENT, **options):
+        done = subprocess.run(command, cwd=self.directory, env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START_S,
+                              preexec_fn=end_with_parent(), **options)
         if done.returncode != 0:
             raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
 
     def start_postgres(self):
-        programs = max(glob.glob("/usr/lib/postgresql/*/bin"),
+        self.programs = programs = max(glob.glob("/usr/lib/postgresql/*/bin"),
                        key=lambda path: [int(part) for part in re.findall(r"\d+", path)])
         data = f"{self.directory}/data"
         self.run([f"{programs}/initdb", "--pgdata", data, "--username=rsvpd", "--auth=trust",
@@ -122,8 +148,7 @@ class Servers:
         self.spawn("postgres", [f"{programs}/postgres", "-D", data, "-k", self.directory, "-c", "listen_addresses=",
                                 "-c", "fsync=off"], signal.SIGQUIT, **self.owner)
         connect = ["-h", self.directory, "-U", "rsvpd"]
-        until("PostgreSQL", lambda: subprocess.run([f"{programs}/pg_isready", *connect],
-                                                   stdout=subprocess.DEVNULL).returncode == 0)
+        until("PostgreSQL", lambda: subprocess.call([f"{programs}/pg_isready", *connect, "-q"], env=ENVIRONMENT) == 0)
         self.run([f"{programs}/createdb", *connect, "rsvpd"])
 
     def start_redis(self):
@@ -134,13 +159,12 @@ class Servers:
 
     def start_rsvpd(self):
         self.port, self.admin_port = free_ports(2)
-        environment = {name: value for name, value in os.environ.items()
-                       if name == "PATH" or name.endswith("SAN_OPTIONS")}
-        environment |= {
+        environment = ENVIRONMENT | {
             "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=rsvpd",
             "REDIS_URL": f"unix://{self.directory}/redis.sock",
             "PORT": str(self.port), "ADMIN_PORT": str(self.admin_port), "WORKERS": "2",
-            "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000"}
+            "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000",
+            "MAX_CONNECTIONS": str(MAX_CONNECTIONS)}
         self.run([self.binary, "migrate"], env=environment)
         self.spawn("rsvpd", [self.binary, "serve"], env=environment)
         until("rsvpd", self.is_ready)
@@ -151,3 +175,22 @@ class Servers:
         with contextlib.suppress(OSError):
             return send(self.admin_port, "GET", "/readyz").status == 200
         return False
+
+    @contextlib.contextmanager
+    def all_connections(self):
+        """Takes all the connections that the service allows."""
+        with contextlib.ExitStack() as held:
+            for _ in range(MAX_CONNECTIONS):
+                held.enter_context(socket.create_connection(("127.0.0.1", self.port), REQUEST_S))
+            yield
+
+    @contextlib.contextmanager
+    def locked_tables(self):
+        """Keeps everybody else from the tables."""
+        with subprocess.Popen([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-qAt"], text=True,
+                              env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as psql:
+            psql.stdin.write("BEGIN; LOCK TABLE rsvps, likes; SELECT 'locked';\n")
+            psql.stdin.flush()
+            if psql.stdout.readline() != "locked\n":
+                raise RuntimeError("psql did not lock the tables")
+            yield  # psql ends when the with statement closes its input
