@@ -1,5 +1,6 @@
 /* The plan of every query in sql/queries looks keys up in indexes, however large the tables are and
- * whatever their statistics say. */
+ * whatever their statistics say. Of a table that is a page or two, reading all of an index is as
+ * good: such a plan must go as the table grows. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -178,6 +179,7 @@ static bool is_one_of(const char *text, const char *const *list)
 }
 
 struct finding {
+    bool tiny;          /* the tables are: a whole index may be read */
     size_t table_nodes; /* how many nodes work on a table */
     char offence[OFFENCE_SIZE];
 };
@@ -199,7 +201,8 @@ static void examine(const json_t *node, struct finding *finding)
         examine(child, finding);
     }
     const bool has_index = is_one_of(type, lookups);
-    const bool scans = has_index ? !is_lookup(node) : table[0] != '\0' && !is_one_of(type, fine);
+    const bool scans =
+        has_index ? !finding->tiny && !is_lookup(node) : table[0] != '\0' && !is_one_of(type, fine);
     const bool joins_tables = is_one_of(type, bulk_joins) && finding->table_nodes > before;
     finding->table_nodes += has_index || table[0] != '\0';
     if (scans || joins_tables) {
@@ -208,9 +211,9 @@ static void examine(const json_t *node, struct finding *finding)
     }
 }
 
-static struct finding examine_query(const char *sql, const char *plan_cache_mode)
+static struct finding examine_query(const char *sql, const char *plan_cache_mode, bool tiny)
 {
-    struct finding finding = {.table_nodes = 0};
+    struct finding finding = {.tiny = tiny};
     json_t *plan = explain(sql, plan_cache_mode);
     examine(json_object_get(json_array_get(plan, 0), "Plan"), &finding);
     json_decref(plan);
@@ -254,12 +257,13 @@ static void recreate_database(void)
     }
 }
 
-static void expect_lookups(const char *path, const struct relation *relation, const char *when)
+static void expect_lookups(const char *path, const struct relation *relation, bool tiny,
+                           const char *when)
 {
     static const char *const modes[] = {"force_generic_plan", "force_custom_plan"};
     char *sql = read_query(path, relation);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
-        const struct finding finding = examine_query(sql, modes[i]);
+        const struct finding finding = examine_query(sql, modes[i], tiny);
         const bool names_table =
             strstr(sql, relation->table) != NULL || strstr(sql, relation->counter_table) != NULL;
         if (finding.offence[0] != '\0') {
@@ -271,7 +275,7 @@ static void expect_lookups(const char *path, const struct relation *relation, co
     free(sql);
 }
 
-static void expect_lookups_everywhere(const char *when)
+static void expect_lookups_everywhere(bool tiny, const char *when)
 {
     char pattern[SQL_SIZE];
     glob_t files;
@@ -280,7 +284,7 @@ static void expect_lookups_everywhere(const char *when)
     open_session();
     for (size_t i = 0; i < files.gl_pathc; i++) {
         for (size_t j = 0; j < RELATION_COUNT; j++) {
-            expect_lookups(files.gl_pathv[i], &relations[j], when);
+            expect_lookups(files.gl_pathv[i], &relations[j], tiny, when);
         }
     }
     globfree(&files);
@@ -297,10 +301,10 @@ static void queries_look_keys_up(void **state)
         for (size_t j = 0; j < RELATION_COUNT; j++) {
             fill_tables(&relations[j], sizes[i]);
         }
-        expect_lookups_everywhere(when);
+        expect_lookups_everywhere(false, when);
         snprintf(when, sizeof when, "%u rows, analyzed", sizes[i]);
         pg_execute(database_url, "ANALYZE");
-        expect_lookups_everywhere(when);
+        expect_lookups_everywhere(sizes[i] <= 1, when);
     }
 }
 
@@ -313,7 +317,37 @@ static void queries_look_keys_up_when_statistics_lag_behind(void **state)
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         fill_tables(&relations[i], 100000);
     }
-    expect_lookups_everywhere("100000 rows, analyzed when empty");
+    expect_lookups_everywhere(false, "100000 rows, analyzed when empty");
+}
+
+/* A statement that was prepared and used while the tables were empty, as every session of a young
+ * service has it: refresh.sql makes its plan anew. */
+static void refreshing_ends_the_plans_of_empty_tables(void **state)
+{
+    static const char use[] = "EXPLAIN (FORMAT JSON) EXECUTE kept(ARRAY['k'], ARRAY['u'])";
+    char path[SQL_SIZE];
+    (void)state;
+    recreate_database();
+    pg_execute(database_url, "ANALYZE");
+    open_session();
+    query_path(path, "lookup");
+    char *sql = read_query(path, &relations[RELATION_RSVP]);
+    query_path(path, "refresh");
+    char *refresh = read_query(path, &relations[RELATION_RSVP]);
+    PQclear(expect_result(PQprepare(session, "kept", sql, 0, NULL), sql));
+    execute(use);
+    fill_tables(&relations[RELATION_RSVP], 100000);
+    execute(refresh);
+    struct finding finding = {.tiny = false};
+    PGresult *result = expect_result(PQexec(session, use), use);
+    json_t *plan = json_loads(PQgetvalue(result, 0, 0), 0, NULL);
+    PQclear(result);
+    examine(json_object_get(json_array_get(plan, 0), "Plan"), &finding);
+    assert_string_equal(finding.offence, "");
+    assert_int_equal(finding.table_nodes, 1);
+    json_decref(plan);
+    free(refresh);
+    free(sql);
 }
 
 /* What this program is to find, it finds. */
@@ -338,7 +372,7 @@ static void bad_plans_are_found(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         execute("RESET ALL");
         execute(bad[i].settings);
-        if (examine_query(bad[i].sql, "auto").offence[0] == '\0') {
+        if (examine_query(bad[i].sql, "auto", false).offence[0] == '\0') {
             process_fail("nothing found in the plan of %s", bad[i].sql);
         }
     }
@@ -366,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_look_keys_up),
         cmocka_unit_test(queries_look_keys_up_when_statistics_lag_behind),
+        cmocka_unit_test(refreshing_ends_the_plans_of_empty_tables),
         cmocka_unit_test(bad_plans_are_found),
     };
     return cmocka_run_group_tests(tests, set_up_servers, tear_down_servers);
