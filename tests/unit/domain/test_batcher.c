@@ -1,0 +1,573 @@
+/* The batcher: who goes when and with whom, by hand and in random histories against a simple model.
+ */
+#include "unit.h"
+
+#include "rsvpd/domain/batcher.h"
+
+#include <stdlib.h>
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+
+static void init(struct batcher *batcher, enum operation_kind kind, size_t expected)
+{
+    assert_true(batcher_init(batcher, rsvp, kind, expected, 42));
+}
+
+static void push(struct batcher *batcher, struct operation *operation, enum operation_kind kind,
+                 const char *entity, const char *user)
+{
+    *operation = (struct operation){.kind = kind, .relation = rsvp};
+    operation->entity = unit_id(entity);
+    operation->user = unit_id(user);
+    batcher_push(batcher, operation);
+}
+
+/* Forms a batch and checks that it holds these operations, in this order. */
+static void expect_batch(struct batcher *batcher, struct batch *batch,
+                         struct operation *const *expected, size_t size)
+{
+    assert_true(batcher_has_ready(batcher));
+    batcher_form(batcher, batch);
+    assert_int_equal(batch->size, size);
+    assert_ptr_equal(batch->relation, batcher->relation);
+    assert_int_equal(batch->kind, batcher->kind);
+    for (size_t i = 0; i < size; i++) {
+        assert_ptr_equal(batch->operations[i], expected[i]);
+        assert_int_equal(expected[i]->state, OPERATION_SENT);
+        assert_false(list_linked(&expected[i]->link));
+    }
+}
+
+#define EXPECT_BATCH(batcher, batch, ...)                                                          \
+    expect_batch((batcher), (batch), (struct operation *[]){__VA_ARGS__},                          \
+                 LENGTH(((struct operation *[]){__VA_ARGS__})))
+
+static void finish_all(struct batcher *batcher, struct batch *batch)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        batcher_finish(batcher, batch->operations[i]);
+    }
+}
+
+static void test_empty(void **state)
+{
+    struct batcher batcher;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    assert_false(batcher_has_ready(&batcher));
+    assert_int_equal(batcher.size, 0);
+    batcher_free(&batcher);
+}
+
+static void test_order_of_arrival(void **state)
+{
+    static const char *const entities[] = {"z", "a", "m", "a", "0"};
+    static const char *const users[] = {"b", "z", "c", "y", "x"};
+    static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_LOOKUP, OPERATION_COUNT};
+    struct operation ops[LENGTH(entities)];
+    struct batch batch;
+    (void)state;
+    for (size_t k = 0; k < LENGTH(kinds); k++) {
+        struct batcher batcher;
+        init(&batcher, kinds[k], 10);
+        for (size_t i = 0; i < LENGTH(ops); i++) {
+            push(&batcher, &ops[i], kinds[k], entities[i], users[i]);
+            assert_int_equal(ops[i].state, OPERATION_READY);
+            assert_int_equal(batcher.size, i + 1);
+        }
+        EXPECT_BATCH(&batcher, &batch, &ops[0], &ops[1], &ops[2], &ops[3], &ops[4]);
+        assert_false(batcher_has_ready(&batcher));
+        assert_int_equal(batcher.size, LENGTH(ops));
+        batcher_free(&batcher);
+    }
+}
+
+/* A second write on a key waits until the first has ended, whichever direction they have. */
+static void test_one_write_of_a_key_at_a_time(void **state)
+{
+    struct batcher batcher;
+    struct operation add, remove, again, other;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push(&batcher, &add, OPERATION_ADD, "e", "u");
+    push(&batcher, &remove, OPERATION_REMOVE, "e", "u");
+    push(&batcher, &again, OPERATION_ADD, "e", "u");
+    push(&batcher, &other, OPERATION_REMOVE, "e", "v");
+    assert_int_equal(remove.state, OPERATION_CHAINED);
+    assert_int_equal(batcher.size, 4);
+
+    EXPECT_BATCH(&batcher, &batch, &add, &other);
+    assert_false(batcher_has_ready(&batcher));
+    batcher_finish(&batcher, &other);
+    assert_false(batcher_has_ready(&batcher));
+    batcher_finish(&batcher, &add);
+    assert_int_equal(remove.state, OPERATION_READY);
+    assert_int_equal(again.state, OPERATION_CHAINED);
+
+    EXPECT_BATCH(&batcher, &batch, &remove);
+    assert_false(batcher_has_ready(&batcher));
+    batcher_finish(&batcher, &remove);
+    EXPECT_BATCH(&batcher, &batch, &again);
+    batcher_finish(&batcher, &again);
+    assert_false(batcher_has_ready(&batcher));
+    assert_int_equal(batcher.size, 0);
+    assert_int_equal(batcher.keys.size, 0);
+    batcher_free(&batcher);
+}
+
+/* A key is entity and user, each whole. */
+static void test_keys_that_differ_go_together(void **state)
+{
+    static const char *const keys[][2] = {{"ab", "c"}, {"a", "bc"}, {"abc", "a"}, {"a", "c"},
+                                          {"c", "ab"}, {"A", "bc"}, {"ab", "C"}};
+    struct batcher batcher;
+    struct operation ops[LENGTH(keys)];
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    for (size_t i = 0; i < LENGTH(ops); i++) {
+        push(&batcher, &ops[i], OPERATION_ADD, keys[i][0], keys[i][1]);
+    }
+    batcher_form(&batcher, &batch);
+    assert_int_equal(batch.size, LENGTH(ops));
+    batcher_free(&batcher);
+}
+
+static void test_reads_of_a_key_go_together(void **state)
+{
+    static const enum operation_kind kinds[] = {OPERATION_LOOKUP, OPERATION_COUNT};
+    (void)state;
+    for (size_t k = 0; k < LENGTH(kinds); k++) {
+        struct batcher batcher;
+        struct operation first, second;
+        struct batch batch;
+        init(&batcher, kinds[k], 10);
+        push(&batcher, &first, kinds[k], "e", "u");
+        push(&batcher, &second, kinds[k], "e", "u");
+        EXPECT_BATCH(&batcher, &batch, &first, &second);
+        finish_all(&batcher, &batch);
+        assert_int_equal(batcher.size, 0);
+        batcher_free(&batcher);
+    }
+}
+
+static void test_a_full_batch(void **state)
+{
+    enum { COUNT = 2 * BATCH_SIZE_MAX + 1 };
+    struct operation *ops = calloc(COUNT, sizeof *ops);
+    struct batcher batcher;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 16); /* fewer than there are: still correct */
+    assert_non_null(ops);
+    for (unsigned i = 0; i < COUNT; i++) {
+        ops[i] = (struct operation){.kind = OPERATION_ADD, .relation = rsvp};
+        ops[i].entity = unit_id("e");
+        ops[i].user = unit_numbered_id("u", i);
+        batcher_push(&batcher, &ops[i]);
+    }
+    for (unsigned done = 0; done < COUNT; done += (unsigned)batch.size) {
+        unsigned rest = COUNT - done;
+        batcher_form(&batcher, &batch);
+        assert_int_equal(batch.size, rest < BATCH_SIZE_MAX ? rest : BATCH_SIZE_MAX);
+        assert_ptr_equal(batch.operations[0], &ops[done]);
+        assert_ptr_equal(batch.operations[batch.size - 1], &ops[done + batch.size - 1]);
+        finish_all(&batcher, &batch);
+    }
+    assert_false(batcher_has_ready(&batcher));
+    batcher_free(&batcher);
+    free(ops);
+}
+
+/* No operation goes in a larger batch than it may. */
+static void test_how_many_go_together(void **state)
+{
+    enum { ROW = 6, ANY = BATCH_SIZE_MAX };
+    static const char *const users[ROW] = {"a", "b", "c", "d", "e", "f"};
+    static const struct {
+        unsigned mates_max[ROW]; /* up to the first 0 */
+        size_t sizes[ROW];       /* of the batches; up to the first 0 */
+    } cases[] = {
+        {{ANY, ANY, ANY}, {3}},
+        {{1, ANY, ANY}, {1, 2}},
+        {{ANY, 1, ANY}, {1, 1, 1}},
+        {{ANY, ANY, 1}, {2, 1}},
+        {{2, 2, 2, 2, 2}, {2, 2, 1}},
+        {{3, 2, 2, 1, ANY}, {2, 1, 1, 1}},
+        {{ANY, 2, ANY}, {2, 1}},
+        {{ANY, ANY, 2, ANY}, {2, 2}},
+        {{1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1}},
+        {{3, 3, 3, ANY, ANY, ANY}, {3, 3}},
+        {{ANY, ANY, ANY, 3, 3, 3}, {3, 3}},
+        {{ANY, ANY, ANY, ANY, 3, 3}, {4, 2}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct batcher batcher;
+        struct operation ops[ROW];
+        struct batch batch;
+        init(&batcher, OPERATION_ADD, 10);
+        for (unsigned j = 0; j < ROW && cases[i].mates_max[j] != 0; j++) {
+            push(&batcher, &ops[j], OPERATION_ADD, "e", users[j]);
+            ops[j].mates_max = cases[i].mates_max[j];
+        }
+        for (size_t j = 0; batcher_has_ready(&batcher); j++) {
+            batcher_form(&batcher, &batch);
+            assert_int_equal(batch.size, cases[i].sizes[j]);
+            finish_all(&batcher, &batch);
+        }
+        assert_int_equal(batcher.size, 0);
+        batcher_free(&batcher);
+    }
+}
+
+static void test_an_operation_that_is_pushed_again_may_have_any_mates(void **state)
+{
+    struct batcher batcher;
+    struct operation op;
+    (void)state;
+    init(&batcher, OPERATION_LOOKUP, 10);
+    push(&batcher, &op, OPERATION_LOOKUP, "e", "u");
+    op.mates_max = 1;
+    batcher_withdraw(&batcher, &op);
+    batcher_push(&batcher, &op);
+    assert_int_equal(op.mates_max, BATCH_SIZE_MAX);
+    batcher_free(&batcher);
+}
+
+static void test_a_batch_that_returns_goes_first(void **state)
+{
+    struct batcher batcher;
+    struct operation a, b, c, later, behind_a;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push(&batcher, &a, OPERATION_ADD, "e", "a");
+    push(&batcher, &b, OPERATION_ADD, "e", "b");
+    push(&batcher, &c, OPERATION_ADD, "e", "c");
+    EXPECT_BATCH(&batcher, &batch, &a, &b, &c);
+    push(&batcher, &later, OPERATION_ADD, "e", "d");
+    push(&batcher, &behind_a, OPERATION_REMOVE, "e", "a");
+    batcher_return(&batcher, &batch);
+    assert_int_equal(batch.size, 0);
+    assert_int_equal(a.state, OPERATION_READY);
+    assert_int_equal(behind_a.state, OPERATION_CHAINED);
+    assert_int_equal(batcher.size, 5);
+    EXPECT_BATCH(&batcher, &batch, &a, &b, &c, &later);
+    finish_all(&batcher, &batch);
+    EXPECT_BATCH(&batcher, &batch, &behind_a);
+    batcher_free(&batcher);
+}
+
+static void test_withdrawing_one_that_is_ready(void **state)
+{
+    struct batcher batcher;
+    struct operation first, second, third, other;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push(&batcher, &first, OPERATION_ADD, "e", "u");
+    push(&batcher, &second, OPERATION_REMOVE, "e", "u");
+    push(&batcher, &third, OPERATION_ADD, "e", "u");
+    push(&batcher, &other, OPERATION_ADD, "e", "v");
+    batcher_withdraw(&batcher, &first);
+    assert_false(list_linked(&first.link));
+    assert_int_equal(batcher.size, 3);
+    assert_int_equal(second.state, OPERATION_READY);
+    assert_int_equal(third.state, OPERATION_CHAINED);
+    EXPECT_BATCH(&batcher, &batch, &other, &second); /* the heir queues up behind */
+    finish_all(&batcher, &batch);
+    EXPECT_BATCH(&batcher, &batch, &third);
+    finish_all(&batcher, &batch);
+    assert_int_equal(batcher.keys.size, 0);
+    batcher_free(&batcher);
+}
+
+static void test_withdrawing_the_last_of_a_key_frees_it(void **state)
+{
+    struct batcher batcher;
+    struct operation first, second;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push(&batcher, &first, OPERATION_ADD, "e", "u");
+    batcher_withdraw(&batcher, &first);
+    assert_false(batcher_has_ready(&batcher));
+    assert_int_equal(batcher.size, 0);
+    push(&batcher, &second, OPERATION_ADD, "e", "u");
+    EXPECT_BATCH(&batcher, &batch, &second);
+    batcher_free(&batcher);
+}
+
+/* From the middle and from the end of a chain whose first is with Postgres. */
+static void test_withdrawing_those_that_are_chained(void **state)
+{
+    (void)state;
+    for (size_t out = 1; out < 4; out++) {
+        struct batcher batcher;
+        struct operation ops[4];
+        struct batch batch;
+        init(&batcher, OPERATION_ADD, 10);
+        for (size_t i = 0; i < LENGTH(ops); i++) {
+            push(&batcher, &ops[i], OPERATION_ADD, "e", "u");
+        }
+        EXPECT_BATCH(&batcher, &batch, &ops[0]);
+        batcher_withdraw(&batcher, &ops[out]);
+        assert_false(list_linked(&ops[out].link));
+        assert_int_equal(batcher.size, 3);
+        assert_false(batcher_has_ready(&batcher));
+        for (size_t i = 1; i < LENGTH(ops); i++) {
+            if (i != out) {
+                finish_all(&batcher, &batch);
+                EXPECT_BATCH(&batcher, &batch, &ops[i]);
+            }
+        }
+        finish_all(&batcher, &batch);
+        assert_false(batcher_has_ready(&batcher));
+        assert_int_equal(batcher.keys.size, 0);
+        batcher_free(&batcher);
+    }
+}
+
+/* ---- random histories ---- */
+
+enum { KEYS = 6, OPS = 40, FLYING_MAX = 3, STEPS = 600, HISTORIES = 400 };
+
+/* What the batcher must be, told as plainly as can be: a row of those that are ready, and for each
+ * key a row of those that are under way, of which the first holds the key. */
+struct row {
+    size_t size;
+    struct operation *at[OPS];
+};
+
+struct history {
+    struct batcher batcher;
+    bool keyed;
+    struct row ready;
+    struct row of_key[KEYS];
+    struct operation ops[OPS];
+    unsigned key_of[OPS];
+    struct batch flying[FLYING_MAX]; /* size 0: not in use */
+    struct random random;
+};
+
+static void row_insert(struct row *row, size_t at, struct operation *operation)
+{
+    memmove(row->at + at + 1, row->at + at, (row->size++ - at) * sizeof row->at[0]);
+    row->at[at] = operation;
+}
+
+static void row_remove(struct row *row, const struct operation *operation)
+{
+    size_t at = 0;
+    while (row->at[at] != operation) {
+        assert_true(++at < row->size);
+    }
+    memmove(row->at + at, row->at + at + 1, (--row->size - at) * sizeof row->at[0]);
+}
+
+static struct row *row_of(struct history *history, const struct operation *operation)
+{
+    return &history->of_key[history->key_of[operation - history->ops]];
+}
+
+/* Those that wait are where the model says, with the state that it says. */
+static void check_history(const struct history *history)
+{
+    size_t size = 0;
+    assert_int_equal(batcher_has_ready(&history->batcher), history->ready.size > 0);
+    for (size_t key = 0; key < KEYS; key++) {
+        const struct row *row = &history->of_key[key];
+        size += row->size;
+        for (size_t i = 1; i < row->size && history->keyed; i++) {
+            assert_int_equal(row->at[i]->state, OPERATION_CHAINED);
+        }
+    }
+    for (size_t i = 0; i < history->ready.size; i++) {
+        assert_int_equal(history->ready.at[i]->state, OPERATION_READY);
+    }
+    assert_int_equal(history->batcher.size, size);
+}
+
+static void random_push(struct history *history, size_t at)
+{
+    struct operation *operation = &history->ops[at];
+    unsigned key = unit_below(&history->random, KEYS);
+    enum operation_kind write =
+        unit_percent(&history->random, 50) ? OPERATION_ADD : OPERATION_REMOVE;
+    *operation = (struct operation){.relation = rsvp,
+                                    .kind = history->keyed ? write : OPERATION_LOOKUP,
+                                    .entity = unit_numbered_id("e", key / 2),
+                                    .user = unit_numbered_id("u", key % 2)};
+    history->key_of[at] = key;
+    batcher_push(&history->batcher, operation);
+    operation->mates_max =
+        unit_percent(&history->random, 70) ? BATCH_SIZE_MAX : 1 + unit_below(&history->random, 4);
+    struct row *row = &history->of_key[key];
+    row_insert(row, row->size, operation);
+    if (row->size == 1 || !history->keyed) {
+        row_insert(&history->ready, history->ready.size, operation);
+    }
+}
+
+/* The operation has ended: whoever is next on its key gets ready. */
+static void model_end(struct history *history, const struct operation *operation)
+{
+    struct row *row = row_of(history, operation);
+    bool held = row->at[0] == operation;
+    row_remove(row, operation);
+    if (history->keyed && held && row->size > 0) {
+        row_insert(&history->ready, history->ready.size, row->at[0]);
+    }
+}
+
+static void random_withdraw(struct history *history, struct operation *operation)
+{
+    if (operation->state == OPERATION_READY) {
+        row_remove(&history->ready, operation);
+    }
+    batcher_withdraw(&history->batcher, operation);
+    model_end(history, operation);
+    assert_false(list_linked(&operation->link));
+    operation->state = OPERATION_FREE;
+}
+
+/* How many from the front of the row may go together: the most such that none has too many. */
+static size_t model_batch_size(const struct row *ready)
+{
+    for (size_t size = ready->size; size > 1; size--) {
+        unsigned least = BATCH_SIZE_MAX;
+        for (size_t i = 0; i < size; i++) {
+            least = ready->at[i]->mates_max < least ? ready->at[i]->mates_max : least;
+        }
+        if (size <= least) {
+            return size;
+        }
+    }
+    return 1;
+}
+
+static void random_form(struct history *history, struct batch *batch)
+{
+    size_t size = model_batch_size(&history->ready);
+    struct row expected = history->ready;
+    expect_batch(&history->batcher, batch, expected.at, size);
+    for (size_t i = 0; i < size; i++) {
+        row_remove(&history->ready, expected.at[i]);
+        for (size_t j = 0; j < OPS && history->keyed; j++) { /* nobody on its way has this key */
+            assert_true(&history->ops[j] == expected.at[i] ||
+                        history->ops[j].state != OPERATION_SENT ||
+                        row_of(history, &history->ops[j]) != row_of(history, expected.at[i]));
+        }
+    }
+}
+
+/* Some of the batch end, in any order; what is left of it returns, or nothing is left. */
+static void random_land(struct history *history, struct batch *batch)
+{
+    unsigned ending = unit_percent(&history->random, 60) ? 100 : unit_below(&history->random, 101);
+    struct batch rest = {.size = 0};
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        if (unit_percent(&history->random, ending)) {
+            batcher_finish(&history->batcher, operation);
+            model_end(history, operation);
+            operation->state = OPERATION_FREE;
+        } else {
+            operation->mates_max = 1 + unit_below(&history->random, 4);
+            rest.operations[rest.size++] = operation;
+        }
+    }
+    batch->size = 0;
+    for (size_t i = 0; i < rest.size; i++) {
+        row_insert(&history->ready, i, rest.operations[i]);
+    }
+    batcher_return(&history->batcher, &rest);
+}
+
+static void random_step(struct history *history)
+{
+    size_t at = unit_below(&history->random, OPS);
+    struct operation *operation = &history->ops[at];
+    struct batch *batch = &history->flying[unit_below(&history->random, FLYING_MAX)];
+    if (unit_percent(&history->random, 25)) {
+        if (batch->size > 0) {
+            random_land(history, batch);
+        } else if (history->ready.size > 0) {
+            random_form(history, batch);
+        }
+    } else if (operation->state == OPERATION_FREE) {
+        random_push(history, at);
+    } else if (operation->state != OPERATION_SENT && unit_percent(&history->random, 20)) {
+        random_withdraw(history, operation);
+    }
+    check_history(history);
+}
+
+/* Lands and sends until nothing is left. */
+static void drain(struct history *history)
+{
+    while (history->batcher.size > 0) {
+        for (size_t i = 0; i < FLYING_MAX; i++) {
+            if (history->flying[i].size > 0) {
+                random_land(history, &history->flying[i]);
+            } else if (history->ready.size > 0) {
+                random_form(history, &history->flying[i]);
+            }
+            check_history(history);
+        }
+    }
+    assert_int_equal(history->batcher.keys.size, 0);
+}
+
+static void run_histories(enum operation_kind kind, uint64_t stream)
+{
+    struct history *history = calloc(1, sizeof *history);
+    assert_non_null(history);
+    for (uint64_t i = 0; i < HISTORIES; i++) {
+        memset(history, 0, sizeof *history);
+        init(&history->batcher, kind, 1);
+        history->keyed = kind == OPERATION_ADD;
+        history->random = unit_random(stream + i);
+        for (int step = 0; step < STEPS; step++) {
+            random_step(history);
+        }
+        drain(history);
+        batcher_free(&history->batcher);
+    }
+    free(history);
+}
+
+static void test_random_histories_of_writes(void **state)
+{
+    (void)state;
+    run_histories(OPERATION_ADD, 1000);
+}
+
+static void test_random_histories_of_lookups(void **state)
+{
+    (void)state;
+    run_histories(OPERATION_LOOKUP, 2000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_order_of_arrival),
+        cmocka_unit_test(test_one_write_of_a_key_at_a_time),
+        cmocka_unit_test(test_keys_that_differ_go_together),
+        cmocka_unit_test(test_reads_of_a_key_go_together),
+        cmocka_unit_test(test_a_full_batch),
+        cmocka_unit_test(test_how_many_go_together),
+        cmocka_unit_test(test_an_operation_that_is_pushed_again_may_have_any_mates),
+        cmocka_unit_test(test_a_batch_that_returns_goes_first),
+        cmocka_unit_test(test_withdrawing_one_that_is_ready),
+        cmocka_unit_test(test_withdrawing_the_last_of_a_key_frees_it),
+        cmocka_unit_test(test_withdrawing_those_that_are_chained),
+        cmocka_unit_test(test_random_histories_of_writes),
+        cmocka_unit_test(test_random_histories_of_lookups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,358 @@
+/* The cache of counts: how long a count is served, which one stays, and whose entry goes. */
+#include "unit.h"
+
+#include "rsvpd/domain/count_cache.h"
+
+#include <stdlib.h>
+
+#define SECONDS(n) ((int64_t)((n)*1000000))
+
+enum { LIFETIME_US = 1000 * 1000, CAPACITY = 8 };
+
+/* Far from zero, so that ages can be subtracted. */
+static const int64_t start_us = 1000000000000;
+
+static void init(struct count_cache *cache, size_t capacity, int64_t lifetime_us)
+{
+    assert_true(count_cache_init(cache, &relations[RELATION_RSVP], capacity, lifetime_us, 42));
+}
+
+static struct count_entry *entry_of(struct count_cache *cache, unsigned number)
+{
+    struct identifier id = unit_numbered_id("e", number);
+    return count_cache_entry(cache, &id);
+}
+
+static struct count count_of(int64_t version, int64_t as_of_us)
+{
+    return (struct count){.value = version * 10,
+                          .version = version,
+                          .as_of_mono_us = as_of_us,
+                          .as_of_wall_us = as_of_us + SECONDS(7)};
+}
+
+static void put(struct count_entry *entry, int64_t version, int64_t as_of_us,
+                enum count_origin origin, int64_t now_us)
+{
+    struct count count = count_of(version, as_of_us);
+    count_entry_put(entry, &count, origin, now_us);
+}
+
+static void test_nothing_known(void **state)
+{
+    struct count_cache cache;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    assert_non_null(entry);
+    assert_true(identifier_equal(&entry->entity, &(struct identifier){2, "e1"}));
+    assert_int_equal(entry->load, COUNT_LOAD_NONE);
+    assert_true(list_empty(&entry->waiters));
+    /* Not even at the zero of the clock, where every time of a cleared entry lies. */
+    assert_false(count_entry_serves(&cache, entry, 0, 0));
+    assert_false(count_entry_serves_stale(entry, 0));
+    assert_ptr_equal(entry_of(&cache, 1), entry);
+    assert_ptr_not_equal(entry_of(&cache, 2), entry);
+    count_cache_free(&cache);
+}
+
+static void test_what_is_put_is_held(void **state)
+{
+    struct count_cache cache;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    struct count count = count_of(7, start_us);
+    count_entry_put(entry, &count, COUNT_FROM_TRUTH, start_us + 5);
+    assert_true(entry->known);
+    assert_int_equal(entry->count.value, 70);
+    assert_int_equal(entry->count.version, 7);
+    assert_int_equal(entry->count.as_of_mono_us, start_us);
+    assert_int_equal(entry->count.as_of_wall_us, start_us + SECONDS(7));
+    assert_int_equal(entry->put_at_us, start_us + 5);
+    count_cache_free(&cache);
+}
+
+/* A count is served for its lifetime, never past the bound, and never to somebody who wants a newer
+ * one. Times are relative to when it was put. */
+static void test_when_it_is_served(void **state)
+{
+    static const struct {
+        int64_t lifetime_us, as_of_us, not_before_us, now_us;
+        bool serves;
+    } cases[] = {
+        {SECONDS(1), 0, SECONDS(-9), 0, true},
+        {SECONDS(1), 0, SECONDS(-9), SECONDS(1), true},
+        {SECONDS(1), 0, SECONDS(-9), SECONDS(1) + 1, false},
+        {0, 0, SECONDS(-9), 0, true},
+        {0, 0, SECONDS(-9), 1, false},
+        /* the bound of 4 s, whatever the lifetime is */
+        {SECONDS(1), SECONDS(-4), SECONDS(-9), 0, true},
+        {SECONDS(1), SECONDS(-4), SECONDS(-9), 1, false},
+        {SECONDS(1), SECONDS(-3.5), SECONDS(-9), SECONDS(0.5), true},
+        {SECONDS(1), SECONDS(-3.5), SECONDS(-9), SECONDS(0.5) + 1, false},
+        {SECONDS(60), 0, SECONDS(-9), SECONDS(4), true},
+        {SECONDS(60), 0, SECONDS(-9), SECONDS(4) + 1, false},
+        /* what the asker accepts */
+        {SECONDS(1), 0, 0, 10, true},
+        {SECONDS(1), 0, 1, 10, false},
+        {SECONDS(1), SECONDS(-2), SECONDS(-2), 10, true},
+        {SECONDS(1), SECONDS(-2), SECONDS(-2) + 1, 10, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct count_cache cache;
+        init(&cache, CAPACITY, cases[i].lifetime_us);
+        struct count_entry *entry = entry_of(&cache, 1);
+        put(entry, 1, start_us + cases[i].as_of_us, COUNT_FROM_TRUTH, start_us);
+        if (count_entry_serves(&cache, entry, start_us + cases[i].not_before_us,
+                               start_us + cases[i].now_us) != cases[i].serves) {
+            fail_msg("case %zu is %sserved", i, cases[i].serves ? "not " : "");
+        }
+        count_cache_free(&cache);
+    }
+}
+
+/* Which of two counts stays. Times are relative to the second's arrival. */
+static void test_which_one_stays(void **state)
+{
+    static const struct {
+        struct {
+            int64_t version, as_of_us;
+            enum count_origin origin;
+        } held, put;
+        bool replaced;
+    } cases[] = {
+#define TRUTH COUNT_FROM_TRUTH
+#define REDIS COUNT_FROM_SHARED
+        /* a newer version, from wherever, even when it was read earlier */
+        {{5, -100, TRUTH}, {6, -50, TRUTH}, true},
+        {{5, -100, TRUTH}, {6, -50, REDIS}, true},
+        {{5, -100, REDIS}, {6, -50, REDIS}, true},
+        {{5, -100, TRUTH}, {6, -200, TRUTH}, true},
+        /* the same version, read later: it is good for longer */
+        {{5, -100, TRUTH}, {5, -50, TRUTH}, true},
+        {{5, -100, TRUTH}, {5, -50, REDIS}, true},
+        {{5, -100, TRUTH}, {5, -100, TRUTH}, false},
+        {{5, -100, TRUTH}, {5, -101, TRUTH}, false},
+        /* an older version never replaces a newer one within the bound */
+        {{5, -100, TRUTH}, {4, -50, TRUTH}, false},
+        {{5, -100, TRUTH}, {4, -50, REDIS}, false},
+        {{5, -100, REDIS}, {4, -50, REDIS}, false},
+        {{5, SECONDS(-4), TRUTH}, {4, 0, TRUTH}, false},
+        {{5, SECONDS(-4), REDIS}, {4, 0, REDIS}, false},
+        /* past the bound no reading can be late any more */
+        {{5, SECONDS(-4) - 1, TRUTH}, {4, 0, TRUTH}, true},
+        {{5, SECONDS(-4) - 1, TRUTH}, {4, 0, REDIS}, true},
+        /* the truth corrects Redis, unless it was asked before */
+        {{99, -100, REDIS}, {5, -50, TRUTH}, true},
+        {{99, -100, REDIS}, {5, -100, TRUTH}, true},
+        {{99, -100, REDIS}, {5, -101, TRUTH}, false},
+        {{99, -100, REDIS}, {0, -50, TRUTH}, true},
+#undef REDIS
+#undef TRUTH
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct count_cache cache;
+        init(&cache, CAPACITY, LIFETIME_US);
+        struct count_entry *entry = entry_of(&cache, 1);
+        put(entry, cases[i].held.version, start_us + cases[i].held.as_of_us, cases[i].held.origin,
+            start_us - 1);
+        put(entry, cases[i].put.version, start_us + cases[i].put.as_of_us, cases[i].put.origin,
+            start_us);
+        const struct count expected =
+            cases[i].replaced ? count_of(cases[i].put.version, start_us + cases[i].put.as_of_us)
+                              : count_of(cases[i].held.version, start_us + cases[i].held.as_of_us);
+        if (entry->count.version != expected.version ||
+            entry->count.as_of_mono_us != expected.as_of_mono_us) {
+            fail_msg("case %zu: version %lld stayed", i, (long long)entry->count.version);
+        }
+        assert_int_equal(entry->count.value, expected.value);
+        /* One that does not stay does not lengthen the life of the one that does. */
+        assert_int_equal(entry->put_at_us, cases[i].replaced ? start_us : start_us - 1);
+        count_cache_free(&cache);
+    }
+}
+
+/* After the truth has corrected Redis, its count is held as the truth's own. */
+static void test_a_correction_is_kept(void **state)
+{
+    struct count_cache cache;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    put(entry, 99, start_us, COUNT_FROM_SHARED, start_us);
+    put(entry, 5, start_us + 10, COUNT_FROM_TRUTH, start_us + 10);
+    put(entry, 4, start_us + 20, COUNT_FROM_TRUTH, start_us + 20);
+    assert_int_equal(entry->count.version, 5);
+    put(entry, 6, start_us + 30, COUNT_FROM_SHARED, start_us + 30);
+    put(entry, 5, start_us + 40, COUNT_FROM_TRUTH, start_us + 40);
+    assert_int_equal(entry->count.version, 5);
+    count_cache_free(&cache);
+}
+
+static void test_stale_has_a_limit_too(void **state)
+{
+    const int64_t ten_minutes_us = SECONDS(600);
+    struct count_cache cache;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    put(entry, 1, start_us, COUNT_FROM_TRUTH, start_us + 100);
+    assert_true(count_entry_serves_stale(entry, start_us));
+    assert_true(count_entry_serves_stale(entry, start_us + SECONDS(5)));
+    assert_true(count_entry_serves_stale(entry, start_us + ten_minutes_us));
+    assert_false(count_entry_serves_stale(entry, start_us + ten_minutes_us + 1));
+    count_cache_free(&cache);
+}
+
+/* A truth that only grows is read at random and the readings arrive late and in disorder: what the
+ * cache serves never goes back, and is never older than the bound. */
+static void test_versions_never_go_back(void **state)
+{
+    enum { READINGS = 16, STEPS = 20000, STEP_US = 50 * 1000 };
+    struct random random = unit_random(1);
+    struct count_cache cache;
+    struct count readings[READINGS];
+    int64_t now_us = start_us, version = 1, served = 0, times_served = 0;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    for (size_t i = 0; i < READINGS; i++) {
+        readings[i] = count_of(version, now_us);
+    }
+    for (int step = 0; step < STEPS; step++) {
+        struct count *reading = &readings[unit_below(&random, READINGS)];
+        now_us += unit_below(&random, STEP_US);
+        version += unit_percent(&random, 20);
+        if (reading->as_of_mono_us >= now_us - COUNT_BOUND_US) {
+            enum count_origin origin =
+                unit_percent(&random, 50) ? COUNT_FROM_TRUTH : COUNT_FROM_SHARED;
+            count_entry_put(entry, reading, origin, now_us);
+        }
+        *reading = count_of(version, now_us);
+        if (count_entry_serves(&cache, entry, 0, now_us)) {
+            assert_true(entry->count.version >= served);
+            assert_true(entry->count.as_of_mono_us >= now_us - COUNT_BOUND_US);
+            served = entry->count.version;
+            times_served++;
+        }
+    }
+    assert_true(times_served > STEPS / 2);
+    count_cache_free(&cache);
+}
+
+/* ---- whose entry goes ---- */
+
+static void test_the_least_recently_used_goes(void **state)
+{
+    struct count_cache cache;
+    (void)state;
+    init(&cache, 3, LIFETIME_US);
+    put(entry_of(&cache, 1), 1, start_us, COUNT_FROM_TRUTH, start_us);
+    put(entry_of(&cache, 2), 2, start_us, COUNT_FROM_TRUTH, start_us);
+    put(entry_of(&cache, 3), 3, start_us, COUNT_FROM_TRUTH, start_us);
+    assert_true(entry_of(&cache, 1)->known); /* used again: now 2 has waited longest */
+    assert_false(entry_of(&cache, 4)->known);
+    assert_true(entry_of(&cache, 1)->known);
+    assert_true(entry_of(&cache, 3)->known);
+    assert_false(entry_of(&cache, 2)->known); /* 4 had to go */
+    assert_int_equal(entry_of(&cache, 1)->count.version, 1);
+    assert_int_equal(entry_of(&cache, 3)->count.version, 3);
+    count_cache_free(&cache);
+}
+
+static void test_one_that_is_waited_for_stays(void **state)
+{
+    static const enum count_load loads[] = {COUNT_LOAD_WANTED, COUNT_LOAD_SHARED,
+                                            COUNT_LOAD_POSTGRES, COUNT_LOAD_NONE};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(loads); i++) {
+        struct operation waiter = {.kind = OPERATION_COUNT};
+        struct count_cache cache;
+        init(&cache, 2, LIFETIME_US);
+        struct count_entry *first = entry_of(&cache, 1), *second = entry_of(&cache, 2);
+        first->load = loads[i];
+        if (loads[i] == COUNT_LOAD_NONE) {
+            list_push_back(&first->waiters, &waiter.link);
+        }
+        assert_ptr_equal(entry_of(&cache, 3), second);
+        assert_true(identifier_equal(&first->entity, &(struct identifier){2, "e1"}));
+        second->load = COUNT_LOAD_SHARED;
+        assert_null(entry_of(&cache, 4)); /* everybody is waited for */
+        assert_ptr_equal(entry_of(&cache, 1), first);
+        assert_ptr_equal(entry_of(&cache, 3), second);
+        first->load = COUNT_LOAD_NONE;
+        list_init(&first->waiters);
+        assert_ptr_equal(entry_of(&cache, 4), first);
+        assert_true(list_empty(&first->waiters));
+        count_cache_free(&cache);
+    }
+}
+
+/* At most as many as fit, the least recently used of those that nobody waits for gives way. */
+static void test_random_uses_against_a_row(void **state)
+{
+    enum { ENTITIES = 20, STEPS = 20000 };
+    struct random random = unit_random(2);
+    struct count_cache cache;
+    unsigned row[CAPACITY]; /* the least recently used first */
+    size_t size = 0;
+    bool busy[ENTITIES] = {false};
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    for (int step = 0; step < STEPS; step++) {
+        unsigned wanted = unit_below(&random, ENTITIES);
+        size_t at = 0;
+        while (at < size && row[at] != wanted) {
+            at++;
+        }
+        bool held = at < size;
+        if (!held && size == CAPACITY) {
+            at = 0;
+            while (at < size && busy[row[at]]) {
+                at++;
+            }
+        }
+        struct count_entry *entry = entry_of(&cache, wanted);
+        if (at == CAPACITY) {
+            assert_null(entry);
+            memset(busy, 0, sizeof busy);
+            for (size_t i = 0; i < CAPACITY; i++) {
+                cache.slab[i].load = COUNT_LOAD_NONE;
+            }
+            continue;
+        }
+        assert_non_null(entry);
+        assert_int_equal(entry->known, held);
+        put(entry, wanted + 1, start_us + step, COUNT_FROM_TRUTH, start_us);
+        assert_int_equal(entry->count.version, wanted + 1);
+        busy[wanted] = unit_percent(&random, 40);
+        entry->load = busy[wanted] ? COUNT_LOAD_SHARED : COUNT_LOAD_NONE;
+        size_t rest = size - at;
+        if (rest > 0) {
+            memmove(row + at, row + at + 1, (rest - 1) * sizeof row[0]);
+            size--;
+        }
+        row[size++] = wanted;
+    }
+    count_cache_free(&cache);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_what_is_put_is_held),
+        cmocka_unit_test(test_when_it_is_served),
+        cmocka_unit_test(test_which_one_stays),
+        cmocka_unit_test(test_a_correction_is_kept),
+        cmocka_unit_test(test_stale_has_a_limit_too),
+        cmocka_unit_test(test_versions_never_go_back),
+        cmocka_unit_test(test_the_least_recently_used_goes),
+        cmocka_unit_test(test_one_that_is_waited_for_stays),
+        cmocka_unit_test(test_random_uses_against_a_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
