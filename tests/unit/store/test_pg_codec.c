@@ -1,0 +1,141 @@
+/* PostgreSQL's binary formats, byte for byte. */
+#include "unit.h"
+
+#include "rsvpd/store/pg_codec.h"
+
+#include <stdlib.h>
+
+/* What array_recv reads: dimensions, a flag for NULLs, the elements' type (text is 25), then for
+ * each dimension its length and lower bound, then each element's length and bytes. An array without
+ * elements has no dimension. */
+static void test_arrays(void **state)
+{
+#define EMPTY                                                                                      \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\x19"
+#define HEADER(count)                                                                              \
+    "\0\0\0\1"                                                                                     \
+    "\0\0\0\0"                                                                                     \
+    "\0\0\0\x19"                                                                                   \
+    "\0\0\0" count "\0\0\0\1"
+    static const struct {
+        const char *elements[4]; /* up to the first NULL */
+        const char *bytes;
+        size_t size;
+    } cases[] = {
+#define CASE(bytes, ...) {{__VA_ARGS__}, bytes, sizeof(bytes) - 1}
+        CASE(EMPTY, NULL),
+        CASE(HEADER("\1") "\0\0\0\1"
+                          "a",
+             "a"),
+        CASE(HEADER("\2") "\0\0\0\2"
+                          "u1"
+                          "\0\0\0\4"
+                          "a:@~",
+             "u1", "a:@~"),
+        CASE(HEADER("\3") "\0\0\0\1"
+                          "z"
+                          "\0\0\0\1"
+                          "z"
+                          "\0\0\0\2"
+                          "10",
+             "z", "z", "10"),
+#undef CASE
+    };
+#undef HEADER
+#undef EMPTY
+    static struct pg_text_array array;
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        pg_text_array_clear(&array); /* whatever it held before */
+        for (const char *const *element = cases[i].elements; *element != NULL; element++) {
+            struct identifier id = unit_id(*element);
+            pg_text_array_add(&array, &id);
+        }
+        unit_expect_bytes("array", slice_make(array.data, array.size_bytes),
+                          slice_make(cases[i].bytes, cases[i].size));
+    }
+}
+
+static uint32_t uint32_at(const struct pg_text_array *array, size_t at)
+{
+    const unsigned char *b = (const unsigned char *)array->data + at;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* A full batch of the longest identifiers fits. */
+static void test_the_largest_array(void **state)
+{
+    struct pg_text_array *array = malloc(sizeof *array);
+    struct identifier id = {.size = IDENTIFIER_SIZE_MAX_BYTES};
+    (void)state;
+    assert_non_null(array);
+    pg_text_array_clear(array);
+    for (int i = 0; i < BATCH_SIZE_MAX; i++) {
+        memset(id.data, 'a' + i % 26, sizeof id.data);
+        pg_text_array_add(array, &id);
+    }
+    assert_int_equal(array->size_bytes, 20 + 512 * 68);
+    assert_int_equal(uint32_at(array, 12), 512);
+    for (size_t i = 0; i < BATCH_SIZE_MAX; i++) {
+        size_t at = 20 + i * 68;
+        assert_int_equal(uint32_at(array, at), 64);
+        assert_int_equal(array->data[at + 4], 'a' + i % 26);
+        assert_int_equal(array->data[at + 67], 'a' + i % 26);
+    }
+    free(array);
+}
+
+static void test_int64(void **state)
+{
+    static const struct {
+        const char bytes[9];
+        int64_t number;
+    } cases[] = {
+        {"\0\0\0\0\0\0\0\0", 0},
+        {"\0\0\0\0\0\0\0\1", 1},
+        {"\0\0\0\0\0\0\1\0", 256},
+        {"\1\2\3\4\5\6\7\x8", 0x0102030405060708},
+        {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", -1},
+        {"\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", INT64_MAX},
+        {"\x80\0\0\0\0\0\0\0", INT64_MIN},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char unaligned[9] = {0};
+        memcpy(unaligned + 1, cases[i].bytes, 8);
+        assert_true(pg_decode_int64(cases[i].bytes) == cases[i].number);
+        assert_true(pg_decode_int64(unaligned + 1) == cases[i].number);
+    }
+}
+
+/* PostgreSQL counts from 2000-01-01T00:00:00Z, Unix from 1970. */
+static void test_times(void **state)
+{
+    static const struct {
+        const char bytes[9];
+        int64_t unix_us;
+    } cases[] = {
+        {"\0\0\0\0\0\0\0\0", 946684800000000},
+        {"\0\0\0\0\0\0\0\1", 946684800000001},
+        {"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 946684799999999},
+        {"\xFF\xFC\xA2\xFE\xC4\xC8\x20\x00", 0},
+        {"\x00\x03\x03\xD9\x86\x8A\x34\xF8", 1795342530123000}, /* 2026-11-22T10:15:30.123Z */
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        assert_true(pg_decode_time_us(cases[i].bytes) == cases[i].unix_us);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_the_largest_array),
+        cmocka_unit_test(test_int64),
+        cmocka_unit_test(test_times),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+/* REDIS_URL in all its forms, and what is none. */
+#include "unit.h"
+
+#include "rsvpd/store/redis_url.h"
+
+#include <stdio.h>
+
+static void test_good_ones(void **state)
+{
+    static const struct {
+        const char *text;
+        struct redis_url url;
+    } cases[] = {
+#define TCP(host_, port_, database_) .host = host_, .port = port_, .database = database_
+        {"redis://h", {TCP("h", 6379, 0)}},
+        {"redis://h/", {TCP("h", 6379, 0)}},
+        {"redis://h/0", {TCP("h", 6379, 0)}},
+        {"redis://h/1023", {TCP("h", 6379, 1023)}},
+        {"redis://h:1", {TCP("h", 1, 0)}},
+        {"redis://h:65535/15", {TCP("h", 65535, 15)}},
+        {"redis://127.0.0.1:6380/2", {TCP("127.0.0.1", 6380, 2)}},
+        {"redis://cache.example.org:6380", {TCP("cache.example.org", 6380, 0)}},
+        {"redis://[::1]", {TCP("::1", 6379, 0)}},
+        {"redis://[::1]/3", {TCP("::1", 6379, 3)}},
+        {"redis://[2001:db8::7]:6380/3", {TCP("2001:db8::7", 6380, 3)}},
+        {"redis://u:p@h", {TCP("h", 6379, 0), .user = "u", .password = "p"}},
+        {"redis://:p@h:7/1", {TCP("h", 7, 1), .password = "p"}},
+        {"redis://u:p@[::1]:7", {TCP("::1", 7, 0), .user = "u", .password = "p"}},
+        {"redis://u:a:b@h", {TCP("h", 6379, 0), .user = "u", .password = "a:b"}},
+        {"redis://u:a@b@h", {TCP("h", 6379, 0), .user = "u", .password = "a@b"}},
+        {"redis://u%3A:%70%2F%40%25%C3%A9@h",
+         {TCP("h", 6379, 0), .user = "u:", .password = "p/@%\xC3\xA9"}},
+        {"redis://%68", {TCP("h", 6379, 0)}},
+#undef TCP
+        {"unix:///run/redis.sock", {.path = "/run/redis.sock"}},
+        {"unix:///r", {.path = "/r"}},
+        {"unix:///a%20b/c", {.path = "/a b/c"}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *text = cases[i].text, *problem = NULL;
+        const struct redis_url *expected = &cases[i].url;
+        struct redis_url url;
+        memset(&url, 'x', sizeof url);
+        if (!redis_url_parse(text, &url, &problem)) {
+            fail_msg("%s is refused: %s", text, problem);
+        }
+        unit_expect_text(text, slice_of(url.path), expected->path);
+        unit_expect_text(text, slice_of(url.host), expected->host);
+        unit_expect_text(text, slice_of(url.user), expected->user);
+        unit_expect_text(text, slice_of(url.password), expected->password);
+        assert_int_equal(url.database, expected->database);
+        if (*expected->path == '\0') {
+            assert_int_equal(url.port, expected->port);
+        }
+    }
+}
+
+static void test_malformed_ones(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "h",
+        "h:6379",
+        "//h",
+        "/run/redis.sock",
+        "redis",
+        "redis:",
+        "redis:/h",
+        "redis:h",
+        "http://h",
+        "rediss://h",
+        "REDIS://h",
+        " redis://h",
+        "redis+unix:///r",
+        /* no host, or a malformed one */
+        "redis://",
+        "redis:///",
+        "redis:///0",
+        "redis://:6379",
+        "redis://u:p@",
+        "redis://u:p@/0",
+        "redis://@",
+        "redis://[]",
+        "redis://[]:1",
+        "redis://[::1]6379",
+        "redis://[::1]x",
+        "redis://h%",
+        "redis://h%4",
+        "redis://h%zz",
+        "redis://h%00",
+        /* port */
+        "redis://h:",
+        "redis://h:/0",
+        "redis://h:0",
+        "redis://h:65536",
+        "redis://h:99999",
+        "redis://h:123456",
+        "redis://h:-1",
+        "redis://h:+1",
+        "redis://h: 1",
+        "redis://h:1 ",
+        "redis://h:1x",
+        "redis://h:x",
+        "redis://h:1:2",
+        "redis://[::1]:",
+        "redis://[::1]:x",
+        "redis://::1",
+        "redis://h:1?db=2",
+        /* database */
+        "redis://h/x",
+        "redis://h/-1",
+        "redis://h/1024",
+        "redis://h/99999",
+        "redis://h/123456",
+        "redis://h/0/",
+        "redis://h/0/1",
+        "redis://h//",
+        "redis://h/0?x",
+        "redis://h/ 0",
+        /* user and password */
+        "redis://u:%@h",
+        "redis://u:%4@h",
+        "redis://u:%zz@h",
+        "redis://u:%00@h",
+        "redis://%:p@h",
+        "redis://u%00:p@h",
+        /* path */
+        "unix:",
+        "unix:/r",
+        "unix://",
+        "unix:///",
+        "unix://r",
+        "unix://r/s",
+        "unix:///%",
+        "unix:///a%00",
+        "unix:///a%4",
+        "UNIX:///r",
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(texts); i++) {
+        const char *problem = NULL;
+        struct redis_url url;
+        if (redis_url_parse(texts[i], &url, &problem)) {
+            fail_msg("'%s' was taken", texts[i]);
+        }
+        assert_non_null(problem);
+        assert_true(strlen(problem) > 0);
+    }
+}
+
+/* Which part is wrong is said; what stands there is not: it may be the password. */
+static void test_problems_name_the_part(void **state)
+{
+    static const struct {
+        const char *text, *word;
+    } cases[] = {
+        {"http://sesame", "form"},
+        {"redis://u:sesame%@h", "password"},
+        {"redis://u:sesame@h:x", "port"},
+        {"redis://u:sesame@", "host"},
+        {"redis://u:sesame@h/x", "database"},
+        {"unix://sesame", "path"},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *problem = NULL;
+        struct redis_url url;
+        assert_false(redis_url_parse(cases[i].text, &url, &problem));
+        assert_non_null(strstr(problem, cases[i].word));
+        assert_null(strstr(problem, "sesame"));
+    }
+}
+
+/* Each part fits up to one byte less than its room, and is refused above. */
+static void test_long_parts(void **state)
+{
+    static const struct {
+        const char *before, *after;
+        size_t offset;
+    } cases[] = {
+        {"redis://", ":1/2", offsetof(struct redis_url, host)},
+        {"redis://", ":p@h", offsetof(struct redis_url, user)},
+        {"redis://u:", "@h", offsetof(struct redis_url, password)},
+        {"redis://[", "]", offsetof(struct redis_url, host)},
+        {"unix:///", "", offsetof(struct redis_url, path)},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        size_t slash = strcmp(cases[i].before, "unix:///") == 0; /* it is part of the path */
+        for (size_t size = 254; size <= 258; size++) {
+            char part[300] = "", text[400];
+            const char *problem;
+            struct redis_url url;
+            memset(part, 'x', size - slash);
+            snprintf(text, sizeof text, "%s%s%s", cases[i].before, part, cases[i].after);
+            bool good = redis_url_parse(text, &url, &problem);
+            assert_int_equal(good, size < REDIS_URL_PART_SIZE_BYTES);
+            if (good) {
+                assert_int_equal(strlen((const char *)&url + cases[i].offset), size);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good_ones),
+        cmocka_unit_test(test_malformed_ones),
+        cmocka_unit_test(test_problems_name_the_part),
+        cmocka_unit_test(test_long_parts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

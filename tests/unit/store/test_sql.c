@@ -1,0 +1,113 @@
+/* The SQL that the binary carries: its files are there, and their variables are replaced. */
+#include "unit.h"
+
+#include "rsvpd/store/sql.h"
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+static const struct relation *const like = &relations[RELATION_LIKE];
+
+static void test_expand(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *expanded; /* NULL: refused */
+    } cases[] = {
+        {"", ""},
+        {"SELECT 1", "SELECT 1"},
+        {":members", "rsvps"},
+        {":counters", "rsvp_counters"},
+        {":id", "event_id"},
+        {"INSERT INTO :members (:id, user_id)", "INSERT INTO rsvps (event_id, user_id)"},
+        {"c.:id=:members.:id", "c.event_id=rsvps.event_id"},
+        {":id:id", "event_idevent_id"},
+        {"(:id)\n:id\n", "(event_id)\nevent_id\n"},
+        /* casts, slices, prose, and colons at the ends are no variables */
+        {"$1::text[]", "$1::text[]"},
+        {"$1::members", "$1::members"},
+        {"a::text = :id::text", "a::text = event_id::text"},
+        {"a[1:2]", "a[1:2]"},
+        {"-- note: this", "-- note: this"},
+        {":", ":"},
+        {"a:", "a:"},
+        {"::", "::"},
+        {":::id", ":::id"},
+        /* whoever writes a name that nothing has made a mistake */
+        {":other", NULL},
+        {":member", NULL},
+        {":memberss", NULL},
+        {":id_", NULL},
+        {":members_id", NULL},
+        {"SELECT :id, :nothing", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char out[128];
+        bool good = sql_expand(cases[i].text, rsvp, out, sizeof out);
+        if (good != (cases[i].expanded != NULL)) {
+            fail_msg("'%s' is %s", cases[i].text, good ? "taken" : "refused");
+        }
+        if (good) {
+            unit_expect_text(cases[i].text, slice_of(out), cases[i].expanded);
+        }
+    }
+}
+
+static void test_the_other_relation(void **state)
+{
+    char out[128];
+    (void)state;
+    assert_true(sql_expand(":members :counters :id", like, out, sizeof out));
+    assert_string_equal(out, "likes like_counters post_id");
+}
+
+/* At every size: whole with its NUL, or refused; never a byte beyond. */
+static void test_too_small_a_buffer(void **state)
+{
+    static const char text[] = "a :id::text b";
+    static const char expanded[] = "a event_id::text b";
+    (void)state;
+    for (size_t size = 1; size <= sizeof expanded + 2; size++) {
+        char out[sizeof expanded + 8];
+        memset(out, '#', sizeof out);
+        bool good = sql_expand(text, rsvp, out, size);
+        assert_int_equal(good, size >= sizeof expanded);
+        if (good) {
+            assert_string_equal(out, expanded);
+        }
+        for (size_t i = size; i < sizeof out; i++) {
+            assert_int_equal(out[i], '#');
+        }
+    }
+}
+
+/* Everything that is built in and has variables has only known ones, for both relations. */
+static void test_all_files(void **state)
+{
+    static char out[16384];
+    size_t count = 0;
+    (void)state;
+    for (const struct sql_file *file = sql_files; file->name != NULL; file++, count++) {
+        assert_true(strlen(file->text) > 0);
+        assert_ptr_equal(sql_text(file->name), file->text);
+        if (count > 0) {
+            assert_true(strcmp(file[-1].name, file->name) < 0);
+        }
+        if (strncmp(file->name, "queries/", 8) == 0) {
+            assert_true(sql_expand(file->text, rsvp, out, sizeof out));
+            assert_true(sql_expand(file->text, like, out, sizeof out));
+        }
+    }
+    assert_true(count > 0);
+    assert_non_null(strstr(sql_text("queries/write"), ":members"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_the_other_relation),
+        cmocka_unit_test(test_too_small_a_buffer),
+        cmocka_unit_test(test_all_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
