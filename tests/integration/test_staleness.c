@@ -88,6 +88,15 @@ static struct timeline timelines[TIMELINES] = {
     {.event = "urgent", .pause_max_ms = 20, .names_bounds = true},
 };
 
+struct outage {
+    const char *name;
+    void (*stop)(struct pg_server *server);
+    void (*start)(struct pg_server *server);
+};
+
+/* The one that Postgres is in; NULL: none. */
+static const struct outage *outage;
+
 /* What the test looks at while clients run. */
 static atomic_uint stale_answers[TIMELINES];
 static atomic_int_least64_t postgres_down_us; /* since when it cannot answer; 0: it may */
@@ -339,12 +348,28 @@ static void end(void)
     }
 }
 
+static void begin_outage(const struct outage *wanted)
+{
+    outage = wanted;
+    outage->stop(postgres);
+    atomic_store(&postgres_down_us, load_now_us());
+}
+
+static void end_outage(void)
+{
+    atomic_store(&postgres_down_us, 0);
+    outage->start(postgres);
+    outage = NULL;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
     outage_allowed = false;
-    atomic_store(&postgres_down_us, 0);
     load_destroy(&crowd);
+    if (outage != NULL) { /* the test failed within it */
+        end_outage();
+    }
     for (size_t i = 0; i < SERVICES_MAX; i++) {
         service_discard(&services[i]);
     }
@@ -544,11 +569,7 @@ static void counts_are_true_and_young(void **state)
 /* -- with Postgres down ---------------------------------------------------------------------------
  */
 
-static struct outage {
-    const char *name;
-    void (*stop)(struct pg_server *server);
-    void (*start)(struct pg_server *server);
-} outages[] = {
+static struct outage outages[] = {
     {"with Postgres crashed", pg_server_stop_immediate, pg_server_start},
     {"with Postgres standing still", pg_server_pause, pg_server_resume},
 };
@@ -609,16 +630,13 @@ static void await_fresh_counts(void)
 
 static void known_counts_are_served_stale(void **state)
 {
-    const struct outage *outage = *state;
     outage_allowed = true;
     begin(1, true);
     load_await_progress(crowd, READS_BEFORE, STEP_BOUND_MS);
-    outage->stop(postgres);
-    atomic_store(&postgres_down_us, load_now_us());
+    begin_outage(*state);
     await_stale_answers();
     expect_unknown_count_is_refused();
-    atomic_store(&postgres_down_us, 0);
-    outage->start(postgres);
+    end_outage();
     await_fresh_counts();
     end();
 }
