@@ -21,7 +21,7 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
     [PROBLEM_METHOD_NOT_ALLOWED] = {"method-not-allowed", 405, false, "Method not allowed",
         "This path does not take this method. The Allow header lists those that it takes."},
     [PROBLEM_REQUEST_TIMEOUT] = {"request-timeout", 408, true, "The request did not arrive in time",
-        "The body did not arrive whole within the deadline. Nothing was done; send the request again."},
+        "The request did not arrive whole within the deadline. Nothing was done; send it again."},
     [PROBLEM_PAYLOAD_TOO_LARGE] = {"payload-too-large", 413, false, "Body too large",
         "A request body is at most 16384 bytes."},
     [PROBLEM_UNSUPPORTED_MEDIA_TYPE] = {"unsupported-media-type", 415, false, "Unsupported media type",

@@ -7,9 +7,7 @@
 #include "rsvpd/http/server.h"
 #include "rsvpd/http/user.h"
 
-#include <stdio.h>
-
-enum { ALLOW_SIZE_BYTES = 64, TRACEPARENT_SIZE_BYTES = 55 };
+enum { ALLOW_SIZE_BYTES = 64, TRACEPARENT_SIZE_BYTES = 55, FRESH_ID_SIZE_BYTES = 32 };
 
 static bool is_alphanumeric(char c)
 {
@@ -33,16 +31,26 @@ static bool valid_request_id(struct slice id)
     return valid;
 }
 
-static void set_request_id(struct request *request)
+void gate_name_request(struct request *request)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct random *random = http_server_random(request->server);
+    uint64_t bits = 0;
+    for (size_t i = 0; i < FRESH_ID_SIZE_BYTES; i++, bits >>= 4) {
+        bits = i % 16 == 0 ? random_next(random) : bits;
+        request->id[i] = digits[bits & 15];
+    }
+    request->id[FRESH_ID_SIZE_BYTES] = '\0';
+}
+
+static void take_request_id(struct request *request)
 {
     struct slice id = header(request, "X-Request-Id");
     if (valid_request_id(id)) {
         memcpy(request->id, id.data, id.size);
         request->id[id.size] = '\0';
     } else {
-        struct random *random = http_server_random(request->server);
-        snprintf(request->id, sizeof request->id, "%016llx%016llx",
-                 (unsigned long long)random_next(random), (unsigned long long)random_next(random));
+        gate_name_request(request);
     }
 }
 
@@ -67,14 +75,22 @@ static void set_traceparent(struct request *request)
     request->traceparent = text_slice(&copy);
 }
 
-/* Whether the head says in two ways where the body ends: a proxy in front may believe the other
- * one, and take part of the body for a request (RFC 9112 section 6.3). */
-static bool framed_twice(struct request *request)
+/* What is wrong with how the head says where the body ends, NULL where nothing is. Where it says so
+ * in two ways, a proxy in front may believe the other one, and take part of the body for a request
+ * (RFC 9112 section 6.3). */
+static const char *framing_problem(struct request *request)
 {
-    struct slice lengths[2], encodings[1];
+    struct slice lengths[2], encodings[2];
     size_t length_count = http_server_headers(request, "Content-Length", lengths, 2);
-    size_t encoding_count = http_server_headers(request, "Transfer-Encoding", encodings, 1);
-    return length_count + encoding_count > 1;
+    size_t encoding_count = http_server_headers(request, "Transfer-Encoding", encodings, 2);
+    if (length_count + encoding_count > 1) {
+        return "the head gives the size of the body more than once: send one Content-Length or one "
+               "Transfer-Encoding";
+    }
+    if (encoding_count == 1 && !slice_equal_nocase(slice_trim(encodings[0]), slice_of("chunked"))) {
+        return "the only Transfer-Encoding that is understood here is chunked";
+    }
+    return NULL;
 }
 
 /* A declared size that is too large need not arrive to be refused. */
@@ -99,19 +115,23 @@ static bool refuse(struct request *request, enum problem problem, const char *de
     return false;
 }
 
-bool gate_admit_head(struct request *request, bool connection_over_limit)
+bool gate_admit_head(struct request *request, const char *version, bool connection_over_limit)
 {
-    set_request_id(request);
+    take_request_id(request);
     set_traceparent(request);
     if (connection_over_limit) {
         return refuse(request, PROBLEM_OVERLOADED,
                       "The service has as many connections as it can hold. Nothing was done; try "
                       "again after the time in Retry-After.");
     }
-    if (framed_twice(request)) {
+    const char *framing = framing_problem(request);
+    if (framing != NULL) {
+        return refuse(request, PROBLEM_INVALID_PARAMETER, framing);
+    }
+    struct slice host;
+    if (strcmp(version, "HTTP/1.1") == 0 && http_server_headers(request, "Host", &host, 1) == 0) {
         return refuse(request, PROBLEM_INVALID_PARAMETER,
-                      "the head gives the size of the body more than once: send one Content-Length "
-                      "or one Transfer-Encoding");
+                      "a request of HTTP/1.1 names its host in the header Host");
     }
     if (announces_too_much(request)) {
         return refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
@@ -177,6 +197,11 @@ static bool body_is_json(struct request *request)
 void gate_handle(struct request *request)
 {
     const char *member = "";
+    if (request->method == HTTP_OPTIONS && slice_equal(request->path, slice_of("*"))) {
+        answer_with(request, 204, NULL, slice_of("")); /* of the server as a whole */
+        answer_add_header(request, "Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+        return;
+    }
     enum problem problem =
         route_find(http_server_setup_of(request->server)->port, request, &member);
     if (problem == PROBLEM_NOT_FOUND) {

@@ -187,12 +187,32 @@ static void add_dependency(struct text *body, const char *name,
     text_add_cstr(body, "}\n");
 }
 
+/* False with a problem answered where the parameter is not as it must be. */
+static bool is_verbose(struct request *request, bool *verbose)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    *verbose = false;
+    while (request_next_parameter(&query, &parameter)) {
+        if (*verbose || parameter.value.size > 0) {
+            answer_problem(request, PROBLEM_INVALID_PARAMETER,
+                           "verbose is given once and without a value");
+            return false;
+        }
+        *verbose = true;
+    }
+    return true;
+}
+
 /* One line, or with ?verbose one more for each dependency. */
 static void answer_health(struct request *request, bool good, const char *word,
                           const struct http_health *health)
 {
+    bool verbose;
+    if (!is_verbose(request, &verbose)) {
+        return;
+    }
     struct text body = request_text(request, HEALTH_SIZE_BYTES);
-    bool verbose = request->query.size > 0;
     text_add_format(&body, "{\"status\":\"%s\"}%s", word, verbose ? "\n" : "");
     if (verbose) {
         add_dependency(&body, "postgres", &health->postgres);

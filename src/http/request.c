@@ -2,6 +2,25 @@
 #include "rsvpd/http/request.h"
 #include "rsvpd/base/text.h"
 
+/* A proxy's form of a request's target (RFC 9112 section 3.2.2): only what follows the authority
+ * matters here. */
+static struct slice without_authority(struct slice uri)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        struct slice scheme = slice_of(schemes[i]);
+        if (uri.size > scheme.size &&
+            slice_equal_nocase(slice_make(uri.data, scheme.size), scheme)) {
+            size_t end = scheme.size;
+            while (end < uri.size && uri.data[end] != '/' && uri.data[end] != '?') {
+                end++;
+            }
+            return slice_make(uri.data + end, uri.size - end);
+        }
+    }
+    return uri;
+}
+
 bool request_set_uri(struct request *request, const char *uri)
 {
     size_t size = strlen(uri);
@@ -10,7 +29,7 @@ bool request_set_uri(struct request *request, const char *uri)
         return false;
     }
     memcpy(copy, uri, size + 1);
-    request->query = slice_make(copy, size);
+    request->query = without_authority(slice_make(copy, size));
     request->path = slice_cut(&request->query, '?');
     return true;
 }

@@ -17,16 +17,29 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     CONNECTION_MEMORY_BYTES =
-        16 * 1024, /* of libmicrohttpd, per connection: bounds a request's head */
-    IDLE_TIMEOUT_S = 75,
+        16 * 1024,          /* of libmicrohttpd, per connection: bounds a request's head */
+    STALLED_TIMEOUT_S = 80, /* of a client that does not read its answer; beyond those below */
+    FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
+    NEXT_REQUEST_WITHIN_US = 75 * 1000 * 1000,
     RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
     REFUSAL_SIZE_BYTES = 4096,
     /* Connections past the limit that are still told so; past these they are closed at once. */
     OVER_LIMIT_TOLD = 256,
+};
+
+/* A client's connection, between requests in one of the server's two lists. libmicrohttpd's own
+ * time-out begins anew with every byte, and so would let a client that drips a request's first line
+ * hold its connection for ever. */
+struct connection {
+    struct list_node link;
+    int64_t since_us; /* monotonic: it was opened, or its last request ended */
+    int fd;
+    bool over_limit; /* it is one too many: its requests are refused */
 };
 
 struct http_server {
@@ -36,6 +49,8 @@ struct http_server {
     struct random random;
     struct list arriving; /* requests in the order in which they began */
     struct list free;     /* requests for reuse */
+    struct list fresh;    /* connections that have made no request, the oldest first */
+    struct list idle;     /* connections that wait for a further one, the longest waiting first */
     size_t active;
     int64_t access_log_turn;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
@@ -76,6 +91,7 @@ static struct request *request_begin(struct http_server *server, struct MHD_Conn
     request->route = &routes[0];
     list_push_back(&server->arriving, &request->link);
     server->active++;
+    gate_name_request(request);
     if (!request_set_uri(request, uri)) {
         request->path = slice_of("");
     }
@@ -212,12 +228,16 @@ static void refuse_on_socket(struct request *request, enum problem problem)
     const struct answer *answer = &request->answer;
     request->answered_us = clock_mono_us();
     request_arrived(request);
+    char date[40];
+    struct tm utc;
+    time_t seconds = (time_t)(clock_now().wall_us / 1000000);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
     text_add_format(&text,
-                    "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n"
+                    "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\n"
                     "X-Request-Id: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                    answer->status, problem_types[problem].title, answer->content_type, request->id,
-                    answer->body.size);
-    text_add(&text, answer->body);
+                    answer->status, problem_types[problem].title, date, answer->content_type,
+                    request->id, answer->body.size);
+    text_add(&text, request->method == HTTP_HEAD ? slice_of("") : answer->body);
     int fd = socket_of(request->connection);
     if (fd >= 0 && !text.truncated) {
         (void)send(fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -237,16 +257,20 @@ static enum http_method method_named(const char *name)
     return HTTP_OTHER;
 }
 
-static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
-{
-    return request_begin(server, connection, uri);
-}
-
-static bool over_limit(struct MHD_Connection *connection)
+static struct connection *connection_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info != NULL && info->socket_context != NULL;
+    return info == NULL ? NULL : info->socket_context;
+}
+
+static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
+{
+    struct connection *context = connection_of(connection);
+    if (context != NULL && list_linked(&context->link)) {
+        list_remove(&context->link); /* from here on the request's deadline holds */
+    }
+    return request_begin(server, connection, uri);
 }
 
 /* The request has arrived whole, or its answer is made. */
@@ -274,14 +298,15 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     struct request *request = *request_;
     (void)server;
     (void)url;
-    (void)version;
     if (request == NULL) {
         return MHD_NO; /* no memory for it */
     }
     if (!request->handled) {
         request->handled = true;
         request->method = method_named(method);
-        return gate_admit_head(request, over_limit(connection)) ? MHD_YES : send_answer(request);
+        const struct connection *context = connection_of(connection);
+        bool over_limit = context != NULL && context->over_limit;
+        return gate_admit_head(request, version, over_limit) ? MHD_YES : send_answer(request);
     }
     if (*data_size == 0) {
         return proceed(request);
@@ -295,15 +320,19 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     return kept ? MHD_YES : MHD_NO;
 }
 
-static void on_completed(void *server, struct MHD_Connection *connection, void **request,
+static void on_completed(void *server_, struct MHD_Connection *connection, void **request,
                          enum MHD_RequestTerminationCode how)
 {
-    (void)server;
-    (void)connection;
+    struct http_server *server = server_;
+    struct connection *context = connection_of(connection);
     (void)how;
     if (*request != NULL) {
         request_end(*request);
         *request = NULL;
+    }
+    if (context != NULL && !list_linked(&context->link)) {
+        context->since_us = clock_mono_us();
+        list_push_back(&server->idle, &context->link);
     }
 }
 
@@ -320,22 +349,44 @@ static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, 
     return MHD_YES;
 }
 
-static void on_connection(void *server_, struct MHD_Connection *connection, void **context,
+static void connection_begin(struct http_server *server, struct MHD_Connection *connection,
+                             void **context_)
+{
+    const struct http_server_setup *setup = &server->setup;
+    int64_t before = atomic_fetch_add_explicit(setup->process.connections, 1, memory_order_relaxed);
+    struct connection *context = calloc(1, sizeof *context);
+    *context_ = context; /* without memory for it the connection merely has no limits of its own */
+    if (context != NULL) {
+        context->since_us = clock_mono_us();
+        context->fd = socket_of(connection);
+        context->over_limit = before >= setup->connections_max;
+        list_push_back(&server->fresh, &context->link);
+        metrics_add(setup->metrics, METRIC_CONNECTIONS_REFUSED, context->over_limit);
+    }
+    metrics_set(setup->metrics, METRIC_CONNECTIONS,
+                metrics_get(setup->metrics, METRIC_CONNECTIONS) + 1);
+}
+
+static void connection_end(struct http_server *server, void **context_)
+{
+    struct connection *context = *context_;
+    if (context != NULL && list_linked(&context->link)) {
+        list_remove(&context->link);
+    }
+    free(context);
+    *context_ = NULL;
+    atomic_fetch_sub_explicit(server->setup.process.connections, 1, memory_order_relaxed);
+    metrics_set(server->setup.metrics, METRIC_CONNECTIONS,
+                metrics_get(server->setup.metrics, METRIC_CONNECTIONS) - 1);
+}
+
+static void on_connection(void *server, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode what)
 {
-    struct http_server *server = server_;
-    (void)connection;
-    _Atomic int64_t *open = server->setup.process.connections;
-    uint64_t own = metrics_get(server->setup.metrics, METRIC_CONNECTIONS);
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        int64_t before = atomic_fetch_add_explicit(open, 1, memory_order_relaxed);
-        bool over = before >= server->setup.connections_max;
-        *context = over ? server : NULL; /* any mark will do */
-        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED, over);
-        metrics_set(server->setup.metrics, METRIC_CONNECTIONS, own + 1);
+        connection_begin(server, connection, context);
     } else {
-        atomic_fetch_sub_explicit(open, 1, memory_order_relaxed);
-        metrics_set(server->setup.metrics, METRIC_CONNECTIONS, own - 1);
+        connection_end(server, context);
     }
 }
 
@@ -412,6 +463,18 @@ bool http_server_turn(struct http_server *server)
     return server->run_wanted;
 }
 
+/* Ends the connections of a list that have been without a request for too long. */
+static void end_waiting(struct http_server *server, struct list *list, int64_t before_us)
+{
+    struct list_node *node;
+    while ((node = list_first(list)) != NULL &&
+           list_entry(node, struct connection, link)->since_us < before_us) {
+        list_remove(node);
+        (void)shutdown(list_entry(node, struct connection, link)->fd, SHUT_RDWR);
+        server->run_wanted = true;
+    }
+}
+
 void http_server_tick(struct http_server *server, struct instant now)
 {
     struct list_node *node;
@@ -423,7 +486,9 @@ void http_server_tick(struct http_server *server, struct instant now)
         refuse_on_socket(request, PROBLEM_REQUEST_TIMEOUT);
         server->run_wanted = true; /* libmicrohttpd is to find the connection closed */
     }
-    server->run_wanted = true; /* its idle connections time out only while it runs */
+    end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US);
+    end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US);
+    server->run_wanted = true; /* its stalled connections time out only while it runs */
 }
 
 /* Whatever could go wrong is asked before: from here on the socket is the daemon's. */
@@ -437,7 +502,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         setup->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)setup->connections_per_address_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)STALLED_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
         on_uri, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
         on_connection, server, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
@@ -453,6 +518,8 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->random.state = setup->random_seed;
     list_init(&server->arriving);
     list_init(&server->free);
+    list_init(&server->fresh);
+    list_init(&server->idle);
     server->daemon = start_daemon(server);
     if (server->daemon == NULL) {
         log_event(LOG_ERROR, "cannot start the HTTP server");

@@ -4,9 +4,12 @@
 
 #include "rsvpd/http/request.h"
 
-/* Looks at a request whose head has arrived: sets its id, route and trace. False with the answer
+/* Gives the request an id of its own, until its head says another. */
+void gate_name_request(struct request *request);
+
+/* Looks at a request whose head has arrived: takes its id and trace over. False with the answer
  * made where it is not worth waiting for its body. */
-bool gate_admit_head(struct request *request, bool connection_over_limit)
+bool gate_admit_head(struct request *request, const char *version, bool connection_over_limit)
     __attribute__((warn_unused_result));
 
 /* Handles a request that has arrived whole: answers it, or lets its handler do so. */
