@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define SECONDS(n) ((int64_t)((n)*1000000))
+#define SECONDS(n) ((int64_t)((n)*1e6))
 
 enum { LIFETIME_US = 1000 * 1000, CAPACITY = 8 };
 

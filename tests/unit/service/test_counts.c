@@ -1,0 +1,677 @@
+/* Counts: from memory, from Redis, from the truth; never older than asked for; stale when nothing
+ * else is to be had. */
+#include "bench.h"
+#include "unit.h"
+
+#include "rsvpd/domain/count_cache.h"
+
+#include <stdio.h>
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+static const struct relation *const like = &relations[RELATION_LIKE];
+
+/* A bench whose truth has this many RSVPs of "e", each with a version of its own. */
+static struct bench *bench_with(const struct bench_setup *setup, unsigned rsvps)
+{
+    struct bench *bench = bench_create(setup);
+    for (unsigned i = 0; i < rsvps; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "m%u", i);
+        fake_truth_change(&bench->truth, OPERATION_ADD, rsvp, "e", user, bench->now);
+    }
+    return bench;
+}
+
+static struct bench *without_redis(unsigned rsvps)
+{
+    struct bench_setup setup = bench_usual;
+    setup.redis = false;
+    return bench_with(&setup, rsvps);
+}
+
+/* A count as another process would have published it that long ago. */
+static void hold(struct bench *bench, int64_t value, int64_t version, int64_t age_us)
+{
+    struct count count = {
+        .value = value, .version = version, .as_of_wall_us = bench->now.wall_us - age_us};
+    fake_shared_hold(&bench->shared, rsvp, "e", &count);
+}
+
+static void expect_served(const struct bench *bench, unsigned local, unsigned redis,
+                          unsigned postgres, unsigned stale)
+{
+    assert_int_equal(bench_metric(bench, METRIC_COUNTS_FROM_LOCAL), local);
+    assert_int_equal(bench_metric(bench, METRIC_COUNTS_FROM_REDIS), redis);
+    assert_int_equal(bench_metric(bench, METRIC_COUNTS_FROM_POSTGRES), postgres);
+    assert_int_equal(bench_metric(bench, METRIC_COUNTS_STALE), stale);
+}
+
+static void expect_stale(const struct ask *ask, int64_t value, int64_t as_of_us)
+{
+    bench_expect(ask, OUTCOME_DONE);
+    assert_int_equal(ask->count.value, value);
+    assert_true(ask->count.stale);
+    assert_int_equal(ask->count.as_of_mono_us, as_of_us);
+}
+
+/* ---- where a count comes from ---- */
+
+static void test_from_the_truth_and_then_from_memory(void **state)
+{
+    struct bench *bench = without_redis(3);
+    (void)state;
+    const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_expect_waiting(first);
+    bench_pass(bench, 1000);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(first, 3, 3);
+    assert_int_equal(first->count.as_of_mono_us, bench->now.mono_us);
+    assert_int_equal(first->count.as_of_wall_us, bench->now.wall_us);
+
+    bench_pass(bench, BENCH_LOCAL_US);
+    const struct ask *second = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_expect_count(second, 3, 3); /* at once */
+    assert_int_equal(second->count.as_of_wall_us, first->count.as_of_wall_us);
+    expect_served(bench, 1, 0, 1, 0);
+
+    bench_pass(bench, 1);
+    const struct ask *third = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_expect_waiting(third);
+    bench_settle(bench);
+    bench_expect_count(third, 3, 3);
+    assert_int_equal(bench->truth.batches_sent, 2);
+    bench_finish(bench);
+}
+
+static void test_from_redis(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, SECONDS(1));
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    int64_t held_as_of_us = bench->now.mono_us - SECONDS(1);
+    bench_turn(bench);
+    bench_expect_waiting(ask);
+    bench_pass(bench, 7000);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(ask, 2, 2);
+    assert_int_equal(ask->count.as_of_mono_us, held_as_of_us);
+    assert_int_equal(ask->count.as_of_wall_us, bench->now.wall_us - SECONDS(1) - 7000);
+    assert_int_equal(bench->truth.batches_sent, 0);
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 2, 2);
+    expect_served(bench, 1, 1, 0, 0);
+    bench_finish(bench);
+}
+
+static void test_from_the_truth_when_redis_has_none(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    (void)state;
+    bench_turn(bench);
+    assert_int_equal(bench->shared.read_count, 1);
+    assert_int_equal(bench->truth.batches_sent, 0);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_waiting(ask);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(ask, 3, 3);
+    expect_served(bench, 0, 0, 1, 0);
+    /* What was read is handed on to the others. */
+    bench_turn(bench);
+    const struct shared_count *held = fake_shared_held(&bench->shared, rsvp, "e");
+    assert_non_null(held);
+    assert_int_equal(held->count.value, 3);
+    assert_int_equal(held->count.version, 3);
+    assert_int_equal(held->count.as_of_wall_us, ask->count.as_of_wall_us);
+    bench_finish(bench);
+}
+
+/* Not known to answer, or refusing to be asked: the truth is asked in the same turn. */
+static void test_from_the_truth_when_redis_is_away(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        struct bench *bench = bench_with(&bench_usual, 3);
+        bench->shared.up = way == 0;
+        bench->shared.takes = way == 1;
+        const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+        bench_turn(bench);
+        assert_int_equal(bench->shared.read_count, 0);
+        bench_end(bench, LANE_READ, BATCH_DONE);
+        bench_expect_count(ask, 3, 3);
+        bench->shared.takes = false;
+        bench_turn(bench);
+        bench_finish(bench);
+    }
+}
+
+/* What Redis says is believed within limits; else the truth is asked. */
+static void test_what_is_believed_of_redis(void **state)
+{
+    static const struct {
+        int64_t age_us, max_age_us;
+        bool believed;
+    } cases[] = {
+        {0, COUNT_BOUND_US, true},
+        {SECONDS(2.5), COUNT_BOUND_US, true},
+        /* its lifetime and half a second for the ways */
+        {SECONDS(3), COUNT_BOUND_US, true},
+        {SECONDS(3) + 1, COUNT_BOUND_US, false},
+        {SECONDS(5), COUNT_BOUND_US, false},
+        {SECONDS(100000000), COUNT_BOUND_US, false},
+        /* clocks may be a second apart */
+        {-1, COUNT_BOUND_US, true},
+        {SECONDS(-1), COUNT_BOUND_US, true},
+        {SECONDS(-1) - 1, COUNT_BOUND_US, false},
+        {SECONDS(-100000000), COUNT_BOUND_US, false},
+        /* what the asker accepts */
+        {SECONDS(1), SECONDS(1), true},
+        {SECONDS(1) + 1, SECONDS(1), false},
+        {SECONDS(1), 1, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct bench *bench = bench_with(&bench_usual, 3);
+        hold(bench, 2, 2, cases[i].age_us);
+        const struct ask *ask = bench_count(bench, "e", cases[i].max_age_us);
+        bench_turn(bench);
+        fake_shared_answer(&bench->shared, bench->now);
+        if ((ask->answers == 1) != cases[i].believed) {
+            fail_msg("case %zu is %sbelieved", i, cases[i].believed ? "not " : "");
+        }
+        bench_settle(bench);
+        bench_expect_count(ask, cases[i].believed ? 2 : 3, cases[i].believed ? 2 : 3);
+        bench_finish(bench);
+    }
+}
+
+/* A time in the future is never handed on: the count is as of now. */
+static void test_redis_with_a_clock_that_is_ahead(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, SECONDS(-0.5));
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(ask, 2, 2);
+    assert_int_equal(ask->count.as_of_mono_us, bench->now.mono_us);
+    bench_finish(bench);
+}
+
+/* A version that nobody has given out does not outlive the next answer of the truth. */
+static void test_the_truth_corrects_redis(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 77, 99, SECONDS(0.1));
+    const struct ask *fooled = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_settle(bench);
+    bench_expect_count(fooled, 77, 99);
+    const struct ask *exact = bench_count(bench, "e", 0);
+    bench_settle(bench);
+    bench_expect_count(exact, 3, 3);
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 3, 3);
+    bench_finish(bench);
+}
+
+static void test_relations_are_apart(void **state)
+{
+    struct bench *bench = without_redis(3);
+    struct ask *of_post = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
+    (void)state;
+    bench_count(bench, "e", COUNT_BOUND_US);
+    bench_settle(bench);
+    of_post->relation = like;
+    bench_submit(of_post);
+    bench_expect_waiting(of_post);
+    bench_settle(bench);
+    bench_expect_count(of_post, 0, 0);
+    bench_finish(bench);
+}
+
+/* ---- many who wait ---- */
+
+static void test_one_load_for_all_who_wait(void **state)
+{
+    enum { WAITERS = 50 };
+    (void)state;
+    for (int redis = 0; redis < 2; redis++) {
+        struct bench *bench = redis ? bench_with(&bench_usual, 3) : without_redis(3);
+        const struct ask *asks[WAITERS];
+        for (size_t i = 0; i < WAITERS; i++) {
+            asks[i] = bench_count(bench, "e", COUNT_BOUND_US);
+            if (i % 10 == 0) {
+                bench_turn(bench);
+            }
+        }
+        assert_int_equal(bench->shared.read_count, redis);
+        if (redis) {
+            assert_int_equal(bench->shared.reads[0].size, 1);
+            fake_shared_answer(&bench->shared, bench->now);
+        }
+        bench_turn(bench);
+        assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, 1);
+        bench_end(bench, LANE_READ, BATCH_DONE);
+        for (size_t i = 0; i < WAITERS; i++) {
+            bench_expect_count(asks[i], 3, 3);
+            assert_int_equal(asks[i]->place, i + 1); /* in the order of their arrival */
+        }
+        assert_int_equal(bench->truth.batches_sent, 1);
+        expect_served(bench, 0, 0, WAITERS, 0);
+        bench_finish(bench);
+    }
+}
+
+/* Redis's answer is good enough for some: the truth is asked once, for the others. */
+static void test_waiters_of_different_patience(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, SECONDS(1));
+    const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
+    const struct ask *picky = bench_count(bench, "e", SECONDS(0.5));
+    const struct ask *exact = bench_count(bench, "e", 0);
+    const struct ask *patient_too = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(patient, 2, 2);
+    bench_expect_count(patient_too, 2, 2);
+    bench_expect_waiting(picky);
+    bench_expect_waiting(exact);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(picky, 3, 3);
+    bench_expect_count(exact, 3, 3);
+    assert_int_equal(bench->truth.batches_sent, 1);
+    bench_finish(bench);
+}
+
+static void test_all_misses_of_a_turn_are_one_read(void **state)
+{
+    enum { ENTITIES = SHARED_COUNTS_MAX + 88 };
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 2 * ENTITIES;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    for (unsigned i = 0; i < ENTITIES; i++) {
+        struct ask *ask = bench_ask(bench, OPERATION_COUNT, unit_numbered_id("e", i), unit_id("u"));
+        ask->not_before_us = bench->now.mono_us - COUNT_BOUND_US;
+        bench_submit(ask);
+    }
+    assert_int_equal(bench->shared.read_count, 0);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.read_count, 2);
+    assert_int_equal(bench->shared.reads[0].size, SHARED_COUNTS_MAX);
+    assert_int_equal(bench->shared.reads[1].size, 88);
+    bench_settle(bench);
+    assert_int_equal(bench->truth.batches_sent, 2);
+    for (size_t i = 0; i < bench->ask_count; i++) {
+        bench_expect_count(bench->asks[i], 0, 0);
+    }
+    bench_finish(bench);
+}
+
+/* ---- nothing older than now ---- */
+
+static void test_max_stale_0_always_asks_the_truth(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    const struct ask *first = bench_count(bench, "e", 0);
+    (void)state;
+    hold(bench, 2, 2, 0);
+    bench_settle(bench);
+    bench_expect_count(first, 3, 3);
+    assert_int_equal(bench_metric(bench, METRIC_COUNTS_FROM_POSTGRES), 1);
+    bench_pass(bench, 1); /* memory and Redis have it, one microsecond old */
+    const struct ask *second = bench_count(bench, "e", 0);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.read_count, 0);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 1);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(second, 3, 3);
+    expect_served(bench, 0, 0, 2, 0);
+    bench_finish(bench);
+}
+
+/* The truth read before the request came, and answers after: that is too old, and it is asked
+ * again. */
+static void test_a_load_from_before_does_not_satisfy(void **state)
+{
+    struct bench *bench = without_redis(3);
+    (void)state;
+    const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    bench_pass(bench, 1000);
+    fake_truth_change(&bench->truth, OPERATION_ADD, rsvp, "e", "fourth", bench->now);
+    const struct ask *second = bench_count(bench, "e", 0);
+    const struct ask *third = bench_count(bench, "e", 0);
+    bench_pass(bench, 1000);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(first, 3, 3);
+    bench_expect_waiting(second);
+    bench_expect_waiting(third);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(second, 4, 4);
+    bench_expect_count(third, 4, 4);
+    assert_int_equal(bench->truth.batches_sent, 2);
+    bench_finish(bench);
+}
+
+/* Redis is being asked for somebody patient when somebody comes who wants nothing older than now.
+ */
+static void test_max_stale_0_while_redis_is_being_asked(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, 0);
+    const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    bench_pass(bench, 1);
+    const struct ask *exact = bench_count(bench, "e", 0);
+    bench_pass(bench, 1000);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(patient, 2, 2);
+    bench_expect_waiting(exact);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(exact, 3, 3);
+    bench_finish(bench);
+}
+
+/* ---- what a commit teaches ---- */
+
+static void test_a_commit_is_published_with_its_version(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_add(bench, "e", "u1");
+    bench_add(bench, "f", "u1");
+    bench_add(bench, "e", "u2");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench->shared.publications, 0);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.publications, 1);
+    assert_int_equal(bench->shared.published, 2); /* an entity once, whatever changed it */
+    const struct shared_count *e = fake_shared_held(&bench->shared, rsvp, "e");
+    const struct shared_count *f = fake_shared_held(&bench->shared, rsvp, "f");
+    assert_non_null(e);
+    assert_non_null(f);
+    assert_int_equal(e->count.value, 2);
+    assert_int_equal(e->count.version, 1);
+    assert_int_equal(e->count.as_of_wall_us, bench->now.wall_us);
+    assert_int_equal(f->count.value, 1);
+    assert_null(fake_shared_held(&bench->shared, like, "e"));
+    bench_turn(bench);
+    assert_int_equal(bench->shared.publications, 1);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 2);
+
+    bench_pass(bench, 10);
+    bench_remove(bench, "e", "u1");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_turn(bench);
+    assert_int_equal(e->count.value, 1);
+    assert_int_equal(e->count.version, 2);
+    bench_finish(bench);
+}
+
+static void test_nothing_is_published_that_did_not_commit(void **state)
+{
+    static const enum batch_outcome ends[] = {BATCH_ROLLED_BACK, BATCH_REJECTED, BATCH_UNAVAILABLE,
+                                              BATCH_LOST};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct bench *bench = bench_create(&bench_usual);
+        bench_add(bench, "e", "u1");
+        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_turn(bench);
+        assert_int_equal(bench->shared.publications, 0);
+        assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 0);
+        bench_finish(bench);
+    }
+}
+
+/* Also of a write that nobody waits for any more. */
+static void test_the_worker_sees_its_own_commits(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_add(bench, "e", "u1");
+    bench_turn(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 1, 1);
+    bench_pass(bench, 1);
+    bench_remove(bench, "e", "u1");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 0, 2);
+    expect_served(bench, 2, 0, 0, 0);
+    bench_finish(bench);
+}
+
+/* A commit answers those who wait for Redis; what Redis then says is older and changes nothing. */
+static void test_a_commit_answers_those_who_wait(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 3, 3, SECONDS(0.1));
+    const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    bench_add(bench, "e", "u1");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect_count(waiting, 4, 4);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 4, 4);
+    bench_finish(bench);
+}
+
+static void test_publications_that_redis_does_not_take_are_counted(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench->shared.takes = false;
+    bench_add(bench, "e", "u1");
+    bench_add(bench, "f", "u1");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_turn(bench);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISH_DROPPED), 2);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 0);
+    bench->shared.takes = true; /* they are dropped, not kept for later */
+    bench_turn(bench);
+    assert_int_equal(bench->shared.publications, 0);
+    bench_finish(bench);
+}
+
+/* More commits in a turn than a publication holds: the rest is dropped and counted. */
+static void test_publications_have_a_bound(void **state)
+{
+    enum { ENTITIES = SHARED_COUNTS_MAX + 50 };
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = ENTITIES;
+    setup.write_connections = 2;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    for (unsigned i = 0; i < ENTITIES; i++) {
+        bench_submit(bench_ask(bench, OPERATION_ADD, unit_numbered_id("e", i), unit_id("u")));
+    }
+    bench_turn(bench);
+    while (bench->truth.flight_count > 0) {
+        fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+    }
+    bench_turn(bench);
+    assert_int_equal(bench->shared.published, SHARED_COUNTS_MAX);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), SHARED_COUNTS_MAX);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISH_DROPPED), 50);
+    bench_finish(bench);
+}
+
+/* ---- when there is none to be had ---- */
+
+static void test_stale_while_the_truth_is_unavailable(void **state)
+{
+    static const struct {
+        int64_t age_us, max_age_us;
+        bool served, stale;
+    } cases[] = {
+        /* memory's second is over, the bound is not: as good as fresh */
+        {SECONDS(3), COUNT_BOUND_US, true, false},
+        {COUNT_BOUND_US, COUNT_BOUND_US, true, false},
+        {COUNT_BOUND_US + 1, COUNT_BOUND_US, true, true},
+        {SECONDS(3), SECONDS(1), true, true}, /* not for somebody who wants better */
+        {SECONDS(3), 0, true, true},
+        {SECONDS(60), COUNT_BOUND_US, true, true},
+        {SECONDS(600), COUNT_BOUND_US, true, true},
+        {SECONDS(600) + 1, COUNT_BOUND_US, false, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct bench *bench = without_redis(3);
+        const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
+        bench_settle(bench);
+        bench_wait(bench, cases[i].age_us);
+        fake_truth_set_up(&bench->truth, false, bench->now);
+        const struct ask *ask = bench_count(bench, "e", cases[i].max_age_us);
+        bench_expect(ask, cases[i].served ? OUTCOME_DONE : OUTCOME_UNAVAILABLE);
+        if (cases[i].served) {
+            assert_int_equal(ask->count.stale, cases[i].stale);
+            assert_int_equal(ask->count.value, 3);
+            assert_int_equal(ask->count.as_of_mono_us, known->count.as_of_mono_us);
+            assert_int_equal(ask->count.as_of_wall_us, known->count.as_of_wall_us);
+        }
+        expect_served(bench, 0, 0, 1, cases[i].served);
+        bench_finish(bench);
+    }
+}
+
+static void test_none_known(void **state)
+{
+    (void)state;
+    for (int redis = 0; redis < 2; redis++) {
+        struct bench *bench = redis ? bench_with(&bench_usual, 3) : without_redis(3);
+        fake_truth_set_up(&bench->truth, false, bench->now);
+        const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+        bench_turn(bench);
+        if (redis) {
+            fake_shared_answer(&bench->shared, bench->now);
+        }
+        bench_expect(ask, OUTCOME_UNAVAILABLE);
+        bench_finish(bench);
+    }
+}
+
+/* Redis goes on to answer while the truth is away. */
+static void test_redis_helps_while_the_truth_is_unavailable(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    fake_truth_set_up(&bench->truth, false, bench->now);
+    hold(bench, 3, 3, SECONDS(1));
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_settle(bench);
+    bench_expect_count(ask, 3, 3);
+    bench_finish(bench);
+}
+
+/* The truth goes while it is being asked: those who wait get what was known, at once. */
+static void test_the_truth_goes_while_it_is_asked(void **state)
+{
+    struct bench *bench = without_redis(3);
+    const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
+    (void)state;
+    bench_settle(bench);
+    bench_wait(bench, SECONDS(10));
+    const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
+    const struct ask *unknown = bench_count(bench, "f", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_truth_set_up(&bench->truth, false, bench->now);
+    expect_stale(waiting, 3, known->count.as_of_mono_us);
+    bench_expect(unknown, OUTCOME_UNAVAILABLE);
+    bench_finish(bench);
+}
+
+/* Whoever asks hangs: the deadline brings what was known. What comes later is taken in. */
+static void test_the_deadline_of_a_count(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
+    (void)state;
+    bench_settle(bench);
+    bench_wait(bench, SECONDS(10));
+    const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
+    const struct ask *unknown = bench_count(bench, "f", COUNT_BOUND_US);
+    bench_turn(bench);
+    bench_wait(bench, BENCH_DEADLINE_US);
+    bench_expect_waiting(waiting);
+    bench_wait(bench, SECONDS(0.03));
+    expect_stale(waiting, 3, known->count.as_of_mono_us);
+    bench_expect(unknown, OUTCOME_UNAVAILABLE);
+    hold(bench, 9, 9, SECONDS(0.1));
+    fake_shared_answer(&bench->shared, bench->now); /* at last */
+    assert_int_equal(bench->truth.batches_sent, 1); /* nobody waits: the truth is not asked */
+    bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 9, 9);
+    bench_finish(bench);
+}
+
+/* Who waits for a load has a deadline of their own, whoever began it. */
+static void test_deadlines_of_those_who_share_a_load(void **state)
+{
+    struct bench *bench = without_redis(3);
+    struct ask *hasty = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
+    (void)state;
+    const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    hasty->deadline_us = bench->now.mono_us + SECONDS(0.5);
+    bench_submit(hasty);
+    bench_wait(bench, SECONDS(0.6));
+    bench_expect(hasty, OUTCOME_UNAVAILABLE);
+    bench_expect_waiting(first);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(first, 3, 3);
+    bench_finish(bench);
+}
+
+/* Every operation is taken, so that none is left to ask the truth with. */
+static void test_no_operation_left_for_a_load(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 1;
+    setup.redis = false;
+    struct bench *bench = bench_with(&setup, 3);
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    (void)state;
+    bench_expect(ask, OUTCOME_OVERLOADED);
+    bench_finish(bench);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_from_the_truth_and_then_from_memory),
+        cmocka_unit_test(test_from_redis),
+        cmocka_unit_test(test_from_the_truth_when_redis_has_none),
+        cmocka_unit_test(test_from_the_truth_when_redis_is_away),
+        cmocka_unit_test(test_what_is_believed_of_redis),
+        cmocka_unit_test(test_redis_with_a_clock_that_is_ahead),
+        cmocka_unit_test(test_the_truth_corrects_redis),
+        cmocka_unit_test(test_relations_are_apart),
+        cmocka_unit_test(test_one_load_for_all_who_wait),
+        cmocka_unit_test(test_waiters_of_different_patience),
+        cmocka_unit_test(test_all_misses_of_a_turn_are_one_read),
+        cmocka_unit_test(test_max_stale_0_always_asks_the_truth),
+        cmocka_unit_test(test_a_load_from_before_does_not_satisfy),
+        cmocka_unit_test(test_max_stale_0_while_redis_is_being_asked),
+        cmocka_unit_test(test_a_commit_is_published_with_its_version),
+        cmocka_unit_test(test_nothing_is_published_that_did_not_commit),
+        cmocka_unit_test(test_the_worker_sees_its_own_commits),
+        cmocka_unit_test(test_a_commit_answers_those_who_wait),
+        cmocka_unit_test(test_publications_that_redis_does_not_take_are_counted),
+        cmocka_unit_test(test_publications_have_a_bound),
+        cmocka_unit_test(test_stale_while_the_truth_is_unavailable),
+        cmocka_unit_test(test_none_known),
+        cmocka_unit_test(test_redis_helps_while_the_truth_is_unavailable),
+        cmocka_unit_test(test_the_truth_goes_while_it_is_asked),
+        cmocka_unit_test(test_the_deadline_of_a_count),
+        cmocka_unit_test(test_deadlines_of_those_who_share_a_load),
+        cmocka_unit_test(test_no_operation_left_for_a_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,264 @@
+/* A service between two fake stores. */
+#include "bench.h"
+
+#include "unit.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+
+enum { TICK_US = 10 * 1000 };
+
+const struct bench_setup bench_usual = {
+    .pending_max = 64,
+    .write_connections = 1,
+    .read_connections = 1,
+    .redis = true,
+    .local_lifetime_us = BENCH_LOCAL_US,
+};
+
+/* Writes alone are asks; what the service asks on behalf of others is its own. */
+static void note_sent(const struct operation *operation)
+{
+    ((struct ask *)operation->owner)->sent++;
+}
+
+static void note_executed(const struct operation *operation)
+{
+    ((struct ask *)operation->owner)->executed++;
+}
+
+struct bench *bench_create(const struct bench_setup *setup)
+{
+    /* The service's caches are large and hardly touched here: fresh pages need no clearing. */
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+    struct bench *bench = calloc(1, sizeof *bench);
+    assert_non_null(bench);
+    bench->setup = *setup;
+    bench->now = (struct instant){.mono_us = 5000000000123, .wall_us = 1795342530123456};
+    bench->metrics = metrics_create();
+    assert_non_null(bench->metrics);
+    fake_truth_init(&bench->truth, setup->write_connections, setup->read_connections);
+    bench->truth.sent = note_sent;
+    bench->truth.executed = note_executed;
+    fake_shared_init(&bench->shared);
+    const struct service_setup service = {
+        .truth = &bench->truth.port,
+        .shared = setup->redis ? &bench->shared.port : NULL,
+        .metrics = bench->metrics,
+        .pending_max = setup->pending_max,
+        .write_connections = setup->write_connections,
+        .read_connections = setup->read_connections,
+        .deadline_us = BENCH_DEADLINE_US,
+        .count_local_lifetime_us = setup->local_lifetime_us,
+        .count_shared_lifetime_us = BENCH_SHARED_US,
+        .hash_secret = 42,
+        .now = bench->now,
+    };
+    bench->service = service_create(&service);
+    assert_non_null(bench->service);
+    bench->truth.listener =
+        (struct truth_listener){bench->service, service_batch_ended, service_truth_changed};
+    bench->shared.listener =
+        (struct shared_counts_listener){bench->service, service_shared_read_ended};
+    return bench;
+}
+
+void bench_pass(struct bench *bench, int64_t us)
+{
+    bench->now.mono_us += us;
+    bench->now.wall_us += us;
+}
+
+void bench_tick(struct bench *bench)
+{
+    bench->ticking = true;
+    service_tick(bench->service, bench->now);
+    bench->ticking = false;
+}
+
+void bench_wait(struct bench *bench, int64_t us)
+{
+    while (us > 0) {
+        int64_t step_us = us < TICK_US ? us : TICK_US;
+        bench_pass(bench, step_us);
+        bench_tick(bench);
+        us -= step_us;
+    }
+}
+
+void bench_turn(struct bench *bench)
+{
+    service_turn(bench->service, bench->now);
+}
+
+void bench_end(struct bench *bench, enum lane lane, enum batch_outcome outcome)
+{
+    bench_turn(bench);
+    fake_truth_end(&bench->truth, fake_truth_flight(&bench->truth, lane), outcome, bench->now);
+}
+
+void bench_settle(struct bench *bench)
+{
+    bench_turn(bench);
+    while (bench->truth.flight_count > 0 || bench->shared.read_count > 0) {
+        if (bench->truth.flight_count > 0) {
+            fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+        }
+        if (bench->shared.read_count > 0) {
+            fake_shared_answer(&bench->shared, bench->now);
+        }
+        bench_turn(bench);
+    }
+}
+
+/* Takes every operation that there is, and no more. */
+static void check_pool(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->setup.pending_max; i++) {
+        if (service_take(bench->service) == NULL) {
+            fail_msg("%zu operations never came back", bench->setup.pending_max - i);
+        }
+    }
+    assert_null(service_take(bench->service));
+}
+
+void bench_finish(struct bench *bench)
+{
+    bench_wait(bench, BENCH_DEADLINE_US + 5 * TICK_US);
+    bench_settle(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + 5 * TICK_US);
+    for (size_t i = 0; i < bench->ask_count; i++) {
+        assert_int_equal(bench->asks[i]->answers, bench->asks[i]->refused ? 0 : 1);
+    }
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_WRITES), 0);
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_LOOKUPS), 0);
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_COUNTS), 0);
+    check_pool(bench);
+    service_destroy(&bench->service);
+    assert_null(bench->service);
+    for (size_t i = 0; i < bench->ask_count; i++) {
+        free(bench->asks[i]);
+    }
+    free(bench->asks);
+    free(bench->metrics);
+    fake_truth_free(&bench->truth);
+    free(bench);
+}
+
+static void done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct ask *ask = operation->owner;
+    struct bench *bench = ask->bench;
+    assert_int_equal(++ask->answers, 1);
+    assert_int_equal(now_us, bench->now.mono_us);
+    /* A count may also end with the load that it waits for, which has a deadline of its own. */
+    assert_true(!bench->ticking || now_us > ask->deadline_us || ask->kind == OPERATION_COUNT);
+    ask->place = ++bench->answers;
+    ask->answered_us = now_us;
+    ask->outcome = outcome;
+    ask->changed = operation->changed;
+    ask->member = operation->member;
+    ask->count = operation->count;
+    if (bench->answered != NULL) {
+        bench->answered(ask);
+    }
+}
+
+struct ask *bench_ask(struct bench *bench, enum operation_kind kind, struct identifier entity,
+                      struct identifier user)
+{
+    struct ask *ask = calloc(1, sizeof *ask);
+    if (bench->ask_count == bench->ask_capacity) {
+        bench->ask_capacity = bench->ask_capacity * 2 + 64;
+        bench->asks = realloc(bench->asks, bench->ask_capacity * sizeof(struct ask *));
+    }
+    assert_true(ask != NULL && bench->asks != NULL);
+    *ask = (struct ask){.bench = bench,
+                        .kind = kind,
+                        .relation = &relations[RELATION_RSVP],
+                        .entity = entity,
+                        .user = user,
+                        .deadline_us = bench->now.mono_us + BENCH_DEADLINE_US};
+    return bench->asks[bench->ask_count++] = ask;
+}
+
+void bench_submit(struct ask *ask)
+{
+    struct bench *bench = ask->bench;
+    struct operation *operation = service_take(bench->service);
+    ask->asked_us = bench->now.mono_us;
+    ask->refused = operation == NULL;
+    if (ask->refused) {
+        return;
+    }
+    operation->kind = ask->kind;
+    operation->relation = ask->relation;
+    operation->entity = ask->entity;
+    operation->user = ask->user;
+    operation->deadline_us = ask->deadline_us;
+    operation->not_before_us = ask->not_before_us;
+    operation->done = done;
+    operation->owner = ask;
+    service_submit(bench->service, operation, bench->now.mono_us);
+}
+
+static struct ask *ask_at_once(struct bench *bench, enum operation_kind kind, const char *entity,
+                               const char *user, int64_t not_before_us)
+{
+    struct ask *ask = bench_ask(bench, kind, unit_id(entity), unit_id(user));
+    ask->not_before_us = not_before_us;
+    bench_submit(ask);
+    return ask;
+}
+
+struct ask *bench_add(struct bench *bench, const char *entity, const char *user)
+{
+    return ask_at_once(bench, OPERATION_ADD, entity, user, 0);
+}
+
+struct ask *bench_remove(struct bench *bench, const char *entity, const char *user)
+{
+    return ask_at_once(bench, OPERATION_REMOVE, entity, user, 0);
+}
+
+struct ask *bench_lookup(struct bench *bench, const char *entity, const char *user)
+{
+    return ask_at_once(bench, OPERATION_LOOKUP, entity, user, 0);
+}
+
+struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max_us)
+{
+    return ask_at_once(bench, OPERATION_COUNT, entity, "nobody", bench->now.mono_us - age_max_us);
+}
+
+void bench_expect(const struct ask *ask, enum outcome outcome)
+{
+    static const char *const names[] = {"done", "unavailable", "unknown", "overloaded", "failed"};
+    if (ask->answers != 1) {
+        fail_msg("answered %u times, expected '%s'", ask->answers, names[outcome]);
+    }
+    if (ask->outcome != outcome) {
+        fail_msg("answered '%s', expected '%s'", names[ask->outcome], names[outcome]);
+    }
+}
+
+void bench_expect_waiting(const struct ask *ask)
+{
+    assert_false(ask->refused);
+    assert_int_equal(ask->answers, 0);
+}
+
+void bench_expect_count(const struct ask *ask, int64_t value, int64_t version)
+{
+    bench_expect(ask, OUTCOME_DONE);
+    assert_int_equal(ask->count.value, value);
+    assert_int_equal(ask->count.version, version);
+    assert_false(ask->count.stale);
+    assert_true(ask->count.as_of_mono_us >= ask->not_before_us);
+    assert_true(ask->count.as_of_mono_us <= ask->answered_us);
+}
+
+uint64_t bench_metric(const struct bench *bench, enum metric metric)
+{
+    return metrics_get(bench->metrics, metric);
+}

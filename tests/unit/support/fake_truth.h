@@ -1,0 +1,81 @@
+/* A small model of the truth that a test steps by hand: takes batches as Postgres's store does,
+ * keeps them until the test says how they end, and checks that whoever sends keeps to the rules. */
+#ifndef RSVPD_TESTS_FAKE_TRUTH_H
+#define RSVPD_TESTS_FAKE_TRUTH_H
+
+#include "rsvpd/domain/ports.h"
+
+enum { FLIGHTS_MAX = 8 };
+
+/* A batch that is under way. */
+struct flight {
+    struct batch *batch;
+    enum lane lane;
+    bool executed; /* it took effect, though nobody has been told */
+};
+
+/* What a counter was, version by version: index 0 is before the first change. */
+struct counter {
+    const struct relation *relation;
+    struct identifier entity;
+    size_t versions, capacity;
+    struct reading {
+        int64_t value, since_us;
+    } * at;
+};
+
+struct member {
+    const struct relation *relation;
+    struct identifier entity, user;
+};
+
+struct fake_truth {
+    struct truth_port port;
+    struct truth_listener listener;
+    bool up;
+    size_t connections[LANE_COUNT];
+    struct flight flights[FLIGHTS_MAX]; /* in the order of their sending */
+    size_t flight_count;
+    size_t batches_sent; /* ever */
+    struct counter *counters;
+    size_t counter_count, counter_capacity;
+    struct member *members;
+    size_t member_count, member_capacity;
+    /* Told of each write when it is sent, and each time that it takes effect; NULL: nobody. */
+    void (*sent)(const struct operation *operation);
+    void (*executed)(const struct operation *operation);
+};
+
+void fake_truth_init(struct fake_truth *truth, size_t write_connections, size_t read_connections);
+void fake_truth_free(struct fake_truth *truth);
+
+/* The oldest flight on a lane, which must have one. */
+struct flight *fake_truth_flight(struct fake_truth *truth, enum lane lane);
+
+/* How many batches are under way on a lane. */
+size_t fake_truth_flying(const struct fake_truth *truth, enum lane lane);
+
+/* Lets a batch take effect now, and still be under way. */
+void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct instant now);
+
+/* Ends a flight and tells the listener. BATCH_DONE takes effect now unless it has already. */
+void fake_truth_end(struct fake_truth *truth, struct flight *flight, enum batch_outcome outcome,
+                    struct instant now);
+
+/* Goes away or comes back, and tells the listener. What was under way when it goes is lost. */
+void fake_truth_set_up(struct fake_truth *truth, bool up, struct instant now);
+
+/* Makes or unmakes a member behind the service's back, as another process would. */
+void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,
+                       const struct relation *relation, const char *entity, const char *user,
+                       struct instant now);
+
+/* The counter of an entity, which is made where there was never a change. */
+struct counter *fake_truth_counter(struct fake_truth *truth, const struct relation *relation,
+                                   const struct identifier *entity);
+
+/* The count as of now. */
+struct count fake_truth_count(struct fake_truth *truth, const struct relation *relation,
+                              const char *entity, struct instant now);
+
+#endif
