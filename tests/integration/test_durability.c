@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "expect.h"
+#include "http.h"
 #include "load.h"
 #include "load_relation.h"
 #include "process.h"
@@ -37,6 +39,7 @@ static char *database_url;
 static struct service *service;
 static uint16_t port; /* of the service; does not change while clients run */
 static struct load *crowd;
+static bool commits_hang;
 
 static int set_up_servers(void **state)
 {
@@ -54,9 +57,9 @@ static int tear_down_servers(void **state)
     return 0;
 }
 
-static void start_service(void)
+static void start_service(const char *const *environment)
 {
-    service = service_start(database_url, redis_server_url(redis), NULL);
+    service = service_start(database_url, redis_server_url(redis), environment);
     port = service->port;
 }
 
@@ -113,7 +116,7 @@ static int set_up(void **state)
     redis_server_flush(redis);
     database_url = pg_fresh_database(postgres, "durability");
     service_migrate(database_url);
-    start_service();
+    start_service(NULL);
     memset(&allowed, 0, sizeof allowed);
     for (unsigned i = 0; i < CLIENTS; i++) {
         writers[i] = (struct writer){.random = load_random_stream(i)};
@@ -122,9 +125,21 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Commits wait for a standby that does not exist; what they did is seen by nobody meanwhile. */
+static void set_commits_hang(bool hang)
+{
+    pg_execute(database_url, "ALTER SYSTEM SET synchronous_standby_names = '%s'",
+               hang ? "nobody" : "");
+    pg_execute(database_url, "SELECT pg_reload_conf()");
+    commits_hang = hang;
+}
+
 static int tear_down(void **state)
 {
     (void)state;
+    if (commits_hang) { /* the test failed meanwhile */
+        set_commits_hang(false);
+    }
     load_destroy(&crowd);
     service_discard(&service);
     free(database_url);
@@ -331,13 +346,15 @@ static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
 {
     (void)state;
     allowed.death = true;
+    service_stop(&service);
+    start_service(load_patient_environment);
     for (unsigned round = 0; round < KILL_ROUNDS; round++) {
         start_writing();
         load_await_progress(crowd, WRITES_BEFORE, STEP_BOUND_MS);
         service_kill(&service);
         load_await_done(crowd, STEP_BOUND_MS);
         await_end_of_sessions();
-        start_service();
+        start_service(load_patient_environment);
         expect_nothing_lost();
     }
     service_stop(&service);
@@ -378,6 +395,75 @@ static void acknowledged_writes_survive_terminated_sessions(void **state)
     service_stop(&service);
 }
 
+/* -- commits that hang
+ * ------------------------------------------------------------------------------
+ */
+
+static void await_no_transaction(void)
+{
+    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
+    while (pg_query_int64(database_url,
+                          "SELECT count(*)" OTHER_SESSIONS " AND xact_start IS NOT NULL") > 0) {
+        if (process_now_ms() > give_up_ms) {
+            process_fail("a transaction does not end");
+        }
+        process_nap();
+    }
+}
+
+static int write_once(struct http_client *client, const char *method, const char *user)
+{
+    struct http_response *response =
+        relation_write(client, &relations[RELATION_RSVP], method, "thing", user);
+    const int status = response->status;
+    http_response_free(&response);
+    return status;
+}
+
+/* Adds users until the commit of one hangs, since commits begin to hang some time after they are
+ * told to. */
+static void add_until_one_hangs(struct http_client *client, char user[ID_SIZE])
+{
+    int status = 201;
+    for (unsigned i = 0; status == 201 && i < 1000; i++) {
+        snprintf(user, ID_SIZE, "user-%u", i);
+        status = write_once(client, "POST", user);
+    }
+    assert_int_equal(status, 504);
+}
+
+/* Takes the user out: tries three times while commits hang, and then until it is acknowledged. */
+static void remove_user(struct http_client *client, const char *user)
+{
+    bool acknowledged = false;
+    for (unsigned i = 0; i < 3 && !acknowledged; i++) {
+        acknowledged = write_once(client, "DELETE", user) == 200;
+    }
+    set_commits_hang(false);
+    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
+    while (!acknowledged && process_now_ms() < give_up_ms) {
+        acknowledged = write_once(client, "DELETE", user) == 200;
+    }
+    assert_true(acknowledged);
+}
+
+/* The answer to a POST is 504: it may be done, then or later. A DELETE after it is acknowledged:
+ * from then on the user is out, whatever becomes of the transaction of the POST. */
+static void a_write_of_unknown_outcome_never_overtakes_a_later_one(void **state)
+{
+    char user[ID_SIZE];
+    struct http_client *client = http_client_create(port);
+    (void)state;
+    set_commits_hang(true);
+    add_until_one_hangs(client, user);
+    remove_user(client, user);
+    await_no_transaction();
+    expect_member(client, &relations[RELATION_RSVP], "thing", user, false);
+    expect_counters_equal_rows(database_url);
+    http_client_destroy(&client);
+    service_stop(&service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +473,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(acknowledged_writes_survive_terminated_sessions, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_write_of_unknown_outcome_never_overtakes_a_later_one,
+                                        set_up, tear_down),
     };
     load_seed();
     return cmocka_run_group_tests(tests, set_up_servers, tear_down_servers);

@@ -55,7 +55,8 @@ static int set_up(void **state)
     database_url = pg_fresh_database(postgres, "model");
     service_migrate(database_url);
     for (size_t i = 0; i < SERVICE_COUNT; i++) {
-        services[i] = service_start(database_url, redis_server_url(redis), NULL);
+        services[i] =
+            service_start(database_url, redis_server_url(redis), load_patient_environment);
     }
     crowd = load_create();
     return 0;

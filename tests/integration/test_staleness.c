@@ -320,7 +320,7 @@ static void clear_timelines(void)
     }
 }
 
-static void begin(size_t service_count, bool with_redis)
+static void begin(size_t service_count, bool with_redis, const char *const *environment)
 {
     clear_timelines();
     database_url = pg_fresh_database(postgres, "staleness");
@@ -328,7 +328,7 @@ static void begin(size_t service_count, bool with_redis)
     redis = with_redis ? redis_server_create() : NULL;
     for (size_t i = 0; i < service_count; i++) {
         services[i] =
-            service_start(database_url, with_redis ? redis_server_url(redis) : NULL, NULL);
+            service_start(database_url, with_redis ? redis_server_url(redis) : NULL, environment);
     }
     crowd = load_create();
     add_clients();
@@ -559,7 +559,7 @@ static void counts_are_true_and_young(void **state)
 {
     const struct phase *phase = *state;
     forget_old_values();
-    begin(phase->service_count, phase->with_redis);
+    begin(phase->service_count, phase->with_redis, load_patient_environment);
     disturb_for(phase);
     end();
     assert_true(spoiled > 0 || phase->disturbances[0].act != spoil_all_keys);
@@ -631,7 +631,7 @@ static void await_fresh_counts(void)
 static void known_counts_are_served_stale(void **state)
 {
     outage_allowed = true;
-    begin(1, true);
+    begin(1, true, NULL);
     load_await_progress(crowd, READS_BEFORE, STEP_BOUND_MS);
     begin_outage(*state);
     await_stale_answers();

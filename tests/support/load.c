@@ -25,6 +25,8 @@ enum {
     VIOLATION_SIZE = 1024,
 };
 
+const char *const load_patient_environment[] = {"REQUEST_DEADLINE_MS=15000", NULL};
+
 enum slot_state {
     SLOT_IDLE, /* the client is to be asked for its next request */
     SLOT_BUSY, /* a request is on its way */
