@@ -227,12 +227,13 @@ static bool is_write(const struct operation *operation)
     return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
 }
 
-/* Whether two operations must not be under way at once: writes of a key, loads of a count. */
+/* Whether two operations must not be under way at once: writes of a key, and loads of a count, but
+ * for one whose deadline has passed. */
 static bool collide(const struct operation *a, const struct operation *b)
 {
     bool same_entity = a->relation == b->relation && identifier_equal(&a->entity, &b->entity);
     if (a->kind == OPERATION_COUNT && b->kind == OPERATION_COUNT) {
-        return same_entity;
+        return same_entity && !a->answered && !b->answered;
     }
     return is_write(a) && is_write(b) && same_entity && identifier_equal(&a->user, &b->user);
 }
