@@ -2,28 +2,66 @@
 #include "bench.h"
 #include "unit.h"
 
+enum { KINDS = OPERATION_COUNT + 1 };
+
+/* With this many connections what ask_one_of_each asks goes all at once. */
+static const struct bench_setup one_of_each = {
+    .pending_max = 64,
+    .write_connections = 1,
+    .read_connections = 2,
+    .redis = false,
+    .local_lifetime_us = BENCH_LOCAL_US,
+};
+
 static struct ask *ask_of(struct bench *bench, enum operation_kind kind)
 {
-    switch (kind) {
-    case OPERATION_ADD:
-        return bench_add(bench, "e", "u");
-    case OPERATION_REMOVE:
-        return bench_remove(bench, "e", "u");
-    case OPERATION_LOOKUP:
-        return bench_lookup(bench, "e", "u");
-    case OPERATION_COUNT:
-        return bench_count(bench, "e", 0);
+    static const char *const users[KINDS] = {"added", "removed", "sought", "counted"};
+    struct ask *ask = bench_ask(bench, kind, unit_id("e"), unit_id(users[kind]));
+    ask->not_before_us = bench->now.mono_us;
+    bench_submit(ask);
+    return ask;
+}
+
+static void ask_one_of_each(struct bench *bench, const struct ask *asks[KINDS])
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        asks[kind] = ask_of(bench, (enum operation_kind)kind);
     }
-    return NULL;
+}
+
+/* A turn, and then all that is under way ends that way. */
+static void end_all(struct bench *bench, enum batch_outcome outcome)
+{
+    bench_turn(bench);
+    while (bench->truth.flight_count > 0) {
+        fake_truth_end(&bench->truth, &bench->truth.flights[0], outcome, bench->now);
+    }
+}
+
+static bool is_write(enum operation_kind kind)
+{
+    return kind == OPERATION_ADD || kind == OPERATION_REMOVE;
 }
 
 static enum lane lane_of(enum operation_kind kind)
 {
-    return kind == OPERATION_ADD || kind == OPERATION_REMOVE ? LANE_WRITE : LANE_READ;
+    return is_write(kind) ? LANE_WRITE : LANE_READ;
 }
 
-static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_REMOVE, OPERATION_LOOKUP,
-                                            OPERATION_COUNT};
+static void expect_each(const struct ask *const asks[KINDS], enum outcome of_writes,
+                        enum outcome of_reads)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        bench_expect(asks[kind], is_write((enum operation_kind)kind) ? of_writes : of_reads);
+    }
+}
+
+static void expect_each_waiting(const struct ask *const asks[KINDS])
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        bench_expect_waiting(asks[kind]);
+    }
+}
 
 static void test_results(void **state)
 {
@@ -40,7 +78,8 @@ static void test_results(void **state)
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(steps); i++) {
-        const struct ask *ask = ask_of(bench, steps[i].kind);
+        struct ask *ask = bench_ask(bench, steps[i].kind, unit_id("e"), unit_id("u"));
+        bench_submit(ask);
         bench_expect_waiting(ask);
         bench_pass(bench, 1000);
         bench_end(bench, lane_of(steps[i].kind), BATCH_DONE);
@@ -52,7 +91,7 @@ static void test_results(void **state)
     bench_finish(bench);
 }
 
-/* How one operation ends when its first batch ends so, and it is then done if it is sent again. */
+/* How operations end when their first batch ends so, and they are done if they are sent again. */
 static void test_every_end_of_a_batch(void **state)
 {
     static const struct {
@@ -60,26 +99,41 @@ static void test_every_end_of_a_batch(void **state)
         bool again;
         enum outcome outcome;
     } cases[] = {
-        {BATCH_DONE, false, OUTCOME_DONE},       {BATCH_ROLLED_BACK, true, OUTCOME_DONE},
-        {BATCH_REJECTED, false, OUTCOME_FAILED}, {BATCH_UNAVAILABLE, false, OUTCOME_UNAVAILABLE},
+        {BATCH_DONE, false, OUTCOME_DONE},
+        {BATCH_ROLLED_BACK, true, OUTCOME_DONE},
+        {BATCH_UNAVAILABLE, false, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, true, OUTCOME_DONE},
     };
     (void)state;
-    for (size_t i = 0; i < LENGTH(cases) * LENGTH(kinds); i++) {
-        size_t at = i / LENGTH(kinds);
-        enum operation_kind kind = kinds[i % LENGTH(kinds)];
-        struct bench *bench = bench_create(&bench_usual);
-        const struct ask *ask = ask_of(bench, kind);
-        bench_end(bench, lane_of(kind), cases[at].end);
-        if (cases[at].again) {
-            bench_expect_waiting(ask);
-            bench_end(bench, lane_of(kind), BATCH_DONE);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct bench *bench = bench_create(&one_of_each);
+        const struct ask *asks[KINDS];
+        ask_one_of_each(bench, asks);
+        end_all(bench, cases[i].end);
+        if (cases[i].again) {
+            expect_each_waiting(asks);
+            bench_settle(bench);
         }
-        bench_expect(ask, cases[at].outcome);
+        expect_each(asks, cases[i].outcome, cases[i].outcome);
         bench_turn(bench);
         assert_int_equal(bench->truth.flight_count, 0);
         bench_finish(bench);
     }
+}
+
+/* An operation that is rejected when it goes alone is not sent again. */
+static void test_rejected_alone(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        const struct ask *ask = ask_of(bench, (enum operation_kind)kind);
+        bench_end(bench, lane_of(ask->kind), BATCH_REJECTED);
+        bench_expect(ask, OUTCOME_FAILED);
+        bench_turn(bench);
+        assert_int_equal(bench->truth.flight_count, 0);
+    }
+    bench_finish(bench);
 }
 
 /* After a loss nobody knows whether the write was done: what then ends badly is not known to be
@@ -88,23 +142,25 @@ static void test_a_bad_end_after_a_loss(void **state)
 {
     static const struct {
         enum batch_outcome then;
-        enum outcome of_write, of_read;
+        enum outcome of_writes, of_reads;
     } cases[] = {
         {BATCH_DONE, OUTCOME_DONE, OUTCOME_DONE},
         {BATCH_REJECTED, OUTCOME_UNKNOWN, OUTCOME_FAILED},
         {BATCH_UNAVAILABLE, OUTCOME_UNKNOWN, OUTCOME_UNAVAILABLE},
     };
     (void)state;
-    for (size_t i = 0; i < LENGTH(cases) * LENGTH(kinds); i++) {
-        size_t at = i / LENGTH(kinds);
-        enum operation_kind kind = kinds[i % LENGTH(kinds)];
-        bool write = lane_of(kind) == LANE_WRITE;
-        struct bench *bench = bench_create(&bench_usual);
-        const struct ask *ask = ask_of(bench, kind);
-        bench_end(bench, lane_of(kind), BATCH_LOST);
-        bench_end(bench, lane_of(kind), BATCH_ROLLED_BACK);
-        bench_end(bench, lane_of(kind), cases[at].then);
-        bench_expect(ask, write ? cases[at].of_write : cases[at].of_read);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct bench *bench = bench_create(&one_of_each);
+        const struct ask *asks[KINDS];
+        ask_one_of_each(bench, asks);
+        end_all(bench, BATCH_LOST);
+        end_all(bench, BATCH_ROLLED_BACK); /* which also parts the two writes */
+        bench_turn(bench);
+        while (bench->truth.flight_count > 0) {
+            end_all(bench, cases[i].then);
+            bench_turn(bench);
+        }
+        expect_each(asks, cases[i].of_writes, cases[i].of_reads);
         bench_finish(bench);
     }
 }
@@ -128,23 +184,23 @@ static void test_a_write_that_took_effect_before_it_was_lost(void **state)
 
 /* ---- deadlines ---- */
 
-/* What is said at the deadline, by where the operation is, and that its batch may still end in any
- * way without a second answer. */
+/* What is said at the deadline; and that the batch may then still end in any way without a second
+ * answer. */
 static void test_the_deadline_of_what_was_sent(void **state)
 {
     static const enum batch_outcome ends[] = {BATCH_DONE, BATCH_ROLLED_BACK, BATCH_REJECTED,
                                               BATCH_UNAVAILABLE, BATCH_LOST};
     (void)state;
-    for (size_t i = 0; i < LENGTH(ends) * LENGTH(kinds); i++) {
-        enum operation_kind kind = kinds[i % LENGTH(kinds)];
-        struct bench *bench = bench_create(&bench_usual);
-        const struct ask *ask = ask_of(bench, kind);
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct bench *bench = bench_create(&one_of_each);
+        const struct ask *asks[KINDS];
+        ask_one_of_each(bench, asks);
         bench_turn(bench);
         bench_wait(bench, BENCH_DEADLINE_US);
-        bench_expect_waiting(ask);
+        expect_each_waiting(asks);
         bench_wait(bench, SECONDS(0.03));
-        bench_expect(ask, lane_of(kind) == LANE_WRITE ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE);
-        bench_end(bench, lane_of(kind), ends[i / LENGTH(kinds)]);
+        expect_each(asks, OUTCOME_UNKNOWN, OUTCOME_UNAVAILABLE);
+        end_all(bench, ends[i]);
         bench_turn(bench);
         assert_int_equal(bench->truth.flight_count, 0); /* nobody wants it any more */
         bench_finish(bench);
@@ -153,16 +209,15 @@ static void test_the_deadline_of_what_was_sent(void **state)
 
 static void test_the_deadline_of_what_was_never_sent(void **state)
 {
+    struct bench *bench = bench_create(&one_of_each);
+    const struct ask *asks[KINDS];
     (void)state;
-    for (size_t i = 0; i < LENGTH(kinds); i++) {
-        struct bench *bench = bench_create(&bench_usual);
-        const struct ask *ask = ask_of(bench, kinds[i]);
-        bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
-        bench_expect(ask, OUTCOME_UNAVAILABLE);
-        bench_turn(bench);
-        assert_int_equal(bench->truth.batches_sent, 0);
-        bench_finish(bench);
-    }
+    ask_one_of_each(bench, asks);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    expect_each(asks, OUTCOME_UNAVAILABLE, OUTCOME_UNAVAILABLE);
+    bench_turn(bench);
+    assert_int_equal(bench->truth.batches_sent, 0);
+    bench_finish(bench);
 }
 
 /* A write that was rolled back was not done; one that was lost may have been. */
@@ -170,23 +225,19 @@ static void test_the_deadline_of_what_waits_to_go_again(void **state)
 {
     static const struct {
         enum batch_outcome end;
-        enum outcome outcome;
+        enum outcome of_writes;
     } cases[] = {
         {BATCH_ROLLED_BACK, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, OUTCOME_UNKNOWN},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct bench *bench = bench_create(&bench_usual);
-        const struct ask *write = bench_add(bench, "e", "u");
-        const struct ask *read = bench_lookup(bench, "e", "u");
-        bench_turn(bench);
-        while (bench->truth.flight_count > 0) {
-            fake_truth_end(&bench->truth, &bench->truth.flights[0], cases[i].end, bench->now);
-        }
+        struct bench *bench = bench_create(&one_of_each);
+        const struct ask *asks[KINDS];
+        ask_one_of_each(bench, asks);
+        end_all(bench, cases[i].end);
         bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
-        bench_expect(write, cases[i].outcome);
-        bench_expect(read, OUTCOME_UNAVAILABLE);
+        expect_each(asks, cases[i].of_writes, OUTCOME_UNAVAILABLE);
         bench_finish(bench);
     }
 }
@@ -324,59 +375,70 @@ static void settle_with_poison(struct bench *bench, enum lane lane)
     }
 }
 
-/* Of every place in batches of every size: the poisonous one fails, alone. */
+/* Submits this many, of which the poisonous ones are told by their user's first letter. Sorted by
+ * the truth, they stand elsewhere in the batch than they came. */
+static void ask_with_poison(struct bench *bench, enum operation_kind kind, struct ask **asks,
+                            const bool *poisonous, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        unsigned number = (unsigned)bench->ask_count;
+        asks[i] = bench_ask(bench, kind, unit_numbered_id("e", i * 7 % 5),
+                            unit_numbered_id(poisonous[i] ? "p" : "u", number));
+        bench_submit(asks[i]);
+    }
+}
+
+static void expect_only_poison_to_fail(struct ask *const *asks, const bool *poisonous,
+                                       unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        bench_expect(asks[i], poisonous[i] ? OUTCOME_FAILED : OUTCOME_DONE);
+        assert_int_equal(asks[i]->executed, !poisonous[i] && is_write(asks[i]->kind));
+    }
+}
+
+/* At every place in batches of every size: the poisonous one fails, alone. */
 static void test_one_poisonous_operation_fails_alone(void **state)
 {
-    enum { SIZE_MAX_HERE = 20 };
-    static const enum operation_kind poisonous[] = {OPERATION_ADD, OPERATION_LOOKUP};
+    enum { LARGEST = 20 };
+    static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_LOOKUP};
     (void)state;
-    for (size_t i = 0; i < LENGTH(poisonous) * SIZE_MAX_HERE * SIZE_MAX_HERE; i++) {
-        unsigned size = (unsigned)(i / SIZE_MAX_HERE % SIZE_MAX_HERE) + 1;
-        unsigned at = (unsigned)(i % SIZE_MAX_HERE);
-        if (at >= size) {
-            continue;
-        }
-        enum operation_kind kind = poisonous[i / SIZE_MAX_HERE / SIZE_MAX_HERE];
+    for (size_t k = 0; k < LENGTH(kinds); k++) {
         struct bench *bench = bench_create(&bench_usual);
-        struct ask *asks[SIZE_MAX_HERE];
-        for (unsigned j = 0; j < size; j++) {
-            /* sorted by the truth, so in the batch they stand elsewhere than they came */
-            asks[j] = bench_ask(bench, kind, unit_numbered_id("e", j * 7 % 5),
-                                unit_numbered_id(j == at ? "p" : "u", j));
-            bench_submit(asks[j]);
+        for (unsigned i = 0; i < LARGEST * LARGEST; i++) {
+            unsigned size = i / LARGEST + 1, at = i % LARGEST;
+            bool poisonous[LARGEST] = {false};
+            struct ask *asks[LARGEST];
+            size_t sent_before = bench->truth.batches_sent;
+            poisonous[at] = true;
+            ask_with_poison(bench, kinds[k], asks, poisonous, size);
+            settle_with_poison(bench, lane_of(kinds[k]));
+            expect_only_poison_to_fail(asks, poisonous, size);
+            /* halved each time: not one by one */
+            assert_true(bench->truth.batches_sent - sent_before <= 2 * 5 + 1);
         }
-        settle_with_poison(bench, lane_of(kind));
-        for (unsigned j = 0; j < size; j++) {
-            bench_expect(asks[j], j == at ? OUTCOME_FAILED : OUTCOME_DONE);
-            assert_int_equal(asks[j]->executed, j != at && kind == OPERATION_ADD);
-        }
-        /* halved each time: not one by one */
-        assert_true(bench->truth.batches_sent <= 2 * 5 + 4);
         bench_finish(bench);
     }
 }
 
 static void test_several_poisonous_operations(void **state)
 {
+    enum { COUNT = 40 };
     struct random random = unit_random(1);
+    struct bench *bench = bench_create(&bench_usual);
     (void)state;
     for (int round = 0; round < 50; round++) {
-        struct bench *bench = bench_create(&bench_usual);
-        struct ask *asks[40];
-        bool poisonous[LENGTH(asks)];
+        struct ask *asks[COUNT];
+        bool poisonous[COUNT];
         unsigned percent = unit_below(&random, 101);
-        for (unsigned i = 0; i < LENGTH(asks); i++) {
+        for (unsigned i = 0; i < COUNT; i++) {
             poisonous[i] = unit_percent(&random, percent);
-            asks[i] = bench_ask(bench, OPERATION_ADD, unit_id("e"),
-                                unit_numbered_id(poisonous[i] ? "p" : "u", i));
-            bench_submit(asks[i]);
         }
+        ask_with_poison(bench, OPERATION_ADD, asks, poisonous, COUNT);
         settle_with_poison(bench, LANE_WRITE);
-        for (unsigned i = 0; i < LENGTH(asks); i++) {
-            bench_expect(asks[i], poisonous[i] ? OUTCOME_FAILED : OUTCOME_DONE);
-        }
-        bench_finish(bench);
+        expect_only_poison_to_fail(asks, poisonous, COUNT);
     }
+    bench_finish(bench);
 }
 
 /* Those that share a batch with a row that somebody else has locked come free of it. */
@@ -467,7 +529,7 @@ static void submit_of(struct bench *bench, enum operation_kind kind, enum relati
 static void test_no_queue_starves(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
-    unsigned seen[RELATION_COUNT][OPERATION_COUNT + 1] = {{0}}, number = 0;
+    unsigned seen[RELATION_COUNT][KINDS] = {{0}}, number = 0;
     (void)state;
     for (int turn = 0; turn < 12; turn++) {
         for (int relation = 0; relation < RELATION_COUNT; relation++) {
@@ -511,8 +573,9 @@ static void test_refused_while_the_truth_is_unavailable(void **state)
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
     fake_truth_set_up(&bench->truth, false, bench->now);
-    for (size_t i = 0; i < LENGTH(kinds); i++) {
-        bench_expect(ask_of(bench, kinds[i]), OUTCOME_UNAVAILABLE); /* at once */
+    bench->shared.up = false;
+    for (int kind = 0; kind < KINDS; kind++) { /* at once */
+        bench_expect(ask_of(bench, (enum operation_kind)kind), OUTCOME_UNAVAILABLE);
     }
     bench_turn(bench);
     assert_int_equal(bench->truth.batches_sent, 0);
@@ -624,6 +687,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_every_end_of_a_batch),
+        cmocka_unit_test(test_rejected_alone),
         cmocka_unit_test(test_a_bad_end_after_a_loss),
         cmocka_unit_test(test_a_write_that_took_effect_before_it_was_lost),
         cmocka_unit_test(test_the_deadline_of_what_was_sent),

@@ -63,8 +63,8 @@ static void test_count_bound(void **state)
 /* ---- random histories ---- */
 
 enum {
-    HISTORIES = 300,
-    STEPS = 600,
+    HISTORIES = 60,
+    STEPS = 3000,
     ENTITIES = 3,
     USERS = 4,
     REDIS_DEADLINE_US = 50 * 1000, /* what the real stores keep */
