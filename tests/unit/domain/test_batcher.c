@@ -332,7 +332,7 @@ static void test_withdrawing_those_that_are_chained(void **state)
 
 /* ---- random histories ---- */
 
-enum { KEYS = 6, OPS = 40, FLYING_MAX = 3, STEPS = 600, HISTORIES = 400 };
+enum { KEYS = 6, OPS = 40, FLYING_MAX = 3, STEPS = 600, HISTORIES = 200 };
 
 /* What the batcher must be, told as plainly as can be: a row of those that are ready, and for each
  * key a row of those that are under way, of which the first holds the key. */
@@ -521,13 +521,13 @@ static void drain(struct history *history)
     assert_int_equal(history->batcher.keys.size, 0);
 }
 
-static void run_histories(enum operation_kind kind, uint64_t stream)
+static void run_histories(enum operation_kind kind, uint64_t secret, uint64_t stream)
 {
     struct history *history = calloc(1, sizeof *history);
     assert_non_null(history);
     for (uint64_t i = 0; i < HISTORIES; i++) {
         memset(history, 0, sizeof *history);
-        init(&history->batcher, kind, 1);
+        assert_true(batcher_init(&history->batcher, rsvp, kind, 1, secret));
         history->keyed = kind == OPERATION_ADD;
         history->random = unit_random(stream + i);
         for (int step = 0; step < STEPS; step++) {
@@ -542,13 +542,20 @@ static void run_histories(enum operation_kind kind, uint64_t stream)
 static void test_random_histories_of_writes(void **state)
 {
     (void)state;
-    run_histories(OPERATION_ADD, 1000);
+    run_histories(OPERATION_ADD, 42, 1000);
+}
+
+/* Here the keys of a user on all entities have one hash. */
+static void test_random_histories_of_writes_whose_hashes_collide(void **state)
+{
+    (void)state;
+    run_histories(OPERATION_ADD, unit_colliding_secret(), 3000);
 }
 
 static void test_random_histories_of_lookups(void **state)
 {
     (void)state;
-    run_histories(OPERATION_LOOKUP, 2000);
+    run_histories(OPERATION_LOOKUP, 42, 2000);
 }
 
 int main(void)
@@ -567,6 +574,7 @@ int main(void)
         cmocka_unit_test(test_withdrawing_the_last_of_a_key_frees_it),
         cmocka_unit_test(test_withdrawing_those_that_are_chained),
         cmocka_unit_test(test_random_histories_of_writes),
+        cmocka_unit_test(test_random_histories_of_writes_whose_hashes_collide),
         cmocka_unit_test(test_random_histories_of_lookups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

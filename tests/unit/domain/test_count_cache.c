@@ -291,53 +291,85 @@ static void test_one_that_is_waited_for_stays(void **state)
     }
 }
 
-/* At most as many as fit, the least recently used of those that nobody waits for gives way. */
-static void test_random_uses_against_a_row(void **state)
+/* The entities that a cache of few entries has, the least recently used first. */
+struct uses {
+    unsigned row[CAPACITY];
+    size_t size;
+    bool busy[20]; /* by entity */
+};
+
+/* Where in the row the entity is, or else the one that must go for it; CAPACITY where none may. */
+static size_t place_for(const struct uses *uses, unsigned wanted)
 {
-    enum { ENTITIES = 20, STEPS = 20000 };
+    for (size_t i = 0; i < uses->size; i++) {
+        if (uses->row[i] == wanted) {
+            return i;
+        }
+    }
+    size_t at = uses->size < CAPACITY ? uses->size : 0;
+    while (at < uses->size && uses->busy[uses->row[at]]) {
+        at++;
+    }
+    return at;
+}
+
+static void use(struct uses *uses, size_t place, unsigned wanted)
+{
+    if (place < uses->size) {
+        size_t behind = --uses->size - place;
+        memmove(uses->row + place, uses->row + place + 1, behind * sizeof uses->row[0]);
+    }
+    uses->row[uses->size++] = wanted;
+}
+
+static void free_all(struct uses *uses, struct count_cache *cache)
+{
+    memset(uses->busy, 0, sizeof uses->busy);
+    for (size_t i = 0; i < CAPACITY; i++) {
+        cache->slab[i].load = COUNT_LOAD_NONE;
+    }
+}
+
+/* At most as many as fit; the least recently used of those that nobody waits for gives way. */
+static void random_uses(uint64_t secret)
+{
     struct random random = unit_random(2);
+    struct uses uses = {.size = 0};
     struct count_cache cache;
-    unsigned row[CAPACITY]; /* the least recently used first */
-    size_t size = 0;
-    bool busy[ENTITIES] = {false};
-    (void)state;
-    init(&cache, CAPACITY, LIFETIME_US);
-    for (int step = 0; step < STEPS; step++) {
-        unsigned wanted = unit_below(&random, ENTITIES);
-        size_t at = 0;
-        while (at < size && row[at] != wanted) {
-            at++;
-        }
-        bool held = at < size;
-        if (!held && size == CAPACITY) {
-            at = 0;
-            while (at < size && busy[row[at]]) {
-                at++;
-            }
-        }
+    unsigned refused = 0;
+    assert_true(count_cache_init(&cache, &relations[0], CAPACITY, LIFETIME_US, secret));
+    for (int step = 0; step < 20000; step++) {
+        unsigned wanted = unit_below(&random, LENGTH(uses.busy));
+        size_t place = place_for(&uses, wanted);
+        bool held = place < uses.size && uses.row[place] == wanted;
         struct count_entry *entry = entry_of(&cache, wanted);
-        if (at == CAPACITY) {
-            assert_null(entry);
-            memset(busy, 0, sizeof busy);
-            for (size_t i = 0; i < CAPACITY; i++) {
-                cache.slab[i].load = COUNT_LOAD_NONE;
-            }
+        assert_int_equal(entry == NULL, place == CAPACITY);
+        if (entry == NULL) {
+            refused++;
+            free_all(&uses, &cache);
             continue;
         }
-        assert_non_null(entry);
         assert_int_equal(entry->known, held);
+        assert_int_equal(entry->count.version, held ? wanted + 1 : 0);
         put(entry, wanted + 1, start_us + step, COUNT_FROM_TRUTH, start_us);
-        assert_int_equal(entry->count.version, wanted + 1);
-        busy[wanted] = unit_percent(&random, 40);
-        entry->load = busy[wanted] ? COUNT_LOAD_SHARED : COUNT_LOAD_NONE;
-        size_t rest = size - at;
-        if (rest > 0) {
-            memmove(row + at, row + at + 1, (rest - 1) * sizeof row[0]);
-            size--;
-        }
-        row[size++] = wanted;
+        uses.busy[wanted] = unit_percent(&random, 40);
+        entry->load = uses.busy[wanted] ? COUNT_LOAD_SHARED : COUNT_LOAD_NONE;
+        use(&uses, place, wanted);
     }
+    assert_true(refused > 0);
     count_cache_free(&cache);
+}
+
+static void test_random_uses_against_a_row(void **state)
+{
+    (void)state;
+    random_uses(42);
+}
+
+static void test_random_uses_of_entities_whose_hashes_collide(void **state)
+{
+    (void)state;
+    random_uses(unit_colliding_secret());
 }
 
 int main(void)
@@ -353,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_the_least_recently_used_goes),
         cmocka_unit_test(test_one_that_is_waited_for_stays),
         cmocka_unit_test(test_random_uses_against_a_row),
+        cmocka_unit_test(test_random_uses_of_entities_whose_hashes_collide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,6 +25,17 @@ static void test_path_and_query(void **state)
         {"", "", ""},
         {"/a%3Fb?c", "/a%3Fb", "c"},
         {"*", "*", ""},
+        /* as a proxy is asked: what follows the authority */
+        {"http://h/a?b=c", "/a", "b=c"},
+        {"HTTP://u@h:80/a", "/a", ""},
+        {"https://[::1]:80/", "/", ""},
+        {"https://h?b=c", "", "b=c"},
+        {"http://h", "", ""},
+        {"http:///a", "/a", ""},
+        {"http:/a?b", "http:/a", "b"},
+        {"ftp://h/a", "ftp://h/a", ""},
+        {"/http://h/a", "/http://h/a", ""},
+        {"/a?http://h/b", "/a", "http://h/b"},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {

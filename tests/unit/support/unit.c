@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/hash_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,14 @@ struct identifier unit_numbered_id(const char *prefix, unsigned number)
     char text[IDENTIFIER_SIZE_MAX_BYTES];
     snprintf(text, sizeof text, "%s%u", prefix, number);
     return unit_id(text);
+}
+
+uint64_t unit_colliding_secret(void)
+{
+    const uint64_t secret =
+        0xD6E8FEB86659FD93u; /* cancels a constant that everything goes through */
+    assert_true(hash_bytes(secret, slice_of("a")) == hash_bytes(secret, slice_of("another")));
+    return secret;
 }
 
 void unit_expect_bytes(const char *name, struct slice got, struct slice expected)

@@ -32,6 +32,10 @@ struct identifier unit_id(const char *text);
 /* The identifier <prefix><number>, as in u17. */
 struct identifier unit_numbered_id(const char *prefix, unsigned number);
 
+/* Under this secret hash_bytes gives one hash to all that is not empty, so that nothing but
+ * comparing tells keys apart. Fails the test when that is no longer so. */
+uint64_t unit_colliding_secret(void);
+
 /* Fails the test, quoting both, where the bytes differ. `name` says which case it is. */
 void unit_expect_bytes(const char *name, struct slice got, struct slice expected);
 void unit_expect_text(const char *name, struct slice got, const char *expected);
