@@ -12,11 +12,12 @@ WITH added AS (
     DELETE FROM :members AS m
     USING unnest($3::text[], $4::text[]) AS r (id, user_id)
     WHERE m.:id = r.id AND m.user_id = r.user_id
-    RETURNING m.:id AS id, m.user_id AS user_id
+    RETURNING m.:id AS id, m.user_id AS user_id, m.created_at AS created_at
 ), changed AS (
     SELECT id, user_id, 1 AS step FROM added
     UNION ALL
     SELECT id, user_id, -1 AS step FROM removed
+    WHERE created_at > '-infinity' -- a placeholder of hold.sql was never there
 ), counted AS (
     INSERT INTO :counters AS c (:id, count, version)
     SELECT id, sum(step), 1

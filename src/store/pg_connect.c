@@ -78,12 +78,15 @@ struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
     }
     keywords[size] = "dbname";
     values[size] = url;
-    PGconn *connection = PQconnectdbParams(keywords, values, 1);
+    /* The first connection only carries the receiver, which PQreset keeps: while connecting as
+     * well, a server's warning must not go to standard error, where the log is. */
+    PGconn *connection = PQconnectStartParams(keywords, values, 1);
+    PQsetNoticeReceiver(connection, ignore_notice, NULL);
+    PQreset(connection);
     if (PQstatus(connection) != CONNECTION_OK) {
         pg_first_line(connection == NULL ? "out of memory" : PQerrorMessage(connection), error);
         PQfinish(connection);
         return NULL;
     }
-    PQsetNoticeReceiver(connection, ignore_notice, NULL);
     return connection;
 }

@@ -15,9 +15,11 @@
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
     BACKOFF_MIN_US = 50 * 1000,
@@ -41,16 +43,19 @@ enum link_state {
     LINK_BROKEN,     /* found broken while sending; the next tick cleans up */
 };
 
+struct watch;
+
 struct pg_link {
     struct pg_store *store;
     enum lane lane;
     enum link_state state;
     PGconn *connection;
-    uv_poll_t *poll; /* its memory goes when libuv has closed it */
+    struct watch *watch; /* of its socket; its memory goes when libuv has closed it */
     int poll_events;
     uv_work_t work;
     char error[PG_ERROR_SIZE_BYTES]; /* of the connecting thread */
     unsigned step;                   /* statements of the pipeline that have been answered */
+    unsigned write_step;             /* of a batch of writes: which statement tells what changed */
     bool failed;                     /* a statement of the pipeline failed, as `failure` says */
     bool reconnect;                  /* the failure is one that another connection may mend */
     enum batch_outcome failure;
@@ -74,7 +79,7 @@ struct pg_store {
     struct pg_link links[];
 };
 
-static const char *const statement_names[] = {"write", "lookup", "count"};
+static const char *const statement_names[] = {"hold", "write", "lookup", "count"};
 enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names[0] };
 
 static bool usable(const struct pg_link *link)
@@ -113,9 +118,39 @@ static void report_availability(struct pg_store *store, const char *reason, int6
     store->listener.changed(store->listener.service, now_us);
 }
 
-static void free_handle(uv_handle_t *handle)
+/* The loop watches a duplicate of libpq's socket, which it closes itself: libpq closes its own
+ * wherever it finds it broken, and the loop would then take a number out of its set that is
+ * somebody else's by now. */
+struct watch {
+    uv_poll_t poll;
+    int fd;
+    struct pg_link *link; /* NULL once it is being closed */
+};
+
+static void free_watch(uv_handle_t *handle)
 {
-    free(handle);
+    struct watch *watch = handle->data;
+    close(watch->fd);
+    free(watch);
+}
+
+static struct watch *watch_socket(struct pg_link *link)
+{
+    struct watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->fd = fcntl(PQsocket(link->connection), F_DUPFD_CLOEXEC, 0);
+    if (watch->fd < 0 || uv_poll_init(link->store->setup.loop, &watch->poll, watch->fd) != 0) {
+        if (watch->fd >= 0) {
+            close(watch->fd);
+        }
+        free(watch);
+        return NULL;
+    }
+    watch->poll.data = watch;
+    watch->link = link;
+    return watch;
 }
 
 /* Closes the connection and reports its batch as lost. */
@@ -123,9 +158,10 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
                       int64_t now_us)
 {
     struct pg_store *store = link->store;
-    if (link->poll != NULL) {
-        uv_close((uv_handle_t *)link->poll, free_handle);
-        link->poll = NULL;
+    if (link->watch != NULL) {
+        link->watch->link = NULL;
+        uv_close((uv_handle_t *)&link->watch->poll, free_watch);
+        link->watch = NULL;
     }
     PQfinish(link->connection);
     link->connection = NULL;
@@ -156,7 +192,7 @@ static bool flush_link(struct pg_link *link)
     }
     if (events != link->poll_events) {
         link->poll_events = events;
-        return uv_poll_start(link->poll, events, on_socket) == 0;
+        return uv_poll_start(&link->watch->poll, events, on_socket) == 0;
     }
     return true;
 }
@@ -229,17 +265,12 @@ static void connected(uv_work_t *work, int status)
         report_availability(store, link->error, now.mono_us);
         return;
     }
-    link->poll = calloc(1, sizeof *link->poll);
     link->poll_events = 0;
-    bool polled = link->poll != NULL &&
-                  uv_poll_init(store->setup.loop, link->poll, PQsocket(link->connection)) == 0;
-    if (!polled) {
-        free(link->poll);
-        link->poll = NULL;
+    link->watch = watch_socket(link);
+    if (link->watch == NULL) {
         drop_link(link, "cannot watch its socket", true, now.mono_us);
         return;
     }
-    link->poll->data = link;
     link->refreshed_us = now.mono_us;
     if (PQsetnonblocking(link->connection, 1) != 0 || PQenterPipelineMode(link->connection) != 1 ||
         !queue_setup(link) || !launch(link, LINK_SETTING_UP, now, SETUP_TIMEOUT_US)) {
@@ -314,7 +345,10 @@ static bool queue_writes(struct pg_link *link)
         pg_text_array_add(&a[first + 1], &operation->user);
     }
     const struct pg_text_array *parameters[] = {&a[0], &a[1], &a[2], &a[3]};
-    if (!queue_statement(link, "write", parameters, 4)) {
+    bool removes = a[2].elements > 0;
+    link->write_step = removes ? 1 : 0;
+    if ((removes && !queue_statement(link, "hold", parameters + 2, 2)) ||
+        !queue_statement(link, "write", parameters, 4)) {
         return false;
     }
     return queue_counts(link);
@@ -486,7 +520,7 @@ static void take_result(const struct pg_link *link, const PGresult *result, stru
     switch (link->batch->kind) {
     case OPERATION_ADD:
     case OPERATION_REMOVE:
-        if (link->step == 0) {
+        if (link->step == link->write_step) {
             take_written(link, result);
         } else {
             take_counts(link, result, now);
@@ -602,7 +636,8 @@ static bool take_answers(struct pg_link *link)
 
 static void on_socket(uv_poll_t *poll, int status, int events)
 {
-    struct pg_link *link = poll->data;
+    struct watch *watch = poll->data;
+    struct pg_link *link = watch->link;
     bool alive = status == 0;
     if (alive && (events & UV_WRITABLE) != 0) {
         alive = flush_link(link);
