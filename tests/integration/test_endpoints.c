@@ -19,8 +19,7 @@ enum { RAW_TIMEOUT_MS = 20000 };
 
 #define BYTES_64 "0123456789012345678901234567890123456789012345678901234567890123"
 
-/* -- what the endpoints answer --------------------------------------------------------------------
- */
+/* ---- what the endpoints answer ---- */
 
 static void write_answers_with_the_state_after_it(void **state)
 {
@@ -119,8 +118,7 @@ static void relations_do_not_mix(void **state)
     expect_exact_count(fixture.client, like, "same-name", 0);
 }
 
-/* -- the original tracker's example -------------------------------------------------------------
- */
+/* ---- the original tracker's example ---- */
 
 struct tracker_example {
     const struct relation *relation;
@@ -179,8 +177,7 @@ static void writes_survive_a_restart(void **state)
     http_response_free(&response);
 }
 
-/* -- who acts -----------------------------------------------------------------------------------
- */
+/* ---- who acts ---- */
 
 struct user_source {
     const char *name;
@@ -288,8 +285,7 @@ static void user_named_twice_in_one_place_is_refused(void **state)
     expect_exact_count(fixture.client, relation, "twice", 0);
 }
 
-/* -- methods ------------------------------------------------------------------------------------
- */
+/* ---- methods ---- */
 
 /* Whether the Allow header holds exactly these methods, in any order. */
 static void expect_allow(const struct http_response *response, const char *const *methods)
@@ -382,8 +378,7 @@ static void head_answers_like_get_without_body(void **state)
     http_response_free(&response);
 }
 
-/* -- identifiers in paths -------------------------------------------------------------------------
- */
+/* ---- identifiers in paths ---- */
 
 struct path_identifier {
     const char *encoded;
@@ -499,8 +494,7 @@ static void case_of_identifiers_matters(void **state)
     expect_exact_count(fixture.client, relation, "case", 0);
 }
 
-/* -- counts: caching and bounds -------------------------------------------------------------------
- */
+/* ---- counts: caching and bounds ---- */
 
 static char *count_etag(const struct relation *relation, const char *id)
 {
@@ -564,8 +558,7 @@ static void unchanged_count_is_answered_304(void **state)
     free(etag);
 }
 
-/* A shared cache may add its second to a count's age, unless the caller asked for less than that.
- */
+/* A shared cache may add its second to a count's age, unless the caller asked for less. */
 static void only_what_may_grow_older_is_cacheable(void **state)
 {
     const struct relation *relation = *state;
@@ -668,8 +661,7 @@ static void as_of_keeps_the_requested_bound(void **state)
     } while (process_now_ms() < end_ms);
 }
 
-/* -- request ids ----------------------------------------------------------------------------------
- */
+/* ---- request ids ---- */
 
 static void valid_request_id_comes_back(void **state)
 {
@@ -743,8 +735,7 @@ static void fresh_request_ids_are_distinct(void **state)
     }
 }
 
-/* -- connections ----------------------------------------------------------------------------------
- */
+/* ---- connections ---- */
 
 static void connection_serves_many_requests(void **state)
 {

@@ -23,8 +23,7 @@ enum {
     POLL_BOUND_MS = 20000,
 };
 
-/* -- bodies -------------------------------------------------------------------------------------
- */
+/* ---- bodies ---- */
 
 struct bad_body {
     const char *body;
@@ -146,8 +145,7 @@ static void only_json_is_accepted(void **state)
     expect_exact_count(fixture.client, relation, "types", 1);
 }
 
-/* -- sizes ----------------------------------------------------------------------------------------
- */
+/* ---- sizes ---- */
 
 /* A valid body of exactly that size; blanks pad it. The caller frees it. */
 static char *padded_body(size_t size)
@@ -382,16 +380,14 @@ static void every_problem_is_explained(void **state)
     }
 }
 
-/* -- rubbish --------------------------------------------------------------------------------------
- */
+/* ---- rubbish ---- */
 
 #define FIELD_1K                                                                                   \
     "X-Filler: 0123456789012345678901234567890123456789012345678901234567890123456789012345678901" \
     "23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123" \
     "45678901234567890123456789\r\n"
 
-/* Sends the bytes: they get an error or the end of the connection, never silence and never success.
- */
+/* Sends the bytes: they get an error or the end of the connection, not silence and not success. */
 static void expect_refused(const char *request)
 {
     struct http_raw *raw = http_raw_connect(fixture.service->port);
@@ -413,6 +409,38 @@ static void what_is_no_http_is_refused(void **state)
     (void)state;
     expect_refused("GARBAGE\r\n\r\n");
     expect_refused("\x16\x03\x01\x02\xfc\x03\x03\r\n\r\n"); /* somebody speaks TLS */
+    expect_refused("GET /livez HTTP/1.1\r\n\r\n");          /* no Host: RFC 9112, section 3.2 */
+}
+
+/* Less common forms of a request, all of them in RFC 9112. */
+static void other_forms_of_requests_are_understood(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *request;
+        int status;
+    } rows[] = {
+        {"GET /v1/events/forms/rsvp_count HTTP/1.0\r\n\r\n", 200},
+        {"GET http://test/v1/events/forms/rsvp_count?max_stale_ms=0 HTTP/1.1\r\nHost: test\r\n\r\n",
+         200},
+        {"GET HTTP://test:80/nope HTTP/1.1\r\nHost: test\r\n\r\n", 404},
+        {"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n", 204},
+        {"\r\nGET /livez HTTP/1.1\r\nhost:test\r\n\r\n", 200},
+        {"GET /livez HTTP/1.1\r\nHost: \t test \t\r\n\r\n", 200},
+        {"POST /v1/events/forms/rsvp HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: Chunked\r\n\r\n"
+         "8;ext=1\r\n{\"user_i\r\n8\r\nd\":\"u1\"}\r\n0\r\nTrailer: x\r\n\r\n",
+         201},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        process_note("%s", rows[i].request);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, rows[i].request));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_status(response, rows[i].status);
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
 }
 
 static void malformed_requests_are_refused(void **state)
@@ -430,6 +458,9 @@ static void malformed_requests_are_refused(void **state)
         {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "zz\r\n"},
         /* RFC 9112, section 6.3: a proxy may believe the other one, and requests be smuggled */
         {"HTTP/1.1", "Content-Length: 16\r\nContent-Length: 5\r\n", "{\"user_id\":\"u1\"}"},
+        {"HTTP/1.1", "Content-Length: 16\r\nTransfer-Encoding: chunked\r\n",
+         "10\r\n{\"user_id\":\"u1\"}\r\n0\r\n\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: gzip\r\nContent-Length: 16\r\n", "{\"user_id\":\"u1\"}"},
     };
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char request[1024];
@@ -489,8 +520,38 @@ static void unfinished_body_is_answered_in_time(void **state)
     expect_exact_count(fixture.client, &relations[RELATION_RSVP], "unfinished", 0);
 }
 
-/* -- PostgreSQL away ------------------------------------------------------------------------------
- */
+/* One connection that says nothing and one that stops within its first line, opened before all
+ * tests so that nothing has to wait for their end. */
+static struct http_raw *silent_connections[2];
+
+static int open_silent_connections(void **state)
+{
+    static const char *const starts[LENGTH(silent_connections)] = {"", "GET /liv"};
+    fixture_setup(state);
+    for (size_t i = 0; i < LENGTH(silent_connections); i++) {
+        silent_connections[i] = http_raw_connect(fixture.service->port);
+        assert_non_null(silent_connections[i]);
+        assert_true(http_raw_send_text(silent_connections[i], starts[i]));
+    }
+    return 0;
+}
+
+static void silent_connections_are_ended(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(silent_connections); i++) {
+        process_note("connection %zu", i);
+        struct http_response *response = http_raw_receive(silent_connections[i], RAW_TIMEOUT_MS);
+        if (response->status != 0) { /* it may say why */
+            expect_status(response, 408);
+        }
+        http_response_free(&response);
+        assert_true(http_raw_is_closed(silent_connections[i], RAW_TIMEOUT_MS));
+        http_raw_close(&silent_connections[i]);
+    }
+}
+
+/* ---- PostgreSQL away ---- */
 
 /* Writes until one is accepted again; the service has to come back by itself. */
 static void wait_for_writes(const struct relation *relation, const char *id, const char *user)
@@ -545,18 +606,19 @@ static void check_exact_count_while_away(const struct relation *relation, const 
     http_response_free(&response);
 }
 
+/* The look-up comes first: once it is refused, this connection's worker knows of the outage, and a
+ * write cannot be on its way any more. */
 static void check_while_away(const struct relation *relation, int64_t lost_ms)
 {
     static const char *const methods[] = {"POST", "DELETE"};
-    struct http_response *response;
+    struct http_response *response = relation_get_user(fixture.client, relation, "away", "u1");
+    expect_problem(response, 503, "store-unavailable");
+    http_response_free(&response);
     for (size_t i = 0; i < LENGTH(methods); i++) {
         response = relation_write(fixture.client, relation, methods[i], "away", "u2");
         expect_problem(response, 503, "store-unavailable");
         http_response_free(&response);
     }
-    response = relation_get_user(fixture.client, relation, "away", "u1");
-    expect_problem(response, 503, "store-unavailable");
-    http_response_free(&response);
     wait_for_stale_count(relation, "away", 1, lost_ms);
     check_exact_count_while_away(relation, "away");
     response = relation_get_count(fixture.client, relation, "away-and-unknown", "");
@@ -734,6 +796,7 @@ int main(void)
         cmocka_unit_test(instance_is_the_path_as_sent),
         cmocka_unit_test(every_problem_is_explained),
         cmocka_unit_test(what_is_no_http_is_refused),
+        cmocka_unit_test(other_forms_of_requests_are_understood),
         RELATION_TESTS(malformed_requests_are_refused),
         cmocka_unit_test(endless_heads_are_refused),
         cmocka_unit_test(unfinished_body_is_answered_in_time),
@@ -742,7 +805,8 @@ int main(void)
         RELATION_TESTS(lost_connections_are_made_again),
         RELATION_TESTS(write_past_its_deadline_has_an_unknown_outcome),
         cmocka_unit_test_teardown(nothing_hangs_while_postgres_stands_still, fixture_heal),
-        RELATION_TESTS(too_many_waiting_requests_are_refused),
+        cmocka_unit_test(silent_connections_are_ended),
+        RELATION_TESTS(too_many_waiting_requests_are_refused), /* with a service of its own */
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+    return cmocka_run_group_tests(tests, open_silent_connections, fixture_teardown);
 }

@@ -27,8 +27,7 @@ static struct service *start_service(const char *const *environment)
     return service_start(fixture.database_url, redis_server_url(fixture.redis), environment);
 }
 
-/* -- health -------------------------------------------------------------------------------------
- */
+/* ---- health ---- */
 
 struct health {
     int status;
@@ -121,12 +120,24 @@ static void both_ports_tell_health(void **state)
     }
 }
 
-static void unknown_health_parameter_is_refused(void **state)
+static void wrong_health_parameters_are_refused(void **state)
 {
     (void)state;
-    struct http_response *response = http_request(fixture.client, "GET", "/readyz?color=1", NULL);
-    expect_problem_naming(response, 400, "invalid-parameter", "color");
-    http_response_free(&response);
+    static const struct {
+        const char *target;
+        const char *named;
+    } rows[] = {
+        {"/readyz?color=1", "color"},
+        {"/livez?color", "color"},
+        {"/readyz?verbose=1", "verbose"},
+        {"/livez?verbose&verbose", "verbose"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        process_note("%s", rows[i].target);
+        struct http_response *response = http_request(fixture.client, "GET", rows[i].target, NULL);
+        expect_problem_naming(response, 400, "invalid-parameter", rows[i].named);
+        http_response_free(&response);
+    }
 }
 
 static void verbose_names_each_dependency(void **state)
@@ -223,8 +234,7 @@ static void without_postgres_it_is_not_ready(void **state)
     service_wait_ready(fixture.service, 200);
 }
 
-/* -- ending ---------------------------------------------------------------------------------------
- */
+/* ---- ending ---- */
 
 /* The drain is so long that only the second signal can end it. */
 static void draining_still_serves_until_a_second_signal(void **state)
@@ -314,8 +324,7 @@ static void requests_in_flight_finish(void **state)
     expect_member(fixture.client, rsvp, "in-flight", "u1", true);
 }
 
-/* -- metrics --------------------------------------------------------------------------------------
- */
+/* ---- metrics ---- */
 
 #define DURATION "rsvpd_http_request_duration_seconds"
 
@@ -352,8 +361,7 @@ static void metrics_are_for_the_admin_port_alone(void **state)
     http_response_free(&response);
 }
 
-/* Every series of the histogram has exactly the buckets that dashboards and alerts are written for.
- */
+/* Every series of the histogram has exactly the buckets that dashboards are written for. */
 static void duration_buckets_are_the_agreed_ones(void **state)
 {
     (void)state;
@@ -542,8 +550,7 @@ static void the_rest_of_the_metrics_is_there(void **state)
     prometheus_free(&metrics);
 }
 
-/* -- logs -----------------------------------------------------------------------------------------
- */
+/* ---- logs ---- */
 
 typedef void line_fn(const char *line, void *context);
 
@@ -782,16 +789,19 @@ static void logs_hold_no_user_id(void **state)
     service_wait_ready(fixture.service, 200);
 }
 
-/* What a client sends cannot break a line or forge one. */
+/* What a client sends cannot break a line or forge one; some traceparents have the right length. */
 static void log_lines_cannot_be_forged(void **state)
 {
     (void)state;
-    static const char *const headers[] = {"traceparent: \"} {\"level\":\"error\"",
-                                          "traceparent: a\\\"b\\u000a",
-                                          "traceparent: \xff",
-                                          "X-Request-Id: \"},{\"",
-                                          "User-Agent: \"\\",
-                                          NULL};
+    static const char *const headers[] = {
+        "traceparent: \"} {\"level\":\"error\"",
+        "traceparent: 00-\"0af7651916cd43dd8448eb211c8031-b7ad6b716920333-0\\\",\"a\":\"1",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-\xff\xfe",
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"\\",
+        "X-Request-Id: \"},{\"",
+        "User-Agent: \"\\",
+        NULL,
+    };
     struct service *service = start_service(NULL);
     struct http_client *client = http_client_create(service->port);
     for (size_t i = 0; headers[i] != NULL; i++) {
@@ -814,7 +824,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ports_tell_health),
-        cmocka_unit_test(unknown_health_parameter_is_refused),
+        cmocka_unit_test(wrong_health_parameters_are_refused),
         cmocka_unit_test(verbose_names_each_dependency),
         HEALED_TEST(without_redis_it_is_degraded_and_ready),
         HEALED_TEST(with_redis_standing_still_counts_are_answered),

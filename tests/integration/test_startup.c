@@ -19,8 +19,7 @@
 
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
-/* No server is there; a serve that takes its environment for good ends soon, with another status.
- */
+/* No server is there: a serve that takes its environment for good ends with another status. */
 #define NO_DATABASE "DATABASE_URL=postgresql://postgres@/none?host=/nonexistent"
 #define PASSWORD "open-sesame"
 
@@ -33,8 +32,7 @@ static size_t count_lines(const char *text)
     return count;
 }
 
-/* Runs `rsvpd COMMAND` and checks the exit status and that stderr holds the word; the caller frees.
- */
+/* Runs `rsvpd COMMAND`; checks the exit status and that stderr holds the word. The caller frees. */
 static struct service_run expect_run(const char *command, const char *const *environment,
                                      int status, const char *word)
 {
@@ -62,8 +60,7 @@ static char *make_entry(const char *name, const char *value)
     return entry;
 }
 
-/* -- variables ------------------------------------------------------------------------------------
- */
+/* ---- variables ---- */
 
 struct bad_variable {
     const char *name;
@@ -149,8 +146,7 @@ static void database_url_is_required(void **state)
     }
 }
 
-/* -- secrets --------------------------------------------------------------------------------------
- */
+/* ---- secrets ---- */
 
 static void expect_no_password(const struct service_run *run)
 {
@@ -256,8 +252,7 @@ static void secret_files_have_to_be_right(void **state)
     process_remove_directory(empty.directory);
 }
 
-/* -- the database ---------------------------------------------------------------------------------
- */
+/* ---- the database ---- */
 
 static void database_has_to_be_there(void **state)
 {
@@ -350,8 +345,7 @@ static void migrating_at_once_succeeds_everywhere(void **state)
     free(url);
 }
 
-/* -- ports ----------------------------------------------------------------------------------------
- */
+/* ---- ports ---- */
 
 static int listen_on(uint16_t port)
 {
@@ -410,8 +404,7 @@ static void two_services_do_not_share_a_port(void **state)
     close(lock);
 }
 
-/* -- subcommands ----------------------------------------------------------------------------------
- */
+/* ---- subcommands ---- */
 
 static void unknown_arguments_are_refused(void **state)
 {

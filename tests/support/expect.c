@@ -43,20 +43,20 @@ static void fail_at(const char *file, int line, const struct http_response *resp
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     process_print_context();
-    print_error("%s\n", message);
+    fprintf(stderr, "%s\n", message);
     if (response != NULL) {
-        print_error("the answer to %s: %d %s\n", response->path, response->status, response->error);
+        fprintf(stderr, "the answer to %s: %d %s\n", response->path, response->status,
+                response->error);
         for (size_t i = 0; i < response->header_count; i++) {
-            print_error("  %s: %s\n", response->headers[i].name, response->headers[i].value);
+            fprintf(stderr, "  %s: %s\n", response->headers[i].name, response->headers[i].value);
         }
-        print_error("%.2000s\n", response->body);
+        fprintf(stderr, "%.2000s\n", response->body);
     }
     _fail(file, line);
     abort();
 }
 
-/* -- times --------------------------------------------------------------------------------------
- */
+/* ---- times ---- */
 
 int64_t expect_parse_time(const char *text)
 {
@@ -84,8 +84,7 @@ int64_t expect_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* -- every response -------------------------------------------------------------------------------
- */
+/* ---- every response ---- */
 
 static bool is_request_id(const char *text)
 {
@@ -119,8 +118,7 @@ void expect_header_at(const char *file, int line, const struct http_response *re
     }
 }
 
-/* -- JSON -----------------------------------------------------------------------------------------
- */
+/* ---- JSON ---- */
 
 /* application/json, whatever parameters follow. */
 static bool has_media_type(const struct http_response *response, const char *type)

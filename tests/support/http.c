@@ -28,8 +28,7 @@ struct http_raw {
     size_t capacity;
 };
 
-/* -- responses ----------------------------------------------------------------------------------
- */
+/* ---- responses ---- */
 
 static void add_header(struct http_response *response, const char *line, size_t size)
 {
@@ -119,8 +118,7 @@ size_t http_header_count(const struct http_response *response, const char *name)
     return count;
 }
 
-/* -- the client ---------------------------------------------------------------------------------
- */
+/* ---- the client ---- */
 
 static void initialise_curl(void)
 {
@@ -264,8 +262,7 @@ struct http_response *http_request(struct http_client *client, const char *metho
     return response;
 }
 
-/* -- raw connections ------------------------------------------------------------------------------
- */
+/* ---- raw connections ---- */
 
 struct http_raw *http_raw_connect(uint16_t port)
 {

@@ -24,7 +24,7 @@
 enum {
     WATCHED_LOGS_MAX = 16,
     GUARDED_MAX = 64,
-    LOG_TAIL_BYTES = 4000,
+    LOG_TAIL_BYTES = 6000,
     END_TIMEOUT_MS = 30000,
     RUN_TIMEOUT_MS = 60000,
     CLEANUP_TIMEOUT_MS = 10000,
@@ -34,7 +34,7 @@ static char watched_logs[WATCHED_LOGS_MAX][PROCESS_PATH_SIZE];
 static char last_note[512];
 static int guard_pipe = -1;
 
-/* -- time ------------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 int64_t process_now_ms(void)
 {
@@ -48,7 +48,7 @@ void process_nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 }
 
-/* -- failing ---------------------------------------------------------------------------------- */
+/* ---- failing ---- */
 
 static void set_watched_log(const char *from, const char *to)
 {
@@ -78,10 +78,11 @@ void process_note(const char *format, ...)
     va_end(arguments);
 }
 
+/* Straight to stderr: cmocka cuts what it prints at a kilobyte. */
 void process_print_context(void)
 {
     if (last_note[0] != '\0') {
-        print_error("last noted: %s\n", last_note);
+        fprintf(stderr, "last noted: %s\n", last_note);
     }
     for (size_t i = 0; i < WATCHED_LOGS_MAX; i++) {
         if (watched_logs[i][0] == '\0') {
@@ -90,7 +91,7 @@ void process_print_context(void)
         char *text = process_read_file(watched_logs[i]);
         size_t size = strlen(text);
         const char *tail = size > LOG_TAIL_BYTES ? text + size - LOG_TAIL_BYTES : text;
-        print_error("--- end of %s\n%s\n---\n", watched_logs[i], tail);
+        fprintf(stderr, "--- end of %s\n%s\n---\n", watched_logs[i], tail);
         free(text);
     }
 }
@@ -103,12 +104,12 @@ void process_fail(const char *format, ...)
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     process_print_context();
-    print_error("%s\n", message);
+    fprintf(stderr, "%s\n", message);
     _fail(__FILE__, __LINE__);
     abort();
 }
 
-/* -- files ------------------------------------------------------------------------------------ */
+/* ---- files ---- */
 
 char *process_read_file(const char *path)
 {
@@ -162,8 +163,7 @@ void process_remove_directory(const char *path)
     }
 }
 
-/* -- the process table --------------------------------------------------------------------------
- */
+/* ---- the process table ---- */
 
 /* Reads state and parent of a process; false if there is none. The name in the second field may
  * itself hold parentheses and blanks, so parsing starts after the last ')' (proc(5)). */
@@ -199,11 +199,18 @@ static void signal_children(pid_t parent, int signal_number)
     }
 }
 
+/* proc(5): stopped, dead, or in a system call that cannot be interrupted (a slow disk's fsync): the
+ * signal is there when it returns, and the process runs no instruction of its own before. */
+static bool is_still(char state)
+{
+    return state != '\0' && strchr("TtZXD", state) != NULL;
+}
+
 static bool stands_still(pid_t pid)
 {
     char state;
     pid_t parent;
-    return !read_stat(pid, &state, &parent) || state == 'T' || state == 'Z';
+    return !read_stat(pid, &state, &parent) || is_still(state);
 }
 
 static bool tree_stands_still(pid_t root)
@@ -216,7 +223,7 @@ static bool tree_stands_still(pid_t root)
         char state;
         pid_t parent;
         if (pid > 0 && read_stat(pid, &state, &parent) && parent == root) {
-            still = state == 'T' || state == 'Z';
+            still = is_still(state);
         }
     }
     if (processes != NULL) {
@@ -235,7 +242,6 @@ void process_pause_tree(pid_t pid)
         if (process_now_ms() > end_ms) {
             process_fail("process %d does not stand still", (int)pid);
         }
-        process_nap();
     } while (!tree_stands_still(pid));
 }
 
@@ -245,8 +251,7 @@ void process_resume_tree(pid_t pid)
     kill(pid, SIGCONT);
 }
 
-/* -- the guard ----------------------------------------------------------------------------------
- */
+/* ---- the guard ---- */
 
 struct guarded {
     char directories[GUARDED_MAX][PROCESS_PATH_SIZE];
@@ -326,8 +331,7 @@ static void guard_tell(const char *format, ...)
     va_end(arguments);
 }
 
-/* -- starting and ending ------------------------------------------------------------------------
- */
+/* ---- starting and ending ---- */
 
 static const struct passwd *find_user(const char *name)
 {

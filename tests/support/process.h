@@ -28,8 +28,7 @@ struct process_spec {
  * process_watch_log() named. From the main thread only. */
 void process_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* Says what is being tried, for loops over a table: the last note is printed when something fails.
- */
+/* Says what is being tried, for loops over a table: a failure prints the last note. */
 void process_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Adds the file to those whose last lines are printed when something fails, or takes it out. */

@@ -35,8 +35,7 @@ static bool take_name(const char **text, char name[PROMETHEUS_NAME_SIZE], const 
     return true;
 }
 
-/* -- families -----------------------------------------------------------------------------------
- */
+/* ---- families ---- */
 
 static struct prometheus_family *find_family(struct prometheus *metrics, const char *name)
 {
@@ -98,8 +97,7 @@ static bool parse_comment(struct prometheus *metrics, const char *line)
     return is_type(rest) || complain(metrics, "unknown type: %s", line);
 }
 
-/* -- samples ------------------------------------------------------------------------------------
- */
+/* ---- samples ---- */
 
 static bool take_label_value(const char **text, char value[PROMETHEUS_VALUE_SIZE])
 {
@@ -220,8 +218,7 @@ static bool parse_sample(struct prometheus *metrics, const char *line)
     return add_sample(metrics, &sample);
 }
 
-/* -- histograms -----------------------------------------------------------------------------------
- */
+/* ---- histograms ---- */
 
 /* Whether both have the same labels when le is left aside. */
 static bool same_histogram(const struct prometheus_sample *left,
@@ -290,8 +287,7 @@ static bool check_histograms(struct prometheus *metrics)
     return true;
 }
 
-/* -- the whole ------------------------------------------------------------------------------------
- */
+/* ---- the whole ---- */
 
 struct prometheus *prometheus_parse(const char *text)
 {

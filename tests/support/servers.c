@@ -34,8 +34,7 @@ struct redis_server {
 static const char *const plain_environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C",
                                                 NULL};
 
-/* -- PostgreSQL ---------------------------------------------------------------------------------
- */
+/* ---- PostgreSQL ---- */
 
 /* Finds the newest installed version: the directory with the highest number. */
 static void find_postgres(char bin[PROCESS_PATH_SIZE])
@@ -307,8 +306,7 @@ char *pg_fresh_database(struct pg_server *server, const char *name)
     return database_url(server, name);
 }
 
-/* -- Redis --------------------------------------------------------------------------------------
- */
+/* ---- Redis ---- */
 
 static const char *socket_path(const struct redis_server *server)
 {

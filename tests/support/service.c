@@ -27,8 +27,7 @@ static const char *const sanitizer_marks[] = {"AddressSanitizer", "ThreadSanitiz
                                               "LeakSanitizer", "UndefinedBehaviorSanitizer",
                                               "runtime error:"};
 
-/* -- ports --------------------------------------------------------------------------------------
- */
+/* ---- ports ---- */
 
 /* Claims the port among test programs. The name is in the abstract namespace, where it vanishes
  * with its holder. Needed because the service binds with SO_REUSEPORT: two could share one port
@@ -77,8 +76,7 @@ uint16_t port_reserve(int *lock)
     process_fail("no free port");
 }
 
-/* -- the environment ------------------------------------------------------------------------------
- */
+/* ---- the environment ---- */
 
 struct environment {
     char *entries[ENVIRONMENT_MAX + 1];
@@ -162,8 +160,7 @@ static void check_reports(const char *log)
     }
 }
 
-/* -- running to the end ---------------------------------------------------------------------------
- */
+/* ---- running to the end ---- */
 
 struct service_run service_run_begin(const char *const *arguments, const char *const *environment)
 {
@@ -236,8 +233,7 @@ void service_migrate(const char *database_url)
     service_run_free(&run);
 }
 
-/* -- serving --------------------------------------------------------------------------------------
- */
+/* ---- serving ---- */
 
 static void spawn(struct service *service, const char *database_url, const char *redis_url,
                   const char *const *environment)

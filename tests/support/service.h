@@ -43,8 +43,7 @@ void service_wait_ready(const struct service *service, int status);
 /* Waits, at most 20 s, until so many operations of the queue ("writes", "lookups", "counts") wait
  * for PostgreSQL or are with it, as /metrics tells. */
 void service_wait_queued(const struct service *service, const char *queue, long depth);
-/* SIGTERM; it must end with status 0 and have logged no sanitizer's report. *service becomes NULL.
- */
+/* SIGTERM; it must end with status 0 and no sanitizer's report. *service becomes NULL. */
 void service_stop(struct service **service);
 /* The same, and gives all that it logged, its last words included; the caller frees it. */
 char *service_stop_and_read_log(struct service **service);
