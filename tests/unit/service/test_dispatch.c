@@ -624,6 +624,14 @@ static void test_nothing_is_refused_when_the_truth_comes_back(void **state)
     bench_finish(bench);
 }
 
+static const struct ask *ask_in_haste(struct bench *bench, const char *user)
+{
+    struct ask *ask = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id(user));
+    ask->deadline_us = bench->now.mono_us + SECONDS(1);
+    bench_submit(ask);
+    return ask;
+}
+
 /* The truth gets so slow that a queue cannot be worked off in time: who comes last is refused, who
  * comes when the queue is empty is let in and finds out. */
 static void test_what_cannot_be_answered_in_time_is_refused(void **state)
@@ -636,12 +644,9 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
         bench_wait(bench, SECONDS(1.5));
         bench_end(bench, LANE_WRITE, BATCH_DONE);
     }
-    const struct ask *first = bench_add(bench, "e", "first");
-    bench_expect_waiting(first);
+    bench_expect_waiting(ask_in_haste(bench, "first"));
     bench_turn(bench);
-    struct ask *hasty = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("hasty"));
-    hasty->deadline_us = bench->now.mono_us + SECONDS(1);
-    bench_submit(hasty);
+    const struct ask *hasty = ask_in_haste(bench, "hasty");
     bench_expect(hasty, OUTCOME_OVERLOADED);
     assert_int_equal(bench_metric(bench, METRIC_REFUSED_OVERLOAD), 1);
     const struct ask *patient = bench_add(bench, "e", "patient");
@@ -658,10 +663,7 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
         bench_end(bench, LANE_WRITE, BATCH_DONE);
     }
     bench_add(bench, "e", "first");
-    struct ask *again = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("hasty"));
-    again->deadline_us = bench->now.mono_us + SECONDS(1);
-    bench_submit(again);
-    bench_expect_waiting(again);
+    bench_expect_waiting(ask_in_haste(bench, "hasty"));
     bench_finish(bench);
 }
 
