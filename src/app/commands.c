@@ -3,6 +3,7 @@
 #include "rsvpd/app/process.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_migrate.h"
+#include "rsvpd/store/pg_secret.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,13 +93,18 @@ static int run_serve(int argc, char **argv)
 {
     struct config config;
     struct redis_url redis_url;
-    char threads[16];
+    unsigned char page_token_key[MAC_KEY_SIZE_BYTES];
+    char threads[16], reason[PG_ERROR_SIZE_BYTES];
     if (argc > 0) {
         return unexpected_argument("serve", argv[0]);
     }
     int status = load(&config, &redis_url, false);
     if (status == EXIT_SUCCESS) {
         status = check_schema(&config);
+    }
+    if (status == EXIT_SUCCESS &&
+        !pg_secret_load(config.database_url, "page_token", page_token_key, reason)) {
+        status = failed("cannot read the database of DATABASE_URL", reason);
     }
     if (status == EXIT_SUCCESS) {
         /* Each connection to Postgres may have a thread of libuv's pool wait for it. */
@@ -107,7 +113,8 @@ static int run_serve(int argc, char **argv)
         snprintf(threads, sizeof threads, "%d",
                  wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
         setenv("UV_THREADPOOL_SIZE", threads, 0);
-        status = process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url);
+        status =
+            process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url, page_token_key);
     }
     config_free(&config);
     return status;

@@ -29,6 +29,7 @@ enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FINISHING };
 struct process {
     const struct config *config;
     const struct redis_url *redis_url;
+    const unsigned char *page_token_key;
     uv_loop_t loop;
     uv_signal_t on_term, on_int;
     uv_timer_t drain, tick;
@@ -248,6 +249,7 @@ static bool start_workers(struct process *process)
             .listen_fd = fds[i],
             .process = http_process(process, &process->connections),
             .hash_secret = hash_secret,
+            .page_token_key = process->page_token_key,
             .ended = worker_has_ended,
             .listener = process,
         });
@@ -296,11 +298,13 @@ static void announce(const struct config *config)
               LOG_INT("admin_port", config->admin_port), LOG_INT("workers", config->workers));
 }
 
-int process_serve(const struct config *config, const struct redis_url *redis_url)
+int process_serve(const struct config *config, const struct redis_url *redis_url,
+                  const unsigned char *page_token_key)
 {
     static struct process process; /* workers' threads refer to it until the process is gone */
     process.config = config;
     process.redis_url = redis_url;
+    process.page_token_key = page_token_key;
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit(config);
     if (!start_loop(&process) || !start_admin(&process) || !log_start()) {

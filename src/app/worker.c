@@ -193,6 +193,7 @@ static bool make_http(struct worker *worker)
         .metrics = worker->metrics,
         .process = worker->setup.process,
         .deadline_us = config->request_deadline_ms * 1000,
+        .page_token_key = worker->setup.page_token_key,
         .connections_max = config->max_connections,
         .connections_per_address_max =
             (int64_t)share(config->max_connections_per_address, config->workers),

@@ -35,6 +35,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_QUEUE_WRITES] = {"rsvpd_queue_depth", "queue=\"writes\"", "Operations waiting for or with a store.", GAUGE_SUM},
     [METRIC_QUEUE_LOOKUPS] = {"rsvpd_queue_depth", "queue=\"lookups\"", "", GAUGE_SUM},
     [METRIC_QUEUE_COUNTS] = {"rsvpd_queue_depth", "queue=\"counts\"", "", GAUGE_SUM},
+    [METRIC_QUEUE_LISTS] = {"rsvpd_queue_depth", "queue=\"lists\"", "", GAUGE_SUM},
     [METRIC_UP_POSTGRES] = {"rsvpd_dependency_up", "dependency=\"postgres\"", "Whether the dependency answers.", GAUGE_ANY},
     [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
     [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
@@ -58,6 +59,7 @@ static const struct histogram_row histogram_rows[HISTOGRAM_COUNT] = {
     [HISTOGRAM_BATCH_WRITES] = {"rsvpd_batch_size", "kind=\"writes\"", "Operations in one transaction.", size_bounds, false},
     [HISTOGRAM_BATCH_LOOKUPS] = {"rsvpd_batch_size", "kind=\"lookups\"", "", size_bounds, false},
     [HISTOGRAM_BATCH_COUNTS] = {"rsvpd_batch_size", "kind=\"counts\"", "", size_bounds, false},
+    [HISTOGRAM_BATCH_LISTS] = {"rsvpd_batch_size", "kind=\"lists\"", "", size_bounds, false},
     [HISTOGRAM_LATENCY_POSTGRES] = {"rsvpd_dependency_latency_seconds", "dependency=\"postgres\"", "From sending to a dependency until its answer.", latency_bounds_us, true},
     [HISTOGRAM_LATENCY_REDIS] = {"rsvpd_dependency_latency_seconds", "dependency=\"redis\"", "", latency_bounds_us, true},
 };

@@ -4,9 +4,11 @@
 #include <assert.h>
 
 bool batcher_init(struct batcher *batcher, const struct relation *relation,
-                  enum operation_kind kind, size_t expected, uint64_t secret)
+                  enum operation_kind kind, unsigned batch_max, size_t expected, uint64_t secret)
 {
-    *batcher = (struct batcher){.relation = relation, .kind = kind, .keyed = kind == OPERATION_ADD};
+    assert(batch_max >= 1 && batch_max <= BATCH_SIZE_MAX);
+    *batcher = (struct batcher){
+        .relation = relation, .kind = kind, .batch_max = batch_max, .keyed = kind == OPERATION_ADD};
     list_init(&batcher->ready);
     return hash_table_init(&batcher->keys, batcher->keyed ? expected : 0, secret);
 }
@@ -34,7 +36,7 @@ void batcher_push(struct batcher *batcher, struct operation *operation)
 {
     assert(operation->relation == batcher->relation);
     batcher->size++;
-    operation->mates_max = BATCH_SIZE_MAX;
+    operation->mates_max = batcher->batch_max;
     if (batcher->keyed) {
         uint64_t hash = key_hash(batcher, operation);
         struct hash_node *holder = hash_table_find(&batcher->keys, hash, same_key, operation);
@@ -60,7 +62,7 @@ void batcher_form(struct batcher *batcher, struct batch *batch)
     batch->relation = batcher->relation;
     batch->kind = batcher->kind;
     batch->size = 0;
-    unsigned limit = BATCH_SIZE_MAX;
+    unsigned limit = batcher->batch_max;
     struct list_node *node = list_first(&batcher->ready);
     assert(node != NULL);
     while (node != NULL && batch->size < limit) {

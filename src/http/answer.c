@@ -168,9 +168,26 @@ static bool client_has(struct request *request, const char *etag)
     return false;
 }
 
-void answer_count(struct request *request, const struct count *count, bool cacheable)
+void answer_add_count(struct text *body, const struct relation *relation,
+                      const struct identifier *entity, const struct count *count)
 {
-    const struct relation *relation = request->route->relation;
+    text_add_cstr(body, "{");
+    add_string_member(body, relation->id_member, identifier_slice(entity));
+    add_int_member(body, relation->count_member, count->value);
+    text_add_cstr(body, ",\"as_of\":\"");
+    text_add_time(body, count->as_of_wall_us / 1000);
+    text_add_cstr(body, "\"");
+    add_bool_member(body, "stale", count->stale);
+    text_add_cstr(body, "}");
+}
+
+const char *answer_count_caching(const struct request *request)
+{
+    return request->cacheable ? "public, max-age=1" : "no-cache";
+}
+
+void answer_count(struct request *request, const struct count *count)
+{
     char *etag = arena_take(&request->arena, ETAG_SIZE_BYTES);
     struct text body = request_text(request, BODY_SIZE_BYTES);
     if (etag == NULL) {
@@ -181,16 +198,9 @@ void answer_count(struct request *request, const struct count *count, bool cache
     if (client_has(request, etag)) {
         answer_with(request, 304, NULL, slice_of(""));
     } else {
-        text_add_cstr(&body, "{");
-        add_string_member(&body, relation->id_member, identifier_slice(&request->entity));
-        add_int_member(&body, relation->count_member, count->value);
-        text_add_cstr(&body, ",\"as_of\":\"");
-        text_add_time(&body, count->as_of_wall_us / 1000);
-        text_add_cstr(&body, "\"");
-        add_bool_member(&body, "stale", count->stale);
-        text_add_cstr(&body, "}");
+        answer_add_count(&body, request->route->relation, &request->entity, count);
         answer_json(request, 200, &body);
     }
     answer_add_header(request, "ETag", etag);
-    answer_add_header(request, "Cache-Control", cacheable ? "public, max-age=1" : "no-cache");
+    answer_add_header(request, "Cache-Control", answer_count_caching(request));
 }

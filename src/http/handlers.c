@@ -2,8 +2,10 @@
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/server.h"
+#include "rsvpd/http/submission.h"
 
 #include <stdlib.h>
 
@@ -16,45 +18,29 @@ enum {
 
 static const char json_type[] = "application/json";
 
-static const enum problem problem_of_outcome[] = {
-    [OUTCOME_DONE] = PROBLEM_NONE,
-    [OUTCOME_UNAVAILABLE] = PROBLEM_STORE_UNAVAILABLE,
-    [OUTCOME_UNKNOWN] = PROBLEM_OUTCOME_UNKNOWN,
-    [OUTCOME_OVERLOADED] = PROBLEM_OVERLOADED,
-    [OUTCOME_FAILED] = PROBLEM_INTERNAL,
-};
-
-/* Answers a request whose operation ended badly. False where it did not. */
+/* Answers with the outcome's problem and sends that. False where there is none. */
 static bool answer_failure(struct request *request, enum outcome outcome)
 {
     if (outcome == OUTCOME_DONE) {
         return false;
     }
-    answer_problem(request, problem_of_outcome[outcome], NULL);
+    answer_problem(request, submission_problem(outcome), NULL);
     http_server_answered(request);
     return true;
 }
 
-/* Hands an operation for this request to the service. */
+/* Hands the one operation of this request to the service. */
 static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done,
                    int64_t not_before_us)
 {
-    const struct http_server_setup *setup = http_server_setup_of(request->server);
-    struct operation *operation = service_take(setup->service);
+    struct operation *operation = submission_take(request, kind, done);
     if (operation == NULL) {
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
-    operation->kind = kind;
-    operation->relation = request->route->relation;
-    operation->entity = request->entity;
-    operation->user = request->user;
-    operation->deadline_us = request->started.mono_us + setup->deadline_us;
     operation->not_before_us = not_before_us;
-    operation->done = done;
-    operation->owner = request;
     request->phase = REQUEST_WAITING;
-    service_submit(setup->service, operation, clock_mono_us());
+    submission_send(request, operation);
 }
 
 static void write_done(struct operation *operation, enum outcome outcome, int64_t now_us)
@@ -92,67 +78,35 @@ void handle_lookup(struct request *request)
     submit(request, OPERATION_LOOKUP, lookup_done, 0);
 }
 
-/* A whole number from 0 to `max`. */
-static bool parse_number(struct slice text, int64_t max, int64_t *out)
-{
-    int64_t number = 0;
-    if (text.size == 0 || text.size > 9) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return false;
-        }
-        number = number * 10 + (text.data[i] - '0');
-    }
-    *out = number;
-    return number <= max;
-}
-
-/* Sets max_stale_ms from the query, or to the default. False with a problem answered where it is
- * malformed. */
-static bool max_stale(struct request *request, int64_t *max_stale_ms)
-{
-    struct slice query = request->query;
-    struct query_parameter parameter;
-    bool seen = false;
-    *max_stale_ms = MAX_STALE_MS_MAX;
-    while (request_next_parameter(&query, &parameter)) {
-        if (seen) {
-            answer_problem(request, PROBLEM_INVALID_PARAMETER, "max_stale_ms is given twice");
-            return false;
-        }
-        if (!parse_number(parameter.value, MAX_STALE_MS_MAX, max_stale_ms)) {
-            answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
-                                  "max_stale_ms is not a whole number from 0 to %d",
-                                  MAX_STALE_MS_MAX);
-            return false;
-        }
-        seen = true;
-    }
-    return true;
-}
-
 static void count_done(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct request *request = operation->owner;
     (void)now_us;
     if (!answer_failure(request, outcome)) {
-        answer_count(request, &operation->count, request->cacheable);
+        answer_count(request, &operation->count);
         http_server_answered(request);
     }
 }
 
-void handle_count(struct request *request)
+bool handle_count_bound(struct request *request, int64_t *not_before_us)
 {
     int64_t max_stale_ms;
-    if (!max_stale(request, &max_stale_ms)) {
-        return;
+    if (!query_number(request, "max_stale_ms", 0, MAX_STALE_MS_MAX, MAX_STALE_MS_MAX,
+                      &max_stale_ms)) {
+        return false;
     }
     request->cacheable = max_stale_ms * 1000 >= SHARED_CACHE_US;
     int64_t cache_us = request->cacheable ? SHARED_CACHE_US : 0;
-    submit(request, OPERATION_COUNT, count_done,
-           clock_mono_us() - service_count_bound_us(max_stale_ms, cache_us));
+    *not_before_us = clock_mono_us() - service_count_bound_us(max_stale_ms, cache_us);
+    return true;
+}
+
+void handle_count(struct request *request)
+{
+    int64_t not_before_us;
+    if (handle_count_bound(request, &not_before_us)) {
+        submit(request, OPERATION_COUNT, count_done, not_before_us);
+    }
 }
 
 void handle_problem_type(struct request *request)
@@ -187,29 +141,12 @@ static void add_dependency(struct text *body, const char *name,
     text_add_cstr(body, "}\n");
 }
 
-/* False with a problem answered where the parameter is not as it must be. */
-static bool is_verbose(struct request *request, bool *verbose)
-{
-    struct slice query = request->query;
-    struct query_parameter parameter;
-    *verbose = false;
-    while (request_next_parameter(&query, &parameter)) {
-        if (*verbose || parameter.value.size > 0) {
-            answer_problem(request, PROBLEM_INVALID_PARAMETER,
-                           "verbose is given once and without a value");
-            return false;
-        }
-        *verbose = true;
-    }
-    return true;
-}
-
 /* One line, or with ?verbose one more for each dependency. */
 static void answer_health(struct request *request, bool good, const char *word,
                           const struct http_health *health)
 {
     bool verbose;
-    if (!is_verbose(request, &verbose)) {
+    if (!query_flag(request, "verbose", &verbose)) {
         return;
     }
     struct text body = request_text(request, HEALTH_SIZE_BYTES);

@@ -1,6 +1,7 @@
 /* Which paths there are, and what answers them. */
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/handlers.h"
+#include "rsvpd/http/listing.h"
 
 /* clang-format off */
 #define RSVP &relations[RELATION_RSVP]
@@ -15,6 +16,18 @@ const struct route routes[] = {
      .flags = ROUTE_PUBLIC, .parameters = ""},
     {.pattern = "/v1/posts/{post_id}/users/{user_id}", .relation = LIKE, .get = handle_lookup,
      .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/users", .relation = RSVP, .get = handle_listing,
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
+    {.pattern = "/v1/posts/{post_id}/users", .relation = LIKE, .get = handle_listing,
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
+    {.pattern = "/v1/users/{user_id}/events", .relation = RSVP, .get = handle_listing,
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token event_id"},
+    {.pattern = "/v1/users/{user_id}/posts", .relation = LIKE, .get = handle_listing,
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token post_id"},
+    {.pattern = "/v1/rsvp_counts", .relation = RSVP, .get = handle_counts, .flags = ROUTE_PUBLIC,
+     .parameters = "event_id max_stale_ms"},
+    {.pattern = "/v1/like_counts", .relation = LIKE, .get = handle_counts, .flags = ROUTE_PUBLIC,
+     .parameters = "post_id max_stale_ms"},
     {.pattern = "/v1/events/{event_id}/rsvp_count", .relation = RSVP, .get = handle_count,
      .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
     {.pattern = "/v1/posts/{post_id}/like_count", .relation = LIKE, .get = handle_count,

@@ -270,7 +270,15 @@ static void *on_uri(void *server, const char *uri, struct MHD_Connection *connec
     if (context != NULL && list_linked(&context->link)) {
         list_remove(&context->link); /* from here on the request's deadline holds */
     }
-    return request_begin(server, connection, uri);
+    struct request *request = request_begin(server, connection, uri);
+    char *query = strchr((char *)(uintptr_t)uri, '?');
+    if (query != NULL) {
+        /* We have a copy. libmicrohttpd would take the query apart in the connection's own memory,
+         * where a long one, which we allow, leaves no room for the head. The line is in its buffer
+         * for reading, so it may change. */
+        query[1] = '\0';
+    }
+    return request;
 }
 
 /* The request has arrived whole, or its answer is made. */

@@ -7,19 +7,29 @@
 struct queue_kind {
     enum operation_kind kind;
     enum lane lane;
+    unsigned batch_max;
+    size_t waiting_max; /* operations in the queue or under way; 0: as many as there are */
     enum metric depth;
     enum histogram batch_size;
 };
 
+/* A listing answers up to a thousand lines: few of them make a batch, and not many may wait. */
 static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
-    {OPERATION_ADD, LANE_WRITE, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
-    {OPERATION_LOOKUP, LANE_READ, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_COUNT, LANE_READ, METRIC_QUEUE_COUNTS, HISTOGRAM_BATCH_COUNTS},
+    {OPERATION_ADD, LANE_WRITE, BATCH_SIZE_MAX, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_LOOKUP, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_COUNT, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_COUNTS, HISTOGRAM_BATCH_COUNTS},
+    {OPERATION_FIND, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_LIST_USERS, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_ENTITIES, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
 };
 
 static size_t queue_kind_of(enum operation_kind kind)
 {
-    return kind == OPERATION_LOOKUP ? 1 : kind == OPERATION_COUNT ? 2 : 0;
+    size_t i = 0; /* the writes of either direction */
+    while (i < QUEUES_PER_RELATION && queue_kinds[i].kind != kind) {
+        i++;
+    }
+    return i < QUEUES_PER_RELATION ? i : 0;
 }
 
 static bool is_write(const struct operation *operation)
@@ -50,7 +60,8 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
     };
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
         const struct relation *relation = &relations[i / QUEUES_PER_RELATION];
-        if (!batcher_init(&dispatch->queues[i], relation, queue_kinds[i % QUEUES_PER_RELATION].kind,
+        const struct queue_kind *kind = &queue_kinds[i % QUEUES_PER_RELATION];
+        if (!batcher_init(&dispatch->queues[i], relation, kind->kind, kind->batch_max,
                           operations->capacity, secret)) {
             return false;
         }
@@ -94,7 +105,7 @@ static void end(struct dispatch *dispatch, struct operation *operation, enum out
 static bool in_time(const struct dispatch *dispatch, const struct batcher *queue, enum lane lane,
                     int64_t now_us, int64_t deadline_us)
 {
-    size_t per_round = BATCH_SIZE_MAX * dispatch->lane_connections[lane];
+    size_t per_round = queue->batch_max * dispatch->lane_connections[lane];
     int64_t rounds = (int64_t)(queue->size / per_round) + 1;
     return now_us + rounds * dispatch->lane_batch_us[lane] <= deadline_us;
 }
@@ -102,11 +113,13 @@ static bool in_time(const struct dispatch *dispatch, const struct batcher *queue
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
     struct batcher *queue = queue_of(dispatch, operation);
-    enum lane lane = queue_kinds[queue_kind_of(operation->kind)].lane;
+    const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
+    bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
     if (!dispatch->truth->available(dispatch->truth->store)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
         end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
-    } else if (queue->size > 0 && !in_time(dispatch, queue, lane, now_us, operation->deadline_us)) {
+    } else if (full || (queue->size > 0 &&
+                        !in_time(dispatch, queue, kind->lane, now_us, operation->deadline_us))) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
         end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
@@ -270,11 +283,12 @@ void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
 
 void dispatch_report(const struct dispatch *dispatch)
 {
+    uint64_t depths[METRIC_COUNT] = {0};
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        depths[queue_kinds[i % QUEUES_PER_RELATION].depth] += dispatch->queues[i].size;
+    }
     for (size_t kind = 0; kind < QUEUES_PER_RELATION; kind++) {
-        size_t depth = 0;
-        for (size_t relation = 0; relation < RELATION_COUNT; relation++) {
-            depth += dispatch->queues[relation * QUEUES_PER_RELATION + kind].size;
-        }
-        metrics_set(dispatch->metrics, queue_kinds[kind].depth, depth);
+        enum metric depth = queue_kinds[kind].depth;
+        metrics_set(dispatch->metrics, depth, depths[depth]);
     }
 }

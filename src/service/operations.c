@@ -53,6 +53,8 @@ void operations_release(struct operations *operations, struct operation *operati
     if (list_linked(&operation->by_deadline)) {
         list_remove(&operation->by_deadline);
     }
+    free(operation->page);
+    operation->page = NULL;
     operation->state = OPERATION_FREE;
     list_push_front(&operations->free, &operation->link);
 }

@@ -70,6 +70,11 @@ struct operation *service_take(struct service *service)
     return operation;
 }
 
+void service_give_back(struct service *service, struct operation *operation)
+{
+    operations_release(&service->operations, operation);
+}
+
 void service_submit(struct service *service, struct operation *operation, int64_t now_us)
 {
     operations_watch(&service->operations, operation);

@@ -44,6 +44,12 @@ void pg_text_array_add(struct pg_text_array *array, const struct identifier *id)
     put_header(array);
 }
 
+void pg_encode_int64(int64_t number, char bytes[8])
+{
+    uint64_t big_endian = htobe64((uint64_t)number);
+    memcpy(bytes, &big_endian, sizeof big_endian);
+}
+
 int64_t pg_decode_int64(const char *bytes)
 {
     uint64_t number;

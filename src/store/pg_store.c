@@ -30,7 +30,7 @@ enum {
     BATCH_GRACE_US =
         250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     STATEMENT_SIZE_MAX_BYTES = 8192,
-    ARRAYS_MAX = 4,
+    PARAMETERS_MAX = 4,
 };
 
 enum link_state {
@@ -63,7 +63,7 @@ struct pg_link {
     int64_t timeout_us;   /* monotonic; while waiting for the server */
     int64_t refreshed_us; /* monotonic; when plans were last forgotten */
     struct batch *batch;
-    struct pg_text_array arrays[ARRAYS_MAX];
+    struct pg_text_array arrays[PARAMETERS_MAX];
 };
 
 struct pg_store {
@@ -79,7 +79,8 @@ struct pg_store {
     struct pg_link links[];
 };
 
-static const char *const statement_names[] = {"hold", "write", "lookup", "count"};
+static const char *const statement_names[] = {"hold", "write",      "lookup",       "count",
+                                              "find", "list_users", "list_entities"};
 enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names[0] };
 
 static bool usable(const struct pg_link *link)
@@ -297,15 +298,31 @@ static int by_entity_and_user(const void *a_, const void *b_)
     return order != 0 ? order : identifier_compare(&a->user, &b->user);
 }
 
+/* A parameter in its binary format. */
+struct parameter {
+    const char *data;
+    size_t size_bytes;
+};
+
+static struct parameter array_parameter(const struct pg_text_array *array)
+{
+    return (struct parameter){array->data, array->size_bytes};
+}
+
+static struct parameter text_parameter(const struct identifier *id)
+{
+    return (struct parameter){id->data, id->size};
+}
+
 static bool queue_statement(struct pg_link *link, const char *statement,
-                            const struct pg_text_array *const *parameters, int parameter_count)
+                            const struct parameter *parameters, int parameter_count)
 {
     char name[64];
-    const char *values[ARRAYS_MAX];
-    int sizes[ARRAYS_MAX], formats[ARRAYS_MAX];
+    const char *values[PARAMETERS_MAX];
+    int sizes[PARAMETERS_MAX], formats[PARAMETERS_MAX];
     for (int i = 0; i < parameter_count; i++) {
-        values[i] = parameters[i]->data;
-        sizes[i] = (int)parameters[i]->size_bytes;
+        values[i] = parameters[i].data;
+        sizes[i] = (int)parameters[i].size_bytes;
         formats[i] = 1;
     }
     snprintf(name, sizeof name, "%s_%s", link->batch->relation->name, statement);
@@ -317,7 +334,6 @@ static bool queue_statement(struct pg_link *link, const char *statement,
 static bool queue_counts(struct pg_link *link)
 {
     struct pg_text_array *entities = &link->arrays[0];
-    const struct pg_text_array *parameters[] = {entities};
     pg_text_array_clear(entities);
     for (size_t i = 0; i < link->batch->size; i++) {
         const struct identifier *entity = &link->batch->operations[i]->entity;
@@ -325,7 +341,8 @@ static bool queue_counts(struct pg_link *link)
             pg_text_array_add(entities, entity);
         }
     }
-    return queue_statement(link, "count", parameters, 1);
+    struct parameter parameter = array_parameter(entities);
+    return queue_statement(link, "count", &parameter, 1);
 }
 
 /* The rows change first; the counts are read after, by a statement of its own in the same
@@ -335,7 +352,7 @@ static bool queue_writes(struct pg_link *link)
 {
     struct pg_text_array *a = link->arrays;
     const struct batch *batch = link->batch;
-    for (int i = 0; i < ARRAYS_MAX; i++) {
+    for (int i = 0; i < PARAMETERS_MAX; i++) {
         pg_text_array_clear(&a[i]);
     }
     for (size_t i = 0; i < batch->size; i++) {
@@ -344,7 +361,8 @@ static bool queue_writes(struct pg_link *link)
         pg_text_array_add(&a[first], &operation->entity);
         pg_text_array_add(&a[first + 1], &operation->user);
     }
-    const struct pg_text_array *parameters[] = {&a[0], &a[1], &a[2], &a[3]};
+    const struct parameter parameters[] = {array_parameter(&a[0]), array_parameter(&a[1]),
+                                           array_parameter(&a[2]), array_parameter(&a[3])};
     bool removes = a[2].elements > 0;
     link->write_step = removes ? 1 : 0;
     if ((removes && !queue_statement(link, "hold", parameters + 2, 2)) ||
@@ -354,7 +372,7 @@ static bool queue_writes(struct pg_link *link)
     return queue_counts(link);
 }
 
-static bool queue_lookups(struct pg_link *link)
+static bool queue_lookups(struct pg_link *link, const char *statement)
 {
     struct pg_text_array *a = link->arrays;
     pg_text_array_clear(&a[0]);
@@ -363,8 +381,27 @@ static bool queue_lookups(struct pg_link *link)
         pg_text_array_add(&a[0], &link->batch->operations[i]->entity);
         pg_text_array_add(&a[1], &link->batch->operations[i]->user);
     }
-    const struct pg_text_array *parameters[] = {&a[0], &a[1]};
-    return queue_statement(link, "lookup", parameters, 2);
+    const struct parameter parameters[] = {array_parameter(&a[0]), array_parameter(&a[1])};
+    return queue_statement(link, statement, parameters, 2);
+}
+
+/* One statement for each listing: they share the way to Postgres and back. */
+static bool queue_lists(struct pg_link *link)
+{
+    bool users = link->batch->kind == OPERATION_LIST_USERS;
+    bool queued = true;
+    for (size_t i = 0; i < link->batch->size && queued; i++) {
+        const struct operation *operation = link->batch->operations[i];
+        char limit[8];
+        pg_encode_int64((int64_t)operation->page_size, limit);
+        const struct parameter parameters[] = {
+            text_parameter(users ? &operation->entity : &operation->user),
+            text_parameter(&operation->after),
+            {limit, sizeof limit},
+        };
+        queued = queue_statement(link, users ? "list_users" : "list_entities", parameters, 3);
+    }
+    return queued;
 }
 
 static bool queue_batch(struct pg_link *link)
@@ -374,9 +411,14 @@ static bool queue_batch(struct pg_link *link)
     case OPERATION_REMOVE:
         return queue_writes(link);
     case OPERATION_LOOKUP:
-        return queue_lookups(link);
+        return queue_lookups(link, "lookup");
     case OPERATION_COUNT:
         return queue_counts(link);
+    case OPERATION_FIND:
+        return queue_lookups(link, "find");
+    case OPERATION_LIST_USERS:
+    case OPERATION_LIST_ENTITIES:
+        return queue_lists(link);
     }
     assert(false && "a kind that no batch has");
     return false;
@@ -489,7 +531,30 @@ static void take_found(const struct pg_link *link, const PGresult *result)
         int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
         assert(place >= 0 && (size_t)place < link->batch->size);
         link->batch->operations[place]->member = true;
+        if (link->batch->kind == OPERATION_FIND) {
+            link->batch->operations[place]->created_at_us =
+                pg_decode_time_us(PQgetvalue(result, row, 1));
+        }
     }
+}
+
+/* The page of the listing whose statement this is the answer to. False without memory for it. */
+static bool take_page(const struct pg_link *link, const PGresult *result)
+{
+    struct operation *operation = link->batch->operations[link->step];
+    size_t size = (size_t)PQntuples(result);
+    struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
+    free(operation->page); /* of an attempt that was lost */
+    operation->page = page;
+    if (page == NULL) {
+        return false;
+    }
+    page->size = size;
+    for (size_t i = 0; i < size; i++) {
+        page->lines[i].id = decode_identifier(result, (int)i, 0);
+        page->lines[i].created_at_us = pg_decode_time_us(PQgetvalue(result, (int)i, 1));
+    }
+    return true;
 }
 
 /* An entity without a row never had a member: that was so when the batch was sent. */
@@ -512,7 +577,7 @@ static void take_counts(const struct pg_link *link, const PGresult *result, stru
     }
 }
 
-static void take_result(const struct pg_link *link, const PGresult *result, struct instant now)
+static void take_result(struct pg_link *link, const PGresult *result, struct instant now)
 {
     if (link->state != LINK_BUSY) {
         return; /* the rows of setting up say nothing */
@@ -527,7 +592,15 @@ static void take_result(const struct pg_link *link, const PGresult *result, stru
         }
         return;
     case OPERATION_LOOKUP:
+    case OPERATION_FIND:
         take_found(link, result);
+        return;
+    case OPERATION_LIST_USERS:
+    case OPERATION_LIST_ENTITIES:
+        if (!take_page(link, result)) {
+            link->failed = true;
+            link->failure = BATCH_UNAVAILABLE;
+        }
         return;
     case OPERATION_COUNT:
         take_counts(link, result, now);

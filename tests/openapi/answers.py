@@ -1,4 +1,6 @@
 """Is an answer of the service one that the document describes?"""
+import re
+
 from document import check_content, check_value, parse_json, resolve
 
 TRANSPORT = {"date", "connection", "content-length", "content-type", "transfer-encoding"}
@@ -45,7 +47,17 @@ def check_answer(document, operation, answer, where, head=False):
     broken = check_content(document, media_type, described[media_type]["schema"], text, where)
     if media_type == PROBLEM and not broken:
         broken = check_problem(answer, parse_json(text), where)
+    if "Link" in response["headers"] and not broken:
+        broken = check_page(answer, parse_json(text), where)
     return complaints + [f"{complaint}\n    {text[:600]}" for complaint in broken]
+
+
+def check_page(answer, page, where):
+    """The header and the member lead to the same next page, or to none."""
+    link = next((value for name, value in answer.headers if name.lower() == "link"), "")
+    linked = re.findall(r"[?&]page_token=([^&>]*)", link)
+    token = [page["next_page_token"]] if "next_page_token" in page else []
+    return [] if linked == token else [f"{where}: Link {link!r} and next_page_token differ"]
 
 
 def check_problem(answer, problem, where):

@@ -26,7 +26,7 @@ DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
 
 # Pairs of operation and status that the document has and that nothing here can provoke.
 UNPROVOKED = [
-    ("(create|cancel|get)(Rsvp|Like)(Count)?", "500", "needs a fault inside the service"),
+    ("(create|cancel|get|listUser|list)(Rsvp|Like)(Counts?|Users|s)?", "500", "needs a fault inside the service"),
     ("getLiveness", "503", "needs a loop that hangs"),
 ]
 
@@ -38,7 +38,8 @@ class Case(NamedTuple):
     code: Optional[str] = None  # of the problem; where it is polled for, any part of the body
     item: str = "$item"       # event or post
     user: str = "u1"          # where the path names one
-    query: str = ""
+    lines: Optional[str] = None  # the ids (with "=" and the count) in order, and "more" before a next page
+    query: str = ""           # $id is event_id or post_id, $token the last page token that was given
     headers: dict = {}
     body: Optional[bytes] = None
     media_type: Optional[str] = "application/json"  # of the body
@@ -103,6 +104,81 @@ INVALID_READS = [
     Case("get${R}Count", 400, "invalid-parameter", query="?max_stale_ms="),
 ]
 
+# What the cases below are about. In the order of their bytes the users come as they are here.
+USERS = ("U.2", "u-1", "$user")
+ITEMS = ("$item-a", "$item-b", "$item-c")
+LISTED = [Case("create$R", 201, item=item, query=f"?user_id={user}")
+          for item, user in [(ITEMS[0], user) for user in USERS] + [(item, USERS[2]) for item in ITEMS[1:]]]
+
+
+def many(name, count, last=""):
+    """A query that names as many, each as long as may be; the last one of them may be given."""
+    ids = [f"{number:064}" for number in range(count)]
+    return "?" + "&".join(f"{name}={id}" for id in (ids[:-1] + [last] if last else ids))
+
+
+def listing_cases(operation, name, ids):
+    """Those of a listing that has these three, and that takes this parameter for which of them."""
+    first, second, third = ids
+    good = Case(operation, 200, item=ITEMS[0], user=USERS[2])
+    other = good._replace(item="nobody-ever", user="nobody-ever")
+    bad = good._replace(status=400, code="invalid-parameter")
+    odd = good._replace(status=400, code="invalid-identifier")
+    return [
+        good._replace(lines=f"{first} {second} {third}"),
+        good._replace(query="?page_size=1000", lines=f"{first} {second} {third}"),
+        good._replace(query="?page_size=3", lines=f"{first} {second} {third}"),
+        good._replace(query="?page_size=1", lines=f"{first} more"),
+        good._replace(query="?page_size=1&page_token=$token", lines=f"{second} more"),
+        good._replace(query="?page_token=$token&page_size=1", lines=f"{third}"),
+        good._replace(query="?page_token=$token", lines=f"{third}"),
+        other._replace(lines=""),
+        good._replace(query=f"?{name}={third}&{name}=nobody&{name}={first}", lines=f"{third} {first}"),
+        good._replace(query=f"?{name}={third}&{name}={third}", lines=f"{third} {third}"),
+        good._replace(query=f"?{name}=nobody", lines=""),
+        good._replace(query=many(name, 100, third), lines=third),
+        other._replace(query=f"?{name}={third}", lines=""),
+        *(bad._replace(query=query) for query in (
+            "?page_size=0", "?page_size=1001", "?page_size=-1", "?page_size=ten", "?page_size=", "?page_size",
+            "?page_size=1&page_size=1", "?page_token=", "?page_token=forged", "?page_token=$token.",
+            "?page_token=A$token", "?page_token=$token&page_token=$token",
+            f"?{name}={first}&page_size=1", f"?page_token=$token&{name}={first}", many(name, 101),
+            "?max_stale_ms=0", "?colour=red")),
+        bad._replace(item=ITEMS[1], user=USERS[0], query="?page_token=$token"),
+        odd._replace(item="a%20b", user="a%20b"),
+        odd._replace(item="x" * 65, user="x" * 65),
+        odd._replace(query=f"?{name}=a%2Fb"),
+        odd._replace(query=f"?{name}={first}&{name}="),
+    ]
+
+
+LISTINGS = listing_cases("list${R}Users", "user_id", USERS) + listing_cases("listUser${R}s", "$id", ITEMS)
+
+COUNTS = [
+    Case("get${R}Counts", 200, query="?$id=$item-c&$id=nobody-ever&$id=$item-a&max_stale_ms=0",
+         lines="$item-c=1 nobody-ever=0 $item-a=3"),
+    Case("get${R}Counts", 200, query="?$id=$item-a&$id=$item-a&max_stale_ms=0", lines="$item-a=3 $item-a=3"),
+    Case("get${R}Counts", 200, query="?$id=$item%2Db", lines="$item-b=1"),
+    Case("get${R}Counts", 200, query="?max_stale_ms=5000&$id=nobody-ever", lines="nobody-ever=0"),
+    Case("get${R}Counts", 200, query="?$id=nobody-ever", headers={"If-None-Match": "*"}, lines="nobody-ever=0"),
+    Case("get${R}Counts", 200, query=many("$id", 100)),
+]
+
+INVALID_COUNTS = [Case("get${R}Counts", 400, code, query=query) for code, query in (
+    ("invalid-parameter", ""),
+    ("invalid-parameter", "?max_stale_ms=0"),
+    ("invalid-parameter", many("$id", 101)),
+    ("invalid-parameter", "?$id=$item&max_stale_ms=5001"),
+    ("invalid-parameter", "?$id=$item&max_stale_ms=-1"),
+    ("invalid-parameter", "?$id=$item&max_stale_ms="),
+    ("invalid-parameter", "?$id=$item&max_stale_ms=0&max_stale_ms=0"),
+    ("invalid-parameter", "?$id=$item&page_size=1"),
+    ("invalid-parameter", "?$id=$item&user_id=u1"),
+    ("invalid-identifier", "?$id=a%2Fb"),
+    ("invalid-identifier", "?$id=$item&$id="),
+    ("invalid-identifier", "?$id"),
+)]
+
 SLOW_BODIES = [Case(operation, 408, "request-timeout", body=b'{"user', headers={"Content-Length": "20"})
                for operation in WRITES]
 
@@ -131,6 +207,12 @@ WITHOUT_POSTGRES = [
     Case("get$R", 503, "store-unavailable"),
     Case("get${R}Count", 503, "store-unavailable", item="never-seen"),
     Case("get${R}Count", 200, '"stale":true'),
+    Case("list${R}Users", 503, "store-unavailable"),
+    Case("list${R}Users", 503, "store-unavailable", query="?user_id=u1"),
+    Case("listUser${R}s", 503, "store-unavailable"),
+    Case("listUser${R}s", 503, "store-unavailable", query="?$id=$item"),
+    Case("get${R}Counts", 503, "store-unavailable", query="?$id=$item-a&$id=never-seen"),
+    Case("get${R}Counts", 200, '"stale":true', query="?$id=$item-a&$id=$item-c"),
 ]
 
 # (status, headers, body), whatever the path
@@ -147,8 +229,21 @@ RAW = [
 ]
 
 NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/events/101a", "/v1/events/101a/like",
+            "/v1/users", "/v1/users/u1", "/v1/users/u1/rsvps", "/v1/users/u1/events/101a", "/v1/rsvp_counts/101a",
             "/v1/posts/p1/rsvp_count", "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more",
             "/v1/metrics", "/metrics"]
+
+
+def lines_of(answer):
+    """The ids that a listing has, or many counts with theirs, in order, and "more" before a next page."""
+    body = parse_json(answer.body)
+    items = next(value for value in body.values() if isinstance(value, list))
+    texts = []
+    for item in items:
+        count = [value for member, value in item.items() if member.endswith("_count")]
+        identifier = next(value for member, value in item.items() if member.endswith("_id"))
+        texts.append("=".join(map(str, [identifier, *count])))
+    return texts + ["more"] * ("next_page_token" in body)
 
 
 class Run:
@@ -159,7 +254,7 @@ class Run:
         self.operations = {name: (path, method.upper(), operation)
                            for name, path, method, operation, _ in operations(document)}
         self.checked, self.complaints, self.seen = 0, [], set()
-        self.etag = ""
+        self.etag = self.token = ""
         self.request_ids = (f"check-{number}" for number in itertools.count(1))
 
     def judge(self, where, found, wanted=True):
@@ -187,19 +282,23 @@ class Run:
 
     def request(self, case, bare=False, port=None, **names):
         """Sends a case and holds the answer against the document; (answer, where, target)."""
-        names = {"etag": self.etag, "R": "", "item": "", **names}
+        names = {"etag": self.etag, "token": self.token, "R": "", "item": "", **names}
+        names["id"] = {"Rsvp": "event_id", "Like": "post_id"}.get(names["R"])
 
         def fill(text):
             return Template(text).substitute(names)
         name = fill(case.operation)
         path, method, _ = self.operations[name]
-        target = re.sub(r"\{(\w+)\}", lambda part: case.user if part[1] == "user_id" else fill(case.item), path)
+        target = re.sub(r"\{(\w+)\}", lambda part: fill(case.user if part[1] == "user_id" else case.item), path)
         target = target.removeprefix("/v1") if bare else target
         headers = {key: fill(value) for key, value in case.headers.items()}
         if case.body is not None and case.media_type:
             headers["Content-Type"] = case.media_type
-        answer, where = self.check(name, method, target + case.query, headers, case.body, port)
+        answer, where = self.check(name, method, target + fill(case.query), headers, case.body, port)
         self.etag = header(answer, "ETag") or self.etag
+        if case.lines is not None and answer.status == case.status:
+            self.judge(where, lines_of(answer), fill(case.lines).split())
+            self.token = parse_json(answer.body).get("next_page_token", self.token)
         return answer, where, target
 
     def send(self, case, bare=False, port=None, **names):
@@ -227,6 +326,30 @@ def check_relations(run):
             run.send(case, bare, **names)
         for case in SLOW_BODIES if not bare else ():
             run.send(case, **names)
+
+
+def check_many(run):
+    """Listings, which-of-these and many counts."""
+    for relation, bare in itertools.product(("Rsvp", "Like"), (False, True)):
+        prefix = "bare" if bare else "v1"
+        names = {"R": relation, "item": f"many-{prefix}", "user": f"user-{prefix}"}
+        for case in LISTED + LISTINGS + COUNTS + INVALID_COUNTS:
+            run.send(case, bare, **names)
+        for case in (case for case in LISTINGS if case.query == "?page_size=1"):
+            answer, where, _ = run.request(case, bare, **names)
+            follow_links(run, Template(case.operation).substitute(names), answer, where)
+
+
+def follow_links(run, name, answer, where):
+    """Goes on from the first page, by GET and by HEAD, as long as there is a next one."""
+    pages = 1
+    while link := header(answer, "Link"):
+        target = link[1:link.index(">")]
+        head, _ = run.check(name, "HEAD", target)
+        answer, where = run.check(name, "GET", target)
+        run.judge(f"{where}: what HEAD says", (head.status, header(head, "Link")), (200, header(answer, "Link")))
+        pages += 1
+    run.judge(f"{where}: pages", pages, 3)
 
 
 def check_health_and_problems(run):
@@ -284,8 +407,8 @@ def check_outages(run):
     run.servers.stop("redis", signal.SIGKILL)
     for query in ("", "?verbose"):
         run.poll(Case("getReadiness", 200, "degraded", query=query), **admin)
-    for relation, case in itertools.product(("Rsvp", "Like"), USE):
-        run.send(case, R=relation, item="without-redis")
+    for relation, case in itertools.product(("Rsvp", "Like"), USE + LISTED + COUNTS):
+        run.send(case, R=relation, item="without-redis", user="user")
     run.servers.stop("postgres", signal.SIGQUIT)
     for query in ("", "?verbose"):
         run.poll(Case("getReadiness", 503, "unavailable", query=query), **admin)
@@ -296,7 +419,7 @@ def check_outages(run):
     run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)
 
 
-PARTS = (check_relations, check_health_and_problems, check_every_path, check_the_door, check_outages)
+PARTS = (check_relations, check_many, check_health_and_problems, check_every_path, check_the_door, check_outages)
 
 
 def check_coverage(documented, seen, unprovoked):
@@ -376,7 +499,13 @@ def check_mutations(document):
     count, ready = named["getRsvpCount"], named["getReadiness"]
     verbose = Answer(200, [*plain, ("Content-Type", "application/x-ndjson")],
                      b'{"status":"ready"}\n{"dependency":"postgres","status":"up","latency_ms":0.4}\n')
-    for operation, answer in ((count, good), (count, bad), (ready, verbose)):
+    listing = named["listRsvpUsers"]
+    token, link = b',"next_page_token":"T"', ("Link", '</v1/events/e/users?page_size=1&page_token=T>; rel="next"')
+    private = [("X-Request-Id", "r"), ("Cache-Control", "private, no-cache"), ("Content-Type", "application/json")]
+    page = Answer(200, [*private, link], b'{"event_id":"e","users":[{"user_id":"u",'
+                  b'"created_at":"2026-11-22T10:15:30.123Z"}],"next_page_token":"T"}')
+    last = Answer(200, private, page.body.replace(token, b""))
+    for operation, answer in ((count, good), (count, bad), (ready, verbose), (listing, page), (listing, last)):
         complaints += [f"self-test: a good answer: {line}" for line in check_answer(document, operation, answer, "")]
     answers = [
         ("a member is missing", count, good._replace(body=body.replace(b'"stale":false', b'"x":0')), "'stale'"),
@@ -399,6 +528,13 @@ def check_mutations(document):
         ("retryable, but it is not", count, bad._replace(body=problem.replace(b"false", b"true")), "False was"),
         ("a bad line", ready, verbose._replace(body=b'{"status":"ready"}\n{"dependency":"x"}\n'), "'x' is not"),
         ("an open line", ready, verbose._replace(body=verbose.body[:-1]), "does not end"),
+        ("a page without Link", listing, page._replace(headers=private), "next_page_token differ"),
+        ("a last page with Link", listing, last._replace(headers=page.headers), "next_page_token differ"),
+        ("a Link to another page", listing, page._replace(body=page.body.replace(b'"T"', b'"U"')), "differ"),
+        ("a Link to elsewhere", listing, page._replace(headers=[*private, ("Link", link[1][:-6] + '"last"')]),
+         "header link"),
+        ("a token with a blank", listing, page._replace(body=page.body.replace(b'"T"', b'"T "')), "does not match"),
+        ("a line without a time", listing, last._replace(body=last.body.replace(b"created", b"x")), "'created_at'"),
     ]
     for what, operation, answer, complaint in answers:
         expect(what, complaint, check_answer(document, operation, answer, ""))

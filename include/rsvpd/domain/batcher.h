@@ -26,15 +26,17 @@ struct batch {
 struct batcher {
     const struct relation *relation;
     enum operation_kind kind;
+    unsigned batch_max;     /* operations in a batch */
     bool keyed;             /* one operation a key at a time */
     struct list ready;      /* operations in the order in which they are to go */
     struct hash_table keys; /* keyed: the first operation of each key that is under way */
     size_t size;            /* operations in the batcher or in batches that it formed */
 };
 
-/* `expected` operations at a time. False when memory is exhausted. */
+/* For about `expected` operations at a time, at most `batch_max` (up to BATCH_SIZE_MAX) in a batch.
+ * False when memory is exhausted. */
 bool batcher_init(struct batcher *batcher, const struct relation *relation,
-                  enum operation_kind kind, size_t expected, uint64_t secret)
+                  enum operation_kind kind, unsigned batch_max, size_t expected, uint64_t secret)
     __attribute__((warn_unused_result));
 void batcher_free(struct batcher *batcher);
 

@@ -8,10 +8,13 @@
 #include "rsvpd/domain/relation.h"
 
 enum operation_kind {
-    OPERATION_ADD,    /* make the user a member */
-    OPERATION_REMOVE, /* make the user no member */
-    OPERATION_LOOKUP, /* is the user a member? */
-    OPERATION_COUNT   /* how many members are there? */
+    OPERATION_ADD,          /* make the user a member */
+    OPERATION_REMOVE,       /* make the user no member */
+    OPERATION_LOOKUP,       /* is the user a member? */
+    OPERATION_COUNT,        /* how many members are there? */
+    OPERATION_FIND,         /* is the user a member, and since when? */
+    OPERATION_LIST_USERS,   /* a page of the members of the entity */
+    OPERATION_LIST_ENTITIES /* a page of what the user is a member of */
 };
 
 enum operation_state {
@@ -40,6 +43,18 @@ struct count {
     bool stale;            /* older than the bound; only while Postgres cannot be asked */
 };
 
+/* One line of a listing: a user, or an entity. */
+struct page_line {
+    struct identifier id;
+    int64_t created_at_us; /* Unix epoch */
+};
+
+/* A page of a listing. */
+struct page {
+    size_t size;
+    struct page_line lines[];
+};
+
 struct operation;
 
 /* Called exactly once for each operation, when it has ended; the operation is given back right
@@ -55,8 +70,8 @@ struct operation {
     enum operation_kind kind;
     enum operation_state state;
     const struct relation *relation;
-    struct identifier entity; /* event or post */
-    struct identifier user;   /* not for OPERATION_COUNT */
+    struct identifier entity; /* event or post, where the kind is about one */
+    struct identifier user;   /* where the kind is about one */
 
     int64_t deadline_us; /* monotonic */
     bool attempted;      /* a write that was with Postgres once, and how that ended is not known */
@@ -65,13 +80,19 @@ struct operation {
 
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
 
+    struct identifier after; /* a listing: what the page follows; size 0: from the beginning */
+    size_t page_size;        /* a listing: lines wanted */
+
     /* The result, once OUTCOME_DONE. */
     bool changed; /* a write: whether this one changed anything */
     bool member;  /* whether the user is a member now */
     struct count count;
+    int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
+    struct page *page;     /* a listing; the operation's own, freed with it */
 
     operation_done_fn *done;
-    void *owner; /* of whoever set `done` */
+    void *owner;  /* of whoever set `done` */
+    size_t place; /* likewise: which of its owner's operations it is */
 };
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_ANSWER_H
 #define RSVPD_HTTP_ANSWER_H
 
+#include "rsvpd/base/text.h"
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/http/request.h"
 
@@ -23,6 +24,13 @@ void answer_problem_format(struct request *request, enum problem problem, const 
 /* What came out of a write, a lookup, a count of the contract. */
 void answer_write(struct request *request, const struct operation *operation);
 void answer_lookup(struct request *request, const struct operation *operation);
-void answer_count(struct request *request, const struct count *count, bool cacheable);
+void answer_count(struct request *request, const struct count *count);
+
+/* The Cache-Control of counts. */
+const char *answer_count_caching(const struct request *request);
+
+/* A count as an object: of a count's own body, or one of many. */
+void answer_add_count(struct text *body, const struct relation *relation,
+                      const struct identifier *entity, const struct count *count);
 
 #endif

@@ -13,4 +13,10 @@ void handle_livez(struct request *request);
 void handle_readyz(struct request *request);
 void handle_metrics(struct request *request);
 
+/* The oldest as-of that serves a request for counts, by its max_stale_ms, monotonic; notes whether
+ * a cache in front may hold the answer. False with a problem answered where the parameter is wrong.
+ */
+bool handle_count_bound(struct request *request, int64_t *not_before_us)
+    __attribute__((warn_unused_result));
+
 #endif

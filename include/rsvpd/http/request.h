@@ -13,6 +13,7 @@
 #include <stdalign.h>
 
 struct http_server;
+struct many;
 struct route;
 
 enum {
@@ -20,7 +21,6 @@ enum {
     REQUEST_BODY_SIZE_MAX_BYTES = 16 * 1024,
     REQUEST_ARENA_SIZE_BYTES = 2048,
     ANSWER_HEADERS_MAX = 8,
-    QUERY_PARAMETERS_MAX = 128,
 };
 
 enum request_phase {
@@ -65,6 +65,8 @@ struct request {
 
     bool cacheable; /* a count: a cache in front may hold it for a second, which is part of its age
                      */
+
+    struct many *many; /* operations that end one by one; the handler's */
 
     char *body;
     size_t body_size, body_capacity;

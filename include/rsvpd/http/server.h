@@ -37,6 +37,7 @@ struct http_server_setup {
     struct metrics *metrics;
     struct http_process process;
     int64_t deadline_us;
+    const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES; must outlive the server */
     int64_t connections_max;             /* of all servers that share the limit */
     int64_t connections_per_address_max; /* of this server; 0: no limit */
     int64_t access_log_every;            /* 0: none */

@@ -7,7 +7,7 @@
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/service/operations.h"
 
-enum { QUEUES_PER_RELATION = 3, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
+enum { QUEUES_PER_RELATION = 6, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
 
 /* Called for a write batch that committed, before its operations end. Sorted by entity; each
  * operation holds its entity's count. */

@@ -25,7 +25,7 @@ void operations_free(struct operations *operations);
 /* A cleared operation, NULL when all are taken. */
 struct operation *operations_take(struct operations *operations);
 
-/* Gives it back; it is in no list any more but perhaps the wheel's. */
+/* Gives it back, and frees its page; it is in no list any more but perhaps the wheel's. */
 void operations_release(struct operations *operations, struct operation *operation);
 
 /* Puts the operation into the wheel by its deadline. */

@@ -33,6 +33,9 @@ void service_destroy(struct service **service);
  * refused. */
 struct operation *service_take(struct service *service) __attribute__((warn_unused_result));
 
+/* Gives back an operation that was taken and not submitted. */
+void service_give_back(struct service *service, struct operation *operation);
+
 /* Takes the operation over. `done` is called exactly once, perhaps before this returns. */
 void service_submit(struct service *service, struct operation *operation, int64_t now_us);
 

@@ -22,7 +22,8 @@ struct pg_text_array {
 void pg_text_array_clear(struct pg_text_array *array);
 void pg_text_array_add(struct pg_text_array *array, const struct identifier *id);
 
-/* bigint, from its 8 bytes. */
+/* bigint, into and from its 8 bytes. */
+void pg_encode_int64(int64_t number, char bytes[8]);
 int64_t pg_decode_int64(const char *bytes);
 
 /* timestamptz, from its 8 bytes, in microseconds since the Unix epoch. */

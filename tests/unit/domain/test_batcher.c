@@ -10,7 +10,7 @@ static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
 static void init(struct batcher *batcher, enum operation_kind kind, size_t expected)
 {
-    assert_true(batcher_init(batcher, rsvp, kind, expected, 42));
+    assert_true(batcher_init(batcher, rsvp, kind, BATCH_SIZE_MAX, expected, 42));
 }
 
 static void push(struct batcher *batcher, struct operation *operation, enum operation_kind kind,
@@ -527,7 +527,7 @@ static void run_histories(enum operation_kind kind, uint64_t secret, uint64_t st
     assert_non_null(history);
     for (uint64_t i = 0; i < HISTORIES; i++) {
         memset(history, 0, sizeof *history);
-        assert_true(batcher_init(&history->batcher, rsvp, kind, 1, secret));
+        assert_true(batcher_init(&history->batcher, rsvp, kind, BATCH_SIZE_MAX, 1, secret));
         history->keyed = kind == OPERATION_ADD;
         history->random = unit_random(stream + i);
         for (int step = 0; step < STEPS; step++) {

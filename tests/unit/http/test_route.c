@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "rsvpd/http/handlers.h"
+#include "rsvpd/http/listing.h"
 #include "rsvpd/http/route.h"
 
 #include <stdio.h>
@@ -69,6 +70,10 @@ struct documented {
 #define LIKE "/v1/posts/{post_id}/like"
 #define LIKED "/v1/posts/{post_id}/users/{user_id}"
 #define LIKES "/v1/posts/{post_id}/like_count"
+#define GOERS "/v1/events/{event_id}/users"
+#define LIKERS "/v1/posts/{post_id}/users"
+#define OWN_EVENTS "/v1/users/{user_id}/events"
+#define OWN_POSTS "/v1/users/{user_id}/posts"
 
 static const struct documented documented[] = {
     {"/v1/events/101a/rsvp", RSVP, ROUTE_PUBLIC, "101a", NULL, NULL},
@@ -77,6 +82,12 @@ static const struct documented documented[] = {
     {"/v1/posts/101a/like", LIKE, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/posts/101a/users/u1", LIKED, ROUTE_PUBLIC, "101a", "u1", NULL},
     {"/v1/posts/101a/like_count", LIKES, ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/events/101a/users", GOERS, ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/posts/101a/users", LIKERS, ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/users/u1/events", OWN_EVENTS, ROUTE_PUBLIC, NULL, "u1", NULL},
+    {"/v1/users/u1/posts", OWN_POSTS, ROUTE_PUBLIC, NULL, "u1", NULL},
+    {"/v1/rsvp_counts", "/v1/rsvp_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
+    {"/v1/like_counts", "/v1/like_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
     {"/v1/problems/not-found", "/v1/problems/{code}", BOTH, NULL, NULL, "not-found"},
     {"/v1/livez", "/v1/livez", BOTH, NULL, NULL, NULL},
     {"/v1/readyz", "/v1/readyz", BOTH, NULL, NULL, NULL},
@@ -184,7 +195,9 @@ static void test_unknown_paths(void **state)
         /* too few, too many, or the other relation's words */
         "/events",
         "/events/a",
-        "/events/a/users",
+        "/users/u",
+        "/users/u/rsvps",
+        "/rsvp_count",
         "/posts/a",
         "/events/a/like",
         "/posts/a/rsvp",
@@ -239,6 +252,9 @@ static void test_identifiers_that_are_none(void **state)
         {"/events/a/users/" ID64 "x", RSVPED, "user_id"},
         {"/events/!/users/u", RSVPED, "event_id"},
         {"/events/!/users/!", RSVPED, "event_id"},
+        {"/events//users", GOERS, "event_id"},
+        {"/users//events", OWN_EVENTS, "user_id"},
+        {"/users/!/posts", OWN_POSTS, "user_id"},
         {"/posts//like", LIKE, "post_id"},
         {"/posts/+/like_count", LIKES, "post_id"},
         {"/posts/!/users/u", LIKED, "post_id"},
@@ -283,6 +299,12 @@ static void test_methods(void **state)
         {LIKED, GET(handle_lookup)},
         {RSVPS, GET(handle_count)},
         {LIKES, GET(handle_count)},
+        {GOERS, GET(handle_listing)},
+        {LIKERS, GET(handle_listing)},
+        {OWN_EVENTS, GET(handle_listing)},
+        {OWN_POSTS, GET(handle_listing)},
+        {"/v1/rsvp_counts", GET(handle_counts)},
+        {"/v1/like_counts", GET(handle_counts)},
         {"/v1/problems/{code}", GET(handle_problem_type)},
         {"/v1/livez", GET(handle_livez)},
         {"/v1/readyz", GET(handle_readyz)},
@@ -318,6 +340,12 @@ static void test_flags_and_parameters(void **state)
         {LIKED, "", false, &relations[RELATION_LIKE]},
         {RSVPS, "max_stale_ms", false, &relations[RELATION_RSVP]},
         {LIKES, "max_stale_ms", false, &relations[RELATION_LIKE]},
+        {GOERS, "page_size page_token user_id", false, &relations[RELATION_RSVP]},
+        {LIKERS, "page_size page_token user_id", false, &relations[RELATION_LIKE]},
+        {OWN_EVENTS, "page_size page_token event_id", false, &relations[RELATION_RSVP]},
+        {OWN_POSTS, "page_size page_token post_id", false, &relations[RELATION_LIKE]},
+        {"/v1/rsvp_counts", "event_id max_stale_ms", false, &relations[RELATION_RSVP]},
+        {"/v1/like_counts", "post_id max_stale_ms", false, &relations[RELATION_LIKE]},
         {"/v1/problems/{code}", "", false, NULL},
         {"/v1/livez", "verbose", false, NULL},
         {"/v1/readyz", "verbose", false, NULL},

@@ -1,0 +1,15 @@
+/* Message authentication: HMAC-SHA-256 (RFC 2104, FIPS 180-4), truncated to 16 bytes. */
+#ifndef RSVPD_BASE_MAC_H
+#define RSVPD_BASE_MAC_H
+
+#include "rsvpd/base/slice.h"
+
+enum { MAC_KEY_SIZE_BYTES = 32, MAC_SIZE_BYTES = 16 };
+
+/* The code of `message` under a key of MAC_KEY_SIZE_BYTES. */
+void mac_compute(const unsigned char *key, struct slice message, unsigned char mac[MAC_SIZE_BYTES]);
+
+/* In constant time. */
+bool mac_equal(const unsigned char a[MAC_SIZE_BYTES], const unsigned char b[MAC_SIZE_BYTES]);
+
+#endif

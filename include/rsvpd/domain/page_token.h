@@ -1,0 +1,27 @@
+/* The token with which a client asks for the next page of a listing: where the last page ended, and
+ * a code that says that it is ours and of this very listing. Base64url without padding (RFC 4648
+ * section 5). */
+#ifndef RSVPD_DOMAIN_PAGE_TOKEN_H
+#define RSVPD_DOMAIN_PAGE_TOKEN_H
+
+#include "rsvpd/base/mac.h"
+#include "rsvpd/domain/operation.h"
+
+enum { PAGE_TOKEN_SIZE_BYTES = ((MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES) * 4 + 2) / 3 + 1 };
+
+/* What a listing is of. */
+struct listing {
+    const struct relation *relation;
+    enum operation_kind kind; /* OPERATION_LIST_USERS or OPERATION_LIST_ENTITIES */
+    struct identifier of;     /* the entity, or the user */
+};
+
+/* The token of the page that follows `last`, NUL-terminated. */
+void page_token_make(const unsigned char *key, const struct listing *listing,
+                     const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES]);
+
+/* False where the token is none that page_token_make made for this listing. */
+bool page_token_parse(const unsigned char *key, const struct listing *listing, struct slice token,
+                      struct identifier *last) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,25 @@
+/* The parameters of a query, by name: each call answers the problem itself where one is not as it
+ * must be. */
+#ifndef RSVPD_HTTP_QUERY_H
+#define RSVPD_HTTP_QUERY_H
+
+#include "rsvpd/http/request.h"
+
+/* The value of a parameter that may be given once, still encoded; data NULL where it is absent. */
+bool query_value(struct request *request, const char *name, struct slice *value)
+    __attribute__((warn_unused_result));
+
+/* A whole number from `min` to `max`; `absent` where it is not given. */
+bool query_number(struct request *request, const char *name, int64_t min, int64_t max,
+                  int64_t absent, int64_t *number) __attribute__((warn_unused_result));
+
+/* Whether a parameter without a value is given. */
+bool query_flag(struct request *request, const char *name, bool *given)
+    __attribute__((warn_unused_result));
+
+/* The identifiers that a repeated parameter gives, in their order, at most `max`, in the arena;
+ * size 0 where there is none. */
+bool query_identifiers(struct request *request, const char *name, size_t max,
+                       struct identifier **ids, size_t *size) __attribute__((warn_unused_result));
+
+#endif

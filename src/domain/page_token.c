@@ -1,0 +1,87 @@
+/* The token with which a client asks for the next page of a listing. */
+#include "rsvpd/domain/page_token.h"
+#include "rsvpd/base/text.h"
+
+#include <assert.h>
+
+enum { MESSAGE_SIZE_BYTES = 256, RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES };
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/* A blank is in no identifier, so different listings and ends cannot look alike. */
+static void sign(const unsigned char *key, const struct listing *listing,
+                 const struct identifier *last, unsigned char mac[MAC_SIZE_BYTES])
+{
+    char buffer[MESSAGE_SIZE_BYTES];
+    struct text message = text_over(buffer, sizeof buffer);
+    text_add_cstr(&message, listing->relation->name);
+    text_add_cstr(&message, listing->kind == OPERATION_LIST_USERS ? " users " : " entities ");
+    text_add(&message, identifier_slice(&listing->of));
+    text_add_cstr(&message, " ");
+    text_add(&message, identifier_slice(last));
+    assert(!message.truncated);
+    mac_compute(key, text_slice(&message), mac);
+}
+
+static size_t encode(const unsigned char *raw, size_t size, char *out)
+{
+    size_t written = 0;
+    unsigned bits = 0, held = 0;
+    for (size_t i = 0; i < size; i++) {
+        held = held << 8 | raw[i];
+        for (bits += 8; bits >= 6; bits -= 6) {
+            out[written++] = alphabet[held >> (bits - 6) & 63];
+        }
+    }
+    if (bits > 0) {
+        out[written++] = alphabet[held << (6 - bits) & 63];
+    }
+    return written;
+}
+
+/* The bytes of `text`, 0 where it is not what `encode` writes. */
+static size_t decode(struct slice text, unsigned char raw[RAW_SIZE_MAX_BYTES])
+{
+    size_t size = 0;
+    unsigned bits = 0, held = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        const char *place = text.data[i] == '\0' ? NULL : strchr(alphabet, text.data[i]);
+        if (place == NULL) {
+            return 0;
+        }
+        held = held << 6 | (unsigned)(place - alphabet);
+        bits += 6;
+        if (bits >= 8) {
+            if (size == RAW_SIZE_MAX_BYTES) {
+                return 0;
+            }
+            bits -= 8;
+            raw[size++] = (unsigned char)(held >> bits);
+        }
+    }
+    bool canonical = bits < 6 && (held & ((1u << bits) - 1)) == 0;
+    return canonical ? size : 0;
+}
+
+void page_token_make(const unsigned char *key, const struct listing *listing,
+                     const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES])
+{
+    unsigned char raw[RAW_SIZE_MAX_BYTES];
+    sign(key, listing, last, raw);
+    memcpy(raw + MAC_SIZE_BYTES, last->data, last->size);
+    token[encode(raw, MAC_SIZE_BYTES + last->size, token)] = '\0';
+}
+
+bool page_token_parse(const unsigned char *key, const struct listing *listing, struct slice token,
+                      struct identifier *last)
+{
+    unsigned char raw[RAW_SIZE_MAX_BYTES], mac[MAC_SIZE_BYTES];
+    size_t size = decode(token, raw);
+    if (size <= MAC_SIZE_BYTES ||
+        !identifier_parse(slice_make((const char *)raw + MAC_SIZE_BYTES, size - MAC_SIZE_BYTES),
+                          last)) {
+        return false;
+    }
+    sign(key, listing, last, mac);
+    return mac_equal(mac, raw);
+}

@@ -1,0 +1,317 @@
+/* Listings, and answers about many at once.
+ *
+ * DESIGN: Many at once is many operations of the kind that one would be, so they gather into
+ * batches with everybody else's; the last one to end makes the answer. */
+#include "rsvpd/http/listing.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/domain/page_token.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/handlers.h"
+#include "rsvpd/http/query.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/server.h"
+#include "rsvpd/http/submission.h"
+
+#include <assert.h>
+
+enum {
+    PAGE_SIZE_DEFAULT = 50,
+    PAGE_SIZE_MAX = 1000,
+    MANY_MAX = 100,
+    HEAD_SIZE_BYTES = 512, /* of a body: all but its lines */
+    LINE_SIZE_BYTES = 192,
+    LINK_SIZE_BYTES = 1024,
+};
+
+/* Which way a listing goes: from an entity to its users, or from a user to its entities. */
+struct direction {
+    enum operation_kind list_kind;
+    const char *many_parameter; /* repeated in the query, instead of paging */
+    const char *of_member;      /* of the body: what the listing is of */
+    const struct identifier *of;
+    const char *array_member;
+    const char *line_member;
+};
+
+static struct direction direction_of(const struct request *request)
+{
+    const struct relation *relation = request->route->relation;
+    if (request->entity.size > 0) {
+        return (struct direction){OPERATION_LIST_USERS, "user_id", relation->id_member,
+                                  &request->entity,     "users",   "user_id"};
+    }
+    return (struct direction){OPERATION_LIST_ENTITIES, relation->id_member,  "user_id",
+                              &request->user,          relation->collection, relation->id_member};
+}
+
+/* One asked for of many, and what came out. */
+struct item {
+    struct identifier id;
+    bool member;
+    int64_t created_at_us;
+    struct count count;
+};
+
+/* The many of one request, in its arena. */
+struct many {
+    size_t size;
+    size_t pending;       /* operations that have not ended */
+    enum outcome outcome; /* OUTCOME_DONE, or how the first that failed did */
+    void (*answer)(struct request *request, const struct many *many);
+    struct item items[];
+};
+
+/* ---- bodies ---- */
+
+static void add_line(struct text *body, bool first, const char *member, const struct identifier *id,
+                     int64_t created_at_us)
+{
+    text_add_cstr(body, first ? "{\"" : ",{\"");
+    text_add_cstr(body, member);
+    text_add_cstr(body, "\":");
+    text_add_json_string(body, identifier_slice(id));
+    text_add_cstr(body, ",\"created_at\":\"");
+    text_add_time(body, created_at_us / 1000);
+    text_add_cstr(body, "\"}");
+}
+
+static struct text begin_body(struct request *request, const struct direction *direction,
+                              size_t lines)
+{
+    struct text body = request_text(request, HEAD_SIZE_BYTES + lines * LINE_SIZE_BYTES);
+    text_add_cstr(&body, "{\"");
+    text_add_cstr(&body, direction->of_member);
+    text_add_cstr(&body, "\":");
+    text_add_json_string(&body, identifier_slice(direction->of));
+    text_add_cstr(&body, ",\"");
+    text_add_cstr(&body, direction->array_member);
+    text_add_cstr(&body, "\":[");
+    return body;
+}
+
+static void answer_body(struct request *request, const struct text *body, const char *cache_control)
+{
+    if (body->truncated) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return;
+    }
+    answer_with(request, 200, "application/json", text_slice(body));
+    answer_add_header(request, "Cache-Control", cache_control);
+}
+
+/* ---- pages ---- */
+
+/* Link: <…>; rel="next" (RFC 8288). NULL without memory for it. */
+static const char *next_link(struct request *request, const char *token, size_t page_size)
+{
+    struct text link = request_text(request, LINK_SIZE_BYTES);
+    text_add_cstr(&link, "<");
+    text_add(&link, request->path);
+    text_add_format(&link, "?page_size=%zu&page_token=%s>; rel=\"next\"", page_size, token);
+    if (link.truncated || link.size == link.capacity) {
+        return NULL;
+    }
+    link.data[link.size] = '\0';
+    return link.data;
+}
+
+static void answer_page(struct request *request, const struct operation *operation)
+{
+    struct direction direction = direction_of(request);
+    const struct page *page = operation->page;
+    size_t page_size =
+        operation->page_size - 1; /* one more was asked for, to know whether there is more */
+    bool more = page->size > page_size;
+    size_t lines = more ? page_size : page->size;
+    struct text body = begin_body(request, &direction, lines);
+    for (size_t i = 0; i < lines; i++) {
+        add_line(&body, i == 0, direction.line_member, &page->lines[i].id,
+                 page->lines[i].created_at_us);
+    }
+    text_add_cstr(&body, "]");
+    if (more) {
+        struct listing listing = {request->route->relation, direction.list_kind, *direction.of};
+        char token[PAGE_TOKEN_SIZE_BYTES];
+        page_token_make(http_server_setup_of(request->server)->page_token_key, &listing,
+                        &page->lines[lines - 1].id, token);
+        text_add_format(&body, ",\"next_page_token\":\"%s\"", token);
+        const char *link = next_link(request, token, page_size);
+        if (link != NULL) {
+            answer_add_header(request, "Link", link);
+        }
+    }
+    text_add_cstr(&body, "}");
+    answer_body(request, &body, "private, no-cache");
+}
+
+static void page_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    (void)now_us;
+    if (outcome == OUTCOME_DONE) {
+        answer_page(request, operation);
+    } else {
+        answer_problem(request, submission_problem(outcome), NULL);
+    }
+    http_server_answered(request);
+}
+
+static void handle_page(struct request *request, const struct direction *direction)
+{
+    struct listing listing = {request->route->relation, direction->list_kind, *direction->of};
+    struct identifier after = {.size = 0};
+    struct slice token;
+    int64_t page_size;
+    if (!query_number(request, "page_size", 1, PAGE_SIZE_MAX, PAGE_SIZE_DEFAULT, &page_size) ||
+        !query_value(request, "page_token", &token)) {
+        return;
+    }
+    if (token.data != NULL &&
+        !page_token_parse(http_server_setup_of(request->server)->page_token_key, &listing, token,
+                          &after)) {
+        answer_problem(request, PROBLEM_INVALID_PARAMETER,
+                       "the query parameter 'page_token' is not one that this listing gave: begin "
+                       "without it");
+        return;
+    }
+    struct operation *operation = submission_take(request, direction->list_kind, page_done);
+    if (operation == NULL) {
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    operation->after = after;
+    operation->page_size = (size_t)page_size + 1;
+    request->phase = REQUEST_WAITING;
+    submission_send(request, operation);
+}
+
+/* ---- many ---- */
+
+static void one_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    struct many *many = request->many;
+    struct item *item = &many->items[operation->place];
+    (void)now_us;
+    item->member = operation->member;
+    item->created_at_us = operation->created_at_us;
+    item->count = operation->count;
+    many->outcome = many->outcome != OUTCOME_DONE ? many->outcome : outcome;
+    assert(many->pending > 0);
+    if (--many->pending > 0) {
+        return;
+    }
+    if (many->outcome == OUTCOME_DONE) {
+        many->answer(request, many);
+    } else {
+        answer_problem(request, submission_problem(many->outcome), NULL);
+    }
+    http_server_answered(request);
+}
+
+/* One operation for each identifier. `about_users` says which of its two names each fills in. */
+static void handle_many(struct request *request, const struct identifier *ids, size_t size,
+                        enum operation_kind kind, bool about_users, int64_t not_before_us,
+                        void (*answer)(struct request *, const struct many *))
+{
+    struct operation *operations[MANY_MAX];
+    struct many *many = arena_take(&request->arena, sizeof *many + size * sizeof many->items[0]);
+    size_t taken = 0;
+    while (many != NULL && taken < size &&
+           (operations[taken] = submission_take(request, kind, one_done)) != NULL) {
+        taken++;
+    }
+    if (taken < size) {
+        for (size_t i = 0; i < taken; i++) {
+            submission_give_back(request, operations[i]);
+        }
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    *many = (struct many){.size = size, .pending = size, .answer = answer};
+    request->many = many;
+    request->phase = REQUEST_WAITING;
+    for (size_t i = 0; i < size; i++) {
+        many->items[i] = (struct item){.id = ids[i]};
+        operations[i]->place = i;
+        *(about_users ? &operations[i]->user : &operations[i]->entity) = ids[i];
+        operations[i]->not_before_us = not_before_us;
+        submission_send(request, operations[i]);
+    }
+}
+
+static void answer_found(struct request *request, const struct many *many)
+{
+    struct direction direction = direction_of(request);
+    struct text body = begin_body(request, &direction, many->size);
+    bool first = true;
+    for (size_t i = 0; i < many->size; i++) {
+        if (many->items[i].member) {
+            add_line(&body, first, direction.line_member, &many->items[i].id,
+                     many->items[i].created_at_us);
+            first = false;
+        }
+    }
+    text_add_cstr(&body, "]}");
+    answer_body(request, &body, "private, no-cache");
+}
+
+/* Either a page, or which of those that the query names. */
+void handle_listing(struct request *request)
+{
+    struct direction direction = direction_of(request);
+    struct identifier *ids;
+    struct slice page_size, page_token;
+    size_t size;
+    if (!query_identifiers(request, direction.many_parameter, MANY_MAX, &ids, &size)) {
+        return;
+    }
+    if (size == 0) {
+        handle_page(request, &direction);
+        return;
+    }
+    if (!query_value(request, "page_size", &page_size) ||
+        !query_value(request, "page_token", &page_token)) {
+        return;
+    }
+    if (page_size.data != NULL || page_token.data != NULL) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "'%s' in the query names whom to look for: page_size and page_token "
+                              "do not go with it",
+                              direction.many_parameter);
+        return;
+    }
+    handle_many(request, ids, size, OPERATION_FIND, direction.list_kind == OPERATION_LIST_USERS, 0,
+                answer_found);
+}
+
+static void answer_counts(struct request *request, const struct many *many)
+{
+    struct text body = request_text(request, HEAD_SIZE_BYTES + many->size * LINE_SIZE_BYTES);
+    text_add_cstr(&body, "{\"counts\":[");
+    for (size_t i = 0; i < many->size; i++) {
+        text_add_cstr(&body, i == 0 ? "" : ",");
+        answer_add_count(&body, request->route->relation, &many->items[i].id,
+                         &many->items[i].count);
+    }
+    text_add_cstr(&body, "]}");
+    answer_body(request, &body, answer_count_caching(request));
+}
+
+void handle_counts(struct request *request)
+{
+    const char *parameter = request->route->relation->id_member;
+    struct identifier *ids;
+    size_t size;
+    int64_t not_before_us;
+    if (!query_identifiers(request, parameter, MANY_MAX, &ids, &size) ||
+        !handle_count_bound(request, &not_before_us)) {
+        return;
+    }
+    if (size == 0) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "name 1 to %d with the query parameter '%s'", MANY_MAX, parameter);
+        return;
+    }
+    handle_many(request, ids, size, OPERATION_COUNT, false, not_before_us, answer_counts);
+}

@@ -1,0 +1,106 @@
+/* The parameters of a query, by name. */
+#include "rsvpd/http/query.h"
+#include "rsvpd/http/answer.h"
+
+bool query_value(struct request *request, const char *name, struct slice *value)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    bool seen = false;
+    *value = (struct slice){NULL, 0};
+    while (request_next_parameter(&query, &parameter)) {
+        if (!slice_equal(parameter.name, slice_of(name))) {
+            continue;
+        }
+        if (seen) {
+            answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                                  "the query parameter '%s' is given more than once", name);
+            return false;
+        }
+        seen = true;
+        *value = slice_make(parameter.value.data == NULL ? "" : parameter.value.data,
+                            parameter.value.size);
+    }
+    return true;
+}
+
+/* Digits alone, few enough for no overflow. */
+static bool parse_number(struct slice text, int64_t *out)
+{
+    int64_t number = 0;
+    if (text.size == 0 || text.size > 9) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        number = number * 10 + (text.data[i] - '0');
+    }
+    *out = number;
+    return true;
+}
+
+bool query_number(struct request *request, const char *name, int64_t min, int64_t max,
+                  int64_t absent, int64_t *number)
+{
+    struct slice value;
+    *number = absent;
+    if (!query_value(request, name, &value)) {
+        return false;
+    }
+    if (value.data == NULL || (parse_number(value, number) && *number >= min && *number <= max)) {
+        return true;
+    }
+    answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                          "the query parameter '%s' is not a whole number from %lld to %lld", name,
+                          (long long)min, (long long)max);
+    return false;
+}
+
+bool query_flag(struct request *request, const char *name, bool *given)
+{
+    struct slice value;
+    if (!query_value(request, name, &value)) {
+        return false;
+    }
+    *given = value.data != NULL;
+    if (value.size > 0) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "the query parameter '%s' is given without a value", name);
+        return false;
+    }
+    return true;
+}
+
+bool query_identifiers(struct request *request, const char *name, size_t max,
+                       struct identifier **ids, size_t *size)
+{
+    struct slice query = request->query;
+    struct query_parameter parameter;
+    *size = 0;
+    *ids = NULL;
+    while (request_next_parameter(&query, &parameter)) {
+        if (!slice_equal(parameter.name, slice_of(name))) {
+            continue;
+        }
+        if (*size == max) {
+            answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                                  "the query parameter '%s' is given more than %zu times", name,
+                                  max);
+            return false;
+        }
+        if (*ids == NULL && (*ids = arena_take(&request->arena, max * sizeof **ids)) == NULL) {
+            answer_problem(request, PROBLEM_INTERNAL, NULL);
+            return false;
+        }
+        if (!identifier_parse_encoded(parameter.value, &(*ids)[(*size)++])) {
+            answer_problem_format(request, PROBLEM_INVALID_IDENTIFIER,
+                                  "%s in the query is not an identifier: 1 to 64 bytes out of "
+                                  "A-Z a-z 0-9 - . _ ~ : @ after percent-decoding",
+                                  name);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,42 @@
+/* From requests to operations of the service, and from outcomes to problems. */
+#include "rsvpd/http/submission.h"
+#include "rsvpd/http/server.h"
+
+struct operation *submission_take(struct request *request, enum operation_kind kind,
+                                  operation_done_fn *done)
+{
+    const struct http_server_setup *setup = http_server_setup_of(request->server);
+    struct operation *operation = service_take(setup->service);
+    if (operation != NULL) {
+        operation->kind = kind;
+        operation->relation = request->route->relation;
+        operation->entity = request->entity;
+        operation->user = request->user;
+        operation->deadline_us = request->started.mono_us + setup->deadline_us;
+        operation->done = done;
+        operation->owner = request;
+    }
+    return operation;
+}
+
+void submission_send(struct request *request, struct operation *operation)
+{
+    service_submit(http_server_setup_of(request->server)->service, operation, clock_mono_us());
+}
+
+void submission_give_back(struct request *request, struct operation *operation)
+{
+    service_give_back(http_server_setup_of(request->server)->service, operation);
+}
+
+enum problem submission_problem(enum outcome outcome)
+{
+    static const enum problem problems[] = {
+        [OUTCOME_DONE] = PROBLEM_NONE,
+        [OUTCOME_UNAVAILABLE] = PROBLEM_STORE_UNAVAILABLE,
+        [OUTCOME_UNKNOWN] = PROBLEM_OUTCOME_UNKNOWN,
+        [OUTCOME_OVERLOADED] = PROBLEM_OVERLOADED,
+        [OUTCOME_FAILED] = PROBLEM_INTERNAL,
+    };
+    return problems[outcome];
+}

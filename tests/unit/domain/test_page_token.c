@@ -1,0 +1,103 @@
+/* Tokens of pages: good for their own listing, and nothing else is one. */
+#include "unit.h"
+
+#include "rsvpd/base/text.h"
+#include "rsvpd/domain/page_token.h"
+
+static const unsigned char key[MAC_KEY_SIZE_BYTES] = "a key of thirty-two bytes, no le";
+
+static struct identifier id_of(const char *text)
+{
+    struct identifier id;
+    assert_true(identifier_parse(slice_of(text), &id));
+    return id;
+}
+
+static struct listing listing_of(enum relation_id relation, enum operation_kind kind,
+                                 const char *of)
+{
+    return (struct listing){&relations[relation], kind, id_of(of)};
+}
+
+#define ID_64 "0123456789012345678901234567890123456789012345678901234567890123"
+
+static void test_round_trip(void **state)
+{
+    static const char *const lasts[] = {"a", "ab", "abc", "u~:@-._", ID_64};
+    struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
+    (void)state;
+    for (size_t i = 0; i < sizeof lasts / sizeof lasts[0]; i++) {
+        char token[PAGE_TOKEN_SIZE_BYTES];
+        struct identifier last = id_of(lasts[i]), back;
+        page_token_make(key, &listing, &last, token);
+        assert_true(strlen(token) < sizeof token);
+        assert_true(page_token_parse(key, &listing, slice_of(token), &back));
+        assert_true(identifier_equal(&last, &back));
+    }
+}
+
+static void test_foreign(void **state)
+{
+    const struct listing own = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
+    const struct listing others[] = {
+        listing_of(RELATION_LIKE, OPERATION_LIST_USERS, "e1"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_ENTITIES, "e1"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e2"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e"),
+    };
+    static const unsigned char other_key[MAC_KEY_SIZE_BYTES] = "another key of thirty-two bytes.";
+    struct identifier last = id_of("1u"), back;
+    char token[PAGE_TOKEN_SIZE_BYTES];
+    (void)state;
+    page_token_make(key, &own, &last, token);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_false(page_token_parse(key, &others[i], slice_of(token), &back));
+    }
+    assert_false(page_token_parse(other_key, &own, slice_of(token), &back));
+}
+
+/* Every byte changed to every other, every end cut off, anything appended. */
+static void test_forged(void **state)
+{
+    struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
+    struct identifier last = id_of("user-17"), back;
+    char token[PAGE_TOKEN_SIZE_BYTES + 1];
+    (void)state;
+    page_token_make(key, &listing, &last, token);
+    size_t size = strlen(token);
+    for (size_t i = 0; i < size; i++) {
+        char was = token[i];
+        for (int c = 0; c < 256; c++) {
+            token[i] = (char)c;
+            bool same = token[i] == was;
+            assert_int_equal(page_token_parse(key, &listing, slice_make(token, size), &back), same);
+        }
+        token[i] = was;
+        assert_false(page_token_parse(key, &listing, slice_make(token, i), &back));
+    }
+    token[size] = 'A';
+    assert_false(page_token_parse(key, &listing, slice_make(token, size + 1), &back));
+}
+
+static void test_too_long(void **state)
+{
+    struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
+    struct identifier back;
+    char token[4096];
+    (void)state;
+    memset(token, 'A', sizeof token);
+    for (size_t size = 0; size <= sizeof token; size++) {
+        assert_false(page_token_parse(key, &listing, slice_make(token, size), &back));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_too_long),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
