@@ -63,8 +63,7 @@ static void start_service(const char *const *environment)
     port = service->port;
 }
 
-/* -- writers --------------------------------------------------------------------------------------
- */
+/* ---- writers ---- */
 
 /* What a writer knows about a pair that it alone writes. */
 enum knowledge {
@@ -240,8 +239,7 @@ static void start_writing(void)
     start_clients(&writing);
 }
 
-/* -- verifying ------------------------------------------------------------------------------------
- */
+/* ---- verifying ---- */
 
 static enum load_step verifier_next(struct load *load, void *client, struct load_request *request)
 {
@@ -322,8 +320,7 @@ static void expect_nothing_lost(void)
     load_await_done(crowd, STEP_BOUND_MS);
 }
 
-/* -- the tests ------------------------------------------------------------------------------------
- */
+/* ---- the tests ---- */
 
 #define OTHER_SESSIONS                                                                             \
     " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \

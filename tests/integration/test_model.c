@@ -86,8 +86,7 @@ static uint16_t any_port(struct load_random *random)
     return services[load_random_below(random, SERVICE_COUNT)]->port;
 }
 
-/* -- disjoint users -------------------------------------------------------------------------------
- */
+/* ---- disjoint users ---- */
 
 enum {
     CLIENTS = 64,
@@ -348,8 +347,7 @@ static void random_writes_of_disjoint_users_match_each_clients_model(void **stat
     stop_services();
 }
 
-/* -- the same users -------------------------------------------------------------------------------
- */
+/* ---- the same users ---- */
 
 enum {
     RIVALS = 16,
@@ -454,8 +452,7 @@ static void rivals_for_the_same_pairs_change_each_in_turn(void **state)
     stop_services();
 }
 
-/* -- one after another without waiting ------------------------------------------------------------
- */
+/* ---- one after another without waiting ---- */
 
 enum { PIPELINED = 400 };
 

@@ -25,8 +25,7 @@ static struct pg_server *postgres;
 static char *database_url;
 static PGconn *session; /* with the settings of the service's own */
 
-/* -- SQL ------------------------------------------------------------------------------------------
- */
+/* ---- SQL ---- */
 
 static PGresult *expect_result(PGresult *result, const char *sql)
 {
@@ -143,8 +142,7 @@ static json_t *explain(const char *sql, const char *plan_cache_mode)
     return plan;
 }
 
-/* -- plans ----------------------------------------------------------------------------------------
- */
+/* ---- plans ---- */
 
 static const char *text_of(const json_t *node, const char *member)
 {
@@ -221,8 +219,7 @@ static struct finding examine_query(const char *sql, const char *plan_cache_mode
     return finding;
 }
 
-/* -- tables of all sizes --------------------------------------------------------------------------
- */
+/* ---- tables of all sizes ---- */
 
 /* Half of all members belong to one thing. */
 static void fill_tables(const struct relation *relation, unsigned rows)

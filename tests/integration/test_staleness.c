@@ -37,8 +37,7 @@ enum {
 
 static const struct relation *const relation = &relations[RELATION_RSVP];
 
-/* -- the servers ----------------------------------------------------------------------------------
- */
+/* ---- the servers ---- */
 
 static struct pg_server *postgres;
 static struct redis_server *redis;
@@ -60,8 +59,7 @@ static int tear_down_servers(void **state)
     return 0;
 }
 
-/* -- what is known about a count over time --------------------------------------------------------
- */
+/* ---- what is known about a count over time ---- */
 
 struct moment {
     int64_t sent_us;  /* of its first attempt */
@@ -163,8 +161,7 @@ static void check_age(const struct load_exchange *exchange, struct timeline *tim
     }
 }
 
-/* -- the clients ----------------------------------------------------------------------------------
- */
+/* ---- the clients ---- */
 
 struct writer {
     struct load_random random;
@@ -379,8 +376,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* -- disturbing Redis -----------------------------------------------------------------------------
- */
+/* ---- disturbing Redis ---- */
 
 static void flush(void)
 {
@@ -498,8 +494,7 @@ static void spoil_all_keys(void)
     redisFree(context);
 }
 
-/* -- phases with Postgres up ----------------------------------------------------------------------
- */
+/* ---- phases with Postgres up ---- */
 
 enum { DISTURBANCES_MAX = 2 };
 
@@ -566,8 +561,7 @@ static void counts_are_true_and_young(void **state)
     forget_old_values();
 }
 
-/* -- with Postgres down ---------------------------------------------------------------------------
- */
+/* ---- with Postgres down ---- */
 
 static struct outage outages[] = {
     {"with Postgres crashed", pg_server_stop_immediate, pg_server_start},

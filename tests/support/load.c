@@ -66,8 +66,7 @@ int64_t load_now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* -- randomness --------------------------------------------------------------------------------
- */
+/* ---- randomness ---- */
 
 static uint64_t random_next(struct load_random *random)
 {
@@ -105,8 +104,7 @@ unsigned load_random_below(struct load_random *random, unsigned bound)
     return (unsigned)((random_next(random) >> 32) * bound >> 32);
 }
 
-/* -- building ----------------------------------------------------------------------------------
- */
+/* ---- building ---- */
 
 struct load *load_create(void)
 {
@@ -150,8 +148,7 @@ void load_add_client(struct load *load, const struct load_behaviour *behaviour, 
     load->slots[load->slots_used++] = slot;
 }
 
-/* -- the thread of the load ----------------------------------------------------------------------
- */
+/* ---- the thread of the load ---- */
 
 void load_violation(struct load *load, const char *format, ...)
 {
@@ -289,8 +286,7 @@ static void *run(void *context)
     return NULL;
 }
 
-/* -- the side of the test ------------------------------------------------------------------------
- */
+/* ---- the side of the test ---- */
 
 void load_start(struct load *load)
 {

@@ -9,8 +9,7 @@
 #include "process.h"
 #include "servers.h"
 
-/* -- requests -----------------------------------------------------------------------------------
- */
+/* ---- requests ---- */
 
 static void set_url(struct load_request *request, uint16_t port, const char *target,
                     const char *query)
@@ -52,8 +51,7 @@ void load_ask_count(struct load_request *request, uint16_t port, const struct re
     request->method = "GET";
 }
 
-/* -- answers ------------------------------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 /* The member is this text; NULL: it is not there. */
 static bool has_text(const json_t *json, const char *member, const char *text)
@@ -154,8 +152,7 @@ enum load_refusal load_read_refusal(const struct load_answer *answer)
     return REFUSAL_NONE;
 }
 
-/* -- the database ---------------------------------------------------------------------------------
- */
+/* ---- the database ---- */
 
 void expect_counters_equal_rows(const char *database_url)
 {
