@@ -137,6 +137,7 @@ static void test_from_the_truth_when_redis_is_away(void **state)
         const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
         bench_turn(bench);
         assert_int_equal(bench->shared.read_count, 0);
+        assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 1);
         bench_end(bench, LANE_READ, BATCH_DONE);
         bench_expect_count(ask, 3, 3);
         bench->shared.takes = false;
@@ -212,6 +213,24 @@ static void test_the_truth_corrects_redis(void **state)
     bench_settle(bench);
     bench_expect_count(exact, 3, 3);
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 3, 3);
+    bench_finish(bench);
+}
+
+/* Memory is past its second, but what it knows is newer than what Redis says. */
+static void test_redis_does_not_take_back_what_is_known(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    bench->shared.takes = false; /* the publication is lost */
+    bench_add(bench, "e", "u");
+    bench_settle(bench);
+    bench->shared.takes = true;
+    hold(bench, 3, 3, 1);
+    bench_wait(bench, BENCH_LOCAL_US + 1);
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(ask, 4, 4);
     bench_finish(bench);
 }
 
@@ -606,6 +625,7 @@ static void test_the_deadline_of_a_count(void **state)
     bench_expect(unknown, OUTCOME_UNAVAILABLE);
     hold(bench, 9, 9, SECONDS(0.1));
     fake_shared_answer(&bench->shared, bench->now); /* at last */
+    bench_turn(bench);
     assert_int_equal(bench->truth.batches_sent, 1); /* nobody waits: the truth is not asked */
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 9, 9);
     bench_finish(bench);
@@ -652,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_what_is_believed_of_redis),
         cmocka_unit_test(test_redis_with_a_clock_that_is_ahead),
         cmocka_unit_test(test_the_truth_corrects_redis),
+        cmocka_unit_test(test_redis_does_not_take_back_what_is_known),
         cmocka_unit_test(test_relations_are_apart),
         cmocka_unit_test(test_one_load_for_all_who_wait),
         cmocka_unit_test(test_waiters_of_different_patience),

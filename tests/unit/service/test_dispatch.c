@@ -441,6 +441,24 @@ static void test_several_poisonous_operations(void **state)
     bench_finish(bench);
 }
 
+/* What came between does not put it together again: it would be rejected for ever. */
+static void test_a_batch_that_was_split_stays_split(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
+    }
+    bench_end(bench, LANE_WRITE, BATCH_REJECTED);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, 4);
+    bench_end(bench, LANE_WRITE, BATCH_LOST);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, 4);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
 /* Those that share a batch with a row that somebody else has locked come free of it. */
 static void test_a_batch_that_is_rolled_back_again_and_again_gets_smaller(void **state)
 {
@@ -702,6 +720,7 @@ int main(void)
         cmocka_unit_test(test_a_key_is_on_one_connection_at_a_time),
         cmocka_unit_test(test_one_poisonous_operation_fails_alone),
         cmocka_unit_test(test_several_poisonous_operations),
+        cmocka_unit_test(test_a_batch_that_was_split_stays_split),
         cmocka_unit_test(test_a_batch_that_is_rolled_back_again_and_again_gets_smaller),
         cmocka_unit_test(test_what_gathers_goes_together),
         cmocka_unit_test(test_more_than_fit_in_a_batch),
