@@ -775,6 +775,65 @@ static void too_many_waiting_requests_are_refused(void **state)
     fixture_restart_service(NULL);
 }
 
+/* ---- too many connections ---- */
+
+/* Asks over the connection whether the process lives: the status, 0 if it is closed instead. */
+static int ask(struct http_raw *raw)
+{
+    http_raw_send_text(raw, "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n");
+    struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+    const int status = response->status;
+    if (status == 503) {
+        expect_problem(response, 503, "overloaded");
+    } else if (status != 0) {
+        expect_status(response, 200);
+    }
+    http_response_free(&response);
+    return status;
+}
+
+/* One more than two: told so or closed, and welcome again when one of the two has gone. */
+static void check_connection_limit(const char *setting, bool told)
+{
+    struct http_raw *raws[2];
+    process_note("%s", setting);
+    fixture_restart_service((const char *const[]){setting, "WORKERS=1", NULL});
+    for (size_t i = 0; i < LENGTH(raws); i++) {
+        raws[i] = http_raw_connect(fixture.service->port);
+        assert_non_null(raws[i]);
+        assert_int_equal(ask(raws[i]), 200);
+    }
+    struct http_raw *refused = http_raw_connect(fixture.service->port);
+    assert_non_null(refused);
+    assert_int_equal(ask(refused), told ? 503 : 0);
+    assert_true(http_raw_is_closed(refused, RAW_TIMEOUT_MS));
+    http_raw_close(&refused);
+    assert_int_equal(ask(raws[1]), 200);
+    http_raw_close(&raws[0]);
+
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    int status = 0;
+    while (status != 200) {
+        if (process_now_ms() > end_ms) {
+            process_fail("new connections are still refused");
+        }
+        process_nap();
+        struct http_raw *next = http_raw_connect(fixture.service->port);
+        assert_non_null(next);
+        status = ask(next);
+        http_raw_close(&next);
+    }
+    http_raw_close(&raws[1]);
+}
+
+static void too_many_connections_are_refused(void **state)
+{
+    (void)state;
+    check_connection_limit("MAX_CONNECTIONS=2", true);
+    check_connection_limit("MAX_CONNECTIONS_PER_ADDRESS=2", false);
+    fixture_restart_service(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -801,6 +860,7 @@ int main(void)
         cmocka_unit_test_teardown(nothing_hangs_while_postgres_stands_still, fixture_heal),
         cmocka_unit_test(silent_connections_are_ended),
         RELATION_TESTS(too_many_waiting_requests_are_refused), /* with a service of its own */
+        cmocka_unit_test(too_many_connections_are_refused),
     };
     return cmocka_run_group_tests(tests, open_silent_connections, fixture_teardown);
 }
