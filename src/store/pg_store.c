@@ -31,6 +31,8 @@ enum {
         250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     STATEMENT_SIZE_MAX_BYTES = 8192,
     PARAMETERS_MAX = 4,
+    GIVEN_UP_MAX = 32, /* as many as a worker has links */
+    FENCE_TIMEOUT_US = 5 * 1000 * 1000,
 };
 
 enum link_state {
@@ -40,10 +42,16 @@ enum link_state {
     LINK_READY,      /* may be given a batch */
     LINK_BUSY,       /* has a batch */
     LINK_REFRESHING, /* forgets its plans, which also tells whether the server still answers */
+    LINK_FENCING,    /* ends sessions that were given up */
     LINK_BROKEN,     /* found broken while sending; the next tick cleans up */
 };
 
 struct watch;
+
+/* What tells a session on the server apart from all others, as sql/session/identity.sql has it. */
+struct session {
+    char pid[16], start[48];
+};
 
 struct pg_link {
     struct pg_store *store;
@@ -60,8 +68,9 @@ struct pg_link {
     bool reconnect;                  /* the failure is one that another connection may mend */
     enum batch_outcome failure;
     struct instant sent;
-    int64_t timeout_us;   /* monotonic; while waiting for the server */
-    int64_t refreshed_us; /* monotonic; when plans were last forgotten */
+    struct session session; /* the server's end; pid empty before it is known */
+    int64_t timeout_us;     /* monotonic; while waiting for the server */
+    int64_t refreshed_us;   /* monotonic; when plans were last forgotten */
     struct batch *batch;
     struct pg_text_array arrays[PARAMETERS_MAX];
 };
@@ -75,6 +84,10 @@ struct pg_store {
     bool closing;
     bool reported_available; /* what the listener and the log were last told */
     int64_t latency_us;
+    struct session
+        given_up[GIVEN_UP_MAX]; /* that had writes: they must be ended before others are sent */
+    size_t given_up_count;
+    size_t fencing_count; /* of which one link is ending these, from the front */
     size_t link_count;
     struct pg_link links[];
 };
@@ -85,7 +98,8 @@ enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names
 
 static bool usable(const struct pg_link *link)
 {
-    return link->state == LINK_READY || link->state == LINK_BUSY || link->state == LINK_REFRESHING;
+    return link->state == LINK_READY || link->state == LINK_BUSY ||
+           link->state == LINK_REFRESHING || link->state == LINK_FENCING;
 }
 
 static size_t usable_count(const struct pg_store *store)
@@ -154,6 +168,16 @@ static struct watch *watch_socket(struct pg_link *link)
     return watch;
 }
 
+/* Whatever was with the session may still be done while it lives: nothing is written past it before
+ * it is ended. */
+static void give_session_up(struct pg_store *store, const struct pg_link *link)
+{
+    bool writes = link->batch != NULL && link->lane == LANE_WRITE;
+    if (writes && link->session.pid[0] != '\0' && store->given_up_count < GIVEN_UP_MAX) {
+        store->given_up[store->given_up_count++] = link->session;
+    }
+}
+
 /* Closes the connection and reports its batch as lost. */
 static void drop_link(struct pg_link *link, const char *reason, bool server_at_fault,
                       int64_t now_us)
@@ -164,6 +188,9 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
         uv_close((uv_handle_t *)&link->watch->poll, free_watch);
         link->watch = NULL;
     }
+    give_session_up(store, link);
+    store->fencing_count = link->state == LINK_FENCING ? 0 : store->fencing_count;
+    link->session = (struct session){.pid = ""};
     PQfinish(link->connection);
     link->connection = NULL;
     link->state = LINK_DOWN;
@@ -234,6 +261,8 @@ static bool queue_setup(struct pg_link *link)
     bool queued =
         PQsendQueryParams(link->connection, sql_text("queries/session"), 2, NULL, values, NULL,
                           NULL, 0) == 1 &&
+        PQsendQueryParams(link->connection, sql_text("session/identity"), 0, NULL, NULL, NULL, NULL,
+                          0) == 1 &&
         PQsendPrepare(link->connection, "refresh", sql_text("queries/refresh"), 0, NULL) == 1;
     for (size_t i = 0; i < RELATION_COUNT * STATEMENTS_PER_RELATION && queued; i++) {
         queued = queue_prepare(link->connection, statement_names[i % STATEMENTS_PER_RELATION],
@@ -434,9 +463,11 @@ static struct pg_link *ready_link(struct pg_store *store, enum lane lane)
     return NULL;
 }
 
-static bool port_can_send(void *store, enum lane lane)
+static bool port_can_send(void *store_, enum lane lane)
 {
-    return ready_link(store, lane) != NULL;
+    struct pg_store *store = store_;
+    bool fenced = lane == LANE_READ || store->given_up_count == 0;
+    return fenced && ready_link(store, lane) != NULL;
 }
 
 static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t now_us)
@@ -460,6 +491,43 @@ static void refresh(struct pg_link *link, struct instant now)
     if (PQsendQueryPrepared(link->connection, "refresh", 0, NULL, NULL, NULL, 1) != 1 ||
         !launch(link, LINK_REFRESHING, now, REFRESH_TIMEOUT_US)) {
         link->state = LINK_BROKEN;
+    }
+}
+
+/* Ends the sessions that were given up. */
+static void fence(struct pg_link *link, struct instant now)
+{
+    struct pg_store *store = link->store;
+    bool queued = true;
+    for (size_t i = 0; i < store->given_up_count && queued; i++) {
+        const char *values[] = {store->given_up[i].pid, store->given_up[i].start};
+        queued = PQsendQueryParams(link->connection, sql_text("session/fence"), 2, NULL, values,
+                                   NULL, NULL, 0) == 1;
+    }
+    store->fencing_count = store->given_up_count;
+    if (!queued || !launch(link, LINK_FENCING, now, FENCE_TIMEOUT_US)) {
+        link->state = LINK_BROKEN;
+        store->fencing_count = 0;
+    }
+}
+
+/* Those that were being ended are: later ones remain. */
+static void fenced(struct pg_store *store)
+{
+    store->given_up_count -= store->fencing_count;
+    memmove(store->given_up, store->given_up + store->fencing_count,
+            store->given_up_count * sizeof store->given_up[0]);
+    store->fencing_count = 0;
+}
+
+/* What a link that has nothing to do has to do first. */
+static void take_care(struct pg_link *link, struct instant now)
+{
+    const struct pg_store *store = link->store;
+    if (link->lane == LANE_WRITE && store->given_up_count > 0 && store->fencing_count == 0) {
+        fence(link, now);
+    } else if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
+        refresh(link, now);
     }
 }
 
@@ -577,10 +645,21 @@ static void take_counts(const struct pg_link *link, const PGresult *result, stru
     }
 }
 
+/* Of the rows outside of batches only those of identity.sql, the second statement of setting up,
+ * say anything. */
+static void take_setup_result(struct pg_link *link, const PGresult *result)
+{
+    if (link->state == LINK_SETTING_UP && link->step == 1 && PQntuples(result) == 1) {
+        snprintf(link->session.pid, sizeof link->session.pid, "%s", PQgetvalue(result, 0, 0));
+        snprintf(link->session.start, sizeof link->session.start, "%s", PQgetvalue(result, 0, 1));
+    }
+}
+
 static void take_result(struct pg_link *link, const PGresult *result, struct instant now)
 {
     if (link->state != LINK_BUSY) {
-        return; /* the rows of setting up say nothing */
+        take_setup_result(link, result);
+        return;
     }
     switch (link->batch->kind) {
     case OPERATION_ADD:
@@ -661,12 +740,16 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
         breaker_success(&store->breaker);
         report_availability(store, "", now.mono_us);
     }
+    if (ended == LINK_FENCING) {
+        fenced(store); /* if it was refused, then for good: that is in the log, and must not stop
+                          all writes */
+    }
     enum batch_outcome outcome = link->failed ? link->failure : BATCH_DONE;
     if (link->failed && (link->reconnect || ended == LINK_SETTING_UP)) {
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
-    if (link->state == LINK_READY && now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
-        refresh(link, now); /* here, because a link under load is never ready for long */
+    if (link->state == LINK_READY) {
+        take_care(link, now); /* here, because a link under load is never ready for long */
     }
     if (batch != NULL) {
         store->listener.batch_ended(store->listener.service, batch, outcome, now.mono_us);
@@ -676,7 +759,7 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
 static bool awaits_answers(const struct pg_link *link)
 {
     return link->state == LINK_SETTING_UP || link->state == LINK_BUSY ||
-           link->state == LINK_REFRESHING;
+           link->state == LINK_REFRESHING || link->state == LINK_FENCING;
 }
 
 /* Takes in every answer that has arrived. False once the connection is broken. */
@@ -777,14 +860,13 @@ static void tick_link(struct pg_link *link, struct instant now)
     case LINK_SETTING_UP:
     case LINK_BUSY:
     case LINK_REFRESHING:
+    case LINK_FENCING:
         if (now.mono_us > link->timeout_us) {
             drop_link(link, "no answer in time", true, now.mono_us);
         }
         return;
     case LINK_READY:
-        if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
-            refresh(link, now);
-        }
+        take_care(link, now);
         return;
     case LINK_BROKEN:
         drop_link(link, "cannot send", false, now.mono_us);
