@@ -392,9 +392,7 @@ static void acknowledged_writes_survive_terminated_sessions(void **state)
     service_stop(&service);
 }
 
-/* -- commits that hang
- * ------------------------------------------------------------------------------
- */
+/* ---- commits that hang ---- */
 
 static void await_no_transaction(void)
 {
