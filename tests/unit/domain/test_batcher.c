@@ -8,9 +8,15 @@
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
+static void init_for(struct batcher *batcher, enum operation_kind kind, unsigned batch_max,
+                     size_t expected)
+{
+    assert_true(batcher_init(batcher, rsvp, kind, batch_max, expected, 42));
+}
+
 static void init(struct batcher *batcher, enum operation_kind kind, size_t expected)
 {
-    assert_true(batcher_init(batcher, rsvp, kind, BATCH_SIZE_MAX, expected, 42));
+    init_for(batcher, kind, BATCH_SIZE_MAX, expected);
 }
 
 static void push(struct batcher *batcher, struct operation *operation, enum operation_kind kind,
@@ -178,6 +184,26 @@ static void test_a_full_batch(void **state)
     assert_false(batcher_has_ready(&batcher));
     batcher_free(&batcher);
     free(ops);
+}
+
+/* A batcher may have a smaller bound, however many mates an operation could have. */
+static void test_a_bound_of_its_own(void **state)
+{
+    enum { COUNT = 10, BOUND = 4 };
+    struct batcher batcher;
+    struct operation ops[COUNT];
+    struct batch batch;
+    (void)state;
+    init_for(&batcher, OPERATION_LOOKUP, BOUND, 10);
+    for (unsigned i = 0; i < COUNT; i++) {
+        push(&batcher, &ops[i], OPERATION_LOOKUP, "e", "u");
+        assert_int_equal(ops[i].mates_max, BOUND);
+        ops[i].mates_max = BATCH_SIZE_MAX;
+    }
+    EXPECT_BATCH(&batcher, &batch, &ops[0], &ops[1], &ops[2], &ops[3]);
+    EXPECT_BATCH(&batcher, &batch, &ops[4], &ops[5], &ops[6], &ops[7]);
+    EXPECT_BATCH(&batcher, &batch, &ops[8], &ops[9]);
+    batcher_free(&batcher);
 }
 
 /* No operation goes in a larger batch than it may. */
@@ -567,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_keys_that_differ_go_together),
         cmocka_unit_test(test_reads_of_a_key_go_together),
         cmocka_unit_test(test_a_full_batch),
+        cmocka_unit_test(test_a_bound_of_its_own),
         cmocka_unit_test(test_how_many_go_together),
         cmocka_unit_test(test_an_operation_that_is_pushed_again_may_have_any_mates),
         cmocka_unit_test(test_a_batch_that_returns_goes_first),

@@ -2,20 +2,21 @@
 #include "bench.h"
 #include "unit.h"
 
-enum { KINDS = OPERATION_COUNT + 1 };
+enum { KINDS = OPERATION_LIST_ENTITIES + 1 };
 
 /* With this many connections what ask_one_of_each asks goes all at once. */
 static const struct bench_setup one_of_each = {
     .pending_max = 64,
     .write_connections = 1,
-    .read_connections = 2,
+    .read_connections = 5,
     .redis = false,
     .local_lifetime_us = BENCH_LOCAL_US,
 };
 
 static struct ask *ask_of(struct bench *bench, enum operation_kind kind)
 {
-    static const char *const users[KINDS] = {"added", "removed", "sought", "counted"};
+    static const char *const users[KINDS] = {"added", "removed", "sought", "counted",
+                                             "found", "listed",  "lister"};
     struct ask *ask = bench_ask(bench, kind, unit_id("e"), unit_id(users[kind]));
     ask->not_before_us = bench->now.mono_us;
     bench_submit(ask);
@@ -88,6 +89,36 @@ static void test_results(void **state)
         assert_int_equal(ask->member, steps[i].member);
         assert_int_equal(ask->count.value, steps[i].count);
     }
+    bench_finish(bench);
+}
+
+/* Finding says since when; a listing is a page of its own, in order, and freed with its operation.
+ */
+static void test_results_of_listings(void **state)
+{
+    static const char *const users[] = {"d", "a", "c", "b"};
+    struct bench *bench = bench_create(&one_of_each);
+    int64_t since_us = bench->now.wall_us;
+    (void)state;
+    for (size_t i = 0; i < LENGTH(users); i++) {
+        fake_truth_change(&bench->truth, OPERATION_ADD, &relations[RELATION_RSVP], "e", users[i],
+                          bench->now);
+    }
+    bench_pass(bench, SECONDS(1));
+    struct ask *found = bench_ask(bench, OPERATION_FIND, unit_id("e"), unit_id("c"));
+    struct ask *missed = bench_ask(bench, OPERATION_FIND, unit_id("f"), unit_id("c"));
+    struct ask *members = bench_ask(bench, OPERATION_LIST_USERS, unit_id("e"), unit_id("-"));
+    struct ask *entities = bench_ask(bench, OPERATION_LIST_ENTITIES, unit_id("-"), unit_id("c"));
+    struct ask *asks[] = {found, missed, members, entities};
+    for (size_t i = 0; i < LENGTH(asks); i++) {
+        bench_submit(asks[i]);
+    }
+    end_all(bench, BATCH_LOST);
+    bench_settle(bench);
+    assert_true(found->member && !missed->member);
+    assert_int_equal(found->created_at_us, since_us);
+    assert_int_equal(members->lines, BENCH_PAGE_SIZE);
+    assert_int_equal(entities->lines, 1);
     bench_finish(bench);
 }
 
@@ -548,13 +579,16 @@ static void submit_of(struct bench *bench, enum operation_kind kind, enum relati
 /* On one connection every queue of its lane gets its turn, however fast the others fill again. */
 static void test_no_queue_starves(void **state)
 {
-    struct bench *bench = bench_create(&bench_usual);
+    enum { ROUNDS = 3, QUEUES = RELATION_COUNT * (KINDS - OPERATION_LOOKUP) };
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 2 * ROUNDS * QUEUES * QUEUES;
+    struct bench *bench = bench_create(&setup);
     unsigned seen[RELATION_COUNT][KINDS] = {{0}}, number = 0;
     (void)state;
-    for (int turn = 0; turn < 12; turn++) {
-        for (int relation = 0; relation < RELATION_COUNT; relation++) {
-            submit_of(bench, OPERATION_LOOKUP, (enum relation_id)relation, number++);
-            submit_of(bench, OPERATION_COUNT, (enum relation_id)relation, number++);
+    for (int turn = 0; turn < ROUNDS * QUEUES; turn++) {
+        for (int queue = 0; queue < QUEUES; queue++) {
+            submit_of(bench, (enum operation_kind)(OPERATION_LOOKUP + queue / RELATION_COUNT),
+                      (enum relation_id)(queue % RELATION_COUNT), number++);
         }
         bench_turn(bench);
         const struct batch *batch = fake_truth_flight(&bench->truth, LANE_READ)->batch;
@@ -562,8 +596,9 @@ static void test_no_queue_starves(void **state)
         bench_end(bench, LANE_READ, BATCH_DONE);
     }
     for (int relation = 0; relation < RELATION_COUNT; relation++) {
-        assert_int_equal(seen[relation][OPERATION_LOOKUP], 3);
-        assert_int_equal(seen[relation][OPERATION_COUNT], 3);
+        for (int kind = OPERATION_LOOKUP; kind < KINDS; kind++) {
+            assert_int_equal(seen[relation][kind], ROUNDS);
+        }
     }
     bench_finish(bench);
 }
@@ -578,11 +613,42 @@ static void test_queue_depths_are_reported(void **state)
     bench_turn(bench);
     bench_lookup(bench, "e", "u");
     submit_of(bench, OPERATION_LOOKUP, RELATION_LIKE, 1);
+    submit_of(bench, OPERATION_FIND, RELATION_RSVP, 1);
     submit_of(bench, OPERATION_COUNT, RELATION_LIKE, 1);
+    submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, 1);
+    submit_of(bench, OPERATION_LIST_ENTITIES, RELATION_LIKE, 1);
     bench_tick(bench);
     assert_int_equal(bench_metric(bench, METRIC_QUEUE_WRITES), 2);
-    assert_int_equal(bench_metric(bench, METRIC_QUEUE_LOOKUPS), 3);
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_LOOKUPS), 4);
     assert_int_equal(bench_metric(bench, METRIC_QUEUE_COUNTS), 1);
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_LISTS), 2);
+    bench_finish(bench);
+}
+
+/* Listings answer much: few go together, and not many may wait, of each kind and relation. */
+static void test_listings_have_bounds_of_their_own(void **state)
+{
+    enum { BATCH_MAX = 16, WAITING_MAX = 256 };
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 4 * WAITING_MAX;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    for (unsigned i = 0; i < WAITING_MAX; i++) {
+        submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, i);
+        bench_expect_waiting(bench->asks[i]);
+    }
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, BATCH_MAX);
+    submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, 0);
+    bench_expect(bench->asks[WAITING_MAX], OUTCOME_OVERLOADED);
+    submit_of(bench, OPERATION_LIST_USERS, RELATION_LIKE, 0);
+    submit_of(bench, OPERATION_LIST_ENTITIES, RELATION_RSVP, 0);
+    submit_of(bench, OPERATION_FIND, RELATION_RSVP, 0);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, 0);
+    for (size_t i = WAITING_MAX + 1; i < bench->ask_count; i++) {
+        bench_expect_waiting(bench->asks[i]);
+    }
     bench_finish(bench);
 }
 
@@ -708,6 +774,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results),
+        cmocka_unit_test(test_results_of_listings),
         cmocka_unit_test(test_every_end_of_a_batch),
         cmocka_unit_test(test_rejected_alone),
         cmocka_unit_test(test_a_bad_end_after_a_loss),
@@ -729,6 +796,7 @@ int main(void)
         cmocka_unit_test(test_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(test_no_queue_starves),
         cmocka_unit_test(test_queue_depths_are_reported),
+        cmocka_unit_test(test_listings_have_bounds_of_their_own),
         cmocka_unit_test(test_refused_while_the_truth_is_unavailable),
         cmocka_unit_test(test_what_waits_when_the_truth_goes),
         cmocka_unit_test(test_nothing_is_refused_when_the_truth_comes_back),

@@ -42,6 +42,19 @@ static void test_what_postgres_still_has_is_still_pending(void **state)
     bench_finish(bench);
 }
 
+static void test_one_that_is_given_back_can_be_taken_again(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 1;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    struct operation *taken = service_take(bench->service);
+    assert_non_null(taken);
+    assert_null(service_take(bench->service));
+    service_give_back(bench->service, taken);
+    bench_finish(bench);
+}
+
 /* The bound that a request sets, less what a cache in front may add, and at most the service's. */
 static void test_count_bound(void **state)
 {
@@ -175,8 +188,9 @@ static void check_what_was_not_done(const struct bench *bench)
 static void random_ask(struct history *h)
 {
     static const enum operation_kind kinds[] = {
-        OPERATION_ADD,    OPERATION_ADD,   OPERATION_REMOVE, OPERATION_REMOVE,
-        OPERATION_LOOKUP, OPERATION_COUNT, OPERATION_COUNT};
+        OPERATION_ADD,        OPERATION_ADD,           OPERATION_ADD,   OPERATION_REMOVE,
+        OPERATION_REMOVE,     OPERATION_COUNT,         OPERATION_COUNT, OPERATION_FIND,
+        OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES, OPERATION_LOOKUP};
     static const int64_t bounds_us[] = {0, 1, 1000, SECONDS(0.3), SECONDS(1.5), COUNT_BOUND_US};
     struct bench *bench = h->bench;
     enum operation_kind kind = kinds[unit_below(&h->random, LENGTH(kinds))];
@@ -329,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_many_pending_as_may_be),
         cmocka_unit_test(test_what_postgres_still_has_is_still_pending),
+        cmocka_unit_test(test_one_that_is_given_back_can_be_taken_again),
         cmocka_unit_test(test_count_bound),
         cmocka_unit_test(test_random_histories),
     };

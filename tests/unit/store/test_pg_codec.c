@@ -107,6 +107,8 @@ static void test_int64(void **state)
         memcpy(unaligned + 1, cases[i].bytes, 8);
         assert_true(pg_decode_int64(cases[i].bytes) == cases[i].number);
         assert_true(pg_decode_int64(unaligned + 1) == cases[i].number);
+        pg_encode_int64(cases[i].number, unaligned);
+        assert_memory_equal(unaligned, cases[i].bytes, 8);
     }
 }
 

@@ -133,6 +133,7 @@ void bench_finish(struct bench *bench)
     assert_int_equal(bench_metric(bench, METRIC_QUEUE_WRITES), 0);
     assert_int_equal(bench_metric(bench, METRIC_QUEUE_LOOKUPS), 0);
     assert_int_equal(bench_metric(bench, METRIC_QUEUE_COUNTS), 0);
+    assert_int_equal(bench_metric(bench, METRIC_QUEUE_LISTS), 0);
     check_pool(bench);
     service_destroy(&bench->service);
     assert_null(bench->service);
@@ -159,6 +160,8 @@ static void done(struct operation *operation, enum outcome outcome, int64_t now_
     ask->changed = operation->changed;
     ask->member = operation->member;
     ask->count = operation->count;
+    ask->created_at_us = operation->created_at_us;
+    ask->lines = operation->page == NULL ? 0 : operation->page->size;
     if (bench->answered != NULL) {
         bench->answered(ask);
     }
@@ -197,6 +200,7 @@ void bench_submit(struct ask *ask)
     operation->user = ask->user;
     operation->deadline_us = ask->deadline_us;
     operation->not_before_us = ask->not_before_us;
+    operation->page_size = BENCH_PAGE_SIZE;
     operation->done = done;
     operation->owner = ask;
     service_submit(bench->service, operation, bench->now.mono_us);

@@ -9,7 +9,12 @@
 
 #define SECONDS(n) ((int64_t)((n)*1e6))
 
-enum { BENCH_DEADLINE_US = 2000 * 1000, BENCH_LOCAL_US = 1000 * 1000, BENCH_SHARED_US = 2500000 };
+enum {
+    BENCH_DEADLINE_US = 2000 * 1000,
+    BENCH_LOCAL_US = 1000 * 1000,
+    BENCH_SHARED_US = 2500 * 1000,
+    BENCH_PAGE_SIZE = 3, /* lines that a listing is asked for */
+};
 
 struct bench;
 
@@ -29,6 +34,8 @@ struct ask {
     enum outcome outcome;
     bool changed, member;
     struct count count;
+    int64_t created_at_us;
+    size_t lines; /* of the page that came */
 };
 
 struct bench_setup {

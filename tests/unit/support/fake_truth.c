@@ -93,7 +93,7 @@ void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,
                        const struct relation *relation, const char *entity, const char *user,
                        struct instant now)
 {
-    struct member member = {relation, unit_id(entity), unit_id(user)};
+    struct member member = {relation, unit_id(entity), unit_id(user), now.wall_us};
     int64_t by = change_member(truth, kind, &member);
     if (by != 0) {
         change_counter(fake_truth_counter(truth, relation, &member.entity), by, now.mono_us);
@@ -123,7 +123,8 @@ static void execute_writes(struct fake_truth *truth, const struct batch *batch, 
         bool changed = false;
         for (size_t i = first; i < end; i++) {
             struct operation *operation = batch->operations[i];
-            struct member member = {batch->relation, operation->entity, operation->user};
+            struct member member = {batch->relation, operation->entity, operation->user,
+                                    now.wall_us};
             int64_t step = change_member(truth, operation->kind, &member);
             operation->changed = step != 0;
             operation->member = operation->kind == OPERATION_ADD;
@@ -142,18 +143,67 @@ static void execute_writes(struct fake_truth *truth, const struct batch *batch, 
     }
 }
 
-static void execute_reads(struct fake_truth *truth, const struct batch *batch, struct instant now)
+/* The line that follows `last` in the listing, NULL at its end. */
+static const struct identifier *next_line(const struct fake_truth *truth,
+                                          const struct operation *operation,
+                                          const struct identifier *last, int64_t *since_us)
 {
-    for (size_t i = 0; i < batch->size; i++) {
-        struct operation *operation = batch->operations[i];
-        if (operation->kind == OPERATION_LOOKUP) {
-            struct member member = {batch->relation, operation->entity, operation->user};
-            operation->member = find_member(truth, &member) != NULL;
-        } else {
-            operation->count =
-                read_counter(fake_truth_counter(truth, batch->relation, &operation->entity), now);
+    bool of_users = operation->kind == OPERATION_LIST_USERS;
+    const struct identifier *of = of_users ? &operation->entity : &operation->user, *next = NULL;
+    for (size_t i = 0; i < truth->member_count; i++) {
+        const struct member *member = &truth->members[i];
+        const struct identifier *id = of_users ? &member->user : &member->entity;
+        if (member->relation == operation->relation &&
+            identifier_equal(of_users ? &member->entity : &member->user, of) &&
+            identifier_compare(id, last) > 0 &&
+            (next == NULL || identifier_compare(id, next) < 0)) {
+            next = id;
+            *since_us = member->since_us;
         }
     }
+    return next;
+}
+
+static void execute_list(const struct fake_truth *truth, struct operation *operation)
+{
+    const struct identifier *last = &operation->after, *next;
+    int64_t since_us;
+    free(operation->page);
+    operation->page =
+        malloc(sizeof *operation->page + operation->page_size * sizeof operation->page->lines[0]);
+    assert_non_null(operation->page);
+    operation->page->size = 0;
+    while (operation->page->size < operation->page_size &&
+           (next = next_line(truth, operation, last, &since_us)) != NULL) {
+        operation->page->lines[operation->page->size++] = (struct page_line){*next, since_us};
+        last = next;
+    }
+}
+
+static void execute_read(struct fake_truth *truth, struct operation *operation, struct instant now)
+{
+    struct member wanted = {operation->relation, operation->entity, operation->user, 0};
+    const struct member *found;
+    switch (operation->kind) {
+    case OPERATION_LOOKUP:
+    case OPERATION_FIND:
+        found = find_member(truth, &wanted);
+        operation->member = found != NULL;
+        operation->created_at_us = found != NULL ? found->since_us : 0;
+        return;
+    case OPERATION_COUNT:
+        operation->count =
+            read_counter(fake_truth_counter(truth, operation->relation, &operation->entity), now);
+        return;
+    case OPERATION_LIST_USERS:
+    case OPERATION_LIST_ENTITIES:
+        execute_list(truth, operation);
+        return;
+    case OPERATION_ADD:
+    case OPERATION_REMOVE:
+        break;
+    }
+    fail_msg("kind %d is no read", (int)operation->kind);
 }
 
 void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct instant now)
@@ -163,7 +213,9 @@ void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct 
     if (flight->lane == LANE_WRITE) {
         execute_writes(truth, flight->batch, now);
     } else {
-        execute_reads(truth, flight->batch, now);
+        for (size_t i = 0; i < flight->batch->size; i++) {
+            execute_read(truth, flight->batch->operations[i], now);
+        }
     }
 }
 

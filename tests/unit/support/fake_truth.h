@@ -27,6 +27,7 @@ struct counter {
 struct member {
     const struct relation *relation;
     struct identifier entity, user;
+    int64_t since_us; /* Unix epoch */
 };
 
 struct fake_truth {
