@@ -26,14 +26,9 @@ static const char *environment(const char *name)
     return getenv(name);
 }
 
-/* One line for the operator, whatever a value of the environment has in it. */
 static int wrong_configuration(const char *line)
 {
-    fputs("rsvpd: ", stderr);
-    for (const char *c = line; *c != '\0'; c++) {
-        fputc((unsigned char)*c < ' ' ? '?' : *c, stderr);
-    }
-    fputc('\n', stderr);
+    fprintf(stderr, "rsvpd: %s\n", line);
     return EXIT_USAGE;
 }
 

@@ -237,6 +237,15 @@ static bool set_default(struct config *config, const struct config_option *optio
     return set_option(config, option, value, error);
 }
 
+/* One line, whatever a value has in it. */
+static bool refuse(struct config_error *error)
+{
+    for (char *c = error->line; *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' ? '?' : *c;
+    }
+    return false;
+}
+
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error)
 {
@@ -248,7 +257,7 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
         }
         if (!set_default(config, &option, error) ||
             !load_option(config, &option, lookup, lenient, error)) {
-            return false;
+            return refuse(error);
         }
     }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > COUNT_TTL_SUM_MAX_MS) {

@@ -69,8 +69,7 @@ static void add_value(struct text *line, const struct log_field *field)
         text_add_int(line, field->integer);
         return;
     case LOG_FIELD_MICROSECONDS:
-        text_add_format(line, "%lld.%03lld", (long long)(field->integer / 1000),
-                        (long long)(field->integer % 1000));
+        text_add_format(line, "%.3f", (double)field->integer / 1000);
         return;
     }
 }
@@ -104,6 +103,16 @@ static void format_text(struct text *line, enum log_level level, const char *mes
         text_add_cstr(line, fields[i].name);
         text_add_cstr(line, "=");
         add_value(line, &fields[i]);
+    }
+}
+
+static void format_line(struct text *line, enum log_level level, const char *message,
+                        const struct log_field *fields, size_t field_count)
+{
+    if (line_format == LOG_FORMAT_JSON) {
+        format_json(line, level, message, fields, field_count);
+    } else {
+        format_text(line, level, message, fields, field_count);
     }
 }
 
@@ -246,14 +255,10 @@ void log_write(enum log_level level, const char *message, const struct log_field
 {
     char buffer[LINE_SIZE_MAX_BYTES];
     struct text line = text_over(buffer, sizeof buffer - 1);
-    if (line_format == LOG_FORMAT_JSON) {
-        format_json(&line, level, message, fields, field_count);
-    } else {
-        format_text(&line, level, message, fields, field_count);
-    }
-    if (line.truncated) { /* half a line is not JSON: keep what identifies it */
+    format_line(&line, level, message, fields, field_count);
+    if (line.truncated) { /* half a line says nothing for certain: keep what identifies it */
         line = text_over(buffer, sizeof buffer - 1);
-        format_json(&line, level, message, NULL, 0);
+        format_line(&line, level, message, NULL, 0);
     }
     buffer[line.size++] = '\n';
     if (own_ring != NULL) {

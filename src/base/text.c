@@ -113,6 +113,10 @@ void text_add_time(struct text *text, int64_t unix_ms)
 
 void text_add_format(struct text *text, const char *format, ...)
 {
+    if (text->capacity == 0) { /* over no memory at all */
+        text->truncated = true;
+        return;
+    }
     va_list arguments;
     va_start(arguments, format);
     size_t room = text->capacity - text->size;

@@ -46,35 +46,10 @@ const size_t route_count = sizeof routes / sizeof routes[0];
 
 enum { SEGMENTS_MAX = 8 };
 
-static const char version_prefix[] = "/v1/";
-
 struct segments {
     size_t size;
     struct slice at[SEGMENTS_MAX];
 };
-
-/* The segments after /v1/, or after the first slash. False where there are too many for any route.
- */
-static bool split(struct slice path, struct segments *segments)
-{
-    size_t prefix = sizeof version_prefix - 1;
-    if (path.size == 0 || path.data[0] != '/') {
-        return false;
-    }
-    bool versioned = path.size > prefix && memcmp(path.data, version_prefix, prefix) == 0;
-    size_t skip = versioned ? prefix : 1;
-    path = slice_make(path.data + skip, path.size - skip);
-    segments->size = 0;
-    bool more = true;
-    while (more) {
-        if (segments->size == SEGMENTS_MAX) {
-            return false;
-        }
-        more = path.size > 0 && memchr(path.data, '/', path.size) != NULL;
-        segments->at[segments->size++] = slice_cut(&path, '/');
-    }
-    return true;
-}
 
 /* A literal segment may come percent-encoded: the same path (RFC 3986 section 6.2.2.2). */
 static bool same_literal(struct slice literal, struct slice segment)
@@ -85,6 +60,30 @@ static bool same_literal(struct slice literal, struct slice segment)
                slice_equal(literal, identifier_slice(&decoded));
     }
     return slice_equal(literal, segment);
+}
+
+/* The segments after the first slash, and after /v1/ where the path begins so. False where there
+ * are too many for any route. */
+static bool split(struct slice path, struct segments *segments)
+{
+    if (path.size == 0 || path.data[0] != '/') {
+        return false;
+    }
+    path = slice_make(path.data + 1, path.size - 1);
+    segments->size = 0;
+    bool more = true, first = true;
+    while (more) {
+        if (segments->size == SEGMENTS_MAX) {
+            return false;
+        }
+        more = path.size > 0 && memchr(path.data, '/', path.size) != NULL;
+        segments->at[segments->size++] = slice_cut(&path, '/');
+        if (first && more && same_literal(slice_of("v1"), segments->at[0])) {
+            segments->size = 0;
+        }
+        first = false;
+    }
+    return true;
 }
 
 static bool is_capture(struct slice pattern_segment)

@@ -8,6 +8,7 @@ enum {
     /* What a count may spend between its commit and Redis having it, and back: part of the 4 s
        bound. */
     SHARED_DELAY_MAX_US = 500 * 1000,
+    SHARED_AGE_MIN_US = 10 * 1000, /* who wants a newer count than this asks Postgres at once */
     CLOCKS_APART_MAX_US =
         1000 * 1000, /* further in the future, a time from Redis is not believed */
 };
@@ -55,6 +56,7 @@ static void answer(struct counts *counts, struct operation *operation, const str
 static void answer_stale(struct counts *counts, struct operation *operation,
                          const struct count_entry *entry, enum outcome otherwise, int64_t now_us)
 {
+    metrics_add(counts->metrics, METRIC_EXPIRED, now_us >= operation->deadline_us);
     if (entry != NULL && count_entry_serves_stale(entry, now_us)) {
         struct count count = entry->count;
         /* Inside the bound that was asked for it is as good as a fresh one. */
@@ -76,16 +78,17 @@ static void fail_waiters(struct counts *counts, struct count_entry *entry, enum 
     }
 }
 
-/* Answers those whom this count is new enough for. */
-static void answer_waiters(struct counts *counts, struct count_entry *entry, struct count count,
+/* Answers those whom a count of `as_of_us` is new enough for. */
+static void answer_waiters(struct counts *counts, struct count_entry *entry, int64_t as_of_us,
                            enum metric tier, int64_t now_us)
 {
+    struct count count = entry->count; /* never an older version than was answered before */
     struct list unsatisfied;
     list_init(&unsatisfied);
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
-        if (count.as_of_mono_us >= operation->not_before_us) {
+        if (as_of_us >= operation->not_before_us) {
             answer(counts, operation, &count, tier, now_us);
         } else {
             list_push_back(&unsatisfied, node);
@@ -121,7 +124,7 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
 static void start_load(struct counts *counts, struct count_entry *entry,
                        const struct relation *relation, int64_t not_before_us, int64_t now_us)
 {
-    bool may_share = not_before_us < now_us && counts->shared != NULL &&
+    bool may_share = now_us - not_before_us >= SHARED_AGE_MIN_US && counts->shared != NULL &&
                      counts->shared->available(counts->shared->store);
     if (may_share) {
         entry->load = COUNT_LOAD_WANTED;
@@ -179,7 +182,7 @@ void counts_learn(struct counts *counts, const struct relation *relation,
     publish(counts, relation, entity, count);
     if (entry != NULL) {
         count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
-        answer_waiters(counts, entry, *count, METRIC_COUNTS_FROM_POSTGRES, now_us);
+        answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
     }
 }
 
@@ -214,7 +217,8 @@ void counts_shared_read_ended(struct counts *counts, const struct shared_count *
             age_us >= -CLOCKS_APART_MAX_US) {
             count.as_of_mono_us = now.mono_us - (age_us > 0 ? age_us : 0);
             count_entry_put(entry, &count, COUNT_FROM_SHARED, now.mono_us);
-            answer_waiters(counts, entry, entry->count, METRIC_COUNTS_FROM_REDIS, now.mono_us);
+            answer_waiters(counts, entry, entry->count.as_of_mono_us, METRIC_COUNTS_FROM_REDIS,
+                           now.mono_us);
         }
         entry->load = COUNT_LOAD_NONE;
         if (!list_empty(&entry->waiters)) {

@@ -161,7 +161,10 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
 
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
-    metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
+    if (operation->kind !=
+        OPERATION_COUNT) { /* those are loads; who waits for one is counted itself */
+        metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
+    }
     bool perhaps_done =
         operation->attempted || (is_write(operation) && operation->state == OPERATION_SENT);
     if (operation->state != OPERATION_SENT) {
@@ -258,26 +261,41 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     dispatch->free_batches = batch;
 }
 
+static void refuse(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
+{
+    metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
+    batcher_withdraw(queue_of(dispatch, operation), operation);
+    end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+}
+
+/* What an earlier attempt may have done is kept: a new connection can still tell. */
+static void refuse_ready(struct dispatch *dispatch, struct batcher *queue, int64_t now_us)
+{
+    struct list kept;
+    list_init(&kept);
+    struct list_node *node;
+    while ((node = list_first(&queue->ready)) != NULL) {
+        struct operation *operation = list_entry(node, struct operation, link);
+        if (operation->attempted) {
+            list_remove(node);
+            list_push_back(&kept, node);
+        } else {
+            refuse(dispatch, operation, now_us);
+        }
+    }
+    list_splice_back(&queue->ready, &kept);
+}
+
 void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
 {
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
-        struct batcher *queue = &dispatch->queues[i];
-        struct list
-            kept; /* an earlier attempt may have done these: a new connection can still tell */
-        list_init(&kept);
-        struct list_node *node;
-        while ((node = list_first(&queue->ready)) != NULL) {
-            struct operation *operation = list_entry(node, struct operation, link);
-            if (operation->attempted) {
-                list_remove(node);
-                list_push_back(&kept, node);
-                continue;
-            }
-            metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
-            batcher_withdraw(queue, operation);
-            end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+        refuse_ready(dispatch, &dispatch->queues[i], now_us);
+    }
+    /* And what is chained behind those that are kept, or that Postgres still has. */
+    for (size_t i = 0; i < dispatch->operations->slab_used; i++) {
+        if (dispatch->operations->slab[i].state == OPERATION_CHAINED) {
+            refuse(dispatch, &dispatch->operations->slab[i], now_us);
         }
-        list_splice_back(&queue->ready, &kept);
     }
 }
 

@@ -78,10 +78,15 @@ struct operation *operations_expired(struct operations *operations, int64_t now_
     while (operations->ticked < now_tick) {
         struct list *bucket = &operations->wheel[(operations->ticked + 1) % operations->wheel_size];
         struct list_node *node = list_pop_front(bucket);
-        if (node != NULL) {
-            return list_entry(node, struct operation, by_deadline);
+        struct operation *operation =
+            node == NULL ? NULL : list_entry(node, struct operation, by_deadline);
+        if (operation == NULL) {
+            operations->ticked++;
+        } else if (operation->deadline_us < now_us) {
+            return operation;
+        } else { /* put in while the wheel stood still: its time has not come */
+            operations_watch(operations, operation);
         }
-        operations->ticked++;
     }
     return NULL;
 }

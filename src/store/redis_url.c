@@ -67,14 +67,31 @@ static bool take_credentials(struct slice *authority, struct redis_url *url)
     struct slice credentials = {authority->data, (size_t)(at - authority->data)};
     authority->size -= credentials.size + 1;
     authority->data = at + 1;
+    if (credentials.size == 0 || memchr(credentials.data, ':', credentials.size) == NULL) {
+        return false; /* a user alone, or nobody */
+    }
     struct slice user = slice_cut(&credentials, ':');
     return take_part(user, url->user) && take_part(credentials, url->password);
+}
+
+/* What a name, an IPv4 or an IPv6 address is made of. */
+static bool host_valid(struct slice host)
+{
+    for (size_t i = 0; i < host.size; i++) {
+        if (!isalnum((unsigned char)host.data[i]) && strchr(".-_:", host.data[i]) == NULL) {
+            return false;
+        }
+    }
+    return host.size > 0;
 }
 
 static bool take_host_and_port(struct slice authority, struct redis_url *url)
 {
     struct slice host;
     if (authority.size > 0 && authority.data[0] == '[') { /* an IPv6 address */
+        if (memchr(authority.data, ']', authority.size) == NULL) {
+            return false;
+        }
         authority.data++;
         authority.size--;
         host = slice_cut(&authority, ']');
@@ -86,7 +103,7 @@ static bool take_host_and_port(struct slice authority, struct redis_url *url)
         host = slice_cut(&authority, ':');
     }
     url->port = DEFAULT_PORT;
-    return host.size > 0 && take_part(host, url->host) &&
+    return take_part(host, url->host) && host_valid(slice_of(url->host)) &&
            (authority.data == NULL ||
             (take_number(authority, PORT_MAX, &url->port) && url->port > 0));
 }

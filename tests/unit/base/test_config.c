@@ -142,6 +142,7 @@ static void test_every_malformed_value_is_refused(void **state)
                                              "x1",
                                              " 1",
                                              "1 ",
+                                             "1\n",
                                              "+1",
                                              "-1",
                                              "1.0",

@@ -79,6 +79,32 @@ static void test_json_lines(void **state)
     free(text);
 }
 
+static void test_negative_times(void **state)
+{
+    (void)state;
+    log_configure(LOG_INFO, LOG_FORMAT_JSON);
+    capture_begin();
+    log_event(LOG_WARN, "went", LOG_USEC("a_ms", -1500), LOG_USEC("b_ms", -7));
+    char *text = capture_end();
+    expect_json(text, "{\"level\":\"warn\",\"message\":\"went\",\"a_ms\":-1.5,\"b_ms\":-0.007}");
+    free(text);
+}
+
+static void test_a_text_line_that_is_too_long(void **state)
+{
+    static char bytes[5000];
+    (void)state;
+    memset(bytes, 'x', sizeof bytes);
+    log_configure(LOG_INFO, LOG_FORMAT_TEXT);
+    capture_begin();
+    log_event(LOG_WARN, "much", LOG_STR("what", slice_make(bytes, sizeof bytes)));
+    char *text = capture_end();
+    if (strstr(text, " warn  much") == NULL) {
+        fail_msg("%s", text);
+    }
+    free(text);
+}
+
 static void test_no_fields(void **state)
 {
     (void)state;
@@ -211,6 +237,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_lines),
+        cmocka_unit_test(test_negative_times),
+        cmocka_unit_test(test_a_text_line_that_is_too_long),
         cmocka_unit_test(test_no_fields),
         cmocka_unit_test(test_text_lines),
         cmocka_unit_test(test_what_is_below_the_level_is_not_written),

@@ -123,6 +123,8 @@ static void test_no_memory_at_all(void **state)
     assert_false(text.truncated);
     text_add_cstr(&text, "a");
     text_add_int(&text, 1);
+    text_add_format(&text, "%d", 1);
+    text_add_time(&text, 1);
     text_add_json_string(&text, slice_of("a"));
     assert_int_equal(text.size, 0);
     assert_true(text.truncated);

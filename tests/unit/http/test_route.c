@@ -134,6 +134,14 @@ static void expect_documented(const char *path, const struct documented *expecte
     }
 }
 
+/* The version is a word of the path like any other. */
+static void test_an_encoded_version(void **state)
+{
+    static const struct documented livez = {"/%76%31/livez", "/v1/livez", BOTH, NULL, NULL, NULL};
+    (void)state;
+    expect_documented(livez.path, &livez);
+}
+
 static void test_every_documented_path(void **state)
 {
     (void)state;
@@ -368,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_documented_path),
+        cmocka_unit_test(test_an_encoded_version),
         cmocka_unit_test(test_there_is_no_other_route),
         cmocka_unit_test(test_unknown_paths),
         cmocka_unit_test(test_identifiers_that_are_none),

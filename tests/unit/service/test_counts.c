@@ -168,7 +168,7 @@ static void test_what_is_believed_of_redis(void **state)
         /* what the asker accepts */
         {SECONDS(1), SECONDS(1), true},
         {SECONDS(1) + 1, SECONDS(1), false},
-        {SECONDS(1), 1, false},
+        {SECONDS(1), SECONDS(0.02), false},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -394,6 +394,26 @@ static void test_max_stale_0_while_redis_is_being_asked(void **state)
     bench_expect_waiting(exact);
     bench_end(bench, LANE_READ, BATCH_DONE);
     bench_expect_count(exact, 3, 3);
+    bench_finish(bench);
+}
+
+/* The load read before a commit that the client has been told of, and ends after. */
+static void test_a_late_load_does_not_take_back_what_is_known(void **state)
+{
+    struct bench *bench = without_redis(3);
+    (void)state;
+    const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    bench_wait(bench, 1000);
+    const struct ask *write = bench_add(bench, "e", "u");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect_count(first, 4, 4);
+    assert_int_equal(write->count.value, 4);
+    bench_wait(bench, BENCH_LOCAL_US + 1);
+    const struct ask *second = bench_count(bench, "e", COUNT_BOUND_US);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_count(second, 4, 4);
     bench_finish(bench);
 }
 
@@ -662,6 +682,34 @@ static void test_no_operation_left_for_a_load(void **state)
     bench_finish(bench);
 }
 
+/* As the handler does it: not_before is read off the clock a moment before the submission. */
+static void test_max_stale_0_submitted_a_microsecond_later(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    struct ask *ask = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
+    (void)state;
+    hold(bench, 2, 2, SECONDS(-0.3)); /* old, by a host whose clock is ahead */
+    ask->not_before_us = bench->now.mono_us;
+    bench_pass(bench, 1);
+    bench_submit(ask);
+    bench_settle(bench);
+    bench_expect_count(ask, 3, 3);
+    bench_finish(bench);
+}
+
+static void test_expired_counts_are_counted(void **state)
+{
+    struct bench *bench = without_redis(3);
+    (void)state;
+    bench_count(bench, "e", COUNT_BOUND_US);
+    bench_count(bench, "e", COUNT_BOUND_US);
+    bench_count(bench, "e", COUNT_BOUND_US);
+    bench_turn(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    assert_int_equal(bench_metric(bench, METRIC_EXPIRED), 3);
+    bench_finish(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -680,6 +728,9 @@ int main(void)
         cmocka_unit_test(test_max_stale_0_always_asks_the_truth),
         cmocka_unit_test(test_a_load_from_before_does_not_satisfy),
         cmocka_unit_test(test_max_stale_0_while_redis_is_being_asked),
+        cmocka_unit_test(test_a_late_load_does_not_take_back_what_is_known),
+        cmocka_unit_test(test_expired_counts_are_counted),
+        cmocka_unit_test(test_max_stale_0_submitted_a_microsecond_later),
         cmocka_unit_test(test_a_commit_is_published_with_its_version),
         cmocka_unit_test(test_nothing_is_published_that_did_not_commit),
         cmocka_unit_test(test_the_worker_sees_its_own_commits),

@@ -700,6 +700,34 @@ static void test_what_waits_when_the_truth_goes(void **state)
     bench_finish(bench);
 }
 
+/* The process was held up (a paused machine, say); then a request comes in. */
+static void test_a_write_after_a_pause_has_all_of_its_time(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_tick(bench);
+    bench_pass(bench, SECONDS(3));
+    const struct ask *ask = bench_add(bench, "e", "u");
+    bench_turn(bench);
+    bench_tick(bench);
+    bench_expect_waiting(ask);
+    bench_finish(bench);
+}
+
+/* What waits behind a write that was sent was never sent itself. */
+static void test_what_is_chained_when_the_truth_goes(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    const struct ask *sent = bench_add(bench, "e", "u");
+    bench_turn(bench);
+    const struct ask *behind = bench_remove(bench, "e", "u");
+    fake_truth_set_up(&bench->truth, false, bench->now);
+    bench_expect_waiting(sent);
+    bench_expect(behind, OUTCOME_UNAVAILABLE);
+    bench_finish(bench);
+}
+
 static void test_nothing_is_refused_when_the_truth_comes_back(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
@@ -799,6 +827,8 @@ int main(void)
         cmocka_unit_test(test_listings_have_bounds_of_their_own),
         cmocka_unit_test(test_refused_while_the_truth_is_unavailable),
         cmocka_unit_test(test_what_waits_when_the_truth_goes),
+        cmocka_unit_test(test_a_write_after_a_pause_has_all_of_its_time),
+        cmocka_unit_test(test_what_is_chained_when_the_truth_goes),
         cmocka_unit_test(test_nothing_is_refused_when_the_truth_comes_back),
         cmocka_unit_test(test_what_cannot_be_answered_in_time_is_refused),
         cmocka_unit_test(test_retries_are_counted),

@@ -182,6 +182,23 @@ static void test_a_long_pause(void **state)
     }
 }
 
+/* The loop was held up: what comes in before the wheel is turned again has all of its time. */
+static void test_a_deadline_that_is_set_after_a_pause(void **state)
+{
+    static const int64_t pauses_us[] = {4 * WHEEL_TICK_US, DEADLINE_US / 2, DEADLINE_US,
+                                        3 * DEADLINE_US};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(pauses_us); i++) {
+        struct operations operations;
+        int64_t now_us = start_us + pauses_us[i];
+        init(&operations);
+        const struct operation *operation = watched(&operations, now_us + DEADLINE_US);
+        int64_t at_us = expires_at(&operations, operation, now_us, 1000);
+        assert_true(at_us > now_us + DEADLINE_US);
+        operations_free(&operations);
+    }
+}
+
 /* Operations come, end and expire at random, the wheel is turned every few milliseconds. */
 static void test_random_deadlines(void **state)
 {
@@ -227,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_those_of_one_moment_expire_in_order),
         cmocka_unit_test(test_one_that_was_released_does_not_expire),
         cmocka_unit_test(test_a_long_pause),
+        cmocka_unit_test(test_a_deadline_that_is_set_after_a_pause),
         cmocka_unit_test(test_random_deadlines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,8 @@ enum {
 struct history {
     struct bench *bench;
     struct random random;
+    int64_t newest[RELATION_COUNT][ENTITIES]; /* version that was answered, and when */
+    int64_t newest_us[RELATION_COUNT][ENTITIES];
 };
 
 static struct history history;
@@ -120,6 +122,20 @@ static void check_exact(const struct ask *ask)
                      ask->bench->now.wall_us - ask->bench->now.mono_us);
 }
 
+/* What a client was told is not taken back: within the bound, no older version follows. */
+static void check_newest(const struct ask *ask)
+{
+    size_t entity = (size_t)(ask->entity.data[1] - '0');
+    int64_t *newest = &history.newest[ask->relation->id][entity];
+    int64_t *newest_us = &history.newest_us[ask->relation->id][entity];
+    bool within = ask->count.as_of_mono_us >= *newest_us - COUNT_BOUND_US;
+    assert_true(ask->count.version >= *newest || !within);
+    if (ask->count.version >= *newest || !within) {
+        *newest = ask->count.version;
+        *newest_us = ask->count.as_of_mono_us;
+    }
+}
+
 /* Fresh is as fresh as was asked for, stale says so, and neither is older than it may be. */
 static void check_count(const struct ask *ask)
 {
@@ -131,6 +147,7 @@ static void check_count(const struct ask *ask)
     } else {
         assert_true(as_of_us >= ask->not_before_us);
         assert_true(as_of_us >= ask->answered_us - COUNT_BOUND_US - 2 * REDIS_DEADLINE_US);
+        check_newest(ask);
     }
 }
 
