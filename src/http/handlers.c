@@ -18,17 +18,6 @@ enum {
 
 static const char json_type[] = "application/json";
 
-/* Answers with the outcome's problem and sends that. False where there is none. */
-static bool answer_failure(struct request *request, enum outcome outcome)
-{
-    if (outcome == OUTCOME_DONE) {
-        return false;
-    }
-    answer_problem(request, submission_problem(outcome), NULL);
-    http_server_answered(request);
-    return true;
-}
-
 /* Hands the one operation of this request to the service. */
 static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done,
                    int64_t not_before_us)
@@ -39,7 +28,6 @@ static void submit(struct request *request, enum operation_kind kind, operation_
         return;
     }
     operation->not_before_us = not_before_us;
-    request->phase = REQUEST_WAITING;
     submission_send(request, operation);
 }
 
@@ -47,10 +35,10 @@ static void write_done(struct operation *operation, enum outcome outcome, int64_
 {
     struct request *request = operation->owner;
     (void)now_us;
-    if (!answer_failure(request, outcome)) {
+    if (submission_done(request, outcome)) {
         answer_write(request, operation);
-        http_server_answered(request);
     }
+    http_server_answered(request);
 }
 
 void handle_add(struct request *request)
@@ -67,10 +55,10 @@ static void lookup_done(struct operation *operation, enum outcome outcome, int64
 {
     struct request *request = operation->owner;
     (void)now_us;
-    if (!answer_failure(request, outcome)) {
+    if (submission_done(request, outcome)) {
         answer_lookup(request, operation);
-        http_server_answered(request);
     }
+    http_server_answered(request);
 }
 
 void handle_lookup(struct request *request)
@@ -82,10 +70,10 @@ static void count_done(struct operation *operation, enum outcome outcome, int64_
 {
     struct request *request = operation->owner;
     (void)now_us;
-    if (!answer_failure(request, outcome)) {
+    if (submission_done(request, outcome)) {
         answer_count(request, &operation->count);
-        http_server_answered(request);
     }
+    http_server_answered(request);
 }
 
 bool handle_count_bound(struct request *request, int64_t *not_before_us)

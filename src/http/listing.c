@@ -148,10 +148,8 @@ static void page_done(struct operation *operation, enum outcome outcome, int64_t
 {
     struct request *request = operation->owner;
     (void)now_us;
-    if (outcome == OUTCOME_DONE) {
+    if (submission_done(request, outcome)) {
         answer_page(request, operation);
-    } else {
-        answer_problem(request, submission_problem(outcome), NULL);
     }
     http_server_answered(request);
 }
@@ -181,7 +179,6 @@ static void handle_page(struct request *request, const struct direction *directi
     }
     operation->after = after;
     operation->page_size = (size_t)page_size + 1;
-    request->phase = REQUEST_WAITING;
     submission_send(request, operation);
 }
 
@@ -201,10 +198,8 @@ static void one_done(struct operation *operation, enum outcome outcome, int64_t 
     if (--many->pending > 0) {
         return;
     }
-    if (many->outcome == OUTCOME_DONE) {
+    if (submission_done(request, many->outcome)) {
         many->answer(request, many);
-    } else {
-        answer_problem(request, submission_problem(many->outcome), NULL);
     }
     http_server_answered(request);
 }
@@ -230,7 +225,6 @@ static void handle_many(struct request *request, const struct identifier *ids, s
     }
     *many = (struct many){.size = size, .pending = size, .answer = answer};
     request->many = many;
-    request->phase = REQUEST_WAITING;
     for (size_t i = 0; i < size; i++) {
         many->items[i] = (struct item){.id = ids[i]};
         operations[i]->place = i;

@@ -109,7 +109,7 @@ static void request_arrived(struct request *request)
 static void log_access(struct http_server *server, const struct request *request, int64_t us)
 {
     int64_t every = server->setup.access_log_every;
-    if (every == 0 || ++server->access_log_turn % every != 0) {
+    if (every == 0 || !log_enabled(LOG_INFO) || ++server->access_log_turn % every != 0) {
         return;
     }
     const struct answer *answer = &request->answer;
@@ -124,9 +124,7 @@ static void log_access(struct http_server *server, const struct request *request
         LOG_STR("traceparent", request->traceparent),
     };
     size_t count = sizeof fields / sizeof fields[0] - (request->traceparent.size == 0 ? 1 : 0);
-    if (log_enabled(LOG_INFO)) {
-        log_write(LOG_INFO, "request", fields, count);
-    }
+    log_write(LOG_INFO, "request", fields, count);
 }
 
 /* The request is over, answered or not. */

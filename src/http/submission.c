@@ -1,5 +1,6 @@
 /* From requests to operations of the service, and from outcomes to problems. */
 #include "rsvpd/http/submission.h"
+#include "rsvpd/http/answer.h"
 #include "rsvpd/http/server.h"
 
 struct operation *submission_take(struct request *request, enum operation_kind kind,
@@ -21,6 +22,7 @@ struct operation *submission_take(struct request *request, enum operation_kind k
 
 void submission_send(struct request *request, struct operation *operation)
 {
+    request->phase = REQUEST_WAITING;
     service_submit(http_server_setup_of(request->server)->service, operation, clock_mono_us());
 }
 
@@ -29,7 +31,7 @@ void submission_give_back(struct request *request, struct operation *operation)
     service_give_back(http_server_setup_of(request->server)->service, operation);
 }
 
-enum problem submission_problem(enum outcome outcome)
+bool submission_done(struct request *request, enum outcome outcome)
 {
     static const enum problem problems[] = {
         [OUTCOME_DONE] = PROBLEM_NONE,
@@ -38,5 +40,8 @@ enum problem submission_problem(enum outcome outcome)
         [OUTCOME_OVERLOADED] = PROBLEM_OVERLOADED,
         [OUTCOME_FAILED] = PROBLEM_INTERNAL,
     };
-    return problems[outcome];
+    if (outcome != OUTCOME_DONE) {
+        answer_problem(request, problems[outcome], NULL);
+    }
+    return outcome == OUTCOME_DONE;
 }

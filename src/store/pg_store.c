@@ -31,7 +31,7 @@ enum {
         250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     STATEMENT_SIZE_MAX_BYTES = 8192,
     PARAMETERS_MAX = 4,
-    GIVEN_UP_MAX = 32, /* as many as a worker has links */
+    GIVEN_UP_MAX = 32, /* more than a worker has links for writes */
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
 };
 
@@ -173,7 +173,9 @@ static struct watch *watch_socket(struct pg_link *link)
 static void give_session_up(struct pg_store *store, const struct pg_link *link)
 {
     bool writes = link->batch != NULL && link->lane == LANE_WRITE;
-    if (writes && link->session.pid[0] != '\0' && store->given_up_count < GIVEN_UP_MAX) {
+    if (writes && link->session.pid[0] != '\0') {
+        /* A link adds one at most: it gets no further writes before all are ended. */
+        assert(store->given_up_count < GIVEN_UP_MAX);
         store->given_up[store->given_up_count++] = link->session;
     }
 }
@@ -259,11 +261,11 @@ static bool queue_setup(struct pg_link *link)
     snprintf(lock_timeout, sizeof lock_timeout, "%lldms", deadline_ms / 4);
     const char *values[] = {statement_timeout, lock_timeout};
     bool queued =
-        PQsendQueryParams(link->connection, sql_text("queries/session"), 2, NULL, values, NULL,
-                          NULL, 0) == 1 &&
+        PQsendQueryParams(link->connection, sql_text("session/setup"), 2, NULL, values, NULL, NULL,
+                          0) == 1 &&
         PQsendQueryParams(link->connection, sql_text("session/identity"), 0, NULL, NULL, NULL, NULL,
                           0) == 1 &&
-        PQsendPrepare(link->connection, "refresh", sql_text("queries/refresh"), 0, NULL) == 1;
+        PQsendPrepare(link->connection, "refresh", sql_text("session/refresh"), 0, NULL) == 1;
     for (size_t i = 0; i < RELATION_COUNT * STATEMENTS_PER_RELATION && queued; i++) {
         queued = queue_prepare(link->connection, statement_names[i % STATEMENTS_PER_RELATION],
                                &relations[i / STATEMENTS_PER_RELATION]);
@@ -595,6 +597,10 @@ static void take_written(const struct pg_link *link, const PGresult *result)
 
 static void take_found(const struct pg_link *link, const PGresult *result)
 {
+    for (size_t i = 0; i < link->batch->size; i++) {
+        link->batch->operations[i]->member =
+            false; /* whatever an attempt that was lost has found */
+    }
     for (int row = 0; row < PQntuples(result); row++) {
         int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
         assert(place >= 0 && (size_t)place < link->batch->size);

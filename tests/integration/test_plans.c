@@ -88,7 +88,7 @@ static void open_session(void)
 {
     const char *const limits[] = {"10s", "5s"};
     char path[SQL_SIZE];
-    query_path(path, "session");
+    query_path(path, "../session/setup");
     char *settings = process_read_file(path);
     PQfinish(session);
     session = PQconnectdb(database_url);
@@ -330,7 +330,7 @@ static void refreshing_ends_the_plans_of_empty_tables(void **state)
     open_session();
     query_path(path, "lookup");
     char *sql = read_query(path, &relations[RELATION_RSVP]);
-    query_path(path, "refresh");
+    query_path(path, "../session/refresh");
     char *refresh = read_query(path, &relations[RELATION_RSVP]);
     PQclear(expect_result(PQprepare(session, "kept", sql, 0, NULL), sql));
     execute(use);

@@ -10,13 +10,15 @@
 struct operation *submission_take(struct request *request, enum operation_kind kind,
                                   operation_done_fn *done) __attribute__((warn_unused_result));
 
-/* Hands it to the service; `done` is called exactly once, perhaps before this returns. */
+/* Hands it to the service, for whose answer the request then waits; `done` is called exactly once,
+ * perhaps before this returns. */
 void submission_send(struct request *request, struct operation *operation);
 
 /* Gives an operation back that is not to be handed over after all. */
 void submission_give_back(struct request *request, struct operation *operation);
 
-/* What a client is told of an outcome other than OUTCOME_DONE. */
-enum problem submission_problem(enum outcome outcome);
+/* Whether an operation ended well; where it did not, answers with the problem. */
+bool submission_done(struct request *request, enum outcome outcome)
+    __attribute__((warn_unused_result));
 
 #endif
