@@ -1,0 +1,15 @@
+-- The first answers to writes that carried an Idempotency-Key, kept in the transactions of those writes. A key is its
+-- user's own. `action` and `entity_id` are what was asked; the rest is what was answered.
+CREATE TABLE idempotency_keys (
+    user_id text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    action text COLLATE "C" NOT NULL,
+    entity_id text COLLATE "C" NOT NULL,
+    standing smallint NOT NULL,
+    changed boolean NOT NULL,
+    count bigint NOT NULL,
+    place bigint NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, key)
+);
+CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
