@@ -10,7 +10,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/breaker.h"
-#include "rsvpd/store/pg_codec.h"
+#include "rsvpd/store/pg_batch.h"
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/store/sql.h"
 
@@ -28,9 +28,7 @@ enum {
     REFRESH_EVERY_US = 1000 * 1000,
     REFRESH_TIMEOUT_US = 1000 * 1000,
     BATCH_GRACE_US =
-        250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
-    STATEMENT_SIZE_MAX_BYTES = 8192,
-    PARAMETERS_MAX = 4,
+        250 * 1000,    /* beyond the deadline at which Postgres itself should have given up */
     GIVEN_UP_MAX = 32, /* more than a worker has links for writes */
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
 };
@@ -62,8 +60,7 @@ struct pg_link {
     int poll_events;
     uv_work_t work;
     char error[PG_ERROR_SIZE_BYTES]; /* of the connecting thread */
-    unsigned step;                   /* statements of the pipeline that have been answered */
-    unsigned write_step;             /* of a batch of writes: which statement tells what changed */
+    unsigned step;                   /* statements answered, of a pipeline that is no batch's */
     bool failed;                     /* a statement of the pipeline failed, as `failure` says */
     bool reconnect;                  /* the failure is one that another connection may mend */
     enum batch_outcome failure;
@@ -71,8 +68,7 @@ struct pg_link {
     struct session session; /* the server's end; pid empty before it is known */
     int64_t timeout_us;     /* monotonic; while waiting for the server */
     int64_t refreshed_us;   /* monotonic; when plans were last forgotten */
-    struct batch *batch;
-    struct pg_text_array arrays[PARAMETERS_MAX];
+    struct pg_batch run;    /* its batch; run.batch is NULL while it has none */
 };
 
 struct pg_store {
@@ -87,14 +83,11 @@ struct pg_store {
     struct session
         given_up[GIVEN_UP_MAX]; /* that had writes: they must be ended before others are sent */
     size_t given_up_count;
-    size_t fencing_count; /* of which one link is ending these, from the front */
+    size_t fencing_count;            /* of which one link is ending these, from the front */
+    struct pg_parameters parameters; /* of whatever is being sent */
     size_t link_count;
     struct pg_link links[];
 };
-
-static const char *const statement_names[] = {"hold", "write",      "lookup",       "count",
-                                              "find", "list_users", "list_entities"};
-enum { STATEMENTS_PER_RELATION = sizeof statement_names / sizeof statement_names[0] };
 
 static bool usable(const struct pg_link *link)
 {
@@ -172,7 +165,7 @@ static struct watch *watch_socket(struct pg_link *link)
  * it is ended. */
 static void give_session_up(struct pg_store *store, const struct pg_link *link)
 {
-    bool writes = link->batch != NULL && link->lane == LANE_WRITE;
+    bool writes = link->run.batch != NULL && link->lane == LANE_WRITE;
     if (writes && link->session.pid[0] != '\0') {
         /* A link adds one at most: it gets no further writes before all are ended. */
         assert(store->given_up_count < GIVEN_UP_MAX);
@@ -202,8 +195,8 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
     if (server_at_fault) {
         breaker_failure(&store->breaker, now_us, random_next(&store->random));
     }
-    struct batch *batch = link->batch;
-    link->batch = NULL;
+    struct batch *batch = link->run.batch;
+    link->run.batch = NULL;
     if (batch != NULL) {
         store->listener.batch_ended(store->listener.service, batch, BATCH_LOST, now_us);
     }
@@ -227,7 +220,7 @@ static bool flush_link(struct pg_link *link)
     return true;
 }
 
-/* Ends a pipeline that was queued: from here on the link waits for its answers. */
+/* Sends what was queued: from here on the link waits for its answers. */
 static bool launch(struct pg_link *link, enum link_state state, struct instant now,
                    int64_t timeout_us)
 {
@@ -237,21 +230,10 @@ static bool launch(struct pg_link *link, enum link_state state, struct instant n
     link->sent = now;
     link->timeout_us = now.mono_us + timeout_us;
     link->state = state;
-    return PQpipelineSync(link->connection) == 1 && flush_link(link);
+    return flush_link(link);
 }
 
 /* ---- setting a session up ---- */
-
-static bool queue_prepare(PGconn *connection, const char *statement,
-                          const struct relation *relation)
-{
-    char file[64], name[64], sql[STATEMENT_SIZE_MAX_BYTES];
-    snprintf(file, sizeof file, "queries/%s", statement);
-    snprintf(name, sizeof name, "%s_%s", relation->name, statement);
-    bool fits = sql_expand(sql_text(file), relation, sql, sizeof sql);
-    assert(fits);
-    return PQsendPrepare(connection, name, sql, 0, NULL) == 1;
-}
 
 static bool queue_setup(struct pg_link *link)
 {
@@ -266,11 +248,7 @@ static bool queue_setup(struct pg_link *link)
         PQsendQueryParams(link->connection, sql_text("session/identity"), 0, NULL, NULL, NULL, NULL,
                           0) == 1 &&
         PQsendPrepare(link->connection, "refresh", sql_text("session/refresh"), 0, NULL) == 1;
-    for (size_t i = 0; i < RELATION_COUNT * STATEMENTS_PER_RELATION && queued; i++) {
-        queued = queue_prepare(link->connection, statement_names[i % STATEMENTS_PER_RELATION],
-                               &relations[i / STATEMENTS_PER_RELATION]);
-    }
-    return queued;
+    return queued && pg_batch_prepare(link->connection);
 }
 
 static void connect_on_thread(uv_work_t *work)
@@ -305,7 +283,8 @@ static void connected(uv_work_t *work, int status)
     }
     link->refreshed_us = now.mono_us;
     if (PQsetnonblocking(link->connection, 1) != 0 || PQenterPipelineMode(link->connection) != 1 ||
-        !queue_setup(link) || !launch(link, LINK_SETTING_UP, now, SETUP_TIMEOUT_US)) {
+        !queue_setup(link) || PQpipelineSync(link->connection) != 1 ||
+        !launch(link, LINK_SETTING_UP, now, SETUP_TIMEOUT_US)) {
         drop_link(link, "cannot set the session up", true, now.mono_us);
     }
 }
@@ -320,140 +299,6 @@ static void start_connecting(struct pg_link *link)
 }
 
 /* ---- batches ---- */
-
-static int by_entity_and_user(const void *a_, const void *b_)
-{
-    const struct operation *a = *(const struct operation *const *)a_;
-    const struct operation *b = *(const struct operation *const *)b_;
-    int order = identifier_compare(&a->entity, &b->entity);
-    return order != 0 ? order : identifier_compare(&a->user, &b->user);
-}
-
-/* A parameter in its binary format. */
-struct parameter {
-    const char *data;
-    size_t size_bytes;
-};
-
-static struct parameter array_parameter(const struct pg_text_array *array)
-{
-    return (struct parameter){array->data, array->size_bytes};
-}
-
-static struct parameter text_parameter(const struct identifier *id)
-{
-    return (struct parameter){id->data, id->size};
-}
-
-static bool queue_statement(struct pg_link *link, const char *statement,
-                            const struct parameter *parameters, int parameter_count)
-{
-    char name[64];
-    const char *values[PARAMETERS_MAX];
-    int sizes[PARAMETERS_MAX], formats[PARAMETERS_MAX];
-    for (int i = 0; i < parameter_count; i++) {
-        values[i] = parameters[i].data;
-        sizes[i] = (int)parameters[i].size_bytes;
-        formats[i] = 1;
-    }
-    snprintf(name, sizeof name, "%s_%s", link->batch->relation->name, statement);
-    return PQsendQueryPrepared(link->connection, name, parameter_count, values, sizes, formats,
-                               1) == 1;
-}
-
-/* Asks for the counts of the batch's entities, each once: the batch is sorted. */
-static bool queue_counts(struct pg_link *link)
-{
-    struct pg_text_array *entities = &link->arrays[0];
-    pg_text_array_clear(entities);
-    for (size_t i = 0; i < link->batch->size; i++) {
-        const struct identifier *entity = &link->batch->operations[i]->entity;
-        if (i == 0 || !identifier_equal(entity, &link->batch->operations[i - 1]->entity)) {
-            pg_text_array_add(entities, entity);
-        }
-    }
-    struct parameter parameter = array_parameter(entities);
-    return queue_statement(link, "count", &parameter, 1);
-}
-
-/* The rows change first; the counts are read after, by a statement of its own in the same
- * transaction, so that for writes that changed nothing they are those of after whatever made them
- * change nothing. */
-static bool queue_writes(struct pg_link *link)
-{
-    struct pg_text_array *a = link->arrays;
-    const struct batch *batch = link->batch;
-    for (int i = 0; i < PARAMETERS_MAX; i++) {
-        pg_text_array_clear(&a[i]);
-    }
-    for (size_t i = 0; i < batch->size; i++) {
-        const struct operation *operation = batch->operations[i];
-        int first = operation->kind == OPERATION_ADD ? 0 : 2;
-        pg_text_array_add(&a[first], &operation->entity);
-        pg_text_array_add(&a[first + 1], &operation->user);
-    }
-    const struct parameter parameters[] = {array_parameter(&a[0]), array_parameter(&a[1]),
-                                           array_parameter(&a[2]), array_parameter(&a[3])};
-    bool removes = a[2].elements > 0;
-    link->write_step = removes ? 1 : 0;
-    if ((removes && !queue_statement(link, "hold", parameters + 2, 2)) ||
-        !queue_statement(link, "write", parameters, 4)) {
-        return false;
-    }
-    return queue_counts(link);
-}
-
-static bool queue_lookups(struct pg_link *link, const char *statement)
-{
-    struct pg_text_array *a = link->arrays;
-    pg_text_array_clear(&a[0]);
-    pg_text_array_clear(&a[1]);
-    for (size_t i = 0; i < link->batch->size; i++) {
-        pg_text_array_add(&a[0], &link->batch->operations[i]->entity);
-        pg_text_array_add(&a[1], &link->batch->operations[i]->user);
-    }
-    const struct parameter parameters[] = {array_parameter(&a[0]), array_parameter(&a[1])};
-    return queue_statement(link, statement, parameters, 2);
-}
-
-/* One statement for each listing: they share the way to Postgres and back. */
-static bool queue_lists(struct pg_link *link)
-{
-    bool users = link->batch->kind == OPERATION_LIST_USERS;
-    bool queued = true;
-    for (size_t i = 0; i < link->batch->size && queued; i++) {
-        const struct operation *operation = link->batch->operations[i];
-        char limit[8];
-        pg_encode_int64((int64_t)operation->page_size, limit);
-        const struct parameter parameters[] = {
-            text_parameter(users ? &operation->entity : &operation->user),
-            text_parameter(&operation->after),
-            {limit, sizeof limit},
-        };
-        queued = queue_statement(link, users ? "list_users" : "list_entities", parameters, 3);
-    }
-    return queued;
-}
-
-static bool queue_batch(struct pg_link *link)
-{
-    switch (link->batch->kind) {
-    case OPERATION_ADD:
-    case OPERATION_REMOVE:
-        return queue_writes(link);
-    case OPERATION_LOOKUP:
-        return queue_lookups(link, "lookup");
-    case OPERATION_COUNT:
-        return queue_counts(link);
-    case OPERATION_FIND:
-        return queue_lookups(link, "find");
-    case OPERATION_LIST_USERS:
-    case OPERATION_LIST_ENTITIES:
-        return queue_lists(link);
-    }
-    assert(false && "a kind that no batch has");
-    return false;
-}
 
 static struct pg_link *ready_link(struct pg_store *store, enum lane lane)
 {
@@ -477,11 +322,12 @@ static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t
     struct pg_store *store = store_;
     struct pg_link *link = ready_link(store, lane);
     assert(link != NULL && batch->size > 0);
+    struct instant now = clock_now();
     (void)now_us;
-    link->batch = batch;
-    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
-    if (!queue_batch(link) ||
-        !launch(link, LINK_BUSY, clock_now(), store->setup.deadline_us + BATCH_GRACE_US)) {
+    link->run = (struct pg_batch){
+        .connection = link->connection, .batch = batch, .parameters = &store->parameters};
+    if (!pg_batch_begin(&link->run, now) ||
+        !launch(link, LINK_BUSY, now, store->setup.deadline_us + BATCH_GRACE_US)) {
         link->state = LINK_BROKEN; /* batch_ended must not be called from in here */
     }
 }
@@ -491,6 +337,7 @@ static void refresh(struct pg_link *link, struct instant now)
 {
     link->refreshed_us = now.mono_us;
     if (PQsendQueryPrepared(link->connection, "refresh", 0, NULL, NULL, NULL, 1) != 1 ||
+        PQpipelineSync(link->connection) != 1 ||
         !launch(link, LINK_REFRESHING, now, REFRESH_TIMEOUT_US)) {
         link->state = LINK_BROKEN;
     }
@@ -507,7 +354,8 @@ static void fence(struct pg_link *link, struct instant now)
                                    NULL, NULL, 0) == 1;
     }
     store->fencing_count = store->given_up_count;
-    if (!queued || !launch(link, LINK_FENCING, now, FENCE_TIMEOUT_US)) {
+    if (!queued || PQpipelineSync(link->connection) != 1 ||
+        !launch(link, LINK_FENCING, now, FENCE_TIMEOUT_US)) {
         link->state = LINK_BROKEN;
         store->fencing_count = 0;
     }
@@ -535,122 +383,6 @@ static void take_care(struct pg_link *link, struct instant now)
 
 /* ---- answers ---- */
 
-/* The moment at which Postgres read, on our clocks: its own clock says when within the exchange,
- * and cannot say anything outside of it, however wrong it goes. */
-static void set_as_of(const struct pg_link *link, struct count *count, int64_t server_wall_us,
-                      struct instant now)
-{
-    int64_t since_sent_us = server_wall_us - link->sent.wall_us;
-    int64_t exchange_us = now.mono_us - link->sent.mono_us;
-    since_sent_us = since_sent_us < 0 ? 0 : since_sent_us;
-    since_sent_us = since_sent_us > exchange_us ? exchange_us : since_sent_us;
-    count->as_of_mono_us = link->sent.mono_us + since_sent_us;
-    count->as_of_wall_us = link->sent.wall_us + since_sent_us;
-    count->stale = false;
-}
-
-/* The first operation of the sorted batch that is not below the key; the batch's end where there is
- * none. */
-static size_t lower_bound(const struct batch *batch, const struct identifier *entity,
-                          const struct identifier *user)
-{
-    size_t low = 0, high = batch->size;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct operation *operation = batch->operations[middle];
-        int order = identifier_compare(&operation->entity, entity);
-        order = order == 0 && user != NULL ? identifier_compare(&operation->user, user) : order;
-        if (order < 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static struct identifier decode_identifier(const PGresult *result, int row, int column)
-{
-    struct identifier id;
-    struct slice text =
-        slice_make(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
-    bool valid = identifier_parse(text, &id);
-    assert(valid); /* it equals one that was sent */
-    return id;
-}
-
-static void take_written(const struct pg_link *link, const PGresult *result)
-{
-    const struct batch *batch = link->batch;
-    for (size_t i = 0; i < batch->size; i++) {
-        batch->operations[i]->changed = false;
-        batch->operations[i]->member = batch->operations[i]->kind == OPERATION_ADD;
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        struct identifier entity = decode_identifier(result, row, 0);
-        struct identifier user = decode_identifier(result, row, 1);
-        size_t place = lower_bound(batch, &entity, &user);
-        assert(place < batch->size);
-        batch->operations[place]->changed = true;
-    }
-}
-
-static void take_found(const struct pg_link *link, const PGresult *result)
-{
-    for (size_t i = 0; i < link->batch->size; i++) {
-        link->batch->operations[i]->member =
-            false; /* whatever an attempt that was lost has found */
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        int64_t place = pg_decode_int64(PQgetvalue(result, row, 0)) - 1;
-        assert(place >= 0 && (size_t)place < link->batch->size);
-        link->batch->operations[place]->member = true;
-        if (link->batch->kind == OPERATION_FIND) {
-            link->batch->operations[place]->created_at_us =
-                pg_decode_time_us(PQgetvalue(result, row, 1));
-        }
-    }
-}
-
-/* The page of the listing whose statement this is the answer to. False without memory for it. */
-static bool take_page(const struct pg_link *link, const PGresult *result)
-{
-    struct operation *operation = link->batch->operations[link->step];
-    size_t size = (size_t)PQntuples(result);
-    struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
-    free(operation->page); /* of an attempt that was lost */
-    operation->page = page;
-    if (page == NULL) {
-        return false;
-    }
-    page->size = size;
-    for (size_t i = 0; i < size; i++) {
-        page->lines[i].id = decode_identifier(result, (int)i, 0);
-        page->lines[i].created_at_us = pg_decode_time_us(PQgetvalue(result, (int)i, 1));
-    }
-    return true;
-}
-
-/* An entity without a row never had a member: that was so when the batch was sent. */
-static void take_counts(const struct pg_link *link, const PGresult *result, struct instant now)
-{
-    const struct batch *batch = link->batch;
-    for (size_t i = 0; i < batch->size; i++) {
-        batch->operations[i]->count = (struct count){.as_of_mono_us = link->sent.mono_us,
-                                                     .as_of_wall_us = link->sent.wall_us};
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        struct identifier entity = decode_identifier(result, row, 0);
-        struct count count = {.value = pg_decode_int64(PQgetvalue(result, row, 1)),
-                              .version = pg_decode_int64(PQgetvalue(result, row, 2))};
-        set_as_of(link, &count, pg_decode_time_us(PQgetvalue(result, row, 3)), now);
-        for (size_t i = lower_bound(batch, &entity, NULL);
-             i < batch->size && identifier_equal(&batch->operations[i]->entity, &entity); i++) {
-            batch->operations[i]->count = count;
-        }
-    }
-}
-
 /* Of the rows outside of batches only those of identity.sql, the second statement of setting up,
  * say anything. */
 static void take_setup_result(struct pg_link *link, const PGresult *result)
@@ -665,31 +397,9 @@ static void take_result(struct pg_link *link, const PGresult *result, struct ins
 {
     if (link->state != LINK_BUSY) {
         take_setup_result(link, result);
-        return;
-    }
-    switch (link->batch->kind) {
-    case OPERATION_ADD:
-    case OPERATION_REMOVE:
-        if (link->step == link->write_step) {
-            take_written(link, result);
-        } else {
-            take_counts(link, result, now);
-        }
-        return;
-    case OPERATION_LOOKUP:
-    case OPERATION_FIND:
-        take_found(link, result);
-        return;
-    case OPERATION_LIST_USERS:
-    case OPERATION_LIST_ENTITIES:
-        if (!take_page(link, result)) {
-            link->failed = true;
-            link->failure = BATCH_UNAVAILABLE;
-        }
-        return;
-    case OPERATION_COUNT:
-        take_counts(link, result, now);
-        return;
+    } else if (!pg_batch_take(&link->run, result, now)) {
+        link->failed = true;
+        link->failure = BATCH_UNAVAILABLE;
     }
 }
 
@@ -737,11 +447,11 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
 {
     struct pg_store *store = link->store;
     enum link_state ended = link->state;
-    struct batch *batch = link->batch;
+    struct batch *batch = link->run.batch;
     store->latency_us = now.mono_us - link->sent.mono_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)store->latency_us);
     link->state = LINK_READY;
-    link->batch = NULL;
+    link->run.batch = NULL;
     if (ended == LINK_SETTING_UP && !link->failed) {
         breaker_success(&store->breaker);
         report_availability(store, "", now.mono_us);
@@ -768,6 +478,15 @@ static bool awaits_answers(const struct pg_link *link)
            link->state == LINK_REFRESHING || link->state == LINK_FENCING;
 }
 
+static void statement_answered(struct pg_link *link)
+{
+    if (link->state == LINK_BUSY) {
+        pg_batch_answered(&link->run);
+    } else {
+        link->step++;
+    }
+}
+
 /* Takes in every answer that has arrived. False once the connection is broken. */
 static bool take_answers(struct pg_link *link)
 {
@@ -782,7 +501,7 @@ static bool take_answers(struct pg_link *link)
         }
         gap = result == NULL;
         if (result == NULL) {
-            link->step++;
+            statement_answered(link);
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
             take_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {
