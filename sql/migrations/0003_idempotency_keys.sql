@@ -1,11 +1,11 @@
 -- The first answers to writes that carried an Idempotency-Key, kept in the transactions of those writes. A key is its
--- user's own. `action` and `entity_id` are what was asked; the rest is what was answered.
+-- user's own. `action` and `entity_id` are what was asked; the rest is what was answered: `place` on the waiting list,
+-- 0 where the user did not come to stand on it.
 CREATE TABLE idempotency_keys (
     user_id text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     action text COLLATE "C" NOT NULL,
     entity_id text COLLATE "C" NOT NULL,
-    standing smallint NOT NULL,
     changed boolean NOT NULL,
     count bigint NOT NULL,
     place bigint NOT NULL,

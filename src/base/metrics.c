@@ -26,6 +26,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_PUBLISH_DROPPED] = {"rsvpd_counts_publish_dropped_total", "", "Counts not sent to Redis because it was slow or away.", COUNTER},
     [METRIC_BATCH_RETRIED_LOST] = {"rsvpd_batches_retried_total", "reason=\"connection_lost\"", "Batches sent again, by reason.", COUNTER},
     [METRIC_BATCH_RETRIED_ROLLED_BACK] = {"rsvpd_batches_retried_total", "reason=\"rolled_back\"", "", COUNTER},
+    [METRIC_BATCH_MISROUTED] = {"rsvpd_batches_retried_total", "reason=\"misrouted\"", "", COUNTER},
     [METRIC_BATCH_SPLIT] = {"rsvpd_batches_retried_total", "reason=\"split\"", "", COUNTER},
     [METRIC_REFUSED_OVERLOAD] = {"rsvpd_requests_refused_total", "reason=\"overloaded\"", "Requests refused at the door, by reason.", COUNTER},
     [METRIC_REFUSED_UNAVAILABLE] = {"rsvpd_requests_refused_total", "reason=\"store_unavailable\"", "", COUNTER},

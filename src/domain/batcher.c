@@ -9,7 +9,9 @@ bool batcher_init(struct batcher *batcher, const struct relation *relation,
     assert(batch_max >= 1 && batch_max <= BATCH_SIZE_MAX);
     *batcher = (struct batcher){
         .relation = relation, .kind = kind, .batch_max = batch_max, .keyed = kind == OPERATION_ADD};
-    list_init(&batcher->ready);
+    for (size_t path = 0; path < PATH_COUNT; path++) {
+        list_init(&batcher->ready[path]);
+    }
     return hash_table_init(&batcher->keys, batcher->keyed ? expected : 0, secret);
 }
 
@@ -37,6 +39,7 @@ void batcher_push(struct batcher *batcher, struct operation *operation)
     assert(operation->relation == batcher->relation);
     batcher->size++;
     operation->mates_max = batcher->batch_max;
+    operation->arrival = ++batcher->arrivals;
     if (batcher->keyed) {
         uint64_t hash = key_hash(batcher, operation);
         struct hash_node *holder = hash_table_find(&batcher->keys, hash, same_key, operation);
@@ -49,21 +52,23 @@ void batcher_push(struct batcher *batcher, struct operation *operation)
         hash_table_insert(&batcher->keys, &operation->key, hash);
     }
     operation->state = OPERATION_READY;
-    list_push_back(&batcher->ready, &operation->link);
+    list_push_back(&batcher->ready[operation->path], &operation->link);
 }
 
-bool batcher_has_ready(const struct batcher *batcher)
+bool batcher_has_ready(const struct batcher *batcher, enum write_path path)
 {
-    return !list_empty(&batcher->ready);
+    return !list_empty(&batcher->ready[path]);
 }
 
-void batcher_form(struct batcher *batcher, struct batch *batch)
+void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch)
 {
+    struct list *ready = &batcher->ready[path];
     batch->relation = batcher->relation;
     batch->kind = batcher->kind;
+    batch->path = path;
     batch->size = 0;
     unsigned limit = batcher->batch_max;
-    struct list_node *node = list_first(&batcher->ready);
+    struct list_node *node = list_first(ready);
     assert(node != NULL);
     while (node != NULL && batch->size < limit) {
         struct operation *operation = list_entry(node, struct operation, link);
@@ -74,7 +79,7 @@ void batcher_form(struct batcher *batcher, struct batch *batch)
         list_remove(node);
         operation->state = OPERATION_SENT;
         batch->operations[batch->size++] = operation;
-        node = list_first(&batcher->ready);
+        node = list_first(ready);
     }
 }
 
@@ -83,7 +88,7 @@ void batcher_return(struct batcher *batcher, struct batch *batch)
     while (batch->size > 0) {
         struct operation *operation = batch->operations[--batch->size];
         operation->state = OPERATION_READY;
-        list_push_front(&batcher->ready, &operation->link);
+        list_push_front(&batcher->ready[operation->path], &operation->link);
     }
 }
 
@@ -101,7 +106,7 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
     heir->state = OPERATION_READY;
-    list_push_back(&batcher->ready, &heir->link);
+    list_push_back(&batcher->ready[heir->path], &heir->link);
 }
 
 void batcher_finish(struct batcher *batcher, struct operation *operation)

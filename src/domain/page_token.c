@@ -15,7 +15,9 @@ static void sign(const unsigned char *key, const struct listing *listing,
     char buffer[MESSAGE_SIZE_BYTES];
     struct text message = text_over(buffer, sizeof buffer);
     text_add_cstr(&message, listing->relation->name);
-    text_add_cstr(&message, listing->kind == OPERATION_LIST_USERS ? " users " : " entities ");
+    text_add_cstr(&message, listing->kind == OPERATION_LIST_USERS     ? " users "
+                            : listing->kind == OPERATION_LIST_WAITING ? " waitlist "
+                                                                      : " entities ");
     text_add(&message, identifier_slice(&listing->of));
     text_add_cstr(&message, " ");
     text_add(&message, identifier_slice(last));

@@ -9,7 +9,7 @@ const struct relation relations[RELATION_COUNT] = {
                        .id_member = "event_id",
                        .count_member = "rsvp_count",
                        .flag_member = "has_rsvped",
-                       .has_status = true,
+                       .has_settings = true,
                        .members_table = "rsvps",
                        .counters_table = "rsvp_counters"},
     [RELATION_LIKE] = {.id = RELATION_LIKE,
@@ -19,7 +19,7 @@ const struct relation relations[RELATION_COUNT] = {
                        .id_member = "post_id",
                        .count_member = "like_count",
                        .flag_member = "has_liked",
-                       .has_status = false,
+                       .has_settings = false,
                        .members_table = "likes",
                        .counters_table = "like_counters"},
 };

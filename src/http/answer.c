@@ -122,22 +122,33 @@ static void add_membership(struct text *body, const struct operation *operation)
     text_add_cstr(body, ",");
     add_string_member(body, "user_id", identifier_slice(&operation->user));
     add_bool_member(body, relation->flag_member, operation->member);
-    if (relation->has_status) {
+    if (relation->has_settings) {
         text_add_cstr(body, ",");
-        add_string_member(body, "status", slice_of(operation->member ? "going" : "none"));
+        add_string_member(body, "status",
+                          slice_of(operation->member    ? "going"
+                                   : operation->waiting ? "waitlisted"
+                                                        : "none"));
     }
 }
 
 void answer_write(struct request *request, const struct operation *operation)
 {
     struct text body = request_text(request, BODY_SIZE_BYTES);
-    bool created = operation->kind == OPERATION_ADD && operation->changed;
+    unsigned status = operation->waiting                                       ? 202
+                      : operation->kind == OPERATION_ADD && operation->changed ? 201
+                                                                               : 200;
     add_membership(&body, operation);
+    if (operation->waiting) {
+        add_int_member(&body, "waitlist_position", operation->place);
+    }
     add_bool_member(&body, "changed", operation->changed);
     add_int_member(&body, operation->relation->count_member, operation->count.value);
     text_add_cstr(&body, "}");
-    answer_json(request, created ? 201 : 200, &body);
+    answer_json(request, status, &body);
     answer_add_header(request, "Cache-Control", "no-store");
+    if (operation->replayed) {
+        answer_add_header(request, "Idempotency-Replayed", "true");
+    }
 }
 
 void answer_lookup(struct request *request, const struct operation *operation)

@@ -3,6 +3,7 @@
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/http/user.h"
@@ -199,7 +200,7 @@ void gate_handle(struct request *request)
     const char *member = "";
     if (request->method == HTTP_OPTIONS && slice_equal(request->path, slice_of("*"))) {
         answer_with(request, 204, NULL, slice_of("")); /* of the server as a whole */
-        answer_add_header(request, "Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+        answer_add_header(request, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
         return;
     }
     enum problem problem =
@@ -231,8 +232,13 @@ void gate_handle(struct request *request)
     if (!parameters_known(request)) {
         return;
     }
+    if ((request->method == HTTP_POST || request->method == HTTP_PUT ||
+         request->method == HTTP_DELETE) &&
+        !body_is_json(request)) {
+        return;
+    }
     if ((request->route->flags & ROUTE_NAMES_USER) != 0 &&
-        (!body_is_json(request) || !user_find(request))) {
+        (!user_find(request) || !idempotency_key_find(request))) {
         return;
     }
     handler(request);

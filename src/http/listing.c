@@ -13,6 +13,8 @@
 #include "rsvpd/http/submission.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 enum {
     PAGE_SIZE_DEFAULT = 50,
@@ -33,12 +35,12 @@ struct direction {
     const char *line_member;
 };
 
-static struct direction direction_of(const struct request *request)
+static struct direction direction_of(const struct request *request, enum operation_kind list_kind)
 {
     const struct relation *relation = request->route->relation;
-    if (request->entity.size > 0) {
-        return (struct direction){OPERATION_LIST_USERS, "user_id", relation->id_member,
-                                  &request->entity,     "users",   "user_id"};
+    if (list_kind != OPERATION_LIST_ENTITIES) {
+        return (struct direction){list_kind,        "user_id", relation->id_member,
+                                  &request->entity, "users",   "user_id"};
     }
     return (struct direction){OPERATION_LIST_ENTITIES, relation->id_member,  "user_id",
                               &request->user,          relation->collection, relation->id_member};
@@ -101,6 +103,19 @@ static void answer_body(struct request *request, const struct text *body, const 
 
 /* ---- pages ---- */
 
+/* What a page ends with, as its token holds it: waiting lists are in the order of tickets. */
+static struct identifier end_of(const struct page_line *line)
+{
+    char digits[24];
+    struct identifier end = line->id;
+    if (line->ticket > 0) {
+        snprintf(digits, sizeof digits, "%lld", (long long)line->ticket);
+        bool valid = identifier_parse(slice_of(digits), &end);
+        assert(valid); /* digits are */
+    }
+    return end;
+}
+
 /* Link: <…>; rel="next" (RFC 8288). NULL without memory for it. */
 static const char *next_link(struct request *request, const char *token, size_t page_size)
 {
@@ -117,7 +132,7 @@ static const char *next_link(struct request *request, const char *token, size_t 
 
 static void answer_page(struct request *request, const struct operation *operation)
 {
-    struct direction direction = direction_of(request);
+    struct direction direction = direction_of(request, operation->kind);
     const struct page *page = operation->page;
     size_t page_size =
         operation->page_size - 1; /* one more was asked for, to know whether there is more */
@@ -132,8 +147,9 @@ static void answer_page(struct request *request, const struct operation *operati
     if (more) {
         struct listing listing = {request->route->relation, direction.list_kind, *direction.of};
         char token[PAGE_TOKEN_SIZE_BYTES];
-        page_token_make(http_server_setup_of(request->server)->page_token_key, &listing,
-                        &page->lines[lines - 1].id, token);
+        struct identifier end = end_of(&page->lines[lines - 1]);
+        page_token_make(http_server_setup_of(request->server)->page_token_key, &listing, &end,
+                        token);
         text_add_format(&body, ",\"next_page_token\":\"%s\"", token);
         const char *link = next_link(request, token, page_size);
         if (link != NULL) {
@@ -177,6 +193,11 @@ static void handle_page(struct request *request, const struct direction *directi
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
+    if (direction->list_kind == OPERATION_LIST_WAITING) {
+        char digits[24]; /* the token is ours: it held no more, or nothing */
+        snprintf(digits, sizeof digits, "%.*s", (int)after.size, after.data);
+        operation->after_ticket = strtoll(digits, NULL, 10);
+    }
     operation->after = after;
     operation->page_size = (size_t)page_size + 1;
     submission_send(request, operation);
@@ -188,7 +209,7 @@ static void one_done(struct operation *operation, enum outcome outcome, int64_t 
 {
     struct request *request = operation->owner;
     struct many *many = request->many;
-    struct item *item = &many->items[operation->place];
+    struct item *item = &many->items[operation->owner_place];
     (void)now_us;
     item->member = operation->member;
     item->created_at_us = operation->created_at_us;
@@ -227,16 +248,22 @@ static void handle_many(struct request *request, const struct identifier *ids, s
     request->many = many;
     for (size_t i = 0; i < size; i++) {
         many->items[i] = (struct item){.id = ids[i]};
-        operations[i]->place = i;
+        operations[i]->owner_place = i;
         *(about_users ? &operations[i]->user : &operations[i]->entity) = ids[i];
         operations[i]->not_before_us = not_before_us;
         submission_send(request, operations[i]);
     }
 }
 
+/* Which way a listing goes that the path names: it is of an entity, or of a user. */
+static enum operation_kind list_kind(const struct request *request)
+{
+    return request->entity.size > 0 ? OPERATION_LIST_USERS : OPERATION_LIST_ENTITIES;
+}
+
 static void answer_found(struct request *request, const struct many *many)
 {
-    struct direction direction = direction_of(request);
+    struct direction direction = direction_of(request, list_kind(request));
     struct text body = begin_body(request, &direction, many->size);
     bool first = true;
     for (size_t i = 0; i < many->size; i++) {
@@ -253,7 +280,7 @@ static void answer_found(struct request *request, const struct many *many)
 /* Either a page, or which of those that the query names. */
 void handle_listing(struct request *request)
 {
-    struct direction direction = direction_of(request);
+    struct direction direction = direction_of(request, list_kind(request));
     struct identifier *ids;
     struct slice page_size, page_token;
     size_t size;
@@ -277,6 +304,12 @@ void handle_listing(struct request *request)
     }
     handle_many(request, ids, size, OPERATION_FIND, direction.list_kind == OPERATION_LIST_USERS, 0,
                 answer_found);
+}
+
+void handle_waitlist(struct request *request)
+{
+    struct direction direction = direction_of(request, OPERATION_LIST_WAITING);
+    handle_page(request, &direction);
 }
 
 static void answer_counts(struct request *request, const struct many *many)

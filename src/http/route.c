@@ -2,6 +2,7 @@
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
+#include "rsvpd/http/settings.h"
 
 /* clang-format off */
 #define RSVP &relations[RELATION_RSVP]
@@ -24,6 +25,10 @@ const struct route routes[] = {
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token event_id"},
     {.pattern = "/v1/users/{user_id}/posts", .relation = LIKE, .get = handle_listing,
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token post_id"},
+    {.pattern = "/v1/events/{event_id}", .relation = RSVP, .get = handle_settings, .put = handle_configure,
+     .delete = handle_release, .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/waitlist", .relation = RSVP, .get = handle_waitlist,
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     {.pattern = "/v1/rsvp_counts", .relation = RSVP, .get = handle_counts, .flags = ROUTE_PUBLIC,
      .parameters = "event_id max_stale_ms"},
     {.pattern = "/v1/like_counts", .relation = LIKE, .get = handle_counts, .flags = ROUTE_PUBLIC,
@@ -150,9 +155,10 @@ route_handler_fn *route_handler(const struct route *route, enum http_method meth
         return route->get;
     case HTTP_POST:
         return route->post;
+    case HTTP_PUT:
+        return route->put;
     case HTTP_DELETE:
         return route->delete;
-    case HTTP_PUT:
     case HTTP_OPTIONS:
     case HTTP_OTHER:
     case HTTP_METHOD_COUNT:
@@ -165,6 +171,7 @@ void route_allow(const struct route *route, struct text *out)
 {
     text_add_cstr(out, route->get != NULL ? "GET, HEAD, " : "");
     text_add_cstr(out, route->post != NULL ? "POST, " : "");
+    text_add_cstr(out, route->put != NULL ? "PUT, " : "");
     text_add_cstr(out, route->delete != NULL ? "DELETE, " : "");
     text_add_cstr(out, "OPTIONS");
 }

@@ -13,6 +13,7 @@ struct operation *submission_take(struct request *request, enum operation_kind k
         operation->relation = request->route->relation;
         operation->entity = request->entity;
         operation->user = request->user;
+        operation->idempotency_key = request->idempotency_key;
         operation->deadline_us = request->started.mono_us + setup->deadline_us;
         operation->done = done;
         operation->owner = request;
@@ -39,6 +40,10 @@ bool submission_done(struct request *request, enum outcome outcome)
         [OUTCOME_UNKNOWN] = PROBLEM_OUTCOME_UNKNOWN,
         [OUTCOME_OVERLOADED] = PROBLEM_OVERLOADED,
         [OUTCOME_FAILED] = PROBLEM_INTERNAL,
+        [OUTCOME_FULL] = PROBLEM_EVENT_FULL,
+        [OUTCOME_CLOSED] = PROBLEM_RSVP_CLOSED,
+        [OUTCOME_KEY_REUSED] = PROBLEM_IDEMPOTENCY_KEY_REUSED,
+        [OUTCOME_IN_FLIGHT] = PROBLEM_REQUEST_IN_FLIGHT,
     };
     if (outcome != OUTCOME_DONE) {
         answer_problem(request, problems[outcome], NULL);

@@ -1,15 +1,10 @@
 /* Who acts. */
 #include "rsvpd/http/user.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/body.h"
 #include "rsvpd/http/server.h"
 
-#include <jansson.h>
-
-enum {
-    HEADER_VALUES_MAX = 8,
-    DEPTH_MAX =
-        2, /* of a body: the object itself, and one more to be able to name what is wrong in it */
-};
+enum { HEADER_VALUES_MAX = 8 };
 
 static const char invalid_id[] = "user_id %s is not an identifier: 1 to 64 bytes out of "
                                  "A-Z a-z 0-9 - . _ ~ : @";
@@ -61,31 +56,6 @@ static bool from_header(struct request *request)
     return true;
 }
 
-static int depth_of(const json_t *value, int limit)
-{
-    int deepest = 0;
-    size_t index;
-    const char *key;
-    json_t *child;
-    if (limit == 0 || (!json_is_object(value) && !json_is_array(value))) {
-        return json_is_object(value) || json_is_array(value) ? 1 : 0;
-    }
-    if (json_is_object(value)) {
-        json_object_foreach((json_t *)value, key, child)
-        {
-            int depth = depth_of(child, limit - 1);
-            deepest = depth > deepest ? depth : deepest;
-        }
-    } else {
-        json_array_foreach(value, index, child)
-        {
-            int depth = depth_of(child, limit - 1);
-            deepest = depth > deepest ? depth : deepest;
-        }
-    }
-    return deepest + 1;
-}
-
 static bool from_members(struct request *request, json_t *body)
 {
     const char *key;
@@ -113,32 +83,13 @@ static bool from_members(struct request *request, json_t *body)
     return true;
 }
 
-/* A JSON text may nest 2048 deep before jansson refuses it; anything past DEPTH_MAX is refused
- * here. */
 static bool from_body(struct request *request)
 {
     if (request->body_size == 0) {
         return true;
     }
-    json_error_t error;
-    json_t *body = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
-    bool named = false;
-    if (body == NULL) {
-        enum json_error_code code = json_error_code(&error);
-        answer_problem_format(
-            request, PROBLEM_INVALID_JSON,
-            code == json_error_duplicate_key  ? "the body names a member twice (line %d, column %d)"
-            : code == json_error_invalid_utf8 ? "the body is not UTF-8 (line %d, column %d)"
-                                              : "the body is not valid JSON (line %d, column %d)",
-            error.line, error.column);
-    } else if (!json_is_object(body)) {
-        answer_problem(request, PROBLEM_INVALID_JSON,
-                       "the body must be a JSON object such as {\"user_id\":\"u1\"}");
-    } else if (depth_of(body, DEPTH_MAX + 1) > DEPTH_MAX) {
-        answer_problem(request, PROBLEM_INVALID_JSON, "the body is nested deeper than it need be");
-    } else {
-        named = from_members(request, body);
-    }
+    json_t *body = body_parse(request, "{\"user_id\":\"u1\"}");
+    bool named = body != NULL && from_members(request, body);
     json_decref(body);
     return named;
 }

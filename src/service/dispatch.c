@@ -21,20 +21,35 @@ static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
     {OPERATION_FIND, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
     {OPERATION_LIST_USERS, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
     {OPERATION_LIST_ENTITIES, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_WAITING, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_SETTINGS, LANE_READ, 16, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_CONFIGURE, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_FORGET, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
 };
 
 static size_t queue_kind_of(enum operation_kind kind)
 {
-    size_t i = 0; /* the writes of either direction */
-    while (i < QUEUES_PER_RELATION && queue_kinds[i].kind != kind) {
+    /* Either direction has one queue. */
+    enum operation_kind queued = kind == OPERATION_REMOVE    ? OPERATION_ADD
+                                 : kind == OPERATION_RELEASE ? OPERATION_CONFIGURE
+                                                             : kind;
+    size_t i = 0;
+    while (queue_kinds[i].kind != queued) {
         i++;
     }
-    return i < QUEUES_PER_RELATION ? i : 0;
+    return i;
 }
 
-static bool is_write(const struct operation *operation)
+static bool writes_user(const struct operation *operation)
 {
     return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
+}
+
+/* Whether the asker must be told when it is not known if it was done. */
+static bool is_write(const struct operation *operation)
+{
+    return writes_user(operation) || operation->kind == OPERATION_CONFIGURE ||
+           operation->kind == OPERATION_RELEASE;
 }
 
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
@@ -67,7 +82,7 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         }
     }
     dispatch->batches = calloc(dispatch->batch_count, sizeof *dispatch->batches);
-    if (dispatch->batches == NULL) {
+    if (dispatch->batches == NULL || !managed_set_init(&dispatch->managed, secret)) {
         return false;
     }
     for (size_t i = 0; i < dispatch->batch_count; i++) {
@@ -83,6 +98,7 @@ void dispatch_free(struct dispatch *dispatch)
         batcher_free(&dispatch->queues[i]);
     }
     free(dispatch->batches);
+    managed_set_free(&dispatch->managed);
 }
 
 /* Tells the asker, once, and gives the operation back unless Postgres still has it. */
@@ -110,6 +126,17 @@ static bool in_time(const struct dispatch *dispatch, const struct batcher *queue
     return now_us + rounds * dispatch->lane_batch_us[lane] <= deadline_us;
 }
 
+static void choose_path(const struct dispatch *dispatch, struct operation *operation)
+{
+    if (writes_user(operation)) {
+        bool managed = operation->relation->has_settings &&
+                       managed_set_has(&dispatch->managed, &operation->entity);
+        operation->path = managed                               ? PATH_MANAGED
+                          : operation->idempotency_key.size > 0 ? PATH_KEYED
+                                                                : PATH_PLAIN;
+    }
+}
+
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
     struct batcher *queue = queue_of(dispatch, operation);
@@ -123,19 +150,23 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
         end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
+        choose_path(dispatch, operation);
         batcher_push(queue, operation);
     }
 }
 
-/* The next queue of this lane that has something to send, in turn. */
-static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane)
+/* The next queue of this lane that has something to send, in turn, and on which path. */
+static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enum write_path *path)
 {
-    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
-        size_t at = (dispatch->lane_turn[lane] + i) % DISPATCH_QUEUES;
-        if (queue_kinds[at % QUEUES_PER_RELATION].lane == lane &&
-            batcher_has_ready(&dispatch->queues[at])) {
+    const size_t places = DISPATCH_QUEUES * PATH_COUNT;
+    for (size_t i = 0; i < places; i++) {
+        size_t at = (dispatch->lane_turn[lane] + i) % places;
+        struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
+        *path = (enum write_path)(at % PATH_COUNT);
+        if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
+            batcher_has_ready(queue, *path)) {
             dispatch->lane_turn[lane] = at + 1;
-            return &dispatch->queues[at];
+            return queue;
         }
     }
     return NULL;
@@ -145,12 +176,13 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
 {
     for (size_t lane = 0; lane < LANE_COUNT; lane++) {
         struct batcher *queue;
+        enum write_path path;
         while (dispatch->truth->can_send(dispatch->truth->store, (enum lane)lane) &&
-               (queue = next_queue(dispatch, (enum lane)lane)) != NULL) {
+               (queue = next_queue(dispatch, (enum lane)lane, &path)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
             dispatch->free_batches = batch->next;
-            batcher_form(queue, batch);
+            batcher_form(queue, path, batch);
             batch->sent_at_us = now_us;
             metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
                             batch->size);
@@ -218,7 +250,30 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
         struct operation *operation = batch->operations[i];
         /* What an earlier, lost attempt did is not undone by this one's failure. */
         bool unknown = operation->attempted && outcome != OUTCOME_DONE;
-        leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : outcome, now_us);
+        enum outcome own = outcome == OUTCOME_DONE ? operation->verdict : outcome;
+        leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : own, now_us);
+    }
+}
+
+/* A batch of writes, or of changed settings, has committed. */
+static void committed(struct dispatch *dispatch, const struct batch *batch, int64_t now_us)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        if (operation->kind == OPERATION_CONFIGURE || operation->kind == OPERATION_RELEASE) {
+            managed_set_note(&dispatch->managed, &operation->entity,
+                             operation->kind == OPERATION_CONFIGURE);
+        }
+    }
+    dispatch->committed(dispatch->listener, batch, now_us);
+}
+
+/* What the store found out about the entities is worth knowing for the next ones. */
+static void note_paths(struct dispatch *dispatch, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        managed_set_note(&dispatch->managed, &operation->entity, operation->path == PATH_MANAGED);
     }
 }
 
@@ -231,8 +286,8 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
     switch (outcome) {
     case BATCH_DONE:
-        if (kind == queue_kind_of(OPERATION_ADD)) {
-            dispatch->committed(dispatch->listener, batch, now_us);
+        if (is_write(batch->operations[0])) {
+            committed(dispatch, batch, now_us);
         }
         end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
         break;
@@ -240,6 +295,11 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
         /* Halved, so that those who share a batch with a locked row come free of it. */
         send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2, now_us);
+        break;
+    case BATCH_MISROUTED:
+        metrics_add(dispatch->metrics, METRIC_BATCH_MISROUTED, 1);
+        note_paths(dispatch, batch);
+        send_again(dispatch, queue, batch, false, BATCH_SIZE_MAX, now_us);
         break;
     case BATCH_LOST:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_LOST, 1);
@@ -269,12 +329,12 @@ static void refuse(struct dispatch *dispatch, struct operation *operation, int64
 }
 
 /* What an earlier attempt may have done is kept: a new connection can still tell. */
-static void refuse_ready(struct dispatch *dispatch, struct batcher *queue, int64_t now_us)
+static void refuse_ready(struct dispatch *dispatch, struct list *ready, int64_t now_us)
 {
     struct list kept;
     list_init(&kept);
     struct list_node *node;
-    while ((node = list_first(&queue->ready)) != NULL) {
+    while ((node = list_first(ready)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
         if (operation->attempted) {
             list_remove(node);
@@ -283,13 +343,13 @@ static void refuse_ready(struct dispatch *dispatch, struct batcher *queue, int64
             refuse(dispatch, operation, now_us);
         }
     }
-    list_splice_back(&queue->ready, &kept);
+    list_splice_back(ready, &kept);
 }
 
 void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
 {
-    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
-        refuse_ready(dispatch, &dispatch->queues[i], now_us);
+    for (size_t i = 0; i < DISPATCH_QUEUES * PATH_COUNT; i++) {
+        refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
     }
     /* And what is chained behind those that are kept, or that Postgres still has. */
     for (size_t i = 0; i < dispatch->operations->slab_used; i++) {

@@ -4,11 +4,16 @@
 
 #include <stdlib.h>
 
+enum { FORGET_MAX = 1000 }; /* kept answers at a time */
+
 struct service {
     struct operations operations;
     struct dispatch dispatch;
     struct counts counts;
     const struct truth_port *truth;
+    int64_t deadline_us;
+    int64_t forget_every_us, forget_at_us;
+    bool forgetting;
 };
 
 /* Each entity of a committed batch has a new count: the batch is sorted, so each is met once. */
@@ -18,6 +23,9 @@ static void committed(void *listener, const struct batch *batch, int64_t now_us)
     const struct operation *last = NULL;
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
+        if (!operation_acts(operation)) {
+            continue;
+        }
         if (last == NULL || !identifier_equal(&last->entity, &operation->entity)) {
             counts_learn(&service->counts, batch->relation, &operation->entity, &operation->count,
                          now_us);
@@ -33,6 +41,9 @@ struct service *service_create(const struct service_setup *setup)
         return NULL;
     }
     service->truth = setup->truth;
+    service->deadline_us = setup->deadline_us;
+    service->forget_every_us = setup->forget_every_us;
+    service->forget_at_us = setup->now.mono_us + setup->forget_every_us;
     bool made =
         operations_init(&service->operations, setup->pending_max, setup->deadline_us,
                         setup->now.mono_us) &&
@@ -91,6 +102,30 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
     return bound_us > COUNT_BOUND_US ? COUNT_BOUND_US : bound_us;
 }
 
+static void forgot(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct service *service = operation->owner;
+    bool more = outcome == OUTCOME_DONE && operation->forgotten == FORGET_MAX;
+    service->forgetting = false;
+    service->forget_at_us = more ? now_us : now_us + service->forget_every_us;
+}
+
+/* Kept answers whose time is over go, a few at a time. */
+static void forget(struct service *service, int64_t now_us)
+{
+    struct operation *operation = operations_take(&service->operations);
+    if (operation != NULL) {
+        service->forgetting = true;
+        operation->kind = OPERATION_FORGET;
+        operation->relation = &relations[RELATION_RSVP]; /* of both: they share a table */
+        operation->page_size = FORGET_MAX;
+        operation->deadline_us = now_us + service->deadline_us;
+        operation->done = forgot;
+        operation->owner = service;
+        service_submit(service, operation, now_us);
+    }
+}
+
 void service_tick(struct service *service, struct instant now)
 {
     struct operation *operation;
@@ -100,6 +135,10 @@ void service_tick(struct service *service, struct instant now)
         } else {
             dispatch_expire(&service->dispatch, operation, now.mono_us);
         }
+    }
+    if (service->forget_every_us > 0 && !service->forgetting &&
+        now.mono_us >= service->forget_at_us) {
+        forget(service, now.mono_us);
     }
     dispatch_report(&service->dispatch);
 }

@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <endian.h>
 
-enum { OID_TEXT = 25, HEADER_SIZE_BYTES = 20 };
+/* Object identifiers of types: pg_type.dat in the server. */
+enum { OID_INT8 = 20, OID_TEXT = 25, HEADER_SIZE_BYTES = 20 };
 
 static void put_uint32(char *at, uint32_t number)
 {
@@ -13,35 +14,51 @@ static void put_uint32(char *at, uint32_t number)
 }
 
 /* Header: dimensions, whether there are NULLs, type of the elements, length and lower bound of the
- * dimension. */
-static void put_header(struct pg_text_array *array)
-{
-    put_uint32(array->data, array->elements == 0 ? 0 : 1);
-    put_uint32(array->data + 4, 0);
-    put_uint32(array->data + 8, OID_TEXT);
-    put_uint32(array->data + 12, array->elements);
-    put_uint32(array->data + 16, 1);
-    /* An empty array has no dimension and ends before its length. */
-    array->size_bytes = array->elements == 0 ? 12 : array->size_bytes;
-}
-
-void pg_text_array_clear(struct pg_text_array *array)
+ * dimension. An empty array has no dimension and ends before its length. */
+static void clear(struct pg_array *array, uint32_t type)
 {
     array->elements = 0;
-    put_header(array);
+    array->size_bytes = 12;
+    put_uint32(array->data, 0);
+    put_uint32(array->data + 4, 0);
+    put_uint32(array->data + 8, type);
 }
 
-void pg_text_array_add(struct pg_text_array *array, const struct identifier *id)
+void pg_array_clear_text(struct pg_array *array)
+{
+    clear(array, OID_TEXT);
+}
+
+void pg_array_clear_int64(struct pg_array *array)
+{
+    clear(array, OID_INT8);
+}
+
+static void add(struct pg_array *array, struct slice bytes)
 {
     if (array->elements == 0) {
+        put_uint32(array->data, 1);
+        put_uint32(array->data + 16, 1);
         array->size_bytes = HEADER_SIZE_BYTES;
     }
-    assert(array->size_bytes + 4 + id->size <= sizeof array->data);
-    put_uint32(array->data + array->size_bytes, id->size);
-    memcpy(array->data + array->size_bytes + 4, id->data, id->size);
-    array->size_bytes += 4u + id->size;
+    assert(array->size_bytes + 4 + bytes.size <= sizeof array->data);
+    put_uint32(array->data + array->size_bytes, (uint32_t)bytes.size);
+    memcpy(array->data + array->size_bytes + 4, bytes.data, bytes.size);
+    array->size_bytes += 4u + bytes.size;
     array->elements++;
-    put_header(array);
+    put_uint32(array->data + 12, array->elements);
+}
+
+void pg_array_add_text(struct pg_array *array, struct slice text)
+{
+    add(array, text);
+}
+
+void pg_array_add_int64(struct pg_array *array, int64_t number)
+{
+    char bytes[8];
+    pg_encode_int64(number, bytes);
+    add(array, slice_make(bytes, sizeof bytes));
 }
 
 void pg_encode_int64(int64_t number, char bytes[8])
@@ -57,8 +74,15 @@ int64_t pg_decode_int64(const char *bytes)
     return (int64_t)be64toh(number);
 }
 
+/* PostgreSQL counts from the year 2000. */
+static const int64_t epoch_us = INT64_C(946684800) * 1000000;
+
 int64_t pg_decode_time_us(const char *bytes)
 {
-    const int64_t year_2000_unix_s = 946684800;
-    return pg_decode_int64(bytes) + year_2000_unix_s * 1000000;
+    return pg_decode_int64(bytes) + epoch_us;
+}
+
+void pg_encode_time_us(int64_t unix_us, char bytes[8])
+{
+    pg_encode_int64(unix_us - epoch_us, bytes);
 }

@@ -62,7 +62,8 @@ struct pg_link {
     char error[PG_ERROR_SIZE_BYTES]; /* of the connecting thread */
     unsigned step;                   /* statements answered, of a pipeline that is no batch's */
     bool failed;                     /* a statement of the pipeline failed, as `failure` says */
-    bool reconnect;                  /* the failure is one that another connection may mend */
+    bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
+    bool reconnect;  /* the failure is one that another connection may mend */
     enum batch_outcome failure;
     struct instant sent;
     struct session session; /* the server's end; pid empty before it is known */
@@ -226,6 +227,7 @@ static bool launch(struct pg_link *link, enum link_state state, struct instant n
 {
     link->step = 0;
     link->failed = false;
+    link->asks_paths = false;
     link->reconnect = false;
     link->sent = now;
     link->timeout_us = now.mono_us + timeout_us;
@@ -324,8 +326,9 @@ static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t
     assert(link != NULL && batch->size > 0);
     struct instant now = clock_now();
     (void)now_us;
-    link->run = (struct pg_batch){
-        .connection = link->connection, .batch = batch, .parameters = &store->parameters};
+    link->run.connection = link->connection;
+    link->run.parameters = &store->parameters;
+    link->run.batch = batch;
     if (!pg_batch_begin(&link->run, now) ||
         !launch(link, LINK_BUSY, now, store->setup.deadline_us + BATCH_GRACE_US)) {
         link->state = LINK_BROKEN; /* batch_ended must not be called from in here */
@@ -413,7 +416,9 @@ static const struct {
     {"40", BATCH_ROLLED_BACK, false},    /* serialization failure, deadlock */
     {"55P03", BATCH_ROLLED_BACK, false}, /* lock time-out */
     {"57014", BATCH_ROLLED_BACK, false}, /* statement time-out */
+    {"22P02", BATCH_MISROUTED, false},   /* settled.sql and lock.sql: not as the path supposes */
     {"22", BATCH_REJECTED, false},       /* data exception */
+    {"23505", BATCH_ROLLED_BACK, false}, /* remember.sql: the key has been answered meanwhile */
     {"23", BATCH_REJECTED, false},       /* constraint violation */
     {"54", BATCH_REJECTED, false},       /* program limit exceeded */
     {"53", BATCH_UNAVAILABLE, false},    /* out of disk, memory or connections */
@@ -442,6 +447,16 @@ static void take_error(struct pg_link *link, const PGresult *result)
               LOG_CSTR("reason", message));
 }
 
+/* The batch was undone because it went the wrong way: finds out which way is right. */
+static void ask_paths(struct pg_link *link, struct instant now)
+{
+    int64_t timeout_us = link->store->setup.deadline_us + BATCH_GRACE_US;
+    if (!pg_batch_ask_paths(&link->run, now) || !launch(link, LINK_BUSY, now, timeout_us)) {
+        link->state = LINK_BROKEN;
+    }
+    link->asks_paths = true;
+}
+
 /* The sync has been answered: the transaction has committed or was rolled back. */
 static void pipeline_ended(struct pg_link *link, struct instant now)
 {
@@ -450,6 +465,10 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     struct batch *batch = link->run.batch;
     store->latency_us = now.mono_us - link->sent.mono_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)store->latency_us);
+    if (link->failed && link->failure == BATCH_MISROUTED) {
+        ask_paths(link, now);
+        return;
+    }
     link->state = LINK_READY;
     link->run.batch = NULL;
     if (ended == LINK_SETTING_UP && !link->failed) {
@@ -460,7 +479,9 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
         fenced(store); /* if it was refused, then for good: that is in the log, and must not stop
                           all writes */
     }
-    enum batch_outcome outcome = link->failed ? link->failure : BATCH_DONE;
+    enum batch_outcome outcome = link->failed       ? link->failure
+                                 : link->asks_paths ? BATCH_MISROUTED
+                                                    : BATCH_DONE;
     if (link->failed && (link->reconnect || ended == LINK_SETTING_UP)) {
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
@@ -478,13 +499,14 @@ static bool awaits_answers(const struct pg_link *link)
            link->state == LINK_REFRESHING || link->state == LINK_FENCING;
 }
 
-static void statement_answered(struct pg_link *link)
+/* False once the connection is broken. */
+static bool statement_answered(struct pg_link *link)
 {
     if (link->state == LINK_BUSY) {
-        pg_batch_answered(&link->run);
-    } else {
-        link->step++;
+        return pg_batch_answered(&link->run, link->failed) && flush_link(link);
     }
+    link->step++;
+    return true;
 }
 
 /* Takes in every answer that has arrived. False once the connection is broken. */
@@ -501,7 +523,9 @@ static bool take_answers(struct pg_link *link)
         }
         gap = result == NULL;
         if (result == NULL) {
-            statement_answered(link);
+            if (!statement_answered(link)) {
+                return false;
+            }
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
             take_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {

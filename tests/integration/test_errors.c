@@ -322,8 +322,8 @@ static void unknown_paths_are_not_found(void **state)
         "/metrics",
         "/v1/metrics",
         /* routes of the contract that are not built */
-        "/v1/events/x",
-        "/v1/events/x/waitlist",
+        "/v1/posts/x",
+        "/v1/posts/x/waitlist",
         "/v1/events/x/rsvp_count/stream",
         "/v1/users/u1",
         "/v1/users/u1/export",

@@ -12,11 +12,11 @@
 
 enum { BATCH_SIZE_MAX = 512 };
 
-/* Operations that go to Postgres as one transaction. All of one relation; all writes, all lookups,
- * or all counts. */
+/* Operations that go to Postgres as one transaction. All of one relation and of one kind. */
 struct batch {
     const struct relation *relation;
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction */
+    enum write_path path;     /* of such writes */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
     int64_t sent_at_us; /* monotonic */
@@ -26,11 +26,12 @@ struct batch {
 struct batcher {
     const struct relation *relation;
     enum operation_kind kind;
-    unsigned batch_max;     /* operations in a batch */
-    bool keyed;             /* one operation a key at a time */
-    struct list ready;      /* operations in the order in which they are to go */
-    struct hash_table keys; /* keyed: the first operation of each key that is under way */
-    size_t size;            /* operations in the batcher or in batches that it formed */
+    unsigned batch_max;            /* operations in a batch */
+    bool keyed;                    /* one operation a key at a time */
+    struct list ready[PATH_COUNT]; /* operations in the order in which they are to go */
+    struct hash_table keys;        /* keyed: the first operation of each key that is under way */
+    size_t size;                   /* operations in the batcher or in batches that it formed */
+    uint64_t arrivals;             /* operations that ever came */
 };
 
 /* For about `expected` operations at a time, at most `batch_max` (up to BATCH_SIZE_MAX) in a batch.
@@ -40,18 +41,19 @@ bool batcher_init(struct batcher *batcher, const struct relation *relation,
     __attribute__((warn_unused_result));
 void batcher_free(struct batcher *batcher);
 
-/* Takes an operation in. It stays the caller's memory, and stays linked here until batcher_finish
- * or batcher_withdraw. */
+/* Takes an operation in, and notes its place in the order of arrival. It stays the caller's memory,
+ * and stays linked here until batcher_finish or batcher_withdraw. */
 void batcher_push(struct batcher *batcher, struct operation *operation);
 
-bool batcher_has_ready(const struct batcher *batcher);
+/* Whether an operation of that path may go. Whatever is no write of one user is PATH_PLAIN. */
+bool batcher_has_ready(const struct batcher *batcher, enum write_path path);
 
-/* Moves operations from the front of the queue into `batch`, as many as may go together. There must
- * be at least one. */
-void batcher_form(struct batcher *batcher, struct batch *batch);
+/* Moves operations from the front of a path's queue into `batch`, as many as may go together. There
+ * must be at least one. */
+void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch);
 
-/* Puts a batch's operations back to the front of the queue, in their order of arrival in the batch:
- * the batch is to be sent again. */
+/* Puts a batch's operations back to the front of the queues of their paths, in their order in the
+ * batch: they are to be sent again. */
 void batcher_return(struct batcher *batcher, struct batch *batch);
 
 /* An operation that was sent has ended: the next one on its key may go. */

@@ -7,14 +7,29 @@
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/relation.h"
 
+#include <stdint.h>
+
 enum operation_kind {
-    OPERATION_ADD,          /* make the user a member */
-    OPERATION_REMOVE,       /* make the user no member */
-    OPERATION_LOOKUP,       /* is the user a member? */
-    OPERATION_COUNT,        /* how many members are there? */
-    OPERATION_FIND,         /* is the user a member, and since when? */
-    OPERATION_LIST_USERS,   /* a page of the members of the entity */
-    OPERATION_LIST_ENTITIES /* a page of what the user is a member of */
+    OPERATION_ADD,           /* make the user a member */
+    OPERATION_REMOVE,        /* make the user no member */
+    OPERATION_LOOKUP,        /* is the user a member? */
+    OPERATION_COUNT,         /* how many members are there? */
+    OPERATION_FIND,          /* is the user a member, and since when? */
+    OPERATION_LIST_USERS,    /* a page of the members of the entity */
+    OPERATION_LIST_ENTITIES, /* a page of what the user is a member of */
+    OPERATION_LIST_WAITING,  /* a page of those who wait for a seat of the entity */
+    OPERATION_SETTINGS,      /* what are the entity's settings? */
+    OPERATION_CONFIGURE,     /* give the entity these settings */
+    OPERATION_RELEASE,       /* take its settings away: it is open and unlimited */
+    OPERATION_FORGET         /* delete answers that were kept long enough */
+};
+
+/* How a write of one user gets to Postgres. Batches are of one path. */
+enum write_path {
+    PATH_PLAIN,   /* the entity has no settings, as far as is known */
+    PATH_KEYED,   /* the same, and the write carries an idempotency key */
+    PATH_MANAGED, /* the entity has settings; some writes may carry keys */
+    PATH_COUNT
 };
 
 enum operation_state {
@@ -31,7 +46,13 @@ enum outcome {
     OUTCOME_UNAVAILABLE, /* the store cannot be asked; nothing was done */
     OUTCOME_UNKNOWN,     /* the deadline passed while Postgres had the write */
     OUTCOME_OVERLOADED,  /* refused at the door; nothing was done */
-    OUTCOME_FAILED       /* Postgres refuses this very operation; nothing was done */
+    OUTCOME_FAILED,      /* Postgres refuses this very operation; nothing was done */
+
+    /* Nothing was done, by the rules: */
+    OUTCOME_FULL,       /* no seat is free and there is no waiting list */
+    OUTCOME_CLOSED,     /* outside of the entity's window */
+    OUTCOME_KEY_REUSED, /* the idempotency key was given to another request */
+    OUTCOME_IN_FLIGHT   /* the same, and that one is under way */
 };
 
 /* A count and how it is known. */
@@ -47,6 +68,7 @@ struct count {
 struct page_line {
     struct identifier id;
     int64_t created_at_us; /* Unix epoch */
+    int64_t ticket;        /* on a waiting list: its place in the order; else 0 */
 };
 
 /* A page of a listing. */
@@ -54,6 +76,17 @@ struct page {
     size_t size;
     struct page_line lines[];
 };
+
+/* When and for how many an entity is open. */
+struct settings {
+    bool limited;
+    int64_t capacity; /* where limited */
+    bool waitlist;    /* whether those who find it full may wait */
+    bool opens, closes;
+    int64_t opens_at_us, closes_at_us; /* Unix epoch; where it opens, where it closes */
+};
+
+enum { IDEMPOTENCY_KEY_SIZE_MAX_BYTES = IDENTIFIER_SIZE_MAX_BYTES };
 
 struct operation;
 
@@ -78,21 +111,43 @@ struct operation {
     bool answered;       /* `done` was called while it was still with Postgres */
     unsigned mates_max;  /* how large a batch may be that it goes in; shrinks when one fails */
 
+    enum write_path path;              /* a write of one user */
+    uint64_t arrival;                  /* a write of one user: grows from one to the next */
+    struct identifier idempotency_key; /* likewise, 1 to 64 printable ASCII bytes; size 0: none */
+
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
 
     struct identifier after; /* a listing: what the page follows; size 0: from the beginning */
+    int64_t after_ticket;    /* OPERATION_LIST_WAITING, instead */
     size_t page_size;        /* a listing: lines wanted */
 
+    struct settings settings; /* OPERATION_CONFIGURE: asked for; and the result of the three about
+                                 settings */
+
     /* The result, once OUTCOME_DONE. */
-    bool changed; /* a write: whether this one changed anything */
-    bool member;  /* whether the user is a member now */
+    enum outcome verdict; /* of a write whose batch is done: OUTCOME_DONE, or the rule against it */
+    bool changed;         /* a write: whether this one changed anything */
+    bool member;          /* whether the user is a member now */
+    bool waiting;         /* whether the user is on the waiting list now */
+    bool replayed;        /* a write: the answer is the one that was kept under its key */
+    int64_t place;        /* a write: where on the waiting list, from 1; 0: not on it */
+    int64_t waiting_count; /* settings: how many wait */
+    int64_t forgotten;     /* OPERATION_FORGET: how many answers went */
     struct count count;
     int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
     struct page *page;     /* a listing; the operation's own, freed with it */
 
     operation_done_fn *done;
-    void *owner;  /* of whoever set `done` */
-    size_t place; /* likewise: which of its owner's operations it is */
+    void *owner;        /* of whoever set `done` */
+    size_t owner_place; /* likewise: which of its owner's operations it is */
 };
+
+/* Whether a write does anything in its batch: not where its key has been answered before, or must
+ * not be used. */
+static inline bool operation_acts(const struct operation *operation)
+{
+    return !operation->replayed && operation->verdict != OUTCOME_KEY_REUSED &&
+           operation->verdict != OUTCOME_IN_FLIGHT;
+}
 
 #endif

@@ -12,7 +12,7 @@ enum { PAGE_TOKEN_SIZE_BYTES = ((MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES) * 4
 /* What a listing is of. */
 struct listing {
     const struct relation *relation;
-    enum operation_kind kind; /* OPERATION_LIST_USERS or OPERATION_LIST_ENTITIES */
+    enum operation_kind kind; /* one of OPERATION_LIST_… */
     struct identifier of;     /* the entity, or the user */
 };
 

@@ -15,6 +15,8 @@ enum batch_outcome {
     BATCH_DONE,        /* committed; the operations hold their results */
     BATCH_ROLLED_BACK, /* nothing was done, for a passing reason (deadlock, time-out of a lock):
                           send it again */
+    BATCH_MISROUTED,   /* nothing was done: the path was not right for all; each operation's `path`
+                          says now which is */
     BATCH_REJECTED,    /* nothing was done: something in this batch is not acceptable */
     BATCH_UNAVAILABLE, /* nothing was done: the server cannot work now (read-only, disk full, …) */
     BATCH_LOST         /* the connection broke; whether it was done is not known */

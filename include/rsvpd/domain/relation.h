@@ -15,7 +15,7 @@ struct relation {
     const char *id_member;     /* JSON member, and column of both tables: event_id */
     const char *count_member;  /* path segment, JSON member: rsvp_count */
     const char *flag_member;   /* JSON member: has_rsvped */
-    bool has_status;           /* whether answers carry `status` */
+    bool has_settings;         /* capacity, waiting list, windows; answers carry `status` */
     const char *members_table; /* one row a member */
     const char *counters_table;
 };

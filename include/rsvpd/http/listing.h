@@ -8,6 +8,9 @@
  * page by page; or which of those that the query names. */
 void handle_listing(struct request *request);
 
+/* GET /v1/events/{event_id}/waitlist: who waits for a seat, in the order in which they get one. */
+void handle_waitlist(struct request *request);
+
 /* GET /v1/rsvp_counts?event_id=…: many counts. */
 void handle_counts(struct request *request);
 

@@ -63,6 +63,8 @@ struct request {
     struct identifier entity,
         user; /* from the path, and for writes from wherever the user is named */
 
+    struct identifier idempotency_key; /* a write: its Idempotency-Key; size 0: none */
+
     bool cacheable; /* a count: a cache in front may hold it for a second, which is part of its age
                      */
 

@@ -19,8 +19,8 @@ struct route {
     /* As documented. Every path exists with and without /v1. {user_id} and other {…_id} capture
      * identifiers, any other {name} a segment as it stands. */
     const char *pattern;
-    const struct relation *relation;       /* NULL where it is about none */
-    route_handler_fn *get, *post, *delete; /* NULL: method not allowed */
+    const struct relation *relation;             /* NULL where it is about none */
+    route_handler_fn *get, *post, *put, *delete; /* NULL: method not allowed */
     unsigned flags;
     const char *parameters; /* of the query: the known names, separated by spaces */
 };

@@ -4,13 +4,14 @@
 #define RSVPD_SERVICE_DISPATCH_H
 
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/managed_set.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/service/operations.h"
 
-enum { QUEUES_PER_RELATION = 6, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
+enum { QUEUES_PER_RELATION = 10, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
 
-/* Called for a write batch that committed, before its operations end. Sorted by entity; each
- * operation holds its entity's count. */
+/* Called for a batch of writes or of changed settings that committed, before its operations end.
+ * Sorted by entity; each operation that acted (operation_acts) holds its entity's count. */
 typedef void dispatch_committed_fn(void *listener, const struct batch *batch, int64_t now_us);
 
 struct dispatch {
@@ -21,7 +22,8 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
-    size_t lane_turn[LANE_COUNT]; /* the queue that goes first next time, so that none starves */
+    struct managed_set managed;   /* events with settings, as far as is known */
+    size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
     struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;
     size_t batch_count;

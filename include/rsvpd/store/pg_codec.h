@@ -12,21 +12,27 @@ enum {
     PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + IDENTIFIER_SIZE_MAX_BYTES),
 };
 
-/* A one-dimensional array of text with room for a batch's identifiers. */
-struct pg_text_array {
+/* A one-dimensional array of text or of bigint, with room for a batch's identifiers. */
+struct pg_array {
     size_t size_bytes;
     uint32_t elements;
     char data[PG_ARRAY_SIZE_MAX_BYTES];
 };
 
-void pg_text_array_clear(struct pg_text_array *array);
-void pg_text_array_add(struct pg_text_array *array, const struct identifier *id);
+/* Empty arrays: of text, of bigint. */
+void pg_array_clear_text(struct pg_array *array);
+void pg_array_clear_int64(struct pg_array *array);
+
+/* Adds an element of the array's type; a text has at most IDENTIFIER_SIZE_MAX_BYTES. */
+void pg_array_add_text(struct pg_array *array, struct slice text);
+void pg_array_add_int64(struct pg_array *array, int64_t number);
 
 /* bigint, into and from its 8 bytes. */
 void pg_encode_int64(int64_t number, char bytes[8]);
 int64_t pg_decode_int64(const char *bytes);
 
-/* timestamptz, from its 8 bytes, in microseconds since the Unix epoch. */
+/* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. */
 int64_t pg_decode_time_us(const char *bytes);
+void pg_encode_time_us(int64_t unix_us, char bytes[8]);
 
 #endif

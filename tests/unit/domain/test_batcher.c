@@ -32,8 +32,8 @@ static void push(struct batcher *batcher, struct operation *operation, enum oper
 static void expect_batch(struct batcher *batcher, struct batch *batch,
                          struct operation *const *expected, size_t size)
 {
-    assert_true(batcher_has_ready(batcher));
-    batcher_form(batcher, batch);
+    assert_true(batcher_has_ready(batcher, PATH_PLAIN));
+    batcher_form(batcher, PATH_PLAIN, batch);
     assert_int_equal(batch->size, size);
     assert_ptr_equal(batch->relation, batcher->relation);
     assert_int_equal(batch->kind, batcher->kind);
@@ -60,7 +60,7 @@ static void test_empty(void **state)
     struct batcher batcher;
     (void)state;
     init(&batcher, OPERATION_ADD, 10);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     assert_int_equal(batcher.size, 0);
     batcher_free(&batcher);
 }
@@ -82,7 +82,7 @@ static void test_order_of_arrival(void **state)
             assert_int_equal(batcher.size, i + 1);
         }
         EXPECT_BATCH(&batcher, &batch, &ops[0], &ops[1], &ops[2], &ops[3], &ops[4]);
-        assert_false(batcher_has_ready(&batcher));
+        assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
         assert_int_equal(batcher.size, LENGTH(ops));
         batcher_free(&batcher);
     }
@@ -104,19 +104,19 @@ static void test_one_write_of_a_key_at_a_time(void **state)
     assert_int_equal(batcher.size, 4);
 
     EXPECT_BATCH(&batcher, &batch, &add, &other);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     batcher_finish(&batcher, &other);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     batcher_finish(&batcher, &add);
     assert_int_equal(remove.state, OPERATION_READY);
     assert_int_equal(again.state, OPERATION_CHAINED);
 
     EXPECT_BATCH(&batcher, &batch, &remove);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     batcher_finish(&batcher, &remove);
     EXPECT_BATCH(&batcher, &batch, &again);
     batcher_finish(&batcher, &again);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     assert_int_equal(batcher.size, 0);
     assert_int_equal(batcher.keys.size, 0);
     batcher_free(&batcher);
@@ -135,7 +135,7 @@ static void test_keys_that_differ_go_together(void **state)
     for (size_t i = 0; i < LENGTH(ops); i++) {
         push(&batcher, &ops[i], OPERATION_ADD, keys[i][0], keys[i][1]);
     }
-    batcher_form(&batcher, &batch);
+    batcher_form(&batcher, PATH_PLAIN, &batch);
     assert_int_equal(batch.size, LENGTH(ops));
     batcher_free(&batcher);
 }
@@ -175,13 +175,13 @@ static void test_a_full_batch(void **state)
     }
     for (unsigned done = 0; done < COUNT; done += (unsigned)batch.size) {
         unsigned rest = COUNT - done;
-        batcher_form(&batcher, &batch);
+        batcher_form(&batcher, PATH_PLAIN, &batch);
         assert_int_equal(batch.size, rest < BATCH_SIZE_MAX ? rest : BATCH_SIZE_MAX);
         assert_ptr_equal(batch.operations[0], &ops[done]);
         assert_ptr_equal(batch.operations[batch.size - 1], &ops[done + batch.size - 1]);
         finish_all(&batcher, &batch);
     }
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     batcher_free(&batcher);
     free(ops);
 }
@@ -238,8 +238,8 @@ static void test_how_many_go_together(void **state)
             push(&batcher, &ops[j], OPERATION_ADD, "e", users[j]);
             ops[j].mates_max = cases[i].mates_max[j];
         }
-        for (size_t j = 0; batcher_has_ready(&batcher); j++) {
-            batcher_form(&batcher, &batch);
+        for (size_t j = 0; batcher_has_ready(&batcher, PATH_PLAIN); j++) {
+            batcher_form(&batcher, PATH_PLAIN, &batch);
             assert_int_equal(batch.size, cases[i].sizes[j]);
             finish_all(&batcher, &batch);
         }
@@ -319,7 +319,7 @@ static void test_withdrawing_the_last_of_a_key_frees_it(void **state)
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &first, OPERATION_ADD, "e", "u");
     batcher_withdraw(&batcher, &first);
-    assert_false(batcher_has_ready(&batcher));
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     assert_int_equal(batcher.size, 0);
     push(&batcher, &second, OPERATION_ADD, "e", "u");
     EXPECT_BATCH(&batcher, &batch, &second);
@@ -342,7 +342,7 @@ static void test_withdrawing_those_that_are_chained(void **state)
         batcher_withdraw(&batcher, &ops[out]);
         assert_false(list_linked(&ops[out].link));
         assert_int_equal(batcher.size, 3);
-        assert_false(batcher_has_ready(&batcher));
+        assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
         for (size_t i = 1; i < LENGTH(ops); i++) {
             if (i != out) {
                 finish_all(&batcher, &batch);
@@ -350,7 +350,7 @@ static void test_withdrawing_those_that_are_chained(void **state)
             }
         }
         finish_all(&batcher, &batch);
-        assert_false(batcher_has_ready(&batcher));
+        assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
         assert_int_equal(batcher.keys.size, 0);
         batcher_free(&batcher);
     }
@@ -402,7 +402,7 @@ static struct row *row_of(struct history *history, const struct operation *opera
 static void check_history(const struct history *history)
 {
     size_t size = 0;
-    assert_int_equal(batcher_has_ready(&history->batcher), history->ready.size > 0);
+    assert_int_equal(batcher_has_ready(&history->batcher, PATH_PLAIN), history->ready.size > 0);
     for (size_t key = 0; key < KEYS; key++) {
         const struct row *row = &history->of_key[key];
         size += row->size;

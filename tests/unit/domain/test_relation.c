@@ -28,7 +28,7 @@ static void test_the_words(void **state)
         assert_string_equal(relations[i].id_member, expected[i].id_member);
         assert_string_equal(relations[i].count_member, expected[i].count_member);
         assert_string_equal(relations[i].flag_member, expected[i].flag_member);
-        assert_int_equal(relations[i].has_status, expected[i].has_status);
+        assert_int_equal(relations[i].has_settings, expected[i].has_settings);
         assert_string_equal(relations[i].members_table, expected[i].members_table);
         assert_string_equal(relations[i].counters_table, expected[i].counters_table);
     }

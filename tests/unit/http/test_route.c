@@ -4,6 +4,7 @@
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/route.h"
+#include "rsvpd/http/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,8 @@ struct documented {
 #define LIKES "/v1/posts/{post_id}/like_count"
 #define GOERS "/v1/events/{event_id}/users"
 #define LIKERS "/v1/posts/{post_id}/users"
+#define EVENT "/v1/events/{event_id}"
+#define WAITERS "/v1/events/{event_id}/waitlist"
 #define OWN_EVENTS "/v1/users/{user_id}/events"
 #define OWN_POSTS "/v1/users/{user_id}/posts"
 
@@ -86,6 +89,9 @@ static const struct documented documented[] = {
     {"/v1/posts/101a/users", LIKERS, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/users/u1/events", OWN_EVENTS, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/users/u1/posts", OWN_POSTS, ROUTE_PUBLIC, NULL, "u1", NULL},
+    {"/v1/events/101a", EVENT, ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/events/waitlist", EVENT, ROUTE_PUBLIC, "waitlist", NULL, NULL},
+    {"/v1/events/101a/waitlist", WAITERS, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/rsvp_counts", "/v1/rsvp_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
     {"/v1/like_counts", "/v1/like_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
     {"/v1/problems/not-found", "/v1/problems/{code}", BOTH, NULL, NULL, "not-found"},
@@ -200,7 +206,7 @@ static const char *const unknown_paths[] = {
     "/problems/not-found/",
     /* too few, too many, or the other relation's words */
     "/events",
-    "/events/a",
+    "/posts/a/waitlist",
     "/users/u",
     "/users/u/rsvps",
     "/rsvp_count",
@@ -303,6 +309,12 @@ static void test_methods(void **state)
     } cases[] = {
         {RSVP, "POST, DELETE, OPTIONS", {[HTTP_POST] = handle_add, [HTTP_DELETE] = handle_remove}},
         {LIKE, "POST, DELETE, OPTIONS", {[HTTP_POST] = handle_add, [HTTP_DELETE] = handle_remove}},
+        {EVENT,
+         "GET, HEAD, PUT, DELETE, OPTIONS",
+         {[HTTP_GET] = handle_settings,
+          [HTTP_HEAD] = handle_settings,
+          [HTTP_PUT] = handle_configure,
+          [HTTP_DELETE] = handle_release}},
 #define GET(handler) "GET, HEAD, OPTIONS", {[HTTP_GET] = handler, [HTTP_HEAD] = handler}
         {RSVPED, GET(handle_lookup)},
         {LIKED, GET(handle_lookup)},
@@ -312,6 +324,7 @@ static void test_methods(void **state)
         {LIKERS, GET(handle_listing)},
         {OWN_EVENTS, GET(handle_listing)},
         {OWN_POSTS, GET(handle_listing)},
+        {WAITERS, GET(handle_waitlist)},
         {"/v1/rsvp_counts", GET(handle_counts)},
         {"/v1/like_counts", GET(handle_counts)},
         {"/v1/problems/{code}", GET(handle_problem_type)},

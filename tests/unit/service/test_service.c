@@ -187,6 +187,11 @@ static void check_answer(const struct ask *ask)
     case OUTCOME_UNAVAILABLE:
     case OUTCOME_OVERLOADED:
         return;
+    case OUTCOME_FULL:
+    case OUTCOME_CLOSED:
+    case OUTCOME_KEY_REUSED:
+    case OUTCOME_IN_FLIGHT:
+        break; /* nothing here has settings or keys */
     }
     fail();
 }

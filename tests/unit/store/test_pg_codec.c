@@ -45,20 +45,20 @@ static void test_arrays(void **state)
     };
 #undef HEADER
 #undef EMPTY
-    static struct pg_text_array array;
+    static struct pg_array array;
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        pg_text_array_clear(&array); /* whatever it held before */
+        pg_array_clear_text(&array); /* whatever it held before */
         for (const char *const *element = cases[i].elements; *element != NULL; element++) {
             struct identifier id = unit_id(*element);
-            pg_text_array_add(&array, &id);
+            pg_array_add_text(&array, identifier_slice(&id));
         }
         unit_expect_bytes("array", slice_make(array.data, array.size_bytes),
                           slice_make(cases[i].bytes, cases[i].size));
     }
 }
 
-static uint32_t uint32_at(const struct pg_text_array *array, size_t at)
+static uint32_t uint32_at(const struct pg_array *array, size_t at)
 {
     const unsigned char *b = (const unsigned char *)array->data + at;
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
@@ -67,14 +67,14 @@ static uint32_t uint32_at(const struct pg_text_array *array, size_t at)
 /* A full batch of the longest identifiers fits. */
 static void test_the_largest_array(void **state)
 {
-    struct pg_text_array *array = malloc(sizeof *array);
+    struct pg_array *array = malloc(sizeof *array);
     struct identifier id = {.size = IDENTIFIER_SIZE_MAX_BYTES};
     (void)state;
     assert_non_null(array);
-    pg_text_array_clear(array);
+    pg_array_clear_text(array);
     for (int i = 0; i < BATCH_SIZE_MAX; i++) {
         memset(id.data, 'a' + i % 26, sizeof id.data);
-        pg_text_array_add(array, &id);
+        pg_array_add_text(array, identifier_slice(&id));
     }
     assert_int_equal(array->size_bytes, 20 + 512 * 68);
     assert_int_equal(uint32_at(array, 12), 512);

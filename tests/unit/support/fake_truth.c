@@ -175,7 +175,8 @@ static void execute_list(const struct fake_truth *truth, struct operation *opera
     operation->page->size = 0;
     while (operation->page->size < operation->page_size &&
            (next = next_line(truth, operation, last, &since_us)) != NULL) {
-        operation->page->lines[operation->page->size++] = (struct page_line){*next, since_us};
+        operation->page->lines[operation->page->size++] =
+            (struct page_line){.id = *next, .created_at_us = since_us};
         last = next;
     }
 }
@@ -199,6 +200,13 @@ static void execute_read(struct fake_truth *truth, struct operation *operation, 
     case OPERATION_LIST_ENTITIES:
         execute_list(truth, operation);
         return;
+    case OPERATION_FORGET:
+        operation->forgotten = 0;
+        return;
+    case OPERATION_LIST_WAITING:
+    case OPERATION_SETTINGS:
+    case OPERATION_CONFIGURE:
+    case OPERATION_RELEASE:
     case OPERATION_ADD:
     case OPERATION_REMOVE:
         break;
@@ -210,7 +218,7 @@ void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct 
 {
     assert_false(flight->executed);
     flight->executed = true;
-    if (flight->lane == LANE_WRITE) {
+    if (flight->batch->kind == OPERATION_ADD) {
         execute_writes(truth, flight->batch, now);
     } else {
         for (size_t i = 0; i < flight->batch->size; i++) {
@@ -307,7 +315,8 @@ static void check_batch(const struct fake_truth *truth, enum lane lane, const st
         const struct operation *operation = batch->operations[i];
         assert_ptr_equal(operation->relation, batch->relation);
         assert_int_equal(operation->state, OPERATION_SENT);
-        assert_int_equal(is_write(operation), lane == LANE_WRITE);
+        assert_int_equal(is_write(operation) || operation->kind == OPERATION_FORGET,
+                         lane == LANE_WRITE);
         assert_int_equal(batch->kind, is_write(operation) ? OPERATION_ADD : operation->kind);
         assert_true(batch->size <= operation->mates_max);
         assert_false(collides_with_any(operation, batch));

@@ -1,0 +1,15 @@
+/* The JSON object in a request's body. */
+#ifndef RSVPD_HTTP_BODY_H
+#define RSVPD_HTTP_BODY_H
+
+#include "rsvpd/http/request.h"
+
+#include <jansson.h>
+
+/* Parses a body that is one JSON object of plain values, without duplicate members. The caller
+ * gives it back with json_decref. NULL with a problem answered where it is anything else;
+ * `example` shows what it might be. */
+json_t *body_parse(struct request *request, const char *example)
+    __attribute__((warn_unused_result));
+
+#endif

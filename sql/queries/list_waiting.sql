@@ -1,0 +1,7 @@
+-- A page of those who wait, in the order in which they get seats.
+-- $1: entity; $2: the ticket that the page follows, or 0; $3: how many at most.
+SELECT user_id, created_at, ticket
+FROM waitlist
+WHERE event_id = $1::text AND ticket > $2::bigint
+ORDER BY ticket
+LIMIT $3::bigint

@@ -1,0 +1,69 @@
+/* Which entities have settings, as far as a worker knows. */
+#include "rsvpd/domain/managed_set.h"
+#include "rsvpd/base/hash_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NEIGHBOURS = 8, SETS = 8 * 1024 };
+
+bool managed_set_init(struct managed_set *set, uint64_t secret)
+{
+    *set = (struct managed_set){.secret = secret};
+    set->hashes = calloc((size_t)SETS * NEIGHBOURS, sizeof *set->hashes);
+    return set->hashes != NULL;
+}
+
+void managed_set_free(struct managed_set *set)
+{
+    free(set->hashes);
+    set->hashes = NULL;
+}
+
+/* Never 0, which is an empty place. */
+static uint64_t hash_of(const struct managed_set *set, const struct identifier *entity)
+{
+    return hash_bytes(set->secret, identifier_slice(entity)) | 1;
+}
+
+static uint64_t *neighbours_of(const struct managed_set *set, uint64_t hash)
+{
+    return set->hashes + (hash >> 1) % SETS * NEIGHBOURS;
+}
+
+/* The entity's place among its neighbours; NEIGHBOURS where it has none. */
+static size_t place_of(const uint64_t *neighbours, uint64_t hash)
+{
+    size_t place = 0;
+    while (place < NEIGHBOURS && neighbours[place] != hash) {
+        place++;
+    }
+    return place;
+}
+
+bool managed_set_has(const struct managed_set *set, const struct identifier *entity)
+{
+    if (set->size == 0) {
+        return false;
+    }
+    uint64_t hash = hash_of(set, entity);
+    return place_of(neighbours_of(set, hash), hash) < NEIGHBOURS;
+}
+
+void managed_set_note(struct managed_set *set, const struct identifier *entity, bool managed)
+{
+    uint64_t hash = hash_of(set, entity);
+    uint64_t *neighbours = neighbours_of(set, hash);
+    size_t place = place_of(neighbours, hash);
+    if (place < NEIGHBOURS) { /* out of its place, and the rest closes up */
+        memmove(neighbours + place, neighbours + place + 1,
+                (NEIGHBOURS - 1 - place) * sizeof *neighbours);
+        neighbours[NEIGHBOURS - 1] = 0;
+        set->size--;
+    }
+    if (managed) {
+        set->size += neighbours[NEIGHBOURS - 1] == 0;
+        memmove(neighbours + 1, neighbours, (NEIGHBOURS - 1) * sizeof *neighbours);
+        neighbours[0] = hash;
+    }
+}

@@ -1,0 +1,57 @@
+/* The JSON object in a request's body. */
+#include "rsvpd/http/body.h"
+#include "rsvpd/http/answer.h"
+
+/* Of a body: the object itself, and one more to be able to name what is wrong in it. */
+enum { DEPTH_MAX = 2 };
+
+static int depth_of(const json_t *value, int limit)
+{
+    int deepest = 0;
+    size_t index;
+    const char *key;
+    json_t *child;
+    if (limit == 0 || (!json_is_object(value) && !json_is_array(value))) {
+        return json_is_object(value) || json_is_array(value) ? 1 : 0;
+    }
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, key, child)
+        {
+            int depth = depth_of(child, limit - 1);
+            deepest = depth > deepest ? depth : deepest;
+        }
+    } else {
+        json_array_foreach(value, index, child)
+        {
+            int depth = depth_of(child, limit - 1);
+            deepest = depth > deepest ? depth : deepest;
+        }
+    }
+    return deepest + 1;
+}
+
+/* A JSON text may nest 2048 deep before jansson refuses it; anything past DEPTH_MAX is refused
+ * here. */
+json_t *body_parse(struct request *request, const char *example)
+{
+    json_error_t error;
+    json_t *body = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
+    if (body == NULL) {
+        enum json_error_code code = json_error_code(&error);
+        answer_problem_format(
+            request, PROBLEM_INVALID_JSON,
+            code == json_error_duplicate_key  ? "the body names a member twice (line %d, column %d)"
+            : code == json_error_invalid_utf8 ? "the body is not UTF-8 (line %d, column %d)"
+                                              : "the body is not valid JSON (line %d, column %d)",
+            error.line, error.column);
+    } else if (!json_is_object(body)) {
+        answer_problem_format(request, PROBLEM_INVALID_JSON,
+                              "the body must be a JSON object such as %s", example);
+    } else if (depth_of(body, DEPTH_MAX + 1) > DEPTH_MAX) {
+        answer_problem(request, PROBLEM_INVALID_JSON, "the body is nested deeper than it need be");
+    } else {
+        return body;
+    }
+    json_decref(body);
+    return NULL;
+}

@@ -1,0 +1,208 @@
+/* The settings of an event. */
+#include "rsvpd/http/settings.h"
+#include "rsvpd/base/rfc3339.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/body.h"
+#include "rsvpd/http/route.h"
+#include "rsvpd/http/server.h"
+#include "rsvpd/http/submission.h"
+
+enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = 512 };
+
+/* ---- the body that asks for settings ---- */
+
+/* Null stands for an absent one everywhere. False where the value is not as `what` says. */
+typedef bool take_member_fn(struct settings *settings, const json_t *value);
+
+static bool take_capacity(struct settings *settings, const json_t *value)
+{
+    settings->limited = !json_is_null(value);
+    settings->capacity = json_integer_value(value);
+    return !settings->limited || (json_is_integer(value) && settings->capacity >= 0 &&
+                                  settings->capacity <= CAPACITY_MAX);
+}
+
+static bool take_waitlist(struct settings *settings, const json_t *value)
+{
+    settings->waitlist = json_is_true(value);
+    return json_is_boolean(value) || json_is_null(value);
+}
+
+static bool take_time(const json_t *value, bool *given, int64_t *unix_us)
+{
+    *given = !json_is_null(value);
+    return !*given || (json_is_string(value) && rfc3339_parse(slice_make(json_string_value(value),
+                                                                         json_string_length(value)),
+                                                              unix_us));
+}
+
+static bool take_opens_at(struct settings *settings, const json_t *value)
+{
+    return take_time(value, &settings->opens, &settings->opens_at_us);
+}
+
+static bool take_closes_at(struct settings *settings, const json_t *value)
+{
+    return take_time(value, &settings->closes, &settings->closes_at_us);
+}
+
+static const struct {
+    const char *name;
+    take_member_fn *take;
+    const char *what;
+} members[] = {
+    {"capacity", take_capacity, "a whole number from 0 to 1000000000, or null for no limit"},
+    {"waitlist", take_waitlist, "true or false"},
+    {"opens_at", take_opens_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
+    {"closes_at", take_closes_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
+};
+enum { MEMBERS = sizeof members / sizeof members[0] };
+
+static bool take_member(struct request *request, struct settings *settings, const char *name,
+                        const json_t *value)
+{
+    size_t i = 0;
+    while (i < MEMBERS && strcmp(members[i].name, name) != 0) {
+        i++;
+    }
+    if (i == MEMBERS) {
+        answer_problem_format(request, PROBLEM_UNKNOWN_FIELD,
+                              "the body has the member '%.64s'; known: capacity, waitlist, "
+                              "opens_at, closes_at",
+                              name);
+        return false;
+    }
+    if (json_is_object(value) || json_is_array(value)) {
+        answer_problem_format(request, PROBLEM_INVALID_JSON, "%s in the body must be %s",
+                              members[i].name, members[i].what);
+        return false;
+    }
+    if (!members[i].take(settings, value)) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER, "%s in the body must be %s",
+                              members[i].name, members[i].what);
+        return false;
+    }
+    return true;
+}
+
+static bool parse_settings(struct request *request, struct settings *settings)
+{
+    *settings = (struct settings){.limited = false};
+    json_t *body = body_parse(request, "{\"capacity\":500,\"waitlist\":true}");
+    bool good = body != NULL;
+    const char *name;
+    json_t *value;
+    json_object_foreach(body, name, value)
+    {
+        good = good && take_member(request, settings, name, value);
+    }
+    json_decref(body);
+    return good;
+}
+
+/* ---- the answer ---- */
+
+static void add_number(struct text *body, const char *name, bool given, int64_t number)
+{
+    text_add_format(body, ",\"%s\":", name);
+    if (given) {
+        text_add_int(body, number);
+    } else {
+        text_add_cstr(body, "null");
+    }
+}
+
+static void add_time(struct text *body, const char *name, bool given, int64_t unix_us)
+{
+    text_add_format(body, given ? ",\"%s\":\"" : ",\"%s\":null", name);
+    if (given) {
+        text_add_time(body, unix_us / 1000);
+        text_add_cstr(body, "\"");
+    }
+}
+
+static void answer_settings(struct request *request, const struct operation *operation)
+{
+    const struct settings *settings = &operation->settings;
+    int64_t left = settings->capacity - operation->count.value;
+    struct text body = request_text(request, BODY_SIZE_BYTES);
+    text_add_format(&body, "{\"%s\":", operation->relation->id_member);
+    text_add_json_string(&body, identifier_slice(&operation->entity));
+    add_number(&body, "capacity", settings->limited, settings->capacity);
+    text_add_cstr(&body, settings->waitlist ? ",\"waitlist\":true" : ",\"waitlist\":false");
+    add_time(&body, "opens_at", settings->opens, settings->opens_at_us);
+    add_time(&body, "closes_at", settings->closes, settings->closes_at_us);
+    add_number(&body, operation->relation->count_member, true, operation->count.value);
+    add_number(&body, "waitlist_count", true, operation->waiting_count);
+    add_number(&body, "remaining", settings->limited, left > 0 ? left : 0);
+    text_add_cstr(&body, "}");
+    if (body.truncated) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return;
+    }
+    answer_with(request, 200, "application/json", text_slice(&body));
+    answer_add_header(request, "Cache-Control", "no-cache");
+}
+
+static void settings_done(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct request *request = operation->owner;
+    (void)now_us;
+    if (submission_done(request, outcome)) {
+        answer_settings(request, operation);
+    }
+    http_server_answered(request);
+}
+
+static void submit(struct request *request, enum operation_kind kind,
+                   const struct settings *settings)
+{
+    struct operation *operation = submission_take(request, kind, settings_done);
+    if (operation == NULL) {
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    operation->settings = *settings;
+    submission_send(request, operation);
+}
+
+void handle_settings(struct request *request)
+{
+    const struct settings none = {.limited = false};
+    submit(request, OPERATION_SETTINGS, &none);
+}
+
+void handle_configure(struct request *request)
+{
+    struct settings settings;
+    if (parse_settings(request, &settings)) {
+        submit(request, OPERATION_CONFIGURE, &settings);
+    }
+}
+
+/* Takes no body; one without members says nothing, either. */
+static bool body_is_empty(struct request *request)
+{
+    if (request->body_size == 0) {
+        return true;
+    }
+    json_t *body = body_parse(request, "{}");
+    bool empty = json_object_size(body) == 0;
+    if (body != NULL && !empty) {
+        answer_problem_format(request, PROBLEM_UNKNOWN_FIELD,
+                              "the body has the member '%.64s', but none is known here",
+                              json_object_iter_key(json_object_iter(body)));
+    }
+    bool good = body != NULL && empty;
+    json_decref(body);
+    return good;
+}
+
+void handle_release(struct request *request)
+{
+    const struct settings none = {.limited = false};
+    if (body_is_empty(request)) {
+        submit(request, OPERATION_RELEASE, &none);
+    }
+}
