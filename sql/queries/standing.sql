@@ -1,8 +1,12 @@
 -- Which of the pairs are members, and which wait for a seat: answers their places in the lists, counted from 1, and whether
--- they wait, as 0 or 1.
+-- they wait, as 0 or 1. OFFSET 0 keeps the look into the waiting list apart, so that only who is no member costs it.
 -- $1, $2: entities and users.
 SELECT i.place, (m.user_id IS NULL)::integer::bigint
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (id, user_id, place)
 LEFT JOIN :members AS m ON m.:id = i.id AND m.user_id = i.user_id
-LEFT JOIN waitlist AS w ON m.user_id IS NULL AND w.event_id = i.id AND w.user_id = i.user_id
-WHERE m.user_id IS NOT NULL OR w.user_id IS NOT NULL
+LEFT JOIN LATERAL (
+    SELECT q.ticket FROM waitlist AS q
+    WHERE m.user_id IS NULL AND q.event_id = i.id AND q.user_id = i.user_id
+    OFFSET 0
+) AS w ON true
+WHERE m.user_id IS NOT NULL OR w.ticket IS NOT NULL
