@@ -1,7 +1,7 @@
 -- Decides over users who want to be in, in the order of their arrival, and answers of each: the verdict (0: in, 1: on the
 -- waiting list, 2: full, 3: closed), whether that changed anything, and the place on the waiting list or 0. The counters
 -- are locked, and seats that came free have been given to those who waited: a newcomer gets a seat that is left, after
--- all who wait still.
+-- all who wait still. Places of those who waited already are found among the sorted tickets of their event.
 -- $1, $2: entities and users; $3: their order of arrival.
 WITH standing AS (
     SELECT
@@ -14,23 +14,30 @@ WITH standing AS (
     JOIN events AS e ON e.event_id = a.id
     LEFT JOIN :members AS m ON m.:id = a.id AND m.user_id = a.user_id
     LEFT JOIN waitlist AS w ON w.event_id = a.id AND w.user_id = a.user_id
-), newcomers AS (
+), numbered AS (
     SELECT
-        id, user_id, waitlist, waiting, last_ticket, seats, row_number() OVER (PARTITION BY id ORDER BY arrival) AS turn
+        *, NOT closed AND NOT is_member AND ticket IS NULL AS is_new,
+        row_number() OVER (PARTITION BY id, closed OR is_member OR ticket IS NOT NULL ORDER BY arrival) AS turn
     FROM standing
-    WHERE NOT closed AND NOT is_member AND ticket IS NULL
 ), judged AS (
     SELECT
-        id, user_id, waiting, last_ticket, coalesce(turn - seats, 0) AS behind,
-        CASE WHEN coalesce(turn <= seats, true) THEN 0 WHEN waitlist THEN 1 ELSE 2 END AS verdict
-    FROM newcomers
+        id, user_id, ticket, is_new, waiting, last_ticket, turn - seats AS behind,
+        CASE
+            WHEN closed THEN 3
+            WHEN is_member THEN 0
+            WHEN ticket IS NOT NULL THEN 1
+            WHEN coalesce(turn <= seats, true) THEN 0
+            WHEN waitlist THEN 1
+            ELSE 2
+        END AS verdict
+    FROM numbered
 ), added AS (
     INSERT INTO :members (:id, user_id)
-    SELECT id, user_id FROM judged WHERE verdict = 0 ORDER BY id, user_id
+    SELECT id, user_id FROM judged WHERE is_new AND verdict = 0 ORDER BY id, user_id
     RETURNING :id AS id
 ), queued AS (
     INSERT INTO waitlist (event_id, ticket, user_id)
-    SELECT id, last_ticket + behind, user_id FROM judged WHERE verdict = 1 ORDER BY id, behind
+    SELECT id, last_ticket + behind, user_id FROM judged WHERE is_new AND verdict = 1 ORDER BY id, behind
     RETURNING event_id AS id
 ), counted AS (
     UPDATE :counters AS c
@@ -42,16 +49,22 @@ WITH standing AS (
     SET waiting = e.waiting + q.users, last_ticket = e.last_ticket + q.users
     FROM (SELECT id, count(*) AS users FROM queued GROUP BY id) AS q
     WHERE e.event_id = q.id
-), waited AS (
-    SELECT w.event_id AS id, w.user_id, row_number() OVER (PARTITION BY w.event_id ORDER BY w.ticket) AS place
-    FROM (SELECT id, max(ticket) AS last_ticket FROM standing WHERE ticket IS NOT NULL AND NOT closed GROUP BY id) AS s
-    JOIN waitlist AS w ON w.event_id = s.id AND w.ticket <= s.last_ticket
 )
 SELECT
-    s.id, s.user_id,
-    CASE WHEN s.closed THEN 3 WHEN s.is_member THEN 0 WHEN s.ticket IS NOT NULL THEN 1 ELSE j.verdict END::bigint,
-    (j.verdict IS NOT NULL AND j.verdict < 2)::integer::bigint,
-    CASE WHEN s.closed THEN 0 WHEN j.verdict = 1 THEN j.waiting + j.behind ELSE coalesce(p.place, 0) END::bigint
-FROM standing AS s
-LEFT JOIN judged AS j ON j.id = s.id AND j.user_id = s.user_id
-LEFT JOIN waited AS p ON p.id = s.id AND p.user_id = s.user_id
+    id, user_id, verdict::bigint, (is_new AND verdict < 2)::integer::bigint,
+    CASE WHEN is_new AND verdict = 1 THEN waiting + behind ELSE 0 END
+FROM judged
+WHERE is_new OR verdict <> 1
+UNION ALL
+SELECT s.id, u.user_id, 1, 0, width_bucket(u.ticket, q.tickets)
+FROM (
+    SELECT id, max(ticket) AS last_ticket, array_agg(user_id) AS users, array_agg(ticket) AS tickets
+    FROM judged
+    WHERE verdict = 1 AND NOT is_new
+    GROUP BY id
+) AS s
+CROSS JOIN LATERAL (
+    SELECT array_agg(w.ticket) AS tickets
+    FROM (SELECT ticket FROM waitlist WHERE event_id = s.id AND ticket <= s.last_ticket ORDER BY ticket) AS w
+) AS q
+CROSS JOIN LATERAL unnest(s.users, s.tickets) AS u (user_id, ticket)
