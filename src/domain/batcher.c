@@ -2,6 +2,7 @@
 #include "rsvpd/domain/batcher.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 bool batcher_init(struct batcher *batcher, const struct relation *relation,
                   enum operation_kind kind, unsigned batch_max, size_t expected, uint64_t secret)
@@ -83,13 +84,34 @@ void batcher_form(struct batcher *batcher, enum write_path path, struct batch *b
     }
 }
 
+static int by_arrival(const void *a_, const void *b_)
+{
+    const struct operation *a = *(const struct operation *const *)a_;
+    const struct operation *b = *(const struct operation *const *)b_;
+    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
+}
+
+/* Merges what is sorted by arrival into the queues, before the first that came later. */
 void batcher_return(struct batcher *batcher, struct batch *batch)
 {
-    while (batch->size > 0) {
-        struct operation *operation = batch->operations[--batch->size];
-        operation->state = OPERATION_READY;
-        list_push_front(&batcher->ready[operation->path], &operation->link);
+    struct list_node *last[PATH_COUNT]; /* of each queue, what goes before the next operation */
+    for (size_t path = 0; path < PATH_COUNT; path++) {
+        last[path] = &batcher->ready[path].head;
     }
+    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_arrival);
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        struct list_node **where = &last[operation->path], *next = (*where)->next;
+        while (next != &batcher->ready[operation->path].head &&
+               list_entry(next, struct operation, link)->arrival < operation->arrival) {
+            *where = next;
+            next = next->next;
+        }
+        operation->state = OPERATION_READY;
+        list_insert_after(&operation->link, *where);
+        *where = &operation->link;
+    }
+    batch->size = 0;
 }
 
 /* The key goes to the next operation in the chain, or is free again. */

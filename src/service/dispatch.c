@@ -163,6 +163,9 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
         size_t at = (dispatch->lane_turn[lane] + i) % places;
         struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
         *path = (enum write_path)(at % PATH_COUNT);
+        if (*path == PATH_MANAGED && dispatch->managed_flying > 0) {
+            continue; /* one at a time, so that seats are given in the order of arrival */
+        }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
             batcher_has_ready(queue, *path)) {
             dispatch->lane_turn[lane] = at + 1;
@@ -184,6 +187,7 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
             dispatch->free_batches = batch->next;
             batcher_form(queue, path, batch);
             batch->sent_at_us = now_us;
+            dispatch->managed_flying += path == PATH_MANAGED;
             metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
                             batch->size);
             dispatch->truth->send(dispatch->truth->store, (enum lane)lane, batch, now_us);
@@ -282,6 +286,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
 {
     size_t kind = queue_kind_of(batch->kind);
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
+    dispatch->managed_flying -= batch->path == PATH_MANAGED;
     int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
     *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
     switch (outcome) {

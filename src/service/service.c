@@ -137,7 +137,7 @@ void service_tick(struct service *service, struct instant now)
         }
     }
     if (service->forget_every_us > 0 && !service->forgetting &&
-        now.mono_us >= service->forget_at_us) {
+        service->truth->available(service->truth->store) && now.mono_us >= service->forget_at_us) {
         forget(service, now.mono_us);
     }
     dispatch_report(&service->dispatch);

@@ -52,8 +52,8 @@ bool batcher_has_ready(const struct batcher *batcher, enum write_path path);
  * must be at least one. */
 void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch);
 
-/* Puts a batch's operations back to the front of the queues of their paths, in their order in the
- * batch: they are to be sent again. */
+/* Puts a batch's operations back into the queues of their paths, before all that arrived later than
+ * they: they are to be sent again. The batch is empty then. */
 void batcher_return(struct batcher *batcher, struct batch *batch);
 
 /* An operation that was sent has ended: the next one on its key may go. */

@@ -22,6 +22,7 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
+    size_t managed_flying;        /* batches of PATH_MANAGED that are under way */
     struct managed_set managed;   /* events with settings, as far as is known */
     size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
     struct batch *batches;        /* as many as there are connections */
