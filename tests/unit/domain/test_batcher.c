@@ -506,8 +506,13 @@ static void random_land(struct history *history, struct batch *batch)
         }
     }
     batch->size = 0;
-    for (size_t i = 0; i < rest.size; i++) {
-        row_insert(&history->ready, i, rest.operations[i]);
+    for (size_t i = 0; i < rest.size; i++) { /* before the first that came later, each by itself */
+        size_t at = 0;
+        while (at < history->ready.size &&
+               history->ready.at[at]->arrival < rest.operations[i]->arrival) {
+            at++;
+        }
+        row_insert(&history->ready, at, rest.operations[i]);
     }
     batcher_return(&history->batcher, &rest);
 }
