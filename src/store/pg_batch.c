@@ -3,7 +3,8 @@
  * DESIGN: A batch is a list of statements and one sync. Each statement is queued together with what
  * takes its answer in, so the order in which they are sent is said once. Where writes carry
  * idempotency keys the list comes in parts of one transaction: the kept answers are asked for, what
- * has none is done as it would be without a key, and its answers are kept. */
+ * has none is done as it would be without a key, and its answers are kept. A transaction in parts
+ * is begun and committed by name, so that the server ends it where we do not come back. */
 #include "rsvpd/store/pg_batch.h"
 #include "rsvpd/store/sql.h"
 
@@ -648,31 +649,41 @@ static bool any_acts(const struct batch *batch)
     return false;
 }
 
-/* Commits with the answers to come, or asks for those to come and goes on with the transaction. */
-static bool end_part(struct pg_batch *run, bool last)
+/* A statement of a transaction's own: sql/session/. */
+static bool queue_control(struct pg_batch *run, const char *file)
 {
-    run->ended = last;
-    return (last ? PQpipelineSync(run->connection) : PQsendFlushRequest(run->connection)) == 1;
+    assert(run->queued < PG_BATCH_STATEMENTS_MAX);
+    run->takes[run->queued++] = take_nothing;
+    return PQsendQueryParams(run->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
-/* Queues the next part: what the keys' answers are is asked first and kept last. */
+/* Without keys the whole batch is one part, which the sync commits. */
 static bool queue_part(struct pg_batch *run)
 {
-    switch (run->part++) {
-    case 0:
-        if (run->keyed_size > 0) {
-            return queue_recall(run) && end_part(run, false);
-        }
-        run->part++;
-        return queue_work(run) && end_part(run, true);
-    case 1:
-        if (!any_acts(run->batch)) {
-            return end_part(run, true);
-        }
-        return queue_work(run) && end_part(run, false);
-    default:
-        return queue_remember(run) && end_part(run, true);
+    bool queued = false;
+    run->queued = 0;
+    run->answered = 0;
+    switch (run->part) {
+    case PG_PART_WHOLE:
+        queued = queue_work(run);
+        break;
+    case PG_PART_RECALL:
+        queued = queue_control(run, "session/begin") && queue_recall(run);
+        break;
+    case PG_PART_WORK:
+        queued = !any_acts(run->batch) || queue_work(run);
+        break;
+    case PG_PART_REMEMBER:
+        queued = queue_remember(run) && queue_control(run, "session/commit");
+        break;
+    case PG_PART_UNDO:
+        queued = queue_control(run, "session/rollback");
+        break;
+    case PG_PART_ASK:
+        queued = queue_entities(run, "managed", take_managed);
+        break;
     }
+    return queued && PQpipelineSync(run->connection) == 1;
 }
 
 /* As it was before an attempt that was lost. */
@@ -686,30 +697,30 @@ static void reset(struct operation *operation)
     operation->place = 0;
 }
 
-static void start(struct pg_batch *run, struct instant now)
+static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant now)
 {
     run->sent = now;
-    run->part = 0;
-    run->queued = 0;
-    run->answered = 0;
+    run->part = part;
     for (size_t i = 0; i < run->batch->size; i++) {
         reset(run->batch->operations[i]);
     }
+    gather_keys(run);
+    if (part == PG_PART_WHOLE && run->keyed_size > 0) {
+        run->part = PG_PART_RECALL;
+    }
+    return queue_part(run);
 }
 
 bool pg_batch_begin(struct pg_batch *run, struct instant now)
 {
     struct batch *batch = run->batch;
     qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
-    start(run, now);
-    gather_keys(run);
-    return queue_part(run);
+    return start(run, PG_PART_WHOLE, now);
 }
 
 bool pg_batch_ask_paths(struct pg_batch *run, struct instant now)
 {
-    start(run, now);
-    return queue_entities(run, "managed", take_managed) && end_part(run, true);
+    return start(run, PG_PART_ASK, now);
 }
 
 bool pg_batch_take(struct pg_batch *run, const PGresult *rows, struct instant now)
@@ -717,11 +728,30 @@ bool pg_batch_take(struct pg_batch *run, const PGresult *rows, struct instant no
     return run->takes[run->answered](run, rows, now);
 }
 
-bool pg_batch_answered(struct pg_batch *run, bool failed)
+void pg_batch_answered(struct pg_batch *run)
 {
     run->answered++;
-    if (run->ended || (run->answered < run->queued && !failed)) {
-        return true;
+}
+
+enum pg_batch_progress pg_batch_synced(struct pg_batch *run, bool failed)
+{
+    switch (run->part) {
+    case PG_PART_RECALL:
+        run->part = failed ? PG_PART_UNDO : PG_PART_WORK;
+        break;
+    case PG_PART_WORK:
+        run->part = failed ? PG_PART_UNDO : PG_PART_REMEMBER;
+        break;
+    case PG_PART_REMEMBER:
+        if (!failed) {
+            return PG_BATCH_ENDED;
+        }
+        run->part = PG_PART_UNDO;
+        break;
+    case PG_PART_WHOLE:
+    case PG_PART_UNDO:
+    case PG_PART_ASK:
+        return PG_BATCH_ENDED;
     }
-    return failed ? end_part(run, true) : queue_part(run);
+    return queue_part(run) ? PG_BATCH_GOES_ON : PG_BATCH_BROKEN;
 }

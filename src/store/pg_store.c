@@ -440,6 +440,9 @@ static void take_error(struct pg_link *link, const PGresult *result)
     link->failed = true;
     link->failure = sqlstates[i].outcome;
     link->reconnect = sqlstates[i].reconnect;
+    if (link->failure == BATCH_MISROUTED) {
+        return; /* in the course of things */
+    }
     char message[PG_ERROR_SIZE_BYTES] = "";
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     pg_first_line(primary == NULL ? "" : primary, message);
@@ -457,7 +460,7 @@ static void ask_paths(struct pg_link *link, struct instant now)
     link->asks_paths = true;
 }
 
-/* The sync has been answered: the transaction has committed or was rolled back. */
+/* The last sync has been answered: the transaction has committed or was rolled back. */
 static void pipeline_ended(struct pg_link *link, struct instant now)
 {
     struct pg_store *store = link->store;
@@ -499,13 +502,29 @@ static bool awaits_answers(const struct pg_link *link)
            link->state == LINK_REFRESHING || link->state == LINK_FENCING;
 }
 
-/* False once the connection is broken. */
-static bool statement_answered(struct pg_link *link)
+static void statement_answered(struct pg_link *link)
 {
     if (link->state == LINK_BUSY) {
-        return pg_batch_answered(&link->run, link->failed) && flush_link(link);
+        pg_batch_answered(&link->run);
+    } else {
+        link->step++;
     }
-    link->step++;
+}
+
+/* What was sent at a time has been answered whole. False once the connection is broken. */
+static bool sync_answered(struct pg_link *link, struct instant now)
+{
+    if (link->state == LINK_BUSY) {
+        switch (pg_batch_synced(&link->run, link->failed)) {
+        case PG_BATCH_GOES_ON:
+            return flush_link(link);
+        case PG_BATCH_BROKEN:
+            return false;
+        case PG_BATCH_ENDED:
+            break;
+        }
+    }
+    pipeline_ended(link, now);
     return true;
 }
 
@@ -523,17 +542,15 @@ static bool take_answers(struct pg_link *link)
         }
         gap = result == NULL;
         if (result == NULL) {
-            if (!statement_answered(link)) {
-                return false;
-            }
+            statement_answered(link);
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
             take_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {
             take_error(link, result);
         }
         PQclear(result);
-        if (status == PGRES_PIPELINE_SYNC) {
-            pipeline_ended(link, now);
+        if (status == PGRES_PIPELINE_SYNC && !sync_answered(link, now)) {
+            return false;
         }
     }
     return true;

@@ -22,15 +22,30 @@ struct pg_batch;
 /* Takes the rows of one statement in. False without memory for them. */
 typedef bool pg_take_fn(struct pg_batch *run, const struct pg_result *rows, struct instant now);
 
+/* What goes out at a time, and ends with a sync. */
+enum pg_batch_part {
+    PG_PART_WHOLE,    /* all of a batch, committed by the sync */
+    PG_PART_RECALL,   /* of a batch with idempotency keys: which have been answered before */
+    PG_PART_WORK,     /* then what has not */
+    PG_PART_REMEMBER, /* then its answers are kept, and all is committed */
+    PG_PART_UNDO,     /* or all is undone */
+    PG_PART_ASK,      /* after a batch that was misrouted */
+};
+
+enum pg_batch_progress {
+    PG_BATCH_GOES_ON, /* another part has been queued */
+    PG_BATCH_ENDED,   /* committed, or undone where a statement failed */
+    PG_BATCH_BROKEN   /* the connection is */
+};
+
 /* One batch on one connection. */
 struct pg_batch {
     struct pg_conn *connection; /* in pipeline mode */
     struct batch *batch;
     struct pg_parameters *parameters;
     struct instant sent;
-    unsigned part;           /* of the transaction: parts that have been queued */
-    bool ended;              /* the last part has been queued, with the commit */
-    size_t queued, answered; /* statements */
+    enum pg_batch_part part; /* that is under way */
+    size_t queued, answered; /* its statements */
     pg_take_fn *takes[PG_BATCH_STATEMENTS_MAX];
     struct operation *keyed[BATCH_SIZE_MAX]; /* that carry idempotency keys, sorted by user and key
                                               */
@@ -48,9 +63,11 @@ bool pg_batch_begin(struct pg_batch *run, struct instant now) __attribute__((war
 bool pg_batch_take(struct pg_batch *run, const struct pg_result *rows, struct instant now)
     __attribute__((warn_unused_result));
 
-/* All of a statement's answer has come; `failed` tells whether one was refused. Queues what comes
- * next. False where the connection is broken. */
-bool pg_batch_answered(struct pg_batch *run, bool failed) __attribute__((warn_unused_result));
+/* All of a statement's answer has come. */
+void pg_batch_answered(struct pg_batch *run);
+
+/* The sync of a part has been answered; `failed` tells whether a statement was refused. */
+enum pg_batch_progress pg_batch_synced(struct pg_batch *run, bool failed);
 
 /* After a batch that was misrouted, and has ended: queues the question which of its operations go
  * which path. */

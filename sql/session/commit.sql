@@ -1,0 +1,2 @@
+-- Ends a transaction of several exchanges: all of it is durable when this has been answered.
+COMMIT

@@ -1,0 +1,2 @@
+-- Undoes a transaction of several exchanges that failed.
+ROLLBACK
