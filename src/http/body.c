@@ -30,20 +30,45 @@ static int depth_of(const json_t *value, int limit)
     return deepest + 1;
 }
 
+/* Says why jansson could not read the body. */
+static void answer_unreadable(struct request *request, const json_error_t *error)
+{
+    switch (json_error_code(error)) {
+    case json_error_numeric_overflow:
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "a number in the body is out of every range (line %d, column %d)",
+                              error->line, error->column);
+        return;
+    case json_error_duplicate_key:
+        answer_problem_format(request, PROBLEM_INVALID_JSON,
+                              "the body names a member twice (line %d, column %d)", error->line,
+                              error->column);
+        return;
+    case json_error_invalid_utf8:
+        answer_problem_format(request, PROBLEM_INVALID_JSON,
+                              "the body is not UTF-8 (line %d, column %d)", error->line,
+                              error->column);
+        return;
+    default:
+        answer_problem_format(request, PROBLEM_INVALID_JSON,
+                              "the body is not valid JSON (line %d, column %d)", error->line,
+                              error->column);
+    }
+}
+
 /* A JSON text may nest 2048 deep before jansson refuses it; anything past DEPTH_MAX is refused
  * here. */
 json_t *body_parse(struct request *request, const char *example)
 {
     json_error_t error;
+    if (request->body_size == 0) {
+        answer_problem_format(request, PROBLEM_INVALID_JSON,
+                              "there is no body: send a JSON object such as %s", example);
+        return NULL;
+    }
     json_t *body = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
     if (body == NULL) {
-        enum json_error_code code = json_error_code(&error);
-        answer_problem_format(
-            request, PROBLEM_INVALID_JSON,
-            code == json_error_duplicate_key  ? "the body names a member twice (line %d, column %d)"
-            : code == json_error_invalid_utf8 ? "the body is not UTF-8 (line %d, column %d)"
-                                              : "the body is not valid JSON (line %d, column %d)",
-            error.line, error.column);
+        answer_unreadable(request, &error);
     } else if (!json_is_object(body)) {
         answer_problem_format(request, PROBLEM_INVALID_JSON,
                               "the body must be a JSON object such as %s", example);
