@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from string import Template
 from typing import NamedTuple, Optional
 
@@ -27,6 +28,7 @@ DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
 # Pairs of operation and status that the document has and that nothing here can provoke.
 UNPROVOKED = [
     ("(create|cancel|get|listUser|list)(Rsvp|Like)(Counts?|Users|s)?", "500", "needs a fault inside the service"),
+    ("(get|put|delete|list)Event(Settings|Waitlist)", "500", "needs a fault inside the service"),
     ("getLiveness", "503", "needs a loop that hangs"),
 ]
 
@@ -39,6 +41,8 @@ class Case(NamedTuple):
     item: str = "$item"       # event or post
     user: str = "u1"          # where the path names one
     lines: Optional[str] = None  # the ids (with "=" and the count) in order, and "more" before a next page
+    has: dict = {}            # members of the body, with their values
+    replayed: str = ""        # the header Idempotency-Replayed; empty where it must not be there
     query: str = ""           # $id is event_id or post_id, $token the last page token that was given
     headers: dict = {}
     body: Optional[bytes] = None
@@ -48,6 +52,7 @@ class Case(NamedTuple):
 U1 = b'{"user_id":"u1"}'
 BIG = b'{"user_id":"' + b"u" * 16384 + b'"}'
 WRITES = ("create$R", "cancel$R")
+AT_ONCE = 12  # requests; fewer than the service takes
 
 USE = [
     Case("create$R", 201, body=U1),
@@ -182,6 +187,164 @@ INVALID_COUNTS = [Case("get${R}Counts", 400, code, query=query) for code, query 
 SLOW_BODIES = [Case(operation, 408, "request-timeout", body=b'{"user', headers={"Content-Length": "20"})
                for operation in WRITES]
 
+
+def keyed(operation, status, code=None, key="$item-$R", user="keyed", **more):
+    """A write that carries an Idempotency-Key."""
+    return Case(operation, status, code, query=f"?user_id={user}", headers={"Idempotency-Key": key}, **more)
+
+
+RETRIES = [
+    keyed("create$R", 201),
+    keyed("create$R", 201, replayed="true"),
+    keyed("create$R", 201, key='"$item-$R"', replayed="true"),
+    keyed("create$R", 200, key="$item-$R 2", has={"changed": False}),
+    keyed("create$R", 200, key='"$item-$R 2"', has={"changed": False}, replayed="true"),
+    keyed("cancel$R", 422, "idempotency-key-reused"),
+    keyed("create$R", 422, "idempotency-key-reused", item="$item-b"),
+    keyed("cancel$R", 200, key='$item-$R "\\', has={"changed": True}),
+    keyed("cancel$R", 200, key=r'"$item-$R \"\\"', has={"changed": True}, replayed="true"),
+    keyed("create$R", 201, has={"changed": True}, replayed="true"),  # an old POST, late
+    Case("cancel$R", 200, query="?user_id=keyed", has={"changed": False}),  # has not brought the user back
+    keyed("create$R", 201, user="another"),
+    keyed("create$R", 201, key="k" * 60 + "$R", user="$item"),  # as long as may be
+    *(keyed(operation, 400, "invalid-parameter", key) for operation in WRITES for key in (
+        "", '""', '"', '"open', '"a"b', '"a\\b"', "k" * 65, '"' + "k" * 65 + '"', "\u00fc", "a\tb")),
+]
+
+EVENT = ("getEventSettings", "putEventSettings", "deleteEventSettings")
+GET, PUT, DELETE = EVENT
+NO_SETTINGS = {"capacity": None, "waitlist": False, "opens_at": None, "closes_at": None, "remaining": None}
+
+
+def put(body, **has):
+    return Case(PUT, 200, body=body.encode(), has=NO_SETTINGS | {"event_id": "$item"} | has)
+
+
+SETTINGS = [
+    Case(GET, 200, item="nobody-ever", has=NO_SETTINGS | {"event_id": "nobody-ever", "rsvp_count": 0,
+                                                          "waitlist_count": 0}),
+    put("{}"),
+    put('{"capacity":null,"waitlist":null,"opens_at":null,"closes_at":null}'),
+    put('{"capacity":0}', capacity=0, remaining=0)._replace(media_type=None),
+    put('{"capacity":1000000000}', capacity=10**9, remaining=10**9),
+    put('{"waitlist":true}', waitlist=True),
+    put('{"opens_at":"2020-01-01T01:00:00+01:00","closes_at":"2999-12-31t23:59:59.1239z"}',
+        opens_at="2020-01-01T00:00:00.000Z", closes_at="2999-12-31T23:59:59.123Z"),
+    Case(GET, 200, has=NO_SETTINGS | {"opens_at": "2020-01-01T00:00:00.000Z", "closes_at": "2999-12-31T23:59:59.123Z"}),
+    Case("createRsvp", 201, body=U1),
+    put('{"capacity":2}', capacity=2, remaining=1, rsvp_count=1),
+    Case(DELETE, 200, has=NO_SETTINGS | {"rsvp_count": 1}),
+    Case(DELETE, 200, body=b"{}", has=NO_SETTINGS | {"rsvp_count": 1}),
+    Case(GET, 200, has=NO_SETTINGS | {"rsvp_count": 1}),
+]
+
+INVALID_SETTINGS = [case._replace(operation=operation) for operation in (PUT, DELETE) for case in (
+    Case("", 400, "invalid-identifier", body=b"{}", item="a%20b"),
+    Case("", 400, "invalid-identifier", body=b"{}", item="x" * 65),
+    Case("", 400, "invalid-json", body=b"capacity"),
+    Case("", 400, "invalid-json", body=b"[]"),
+    Case("", 400, "invalid-json", body=b'{"capacity":1,"capacity":1}'),
+    Case("", 400, "invalid-json", body=b'{"capacity":"\xff"}'),
+    Case("", 400, "invalid-json", body=b'{"capacity":' + b"[" * 4000 + b"]" * 4000 + b"}"),
+    Case("", 400, "unknown-field", body=b'{"colour":"red"}'),
+    Case("", 400, "unknown-field", body=U1),
+    Case("", 400, "invalid-parameter", body=b"{}", query="?colour=red"),
+    Case("", 400, "invalid-parameter", body=b"{}", query="?user_id=u1"),
+    Case("", 408, "request-timeout", body=b'{"capa', headers={"Content-Length": "20"}),
+    Case("", 413, "payload-too-large", body=BIG),
+    Case("", 413, "payload-too-large", body=b"{", headers={"Content-Length": "1000000000"}),
+    Case("", 415, "unsupported-media-type", body=b"capacity=1", media_type="application/x-www-form-urlencoded"),
+)] + [
+    Case(PUT, 400, "invalid-json"),
+    Case(PUT, 400, "invalid-json", body=b""),
+    *(Case(PUT, 400, "invalid-json", body=f'{{"{member}":{value}}}'.encode())
+      for member in ("capacity", "waitlist", "opens_at", "closes_at") for value in ("{}", "[]")),
+    *(Case(PUT, 400, "invalid-parameter", body=f'{{"capacity":{value}}}'.encode())
+      for value in ("-1", "1000000001", "1.5", '"1"', "true")),
+    *(Case(PUT, 400, "invalid-parameter", body=f'{{"waitlist":{value}}}'.encode()) for value in ("1", '"true"')),
+    *(Case(PUT, 400, "invalid-parameter", body=f'{{"{member}":{value}}}'.encode())
+      for member in ("opens_at", "closes_at")
+      for value in ("1", "true", '""', '"2026-12-01"', '"2026-02-30T00:00:00Z"', '"2026-12-01T00:00:00"')),
+    Case(DELETE, 400, "unknown-field", body=b'{"capacity":1}'),
+    Case(GET, 400, "invalid-identifier", item="a%2Fb"),
+    Case(GET, 400, "invalid-parameter", query="?colour=red"),
+    Case(GET, 400, "invalid-parameter", query="?max_stale_ms=0"),
+]
+
+
+def rsvp(user, wanted, code=None, key=None, **has):
+    headers = {"Idempotency-Key": key} if key else {}
+    return Case("createRsvp", wanted, code, query=f"?user_id={user}", headers=headers, has=has)
+
+
+def cancel(user, **has):
+    return Case("cancelRsvp", 200, query=f"?user_id={user}", has={"status": "none"} | has)
+
+
+def is_in(user, status):
+    return Case("getRsvp", 200, user=user, has={"has_rsvped": status == "going", "status": status})
+
+
+# Leaves z, y and x waiting, in this order, which is not that of their bytes; a has the only seat.
+FULL = [
+    put('{"capacity":1,"waitlist":true}', capacity=1, waitlist=True, remaining=1),
+    rsvp("a", 201, rsvp_count=1),
+    rsvp("z", 202, waitlist_position=1, changed=True, rsvp_count=1),
+    rsvp("w", 202, waitlist_position=2, changed=True),
+    rsvp("y", 202, key="wait-$item", waitlist_position=3, changed=True),
+    rsvp("y", 202, key="wait-$item", waitlist_position=3, changed=True)._replace(replayed="true"),
+    rsvp("x", 202, waitlist_position=4),
+    rsvp("x", 202, waitlist_position=4, changed=False),
+    cancel("w", changed=True, rsvp_count=1),
+    rsvp("x", 202, waitlist_position=3, changed=False),
+    rsvp("a", 200, status="going"),
+    is_in("z", "waitlisted"),
+    is_in("w", "none"),
+    Case(GET, 200, has={"capacity": 1, "waitlist": True, "rsvp_count": 1, "waitlist_count": 3, "remaining": 0}),
+]
+
+WAITLIST = [
+    Case("listRsvpUsers", 200, lines="a"),
+    Case("listEventWaitlist", 200, lines="z y x"),
+    Case("listEventWaitlist", 200, query="?page_size=1000", lines="z y x"),
+    Case("listEventWaitlist", 200, query="?page_size=3", lines="z y x"),
+    Case("listEventWaitlist", 200, query="?page_size=1", lines="z more"),
+    Case("listEventWaitlist", 200, query="?page_size=1&page_token=$token", lines="y more"),
+    Case("listEventWaitlist", 200, query="?page_token=$token", lines="x"),
+    Case("listEventWaitlist", 200, item="nobody-ever", lines=""),
+    *(Case("listEventWaitlist", 400, "invalid-parameter", query=query) for query in (
+        "?page_size=0", "?page_size=1001", "?page_size=", "?page_token=", "?page_token=forged",
+        "?page_token=A$token", "?page_token=$token.", "?user_id=z", "?colour=red")),
+    Case("listEventWaitlist", 400, "invalid-parameter", item="nobody-ever", query="?page_token=$token"),
+    Case("listRsvpUsers", 400, "invalid-parameter", query="?page_token=$token"),
+    Case("listEventWaitlist", 400, "invalid-identifier", item="a%20b"),
+]
+
+SEATS = [
+    cancel("a", changed=True, rsvp_count=1),
+    is_in("z", "going"),
+    rsvp("y", 202, waitlist_position=1, changed=False),
+    put('{"capacity":2,"waitlist":true}', capacity=2, waitlist=True, remaining=0, rsvp_count=2, waitlist_count=1),
+    rsvp("y", 202, key="wait-$item", waitlist_position=3)._replace(replayed="true"),
+    is_in("y", "going"),
+    put('{"capacity":1}', capacity=1, remaining=0, rsvp_count=2, waitlist_count=1),
+    rsvp("a", 409, "event-full", key="seat-$item"),
+    rsvp("x", 202, waitlist_position=1, changed=False),
+    rsvp("z", 200, changed=False),
+    Case(DELETE, 200, has=NO_SETTINGS | {"rsvp_count": 3, "waitlist_count": 0}),
+    is_in("x", "going"),
+    Case("listEventWaitlist", 200, lines=""),
+    rsvp("a", 201, key="seat-$item", rsvp_count=4),  # the 409 was not kept
+    put('{"opens_at":"2999-01-01T00:00:00Z"}', opens_at="2999-01-01T00:00:00.000Z"),
+    rsvp("b", 409, "rsvp-closed"),
+    put('{"capacity":3,"closes_at":"2020-01-01T00:00:00Z"}', capacity=3, closes_at="2020-01-01T00:00:00.000Z",
+        remaining=0),
+    rsvp("b", 409, "rsvp-closed"),
+    rsvp("a", 409, "rsvp-closed"),
+    rsvp("a", 201, key="seat-$item", rsvp_count=4)._replace(replayed="true"),
+    cancel("a", changed=True, rsvp_count=3),
+]
+
 HEALTH = [
     Case("getLiveness", 200),
     Case("getLiveness", 200, query="?verbose"),
@@ -215,6 +378,9 @@ WITHOUT_POSTGRES = [
     Case("get${R}Counts", 200, '"stale":true', query="?$id=$item-a&$id=$item-c"),
 ]
 
+EVENTS_WITHOUT_POSTGRES = [Case(operation, 503, "store-unavailable", body=b"{}" if operation == PUT else None)
+                           for operation in (*EVENT, "listEventWaitlist")]
+
 # (status, headers, body), whatever the path
 AT_THE_DOOR = [
     (400, {"Content-Length": "5", "Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
@@ -226,12 +392,14 @@ RAW = [
     ("anyRequest", 408, b"POST /v1/events/101a/rsvp HTTP/1.1\r\nHost: test\r\nX-Requ"),
     ("getNoPath", 404, b"GET /v1/\xff\"\\ HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
     ("getRsvpCount", 400, b"GET /v1/events/\xfc/rsvp_count HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"),
+    ("createRsvp", 400, b"POST /v1/events/101a/rsvp?user_id=u1 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+                        b"Content-Length: 0\r\nIdempotency-Key: k1\r\nIdempotency-Key: k1\r\n\r\n"),
 ]
 
-NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/events/101a", "/v1/events/101a/like",
+NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/posts/p1", "/v1/events/101a/like",
             "/v1/users", "/v1/users/u1", "/v1/users/u1/rsvps", "/v1/users/u1/events/101a", "/v1/rsvp_counts/101a",
-            "/v1/posts/p1/rsvp_count", "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more",
-            "/v1/metrics", "/metrics"]
+            "/v1/posts/p1/rsvp_count", "/v1/posts/p1/waitlist", "/v1/events/101a/waitlist/u1",
+            "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics", "/metrics"]
 
 
 def lines_of(answer):
@@ -304,10 +472,12 @@ class Run:
     def send(self, case, bare=False, port=None, **names):
         """Sends a case and holds the answer against the case as well."""
         answer, where, target = self.request(case, bare, port, **names)
-        found, wanted = (answer.status,), (case.status,)
-        if case.code and answer.status == case.status:
-            problem = parse_json(answer.body)
-            found, wanted = (problem["code"], problem["instance"]), (case.code, target)
+        found, wanted = [answer.status, header(answer, "Idempotency-Replayed")], [case.status, case.replayed]
+        members = case.has | ({"code": case.code, "instance": target} if case.code else {})
+        if members and answer.status == case.status:
+            body = parse_json(answer.body)
+            found.append({member: body.get(member, "nothing") for member in members})
+            wanted.append({member: names["item"] if value == "$item" else value for member, value in members.items()})
         self.judge(f"{where}: {answer.body[:300]!r}", found, wanted)
         return answer
 
@@ -324,8 +494,8 @@ def check_relations(run):
         names = {"R": relation, "item": f"item-{'bare' if bare else 'v1'}"}
         for case in USE + INVALID_WRITES + INVALID_READS:
             run.send(case, bare, **names)
-        for case in SLOW_BODIES if not bare else ():
-            run.send(case, **names)
+        for case in RETRIES + ([] if bare else SLOW_BODIES):
+            run.send(case, bare, **names)
 
 
 def check_many(run):
@@ -350,6 +520,41 @@ def follow_links(run, name, answer, where):
         run.judge(f"{where}: what HEAD says", (head.status, header(head, "Link")), (200, header(answer, "Link")))
         pages += 1
     run.judge(f"{where}: pages", pages, 3)
+
+
+def check_events(run):
+    """Settings, seats and waiting lists."""
+    for bare in (False, True):
+        names = {"R": "Rsvp", "item": f"event-{'bare' if bare else 'v1'}"}
+        for case in SETTINGS + INVALID_SETTINGS:
+            run.send(case, bare, **names)
+        names["item"] += "-full"
+        for case in FULL + WAITLIST:
+            run.send(case, bare, **names)
+        answer, where, _ = run.request(Case("listEventWaitlist", 200, query="?page_size=1"), bare, **names)
+        follow_links(run, "listEventWaitlist", answer, where)
+        for case in SEATS:
+            run.send(case, bare, **names)
+
+
+def check_keys_in_flight(run):
+    """One key for many writes at once: one is done at most, and those that share its batch must wait for its end."""
+    rounds = itertools.count(1)
+
+    def collide(relation, operation):
+        name = Template(operation).substitute(R=relation)
+        path, method, _ = run.operations[name]
+        key = {"Idempotency-Key": f"{name}-{next(rounds)}"}
+        targets = [re.sub(r"\{\w+\}", f"flight-{number}", path) + "?user_id=keyed" for number in range(AT_ONCE)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = list(pool.map(lambda target: send(run.servers.port, method, target, key), targets))
+        for target, answer in zip(targets, answers):
+            run.look(name, answer, f"{name}: {method} {target} {key}")
+        run.judge(f"{name}: one at most done under {key}", sum(answer.status < 300 for answer in answers) <= 1)
+        return any(answer.status == 409 for answer in answers)
+
+    for relation, operation in itertools.product(("Rsvp", "Like"), WRITES):
+        until(f"{operation} 409", lambda: collide(relation, operation))
 
 
 def check_health_and_problems(run):
@@ -403,6 +608,8 @@ def check_outages(run):
     with run.servers.locked_tables():
         for relation, operation in itertools.product(("Rsvp", "Like"), WRITES):
             run.poll(Case(operation, 504, "outcome-unknown", body=U1), R=relation, item="locked")
+        for operation in (PUT, DELETE):
+            run.poll(Case(operation, 504, "outcome-unknown", body=b"{}"), item="locked")
     admin = {"port": run.servers.admin_port}
     run.servers.stop("redis", signal.SIGKILL)
     for query in ("", "?verbose"):
@@ -414,12 +621,15 @@ def check_outages(run):
         run.poll(Case("getReadiness", 503, "unavailable", query=query), **admin)
     for relation, case in itertools.product(("Rsvp", "Like"), WITHOUT_POSTGRES):
         run.poll(case, R=relation, item="without-redis")  # each worker has to notice by itself
+    for case in EVENTS_WITHOUT_POSTGRES:
+        run.poll(case, item="without-redis")
     run.servers.children["rsvpd"].send_signal(signal.SIGTERM)
     run.poll(Case("getReadiness", 503, "draining"), **admin)
     run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)
 
 
-PARTS = (check_relations, check_many, check_health_and_problems, check_every_path, check_the_door, check_outages)
+PARTS = (check_relations, check_many, check_events, check_keys_in_flight, check_health_and_problems, check_every_path,
+         check_the_door, check_outages)
 
 
 def check_coverage(documented, seen, unprovoked):
@@ -505,7 +715,17 @@ def check_mutations(document):
     page = Answer(200, [*private, link], b'{"event_id":"e","users":[{"user_id":"u",'
                   b'"created_at":"2026-11-22T10:15:30.123Z"}],"next_page_token":"T"}')
     last = Answer(200, private, page.body.replace(token, b""))
-    for operation, answer in ((count, good), (count, bad), (ready, verbose), (listing, page), (listing, last)):
+    create, json = named["createRsvp"], [*plain, ("Content-Type", "application/json")]
+    waiting = Answer(202, [*json, ("Idempotency-Replayed", "true")],
+                     b'{"event_id":"e","user_id":"u","has_rsvped":false,"status":"waitlisted","waitlist_position":1,'
+                     b'"changed":true,"rsvp_count":2}')
+    full = Answer(409, bad.headers, problem.replace(b"invalid-parameter", b"event-full").replace(b"400", b"409"))
+    settings = named["getEventSettings"]
+    state = Answer(200, [plain[0], ("Cache-Control", "no-cache"), json[-1]],
+                   b'{"event_id":"e","capacity":2,"waitlist":true,"opens_at":null,'
+                   b'"closes_at":"2026-12-01T00:00:00.000Z","rsvp_count":2,"waitlist_count":1,"remaining":0}')
+    for operation, answer in ((count, good), (count, bad), (ready, verbose), (listing, page), (listing, last),
+                              (create, waiting), (create, full), (settings, state)):
         complaints += [f"self-test: a good answer: {line}" for line in check_answer(document, operation, answer, "")]
     answers = [
         ("a member is missing", count, good._replace(body=body.replace(b'"stale":false', b'"x":0')), "'stale'"),
@@ -535,6 +755,21 @@ def check_mutations(document):
          "header link"),
         ("a token with a blank", listing, page._replace(body=page.body.replace(b'"T"', b'"T "')), "does not match"),
         ("a line without a time", listing, last._replace(body=last.body.replace(b"created", b"x")), "'created_at'"),
+        ("a place before the first", create, waiting._replace(body=waiting.body.replace(b":1", b":0")), "minimum of 1"),
+        ("in, and on the waiting list", create, waiting._replace(body=waiting.body.replace(b"false", b"true")),
+         "False was"),
+        ("a place, and in", create, waiting._replace(status=200), "'waitlist_position'"),
+        ("a header that says nothing", create, waiting._replace(headers=[*json, ("Idempotency-Replayed", "false")]),
+         "header idempotency-replayed"),
+        ("full, and retryable", create, full._replace(body=full.body.replace(b"false", b"true")), "False was"),
+        ("a key in flight, not retryable", create,
+         full._replace(body=full.body.replace(b"event-full", b"request-in-flight")), "True was"),
+        ("a capacity that is none", settings, state._replace(body=state.body.replace(b'y":2', b'y":"2"')),
+         "'2' is not"),
+        ("settings without a member", settings, state._replace(body=state.body.replace(b'"opens_at":null,', b"")),
+         "'opens_at'"),
+        ("another zone", settings, state._replace(body=state.body.replace(b".000Z", b".000+00:00")),
+         "not valid under any"),
     ]
     for what, operation, answer, complaint in answers:
         expect(what, complaint, check_answer(document, operation, answer, ""))
@@ -542,7 +777,7 @@ def check_mutations(document):
     both = {("a", "200"), ("a", "500")}
     expect("a pair without a case", "nothing here provokes", check_coverage(both, {("a", "200")}, []))
     expect("a reason that is none", "does come", check_coverage(both, both, [("a", "500", "why")]))
-    return len(mutations(document)) + len(answers) + 5, complaints
+    return len(mutations(document)) + len(answers) + 8, complaints
 
 
 def main(arguments):
