@@ -546,26 +546,30 @@ static bool same_key(const struct operation *a, const struct operation *b)
            identifier_equal(&a->idempotency_key, &b->idempotency_key);
 }
 
-/* Lists the operations that carry keys, each key once. Whoever gives another request the key of one
- * that is under way right here must wait for that one's end. */
 static void gather_keys(struct pg_batch *run)
 {
     const struct batch *batch = run->batch;
-    size_t size = 0, kept = 0;
+    run->keyed_size = 0;
     for (size_t i = 0; i < batch->size && batch->kind == OPERATION_ADD; i++) {
         if (batch->operations[i]->idempotency_key.size > 0) {
-            run->keyed[size++] = batch->operations[i];
+            run->keyed[run->keyed_size++] = batch->operations[i];
         }
     }
-    qsort(run->keyed, size, sizeof run->keyed[0], by_user_and_key);
-    for (size_t i = 0; i < size; i++) {
-        if (kept > 0 && same_key(run->keyed[kept - 1], run->keyed[i])) {
-            run->keyed[i]->verdict = OUTCOME_IN_FLIGHT;
-        } else {
-            run->keyed[kept++] = run->keyed[i];
+    qsort(run->keyed, run->keyed_size, sizeof run->keyed[0], by_user_and_key);
+}
+
+/* Of those whose key has no answer yet only the first of each key is done: another request with the
+ * key of one that is under way right here must wait for that one's end. */
+static void hold_others_back(struct pg_batch *run)
+{
+    const struct operation *first = NULL;
+    for (size_t i = 0; i < run->keyed_size; i++) {
+        struct operation *operation = run->keyed[i];
+        if (first != NULL && same_key(first, operation) && operation_acts(operation)) {
+            operation->verdict = OUTCOME_IN_FLIGHT;
         }
+        first = operation_acts(operation) ? operation : first;
     }
-    run->keyed_size = kept;
 }
 
 static bool queue_recall(struct pg_batch *run)
@@ -671,6 +675,7 @@ static bool queue_part(struct pg_batch *run)
         queued = queue_control(run, "session/begin") && queue_recall(run);
         break;
     case PG_PART_WORK:
+        hold_others_back(run);
         queued = !any_acts(run->batch) || queue_work(run);
         break;
     case PG_PART_REMEMBER:
