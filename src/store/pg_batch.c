@@ -147,13 +147,19 @@ static bool take_admitted(struct pg_batch *run, const PGresult *rows, struct ins
     return true;
 }
 
+/* The operation whose place in the batch, counted from 1, is a row's first column. */
+static struct operation *operation_at(const struct pg_batch *run, const PGresult *rows, int row)
+{
+    int64_t place = number_at(rows, row, 0) - 1;
+    assert(place >= 0 && (size_t)place < run->batch->size);
+    return run->batch->operations[place];
+}
+
 static bool take_found(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        int64_t place = number_at(rows, row, 0) - 1;
-        assert(place >= 0 && (size_t)place < run->batch->size);
-        struct operation *operation = run->batch->operations[place];
+        struct operation *operation = operation_at(run, rows, row);
         operation->member = true;
         operation->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
     }
@@ -165,9 +171,7 @@ static bool take_looked_up(struct pg_batch *run, const PGresult *rows, struct in
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        int64_t place = number_at(rows, row, 0) - 1;
-        assert(place >= 0 && (size_t)place < run->batch->size);
-        struct operation *operation = run->batch->operations[place];
+        struct operation *operation = operation_at(run, rows, row);
         operation->waiting = PQnfields(rows) > 1 && number_at(rows, row, 1) != 0;
         operation->member = !operation->waiting;
     }
