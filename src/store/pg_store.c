@@ -12,6 +12,7 @@
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/pg_batch.h"
 #include "rsvpd/store/pg_connect.h"
+#include "rsvpd/store/pg_statement.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
@@ -250,7 +251,7 @@ static bool queue_setup(struct pg_link *link)
         PQsendQueryParams(link->connection, sql_text("session/identity"), 0, NULL, NULL, NULL, NULL,
                           0) == 1 &&
         PQsendPrepare(link->connection, "refresh", sql_text("session/refresh"), 0, NULL) == 1;
-    return queued && pg_batch_prepare(link->connection);
+    return queued && pg_statement_prepare_all(link->connection);
 }
 
 static void connect_on_thread(uv_work_t *work)

@@ -52,9 +52,6 @@ struct pg_batch {
     size_t keyed_size;
 };
 
-/* Queues the preparing of all statements of batches. False where the connection is broken. */
-bool pg_batch_prepare(struct pg_conn *connection) __attribute__((warn_unused_result));
-
 /* Sorts the batch by entity and user and queues the first of its statements, or all;
  * `connection`, `batch` and `parameters` must be set. False where the connection is broken. */
 bool pg_batch_begin(struct pg_batch *run, struct instant now) __attribute__((warn_unused_result));

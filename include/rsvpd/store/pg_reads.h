@@ -1,0 +1,17 @@
+/* Statements that only look, and what their rows say of the operations. Whatever queues answers
+ * false where the connection is broken. */
+#ifndef RSVPD_STORE_PG_READS_H
+#define RSVPD_STORE_PG_READS_H
+
+#include "rsvpd/store/pg_batch.h"
+
+bool pg_reads_queue_lookups(struct pg_batch *run) __attribute__((warn_unused_result));
+bool pg_reads_queue_finds(struct pg_batch *run) __attribute__((warn_unused_result));
+bool pg_reads_queue_counts(struct pg_batch *run) __attribute__((warn_unused_result));
+bool pg_reads_queue_lists(struct pg_batch *run) __attribute__((warn_unused_result));
+bool pg_reads_queue_settings(struct pg_batch *run) __attribute__((warn_unused_result));
+
+/* Rows of count.sql and settled.sql; of settings.sql. */
+pg_take_fn pg_reads_take_counts, pg_reads_take_settings;
+
+#endif

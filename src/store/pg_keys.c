@@ -1,0 +1,134 @@
+/* Idempotency keys: recalling answers, and keeping them. */
+#include "rsvpd/store/pg_keys.h"
+#include "rsvpd/store/pg_statement.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+/* What is asked for, as it is kept with the answer. */
+static const char *action_of(const struct operation *operation)
+{
+    static const char *const actions[RELATION_COUNT][2] = {
+        [RELATION_RSVP] = {"POST rsvp", "DELETE rsvp"},
+        [RELATION_LIKE] = {"POST like", "DELETE like"},
+    };
+    return actions[operation->relation->id][operation->kind == OPERATION_REMOVE];
+}
+
+static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    (void)now;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        int64_t place = pg_row_number(rows, row, 0) - 1;
+        assert(place >= 0 && (size_t)place < run->keyed_size);
+        struct operation *operation = run->keyed[place];
+        if (!slice_equal(pg_row_text(rows, row, 1), slice_of(action_of(operation))) ||
+            !slice_equal(pg_row_text(rows, row, 2), identifier_slice(&operation->entity))) {
+            operation->verdict = OUTCOME_KEY_REUSED;
+            continue;
+        }
+        operation->replayed = true;
+        operation->verdict = OUTCOME_DONE;
+        operation->changed = pg_row_number(rows, row, 3) != 0;
+        operation->count.value = pg_row_number(rows, row, 4);
+        operation->place = pg_row_number(rows, row, 5);
+        operation->waiting = operation->place > 0;
+        operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
+    }
+    return true;
+}
+
+static int by_user_and_key(const void *a_, const void *b_)
+{
+    const struct operation *a = *(const struct operation *const *)a_;
+    const struct operation *b = *(const struct operation *const *)b_;
+    int order = identifier_compare(&a->user, &b->user);
+    order = order != 0 ? order : identifier_compare(&a->idempotency_key, &b->idempotency_key);
+    return order != 0 ? order : (a->arrival > b->arrival) - (a->arrival < b->arrival);
+}
+
+static bool same_key(const struct operation *a, const struct operation *b)
+{
+    return identifier_equal(&a->user, &b->user) &&
+           identifier_equal(&a->idempotency_key, &b->idempotency_key);
+}
+
+void pg_keys_gather(struct pg_batch *run)
+{
+    const struct batch *batch = run->batch;
+    run->keyed_size = 0;
+    for (size_t i = 0; i < batch->size && batch->kind == OPERATION_ADD; i++) {
+        if (batch->operations[i]->idempotency_key.size > 0) {
+            run->keyed[run->keyed_size++] = batch->operations[i];
+        }
+    }
+    qsort(run->keyed, run->keyed_size, sizeof run->keyed[0], by_user_and_key);
+}
+
+void pg_keys_hold_back(struct pg_batch *run)
+{
+    const struct operation *first = NULL;
+    for (size_t i = 0; i < run->keyed_size; i++) {
+        struct operation *operation = run->keyed[i];
+        if (first != NULL && same_key(first, operation) && operation_acts(operation)) {
+            operation->verdict = OUTCOME_IN_FLIGHT;
+        }
+        first = operation_acts(operation) ? operation : first;
+    }
+}
+
+bool pg_keys_queue_recall(struct pg_batch *run)
+{
+    struct pg_array *arrays = run->parameters->arrays;
+    pg_statement_clear_texts(run, 2);
+    for (size_t i = 0; i < run->keyed_size; i++) {
+        pg_array_add_text(&arrays[0], identifier_slice(&run->keyed[i]->user));
+        pg_array_add_text(&arrays[1], identifier_slice(&run->keyed[i]->idempotency_key));
+    }
+    return pg_statement_queue_arrays(run, "recall", take_recalled, 2);
+}
+
+/* Whether the answer to a write that carries a key is to be kept. */
+static bool is_to_remember(const struct operation *operation)
+{
+    return operation_acts(operation) && operation->verdict == OUTCOME_DONE;
+}
+
+bool pg_keys_queue_remember(struct pg_batch *run)
+{
+    struct pg_array *arrays = run->parameters->arrays;
+    pg_statement_clear_texts(run, 4);
+    for (size_t i = 4; i < 7; i++) {
+        pg_array_clear_int64(&arrays[i]);
+    }
+    for (size_t i = 0; i < run->keyed_size; i++) {
+        const struct operation *operation = run->keyed[i];
+        if (is_to_remember(operation)) {
+            pg_array_add_text(&arrays[0], identifier_slice(&operation->user));
+            pg_array_add_text(&arrays[1], identifier_slice(&operation->idempotency_key));
+            pg_array_add_text(&arrays[2], slice_of(action_of(operation)));
+            pg_array_add_text(&arrays[3], identifier_slice(&operation->entity));
+            pg_array_add_int64(&arrays[4], operation->changed);
+            pg_array_add_int64(&arrays[5], operation->count.value);
+            pg_array_add_int64(&arrays[6], operation->place);
+        }
+    }
+    return arrays[0].elements == 0 ||
+           pg_statement_queue_arrays(run, "remember", pg_row_take_nothing, 7);
+}
+
+static bool take_forgotten(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    (void)now;
+    run->batch->operations[0]->forgotten = pg_row_number(rows, 0, 0);
+    return true;
+}
+
+bool pg_keys_queue_forget(struct pg_batch *run)
+{
+    char limit[8];
+    pg_encode_int64((int64_t)run->batch->operations[0]->page_size, limit);
+    const struct pg_parameter parameter = {limit, sizeof limit};
+    return pg_statement_queue(run, "forget", take_forgotten, &parameter, 1);
+}

@@ -1,0 +1,166 @@
+/* Statements that only look, and what their rows say of the operations. */
+#include "rsvpd/store/pg_reads.h"
+#include "rsvpd/store/pg_statement.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+/* ---- rows ---- */
+
+static bool take_found(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    (void)now;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        struct operation *operation = pg_row_operation_at(run, rows, row);
+        operation->member = true;
+        operation->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
+    }
+    return true;
+}
+
+/* The second column, where there is one, tells who waits. */
+static bool take_looked_up(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    (void)now;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        struct operation *operation = pg_row_operation_at(run, rows, row);
+        operation->waiting = PQnfields(rows) > 1 && pg_row_number(rows, row, 1) != 0;
+        operation->member = !operation->waiting;
+    }
+    return true;
+}
+
+/* The page of the listing whose statement this is the answer to: each has one. */
+static bool take_page(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    struct operation *operation = run->batch->operations[run->answered];
+    size_t size = (size_t)PQntuples(rows);
+    struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
+    (void)now;
+    free(operation->page); /* of an attempt that was lost */
+    operation->page = page;
+    if (page == NULL) {
+        return false;
+    }
+    page->size = size;
+    for (size_t i = 0; i < size; i++) {
+        page->lines[i] = (struct page_line){
+            .id = pg_row_identifier(rows, (int)i, 0),
+            .created_at_us = pg_decode_time_us(PQgetvalue(rows, (int)i, 1)),
+            .ticket = PQnfields(rows) > 2 ? pg_row_number(rows, (int)i, 2) : 0,
+        };
+    }
+    return true;
+}
+
+/* An entity without a row never had a member: that was so when the batch was sent. */
+bool pg_reads_take_counts(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    const struct batch *batch = run->batch;
+    for (size_t i = 0; i < batch->size; i++) {
+        if (operation_acts(batch->operations[i])) {
+            batch->operations[i]->count = (struct count){.as_of_mono_us = run->sent.mono_us,
+                                                         .as_of_wall_us = run->sent.wall_us};
+        }
+    }
+    for (int row = 0; row < PQntuples(rows); row++) {
+        struct identifier entity = pg_row_identifier(rows, row, 0);
+        struct count count = {.value = pg_row_number(rows, row, 1),
+                              .version = pg_row_number(rows, row, 2)};
+        pg_row_set_as_of(run, &count, pg_decode_time_us(PQgetvalue(rows, row, 3)), now);
+        for (size_t i = pg_row_lower_bound(batch, &entity, NULL);
+             i < batch->size && identifier_equal(&batch->operations[i]->entity, &entity); i++) {
+            if (operation_acts(batch->operations[i])) {
+                batch->operations[i]->count = count;
+            }
+        }
+    }
+    return true;
+}
+
+/* Each operation has a statement of its own; one that changes settings is alone in its batch. */
+bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    bool alone = run->batch->kind != OPERATION_SETTINGS;
+    struct operation *operation = run->batch->operations[alone ? 0 : run->answered];
+    struct settings *settings = &operation->settings;
+    *settings = (struct settings){.limited = false};
+    operation->waiting_count = 0;
+    operation->count =
+        (struct count){.as_of_mono_us = run->sent.mono_us, .as_of_wall_us = run->sent.wall_us};
+    if (PQntuples(rows) == 1) {
+        settings->limited = PQgetisnull(rows, 0, 0) == 0;
+        settings->capacity = settings->limited ? pg_row_number(rows, 0, 0) : 0;
+        settings->waitlist = pg_row_number(rows, 0, 1) != 0;
+        settings->opens = PQgetisnull(rows, 0, 2) == 0;
+        settings->opens_at_us = settings->opens ? pg_decode_time_us(PQgetvalue(rows, 0, 2)) : 0;
+        settings->closes = PQgetisnull(rows, 0, 3) == 0;
+        settings->closes_at_us = settings->closes ? pg_decode_time_us(PQgetvalue(rows, 0, 3)) : 0;
+        operation->waiting_count = pg_row_number(rows, 0, 4);
+        operation->count.value = pg_row_number(rows, 0, 5);
+        operation->count.version = pg_row_number(rows, 0, 6);
+        pg_row_set_as_of(run, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)), now);
+    }
+    return true;
+}
+
+/* ---- statements ---- */
+
+static bool queue_pairs(struct pg_batch *run, const char *statement, pg_take_fn *take)
+{
+    pg_statement_put_pairs(run, run->batch->kind, 0);
+    return pg_statement_queue_arrays(run, statement, take, 2);
+}
+
+bool pg_reads_queue_lookups(struct pg_batch *run)
+{
+    return queue_pairs(run, run->batch->relation->has_settings ? "standing" : "lookup",
+                       take_looked_up);
+}
+
+bool pg_reads_queue_finds(struct pg_batch *run)
+{
+    return queue_pairs(run, "find", take_found);
+}
+
+bool pg_reads_queue_counts(struct pg_batch *run)
+{
+    return pg_statement_queue_entities(run, "count", pg_reads_take_counts);
+}
+
+/* One statement for each listing: they share the way to Postgres and back. */
+bool pg_reads_queue_lists(struct pg_batch *run)
+{
+    static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
+                                        [OPERATION_LIST_ENTITIES] = "list_entities",
+                                        [OPERATION_LIST_WAITING] = "list_waiting"};
+    const enum operation_kind kind = run->batch->kind;
+    bool queued = true;
+    for (size_t i = 0; i < run->batch->size && queued; i++) {
+        const struct operation *operation = run->batch->operations[i];
+        char limit[8], ticket[8];
+        pg_encode_int64((int64_t)operation->page_size, limit);
+        pg_encode_int64(operation->after_ticket, ticket);
+        const struct pg_parameter parameters[] = {
+            pg_parameter_text(kind == OPERATION_LIST_ENTITIES ? &operation->user
+                                                              : &operation->entity),
+            kind == OPERATION_LIST_WAITING ? (struct pg_parameter){ticket, sizeof ticket}
+                                           : pg_parameter_text(&operation->after),
+            {limit, sizeof limit},
+        };
+        queued = pg_statement_queue(run, names[kind], take_page, parameters, 3);
+    }
+    return queued;
+}
+
+/* One statement for each. */
+bool pg_reads_queue_settings(struct pg_batch *run)
+{
+    bool queued = true;
+    for (size_t i = 0; i < run->batch->size && queued; i++) {
+        const struct pg_parameter entity = pg_parameter_text(&run->batch->operations[i]->entity);
+        queued = pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
+    }
+    return queued;
+}

@@ -1,0 +1,204 @@
+/* Statements of a batch on their way out, and the values in their rows. */
+#include "rsvpd/store/pg_statement.h"
+#include "rsvpd/store/sql.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+
+enum { STATEMENT_SIZE_MAX_BYTES = 8192, PARAMETERS_MAX = PG_BATCH_ARRAYS };
+
+/* ---- preparing ---- */
+
+/* Files of sql/queries/, prepared for each relation; the last ones where it has settings. */
+static const struct {
+    const char *name;
+    bool of_settings;
+} statements[] = {
+    {"hold", false},        {"write", false},      {"count", false},         {"lookup", false},
+    {"find", false},        {"list_users", false}, {"list_entities", false}, {"recall", false},
+    {"remember", false},    {"forget", false},     {"settled", true},        {"managed", true},
+    {"lock", true},         {"leave", true},       {"promote", true},        {"admit", true},
+    {"manage", true},       {"configure", true},   {"release", true},        {"settings", true},
+    {"list_waiting", true}, {"standing", true},
+};
+
+static bool queue_prepare(PGconn *connection, const char *statement,
+                          const struct relation *relation)
+{
+    char file[64], name[64], sql[STATEMENT_SIZE_MAX_BYTES];
+    snprintf(file, sizeof file, "queries/%s", statement);
+    snprintf(name, sizeof name, "%s_%s", relation->name, statement);
+    bool fits = sql_expand(sql_text(file), relation, sql, sizeof sql);
+    assert(fits);
+    return PQsendPrepare(connection, name, sql, 0, NULL) == 1;
+}
+
+bool pg_statement_prepare_all(PGconn *connection)
+{
+    bool queued = true;
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        for (size_t j = 0; j < sizeof statements / sizeof statements[0] && queued; j++) {
+            queued = (statements[j].of_settings && !relations[i].has_settings) ||
+                     queue_prepare(connection, statements[j].name, &relations[i]);
+        }
+    }
+    return queued;
+}
+
+/* ---- sending ---- */
+
+static struct pg_parameter array_parameter(const struct pg_array *array)
+{
+    return (struct pg_parameter){array->data, array->size_bytes};
+}
+
+struct pg_parameter pg_parameter_text(const struct identifier *id)
+{
+    return (struct pg_parameter){id->data, id->size};
+}
+
+bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn *take,
+                        const struct pg_parameter *parameters, int parameter_count)
+{
+    char name[64];
+    const char *values[PARAMETERS_MAX];
+    int sizes[PARAMETERS_MAX], formats[PARAMETERS_MAX];
+    for (int i = 0; i < parameter_count; i++) {
+        values[i] = parameters[i].data;
+        sizes[i] = (int)parameters[i].size_bytes;
+        formats[i] = 1;
+    }
+    assert(run->queued < PG_BATCH_STATEMENTS_MAX);
+    run->takes[run->queued++] = take;
+    snprintf(name, sizeof name, "%s_%s", run->batch->relation->name, statement);
+    return PQsendQueryPrepared(run->connection, name, parameter_count, values, sizes, formats, 1) ==
+           1;
+}
+
+bool pg_statement_queue_control(struct pg_batch *run, const char *file)
+{
+    assert(run->queued < PG_BATCH_STATEMENTS_MAX);
+    run->takes[run->queued++] = pg_row_take_nothing;
+    return PQsendQueryParams(run->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) == 1;
+}
+
+bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_take_fn *take,
+                               int count)
+{
+    struct pg_parameter parameters[PARAMETERS_MAX];
+    for (int i = 0; i < count; i++) {
+        parameters[i] = array_parameter(&run->parameters->arrays[i]);
+    }
+    return pg_statement_queue(run, statement, take, parameters, count);
+}
+
+void pg_statement_clear_texts(struct pg_batch *run, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        pg_array_clear_text(&run->parameters->arrays[i]);
+    }
+}
+
+bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_take_fn *take)
+{
+    struct pg_array *entities = &run->parameters->arrays[0];
+    const struct operation *last = NULL;
+    pg_statement_clear_texts(run, 1);
+    for (size_t i = 0; i < run->batch->size; i++) {
+        const struct operation *operation = run->batch->operations[i];
+        if (operation_acts(operation) &&
+            (last == NULL || !identifier_equal(&operation->entity, &last->entity))) {
+            pg_array_add_text(entities, identifier_slice(&operation->entity));
+            last = operation;
+        }
+    }
+    return pg_statement_queue_arrays(run, statement, take, 1);
+}
+
+size_t pg_statement_put_pairs(struct pg_batch *run, enum operation_kind kind, size_t first)
+{
+    struct pg_array *entities = &run->parameters->arrays[first];
+    pg_array_clear_text(entities);
+    pg_array_clear_text(entities + 1);
+    for (size_t i = 0; i < run->batch->size; i++) {
+        const struct operation *operation = run->batch->operations[i];
+        if (operation->kind == kind && operation_acts(operation)) {
+            pg_array_add_text(entities, identifier_slice(&operation->entity));
+            pg_array_add_text(entities + 1, identifier_slice(&operation->user));
+        }
+    }
+    return entities->elements;
+}
+
+/* ---- rows ---- */
+
+bool pg_row_take_nothing(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    (void)run, (void)rows, (void)now;
+    return true;
+}
+
+int64_t pg_row_number(const PGresult *rows, int row, int column)
+{
+    return pg_decode_int64(PQgetvalue(rows, row, column));
+}
+
+struct slice pg_row_text(const PGresult *rows, int row, int column)
+{
+    return slice_make(PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column));
+}
+
+struct identifier pg_row_identifier(const PGresult *rows, int row, int column)
+{
+    struct identifier id;
+    bool valid = identifier_parse(pg_row_text(rows, row, column), &id);
+    assert(valid); /* it equals one that was sent */
+    return id;
+}
+
+size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *entity,
+                          const struct identifier *user)
+{
+    size_t low = 0, high = batch->size;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct operation *operation = batch->operations[middle];
+        int order = identifier_compare(&operation->entity, entity);
+        order = order == 0 && user != NULL ? identifier_compare(&operation->user, user) : order;
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+struct operation *pg_row_operation_of(const struct pg_batch *run, const PGresult *rows, int row)
+{
+    struct identifier entity = pg_row_identifier(rows, row, 0);
+    struct identifier user = pg_row_identifier(rows, row, 1);
+    size_t place = pg_row_lower_bound(run->batch, &entity, &user);
+    assert(place < run->batch->size);
+    return run->batch->operations[place];
+}
+
+struct operation *pg_row_operation_at(const struct pg_batch *run, const PGresult *rows, int row)
+{
+    int64_t place = pg_row_number(rows, row, 0) - 1;
+    assert(place >= 0 && (size_t)place < run->batch->size);
+    return run->batch->operations[place];
+}
+
+void pg_row_set_as_of(const struct pg_batch *run, struct count *count, int64_t server_wall_us,
+                      struct instant now)
+{
+    int64_t since_sent_us = server_wall_us - run->sent.wall_us;
+    int64_t exchange_us = now.mono_us - run->sent.mono_us;
+    since_sent_us = since_sent_us < 0 ? 0 : since_sent_us;
+    since_sent_us = since_sent_us > exchange_us ? exchange_us : since_sent_us;
+    count->as_of_mono_us = run->sent.mono_us + since_sent_us;
+    count->as_of_wall_us = run->sent.wall_us + since_sent_us;
+    count->stale = false;
+}
