@@ -1,0 +1,174 @@
+/* What lines of an import say, and which of them are bad. */
+#include "unit.h"
+
+#include "rsvpd/domain/import_row.h"
+
+static void expect_header(enum relation_id relation, const char *header, const int places[3])
+{
+    struct import_columns columns;
+    struct import_problem problem;
+    if (!import_read_header(slice_of(header), &relations[relation], &columns, &problem)) {
+        fail_msg("'%s': %s", header, problem.text);
+    }
+    for (int i = 0; i < IMPORT_FIELD_COUNT; i++) {
+        assert_int_equal(columns.places[i], places[i]);
+    }
+}
+
+static void test_headers(void **state)
+{
+    static const struct {
+        enum relation_id relation;
+        const char *header;
+        int places[3];
+    } cases[] = {
+        {RELATION_RSVP, "event_id,user_id", {0, 1, -1}},
+        {RELATION_RSVP, "user_id,event_id", {1, 0, -1}},
+        {RELATION_RSVP, "created_at,\"user_id\",event_id", {2, 1, 0}},
+        {RELATION_LIKE, "post_id,user_id,created_at", {0, 1, 2}},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect_header(cases[i].relation, cases[i].header, cases[i].places);
+    }
+}
+
+static void test_bad_headers(void **state)
+{
+    static const struct {
+        enum relation_id relation;
+        const char *header, *word;
+    } cases[] = {
+        {RELATION_RSVP, "", "\"\" is not one"},
+        {RELATION_RSVP, "event_id", "\"user_id\" is missing"},
+        {RELATION_RSVP, "user_id,created_at", "\"event_id\" is missing"},
+        {RELATION_LIKE, "user_id", "\"post_id\" is missing"},
+        {RELATION_RSVP, "post_id,user_id", "\"post_id\" is not one"},
+        {RELATION_LIKE, "event_id,user_id", "\"event_id\" is not one"},
+        {RELATION_RSVP, "event_id,user_id,age", "\"age\" is not one"},
+        {RELATION_RSVP, "event_id,user_id,", "\"\" is not one"},
+        {RELATION_RSVP, "event_id, user_id", "\" user_id\" is not one"},
+        {RELATION_RSVP, "EVENT_ID,user_id", "\"EVENT_ID\" is not one"},
+        {RELATION_RSVP, "event_id,user_id,user_id", "\"user_id\" occurs twice"},
+        {RELATION_RSVP, "event_id,\"user_id", "not closed"},
+        {RELATION_RSVP, "101a,\x1b[31m", "\"101a\" is not one"},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct import_columns columns;
+        struct import_problem problem;
+        assert_false(import_read_header(slice_of(cases[i].header), &relations[cases[i].relation],
+                                        &columns, &problem));
+        if (strstr(problem.text, cases[i].word) == NULL) {
+            fail_msg("'%s' is refused for another reason: %s", cases[i].header, problem.text);
+        }
+    }
+}
+
+static struct import_columns columns_of(const char *header)
+{
+    struct import_columns columns;
+    struct import_problem problem;
+    assert_true(
+        import_read_header(slice_of(header), &relations[RELATION_RSVP], &columns, &problem));
+    return columns;
+}
+
+static void test_rows(void **state)
+{
+    static const struct {
+        const char *header, *line, *event, *user;
+        int64_t created_us;
+    } cases[] = {
+        {"event_id,user_id", "101a,u1", "101a", "u1", IMPORT_NOW},
+        {"user_id,event_id", "101a,u1", "u1", "101a", IMPORT_NOW},
+        {"event_id,user_id", "\"101a\",\"u:1@x\"", "101a", "u:1@x", IMPORT_NOW},
+        {"event_id,user_id,created_at", "e,u,", "e", "u", IMPORT_NOW},
+        {"event_id,user_id,created_at", "e,u,\"\"", "e", "u", IMPORT_NOW},
+        {"event_id,user_id,created_at", "e,u,1970-01-01T00:00:00Z", "e", "u", 0},
+        {"created_at,user_id,event_id", "2026-11-22T11:15:30.123456+01:00,u,e", "e", "u",
+         1795342530123456},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct import_columns columns = columns_of(cases[i].header);
+        struct import_problem problem;
+        struct import_row row;
+        if (!import_read_row(slice_of(cases[i].line), &columns, &row, &problem)) {
+            fail_msg("'%s': %s", cases[i].line, problem.text);
+        }
+        unit_expect_text(cases[i].line, identifier_slice(&row.entity), cases[i].event);
+        unit_expect_text(cases[i].line, identifier_slice(&row.user), cases[i].user);
+        assert_true(row.created_us == cases[i].created_us);
+    }
+}
+
+static void expect_bad_row(struct slice line, const char *word)
+{
+    struct import_columns columns = columns_of("event_id,user_id,created_at");
+    struct import_problem problem;
+    struct import_row row;
+    assert_false(import_read_row(line, &columns, &row, &problem));
+    if (strstr(problem.text, word) == NULL) {
+        fail_msg("'%.*s' is refused for another reason: %s", (int)line.size, line.data,
+                 problem.text);
+    }
+    for (const char *c = problem.text; *c != '\0'; c++) {
+        assert_true((unsigned char)*c >= ' '); /* nothing that a terminal would obey */
+    }
+}
+
+#define EIGHT "12345678"
+#define SIXTY_FOUR EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT
+
+static void test_bad_rows(void **state)
+{
+    static const char *const cases[][2] = {
+        {"", "1 fields, where the header has 3"},
+        {"e,u", "2 fields"},
+        {"e,u,,", "4 fields"},
+        {"e,u,2026-02-30T00:00:00Z", "created_at \"2026-02-30T00:00:00Z\" is no RFC 3339 time"},
+        {"e,u,now", "created_at \"now\""},
+        {"e,u, ", "created_at \" \""},
+        {",u,", "event_id \"\" is no identifier"},
+        {"e,,", "user_id \"\" is no identifier"},
+        {" e,u,", "event_id \" e\""},
+        {"e,u\xC3\xA9,", "user_id \"u\xC3\xA9\""},
+        {"e,u\xFF,", "user_id \"u\\ufffd\""},
+        {"e,\x1b[2J,", "user_id \"\\u001b[2J\""},
+        {"e," SIXTY_FOUR "9,", "user_id \"" SIXTY_FOUR "9\" is no identifier"},
+        {"e," SIXTY_FOUR SIXTY_FOUR ",", "user_id \"" SIXTY_FOUR "123456\"... is no identifier"},
+        {"e,\"u,", "not closed"},
+        {"e,u\",", "not quoted"},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect_bad_row(slice_of(cases[i][0]), cases[i][1]);
+    }
+    expect_bad_row(slice_make("e,u\0,", 5), "user_id \"u\\u0000\"");
+}
+
+/* A field that is all of the longest line, and of bytes that are longest when shown. */
+static void test_the_longest_bad_line(void **state)
+{
+    static char line[CSV_LINE_SIZE_MAX_BYTES];
+    (void)state;
+    memset(line, 1, sizeof line);
+    line[1] = ',';
+    line[sizeof line - 1] = ',';
+    expect_bad_row(slice_make(line, sizeof line), "event_id \"\\u0001\"");
+    line[0] = 'e';
+    expect_bad_row(slice_make(line, sizeof line), "is no identifier: 1 to 64 of");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_bad_rows),
+        cmocka_unit_test(test_the_longest_bad_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
