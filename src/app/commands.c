@@ -1,7 +1,8 @@
 /* The subcommands of the binary. */
 #include "rsvpd/app/commands.h"
+#include "rsvpd/app/command.h"
+#include "rsvpd/app/data_commands.h"
 #include "rsvpd/app/process.h"
-#include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/store/pg_secret.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, POOL_THREADS_MAX = 128 };
+enum { POOL_THREADS_MAX = 128 };
 
 struct command {
     const char *name;
@@ -21,69 +22,6 @@ struct command {
 static const struct command *command_named(const char *name);
 static void print_commands(FILE *out);
 
-static const char *environment(const char *name)
-{
-    return getenv(name);
-}
-
-static int wrong_configuration(const char *line)
-{
-    fprintf(stderr, "rsvpd: %s\n", line);
-    return EXIT_USAGE;
-}
-
-static int failed(const char *what, const char *reason)
-{
-    fprintf(stderr, "rsvpd: %s: %s\n", what, reason);
-    return EXIT_FAILURE;
-}
-
-static int unexpected_argument(const char *command, const char *argument)
-{
-    fprintf(stderr, "rsvpd %s: unexpected argument '%s'; see 'rsvpd %s --help'\n", command,
-            argument, command);
-    return EXIT_USAGE;
-}
-
-/* Loads the configuration and checks what only the stores understand. 0, or the exit status. */
-static int load(struct config *config, struct redis_url *redis_url, bool lenient)
-{
-    struct config_error error;
-    char reason[PG_ERROR_SIZE_BYTES];
-    const char *problem = "";
-    if (!config_load(config, environment, lenient, &error)) {
-        return wrong_configuration(error.line);
-    }
-    if (*config->database_url != '\0' && !pg_url_valid(config->database_url, reason)) {
-        snprintf(error.line, sizeof error.line, "DATABASE_URL: %.400s", reason);
-        return wrong_configuration(error.line);
-    }
-    if (*config->redis_url != '\0' && !redis_url_parse(config->redis_url, redis_url, &problem)) {
-        snprintf(error.line, sizeof error.line, "REDIS_URL: %s", problem);
-        return wrong_configuration(error.line);
-    }
-    log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
-    return EXIT_SUCCESS;
-}
-
-/* Whether the database is one that this binary can serve from; says why where it is not. */
-static int check_schema(const struct config *config)
-{
-    char reason[PG_ERROR_SIZE_BYTES];
-    switch (pg_schema_state(config->database_url, reason)) {
-    case SCHEMA_CURRENT:
-        return EXIT_SUCCESS;
-    case SCHEMA_BEHIND:
-        return failed("the database's schema is not up to date", "run 'rsvpd migrate' first");
-    case SCHEMA_UNKNOWN:
-        return failed("the database's schema is newer than this rsvpd knows",
-                      "use the rsvpd that migrated it, or a newer one");
-    case SCHEMA_UNREACHABLE:
-        return failed("cannot reach the database of DATABASE_URL", reason);
-    }
-    return EXIT_FAILURE;
-}
-
 static int run_serve(int argc, char **argv)
 {
     struct config config;
@@ -91,15 +29,15 @@ static int run_serve(int argc, char **argv)
     unsigned char page_token_key[MAC_KEY_SIZE_BYTES];
     char threads[16], reason[PG_ERROR_SIZE_BYTES];
     if (argc > 0) {
-        return unexpected_argument("serve", argv[0]);
+        return command_unexpected("serve", argv[0]);
     }
-    int status = load(&config, &redis_url, false);
+    int status = command_load(&config, &redis_url, false);
     if (status == EXIT_SUCCESS) {
-        status = check_schema(&config);
+        status = command_check_schema(&config);
     }
     if (status == EXIT_SUCCESS &&
         !pg_secret_load(config.database_url, "page_token", page_token_key, reason)) {
-        status = failed("cannot read the database of DATABASE_URL", reason);
+        status = command_failed("cannot read the database of DATABASE_URL", reason);
     }
     if (status == EXIT_SUCCESS) {
         /* Each connection to Postgres may have a thread of libuv's pool wait for it. */
@@ -126,14 +64,14 @@ static int run_migrate(int argc, char **argv)
     struct redis_url redis_url;
     char reason[PG_ERROR_SIZE_BYTES];
     if (argc > 0) {
-        return unexpected_argument("migrate", argv[0]);
+        return command_unexpected("migrate", argv[0]);
     }
-    int status = load(&config, &redis_url, false);
+    int status = command_load(&config, &redis_url, false);
     if (status == EXIT_SUCCESS) {
         if (pg_migrate(config.database_url, print_migrated, reason)) {
             puts("the schema is up to date");
         } else {
-            status = failed("cannot migrate", reason);
+            status = command_failed("cannot migrate", reason);
         }
     }
     config_free(&config);
@@ -149,9 +87,9 @@ static int run_config(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (argc > 0) {
-        return unexpected_argument("config", argv[0]);
+        return command_unexpected("config", argv[0]);
     }
-    int status = load(&config, &redis_url, true);
+    int status = command_load(&config, &redis_url, true);
     if (status == EXIT_SUCCESS) {
         config_print(&config, stdout);
     }
@@ -162,7 +100,7 @@ static int run_config(int argc, char **argv)
 static int run_version(int argc, char **argv)
 {
     if (argc > 0) {
-        return unexpected_argument("version", argv[0]);
+        return command_unexpected("version", argv[0]);
     }
     puts("rsvpd " RSVPD_VERSION);
     return EXIT_SUCCESS;
@@ -176,7 +114,7 @@ static int run_help(int argc, char **argv)
     }
     const struct command *command = command_named(argv[0]);
     if (command == NULL) {
-        return unexpected_argument("help", argv[0]);
+        return command_unexpected("help", argv[0]);
     }
     fputs(command->help, stdout);
     return EXIT_SUCCESS;
@@ -194,6 +132,9 @@ static const struct command commands[] = {
      "Applies the migrations that DATABASE_URL's database lacks, each in a transaction. May be "
      "run\n"
      "at any time, and by several at once.\n"},
+    {"import", import_command, "add RSVPs or likes from CSV", import_help},
+    {"export", export_command, "write all RSVPs or likes as CSV", export_help},
+    {"verify", verify_command, "compare the counters with the rows", verify_help},
     {"config", run_config, "print the configuration in force",
      "usage: rsvpd config [--markdown]\n\n"
      "Prints every environment variable with its meaning and the value in force; secrets are\n"

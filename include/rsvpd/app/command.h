@@ -1,0 +1,48 @@
+/* What the subcommands share: exit statuses, messages, the configuration, the check of the schema.
+ */
+#ifndef RSVPD_APP_COMMAND_H
+#define RSVPD_APP_COMMAND_H
+
+#include "rsvpd/base/config.h"
+#include "rsvpd/domain/relation.h"
+#include "rsvpd/store/redis_url.h"
+
+#include <stdbool.h>
+
+enum { EXIT_USAGE = 2 };
+
+/* Say on standard error what is wrong and return the exit status. */
+int command_failed(const char *what, const char *reason);
+int command_wrong_usage(const char *command, const char *what, const char *argument);
+int command_unexpected(const char *command, const char *argument);
+
+/* Loads the configuration, to be freed in any case, and checks what only the stores understand. 0,
+ * or the exit status. */
+int command_load(struct config *config, struct redis_url *redis_url, bool lenient);
+
+/* Whether the database is one that this binary can work on; says why where it is not. */
+int command_check_schema(const struct config *config);
+
+/* Both: for commands that work on the database. */
+int command_load_database(struct config *config);
+
+/* Options of a command: --name VALUE, --name=VALUE or --name, and other arguments. */
+struct command_option {
+    const char *name;   /* --relation */
+    const char **value; /* set to the value, or NULL: it has none, and `given` is set */
+    bool *given;
+};
+
+/* Reads all arguments; others than options go to `operand`, of which there may be one (NULL: none).
+ * 0, or the exit status. */
+int command_read_options(const char *command, int argc, char **argv,
+                         const struct command_option *options, size_t count, const char **operand);
+
+/* The relation that --relation names (NULL: it was not given). 0, or the exit status. */
+int command_relation(const char *command, const char *name, const struct relation **relation);
+
+/* Flushes standard output: EXIT_FAILURE with a message where it could not be written, else
+ * `status`. */
+int command_finish_output(int status);
+
+#endif

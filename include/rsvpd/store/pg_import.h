@@ -1,0 +1,35 @@
+/* Adds many members at once, beside the service and beside other imports. */
+#ifndef RSVPD_STORE_PG_IMPORT_H
+#define RSVPD_STORE_PG_IMPORT_H
+
+#include "rsvpd/domain/import_row.h"
+#include "rsvpd/domain/relation.h"
+#include "rsvpd/store/pg_connect.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pg_import;
+
+enum pg_import_outcome {
+    PG_IMPORT_APPLIED, /* committed, counters and all */
+    PG_IMPORT_REFUSED, /* nothing was done: some of the rows must not be */
+    PG_IMPORT_FAILED,  /* nothing was done, or all of it where a commit's answer was lost */
+};
+
+/* A session with the database. NULL with `error` filled in where there is none. */
+struct pg_import *pg_import_open(const char *url, const struct relation *relation,
+                                 char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+void pg_import_close(struct pg_import **import);
+
+/* Adds rows in one transaction; of equal ones the first. Who is in already stays as they are.
+ * `added`: how many were not. Sets refused[i] for each row that would add somebody to an event with
+ * settings, and clears the others; such rows are for the caller to take out. */
+enum pg_import_outcome pg_import_apply(struct pg_import *import, const struct import_row *rows,
+                                       size_t count, bool *refused, int64_t *added,
+                                       char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+
+#endif

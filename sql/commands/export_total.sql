@@ -1,0 +1,2 @@
+-- How many rows an export has.
+SELECT coalesce(sum(count), 0)::bigint FROM :counters

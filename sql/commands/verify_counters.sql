@@ -1,0 +1,21 @@
+-- Compares the counters of a range with the rows of its entities, both sides in one snapshot, in which they agree whatever is
+-- being written. Answers first how many entities and rows there are, then what differs: the entity, what it is, what is
+-- kept (NULL: there is no counter) and what it should be.
+-- $1, $2: the range lies after and goes up to, NULL: everything.
+WITH compared AS (
+    SELECT coalesce(m.id, c.id) AS id, c.count AS kept, coalesce(m.rows, 0) AS rows
+    FROM (
+        SELECT :id AS id, count(*) AS rows
+        FROM :members
+        WHERE ($1::text IS NULL OR :id > $1::text) AND ($2::text IS NULL OR :id <= $2::text)
+        GROUP BY :id
+    ) AS m
+    FULL JOIN (
+        SELECT :id AS id, count
+        FROM :counters
+        WHERE ($1::text IS NULL OR :id > $1::text) AND ($2::text IS NULL OR :id <= $2::text)
+    ) AS c ON c.id = m.id
+)
+SELECT NULL AS id, NULL AS what, count(*) AS kept, coalesce(sum(rows), 0)::bigint AS actual FROM compared
+UNION ALL
+SELECT id, 'count', kept, rows FROM compared WHERE coalesce(kept, 0) <> rows

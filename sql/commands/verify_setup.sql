@@ -1,0 +1,5 @@
+-- Keeps a verification to the key ranges that it asks for, whatever the statistics say, and to reading.
+SELECT
+    set_config('enable_seqscan', 'off', false),
+    set_config('enable_bitmapscan', 'off', false),
+    set_config('default_transaction_read_only', 'on', false)

@@ -1,0 +1,140 @@
+/* What the subcommands share. */
+#include "rsvpd/app/command.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/store/pg_migrate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *environment(const char *name)
+{
+    return getenv(name);
+}
+
+static int wrong_configuration(const char *line)
+{
+    fprintf(stderr, "rsvpd: %s\n", line);
+    return EXIT_USAGE;
+}
+
+int command_failed(const char *what, const char *reason)
+{
+    fprintf(stderr, "rsvpd: %s: %s\n", what, reason);
+    return EXIT_FAILURE;
+}
+
+int command_wrong_usage(const char *command, const char *what, const char *argument)
+{
+    fprintf(stderr, "rsvpd %s: %s '%s'; see 'rsvpd %s --help'\n", command, what, argument, command);
+    return EXIT_USAGE;
+}
+
+int command_unexpected(const char *command, const char *argument)
+{
+    return command_wrong_usage(command, "unexpected argument", argument);
+}
+
+int command_load(struct config *config, struct redis_url *redis_url, bool lenient)
+{
+    struct config_error error;
+    char reason[PG_ERROR_SIZE_BYTES];
+    const char *problem = "";
+    if (!config_load(config, environment, lenient, &error)) {
+        return wrong_configuration(error.line);
+    }
+    if (*config->database_url != '\0' && !pg_url_valid(config->database_url, reason)) {
+        snprintf(error.line, sizeof error.line, "DATABASE_URL: %.400s", reason);
+        return wrong_configuration(error.line);
+    }
+    if (*config->redis_url != '\0' && !redis_url_parse(config->redis_url, redis_url, &problem)) {
+        snprintf(error.line, sizeof error.line, "REDIS_URL: %s", problem);
+        return wrong_configuration(error.line);
+    }
+    log_configure((enum log_level)config->log_level, (enum log_format)config->log_format);
+    return EXIT_SUCCESS;
+}
+
+int command_check_schema(const struct config *config)
+{
+    char reason[PG_ERROR_SIZE_BYTES];
+    switch (pg_schema_state(config->database_url, reason)) {
+    case SCHEMA_CURRENT:
+        return EXIT_SUCCESS;
+    case SCHEMA_BEHIND:
+        return command_failed("the database's schema is not up to date",
+                              "run 'rsvpd migrate' first");
+    case SCHEMA_UNKNOWN:
+        return command_failed("the database's schema is newer than this rsvpd knows",
+                              "use the rsvpd that migrated it, or a newer one");
+    case SCHEMA_UNREACHABLE:
+        return command_failed("cannot reach the database of DATABASE_URL", reason);
+    }
+    return EXIT_FAILURE;
+}
+
+int command_load_database(struct config *config)
+{
+    struct redis_url redis_url;
+    int status = command_load(config, &redis_url, false);
+    return status == EXIT_SUCCESS ? command_check_schema(config) : status;
+}
+
+static bool is_option(const char *argument, const struct command_option *option, const char **value)
+{
+    size_t size = strlen(option->name);
+    if (strncmp(argument, option->name, size) != 0) {
+        return false;
+    }
+    *value = argument[size] == '=' ? argument + size + 1 : NULL;
+    return argument[size] == '\0' || (*value != NULL && option->value != NULL);
+}
+
+int command_read_options(const char *command, int argc, char **argv,
+                         const struct command_option *options, size_t count, const char **operand)
+{
+    for (int i = 0; i < argc; i++) {
+        const struct command_option *option = options;
+        const char *value = NULL;
+        while (option < options + count && !is_option(argv[i], option, &value)) {
+            option++;
+        }
+        if (option == options + count) {
+            bool is_operand = argv[i][0] != '-' || strcmp(argv[i], "-") == 0;
+            if (!is_operand || operand == NULL || *operand != NULL) {
+                return command_unexpected(command, argv[i]);
+            }
+            *operand = argv[i];
+        } else if (option->value == NULL) {
+            *option->given = true;
+        } else if (value == NULL && ++i == argc) {
+            return command_wrong_usage(command, "no value follows", option->name);
+        } else {
+            *option->value = value != NULL ? value : argv[i];
+        }
+    }
+    return EXIT_SUCCESS;
+}
+
+int command_relation(const char *command, const char *name, const struct relation **relation)
+{
+    if (name == NULL) {
+        return command_wrong_usage(command, "say which relation, with", "--relation rsvp|like");
+    }
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        if (strcmp(relations[i].name, name) == 0) {
+            *relation = &relations[i];
+            return EXIT_SUCCESS;
+        }
+    }
+    return command_wrong_usage(command, "there is no relation", name);
+}
+
+int command_finish_output(int status)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return command_failed("cannot write to standard output", strerror(errno));
+    }
+    return status;
+}

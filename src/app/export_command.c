@@ -1,0 +1,208 @@
+/* rsvpd export: all members as CSV. */
+#include "rsvpd/app/command.h"
+#include "rsvpd/app/data_commands.h"
+#include "rsvpd/base/clock.h"
+#include "rsvpd/base/progress.h"
+#include "rsvpd/store/pg_export.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char export_help[] =
+    "usage: rsvpd export --relation rsvp|like [FILE|-]\n\n"
+    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads: event_id (or "
+    "post_id),\n"
+    "user_id, created_at in UTC with microseconds, ordered by event and user. FILE appears when "
+    "it\n"
+    "is complete; until then FILE.partial grows. Without FILE, or with -, to standard output.\n"
+    "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
+
+/* Where the export goes. */
+struct output {
+    int fd;
+    const char *name; /* for people */
+    char *target; /* what the file is called once it is complete, or NULL: it is written in place */
+    struct progress progress;
+    bool began; /* the header was taken */
+    int64_t rows;
+    int error;   /* errno of a write that failed, or 0 */
+    size_t size; /* of what is in the buffer */
+    char buffer[262144];
+};
+
+/* The name of a file that is not complete, for the signals that end the process. */
+static char *partial;
+
+static void remove_partial(int number)
+{
+    unlink(partial);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* ---- the file ---- */
+
+static int cannot_write(const char *name, int error)
+{
+    fprintf(stderr, "rsvpd export: cannot write %s: %s\n", name, strerror(error));
+    return EXIT_FAILURE;
+}
+
+/* Whether it is there and is no regular file: a pipe, /dev/null, which nothing may replace. */
+static bool is_special(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+static int open_partial(struct output *output, const char *path)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    char *existing = realpath(path, NULL); /* a link stays, and what it leads to is replaced */
+    output->target = existing != NULL ? existing : strdup(path);
+    if (output->target == NULL || asprintf(&partial, "%s.partial", output->target) < 0) {
+        return cannot_write(path, ENOMEM);
+    }
+    output->fd = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (output->fd < 0) {
+        int error = errno;
+        int status = cannot_write(partial, error);
+        if (error == EEXIST) {
+            fputs("rsvpd export: another export is writing it, or was killed and left it: then "
+                  "remove it\n",
+                  stderr);
+        }
+        return status;
+    }
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        signal(ends[i], remove_partial);
+    }
+    return EXIT_SUCCESS;
+}
+
+static int open_output(struct output *output, const char *path)
+{
+    *output = (struct output){.fd = STDOUT_FILENO, .name = "standard output"};
+    if (path == NULL || strcmp(path, "-") == 0) {
+        return EXIT_SUCCESS;
+    }
+    output->name = path;
+    if (!is_special(path)) {
+        return open_partial(output, path);
+    }
+    output->fd = open(path, O_WRONLY | O_CLOEXEC);
+    return output->fd < 0 ? cannot_write(path, errno) : EXIT_SUCCESS;
+}
+
+static bool flush(struct output *output)
+{
+    const char *from = output->buffer;
+    while (output->size > 0) {
+        ssize_t written = write(output->fd, from, output->size);
+        if (written < 0 && errno != EINTR) {
+            output->error = errno;
+            return false;
+        }
+        from += written < 0 ? 0 : written;
+        output->size -= written < 0 ? 0 : (size_t)written;
+    }
+    return true;
+}
+
+/* What was written gets its name, durably; or, where something failed, goes. */
+static int close_output(struct output *output, int status)
+{
+    bool is_file = output->target != NULL && output->fd >= 0;
+    bool is_complete = status == EXIT_SUCCESS;
+    if (is_file && is_complete && fsync(output->fd) != 0) {
+        status = cannot_write(output->name, errno);
+    }
+    if (output->fd >= 0 && close(output->fd) != 0 && status == EXIT_SUCCESS) {
+        status = cannot_write(output->name, errno);
+    }
+    if (is_file && status == EXIT_SUCCESS && rename(partial, output->target) != 0) {
+        status = cannot_write(output->name, errno);
+    }
+    if (is_file && status != EXIT_SUCCESS) {
+        unlink(partial);
+    }
+    free(output->target);
+    return status;
+}
+
+/* ---- the export ---- */
+
+static bool take_line(void *context, struct slice line, int64_t total)
+{
+    struct output *output = context;
+    if (output->size + line.size > sizeof output->buffer && !flush(output)) {
+        return false;
+    }
+    if (line.size > sizeof output->buffer) {
+        output->error = EFBIG; /* no row of ours is */
+        return false;
+    }
+    memcpy(output->buffer + output->size, line.data, line.size);
+    output->size += line.size;
+    output->rows += output->began;
+    output->began = true;
+    if (output->rows % 1024 == 0) {
+        progress_update(&output->progress, output->rows, output->rows, total, clock_mono_us());
+    }
+    return true;
+}
+
+static int run_export(struct output *output, const struct config *config,
+                      const struct relation *relation)
+{
+    char reason[PG_ERROR_SIZE_BYTES];
+    int64_t began_us = clock_mono_us();
+    bool shows_itself = isatty(output->fd); /* the export does, on the same terminal */
+    progress_begin(&output->progress, shows_itself ? NULL : stderr, "export", "rows", began_us);
+    bool exported =
+        pg_export(config->database_url, relation, take_line, output, reason) && flush(output);
+    progress_clear(&output->progress);
+    if (output->error != 0) {
+        return cannot_write(output->name, output->error);
+    }
+    if (!exported) {
+        return command_failed("cannot export", reason);
+    }
+    double seconds = (double)(clock_mono_us() - began_us) / 1e6;
+    fprintf(stderr, "export %s: %" PRId64 " rows, %.1f s, %.0f rows/s\n", relation->name,
+            output->rows, seconds, seconds > 0 ? (double)output->rows / seconds : 0.0);
+    return EXIT_SUCCESS;
+}
+
+int export_command(int argc, char **argv)
+{
+    static struct output output;
+    const char *name = NULL, *path = NULL;
+    const struct relation *relation = NULL;
+    const struct command_option options[] = {{"--relation", &name, NULL}};
+    int status = command_read_options("export", argc, argv, options, 1, &path);
+    if (status == EXIT_SUCCESS) {
+        status = command_relation("export", name, &relation);
+    }
+    if (status != EXIT_SUCCESS) {
+        return status;
+    }
+    struct config config;
+    signal(SIGPIPE, SIG_IGN); /* a write that fails says so */
+    status = command_load_database(&config);
+    if (status == EXIT_SUCCESS) {
+        status = open_output(&output, path);
+        if (status == EXIT_SUCCESS) {
+            status = run_export(&output, &config, relation);
+        }
+        status = close_output(&output, status);
+    }
+    config_free(&config);
+    return status;
+}

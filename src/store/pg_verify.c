@@ -1,0 +1,221 @@
+/* Compares what is counted with what is there. */
+#include "rsvpd/store/pg_verify.h"
+#include "rsvpd/store/pg_command.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ID_SIZE_BYTES = 1024, REPAIR_ATTEMPTS = 10 };
+
+/* What one statement compares: it takes some 50 ms, or as long as the rows of one entity take. */
+static const char range_rows[] = "100000", range_counters[] = "10000";
+
+struct check {
+    const char *name;
+    enum relation_id relation;
+    const char *range, *compare; /* statements */
+    bool estimates;              /* whether the relation's size says how far it is */
+};
+
+static const struct check checks[] = {
+    {"rsvp", RELATION_RSVP, "verify_counters_range", "verify_counters", true},
+    {"like", RELATION_LIKE, "verify_counters_range", "verify_counters", true},
+    {"settings", RELATION_RSVP, "verify_settings_range", "verify_settings", false},
+};
+
+/* A check under way. */
+struct run {
+    PGconn *connection;
+    const struct check *check;
+    const struct relation *relation;
+    const struct pg_verify_listener *listener;
+    bool repair;
+    int64_t total; /* rows, an estimate */
+    struct pg_verify_summary summary;
+};
+
+static const struct {
+    const char *word; /* as the statements say it */
+    enum pg_verify_what what;
+} words[] = {
+    {"count", PG_VERIFY_COUNT},
+    {"managed", PG_VERIFY_MANAGED},
+    {"waiting", PG_VERIFY_WAITING},
+    {"capacity", PG_VERIFY_CAPACITY},
+};
+
+static enum pg_verify_what what_of(const char *word)
+{
+    size_t i = 0;
+    while (strcmp(words[i].word, word) != 0) {
+        i++;
+        assert(i < sizeof words / sizeof words[0]);
+    }
+    return words[i].what;
+}
+
+/* ---- mending ---- */
+
+/* Everything that is kept about an entity, in one transaction. */
+static bool mend_once(struct run *run, const char *id, int64_t *changed, char state[6],
+                      char error[PG_ERROR_SIZE_BYTES])
+{
+    static const char *const steps[] = {"repair_lock", "repair_count", "repair_managed",
+                                        "repair_waiting"};
+    size_t size = run->relation->id == RELATION_RSVP ? 4 : 2;
+    *changed = 0;
+    if (!pg_command_control(run->connection, "BEGIN READ WRITE", state, error)) {
+        return false;
+    }
+    for (size_t i = 0; i < size; i++) {
+        struct pg_command command = {steps[i], run->relation, 1, {id}};
+        int64_t rows;
+        if (!pg_command_execute(run->connection, &command, &rows, state, error)) {
+            return false;
+        }
+        *changed += i > 0 ? rows : 0;
+    }
+    return pg_command_control(run->connection, "COMMIT", state, error);
+}
+
+static bool mend(struct run *run, const char *id, bool *mended, char error[PG_ERROR_SIZE_BYTES])
+{
+    char state[6], ignored[PG_ERROR_SIZE_BYTES];
+    int64_t changed;
+    for (int attempt = 1; !mend_once(run, id, &changed, state, error); attempt++) {
+        if (!pg_command_control(run->connection, "ROLLBACK", NULL, ignored) ||
+            !pg_command_retryable(state) || attempt == REPAIR_ATTEMPTS) {
+            return false;
+        }
+    }
+    *mended = changed > 0;
+    return true;
+}
+
+/* ---- comparing ---- */
+
+static bool take_difference(struct run *run, const PGresult *result, int row,
+                            char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_verify_difference difference = {
+        .check = run->check->name,
+        .id = PQgetvalue(result, row, 0),
+        .what = what_of(PQgetvalue(result, row, 1)),
+        .has_kept = !PQgetisnull(result, row, 2),
+        .kept = pg_command_integer(result, row, 2),
+        .actual = pg_command_integer(result, row, 3),
+    };
+    bool is_warning = difference.what == PG_VERIFY_CAPACITY;
+    if (run->repair && !is_warning && !mend(run, difference.id, &difference.mended, error)) {
+        return false;
+    }
+    run->summary.differences += !is_warning;
+    run->summary.mended += difference.mended;
+    run->listener->on_difference(run->listener->context, &difference);
+    return true;
+}
+
+static bool compare_range(struct run *run, const char *after, const char *upto,
+                          char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_command command = {run->check->compare, run->relation, 2, {after, upto}};
+    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+    if (result == NULL) {
+        return false;
+    }
+    bool done = true;
+    for (int row = 0; done && row < PQntuples(result); row++) {
+        if (PQgetisnull(result, row, 0)) { /* the totals */
+            run->summary.entities += pg_command_integer(result, row, 2);
+            run->summary.rows += pg_command_integer(result, row, 3);
+        } else {
+            done = take_difference(run, result, row, error);
+        }
+    }
+    PQclear(result);
+    run->listener->on_progress(run->listener->context, run->summary.rows, run->total);
+    return done;
+}
+
+/* The end of the range that follows `after`; empty where there is no end. */
+static bool find_range(struct run *run, const char *after, char upto[ID_SIZE_BYTES],
+                       char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_command command = {
+        run->check->range, run->relation, 3, {after, range_rows, range_counters}};
+    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+    if (result == NULL) {
+        return false;
+    }
+    const char *id = PQgetvalue(result, 0, 0); /* empty where it is NULL */
+    bool fits = strlen(id) < ID_SIZE_BYTES;
+    if (fits) {
+        strcpy(upto, id);
+    } else {
+        strcpy(error, "an identifier is far too long");
+    }
+    PQclear(result);
+    return fits;
+}
+
+static bool estimate(struct run *run, char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_command command = {"verify_total", run->relation, 0, {NULL}};
+    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+    if (result == NULL) {
+        return false;
+    }
+    int64_t rows = pg_command_integer(result, 0, 0);
+    run->total = rows > 0 && run->check->estimates ? rows : 0;
+    PQclear(result);
+    return true;
+}
+
+static bool run_check(struct run *run, char error[PG_ERROR_SIZE_BYTES])
+{
+    char after[ID_SIZE_BYTES], upto[ID_SIZE_BYTES] = "";
+    bool first = true;
+    run->listener->on_begin(run->listener->context, run->check->name);
+    if (!estimate(run, error)) {
+        return false;
+    }
+    do {
+        const char *from = first ? NULL : after;
+        strcpy(after, upto);
+        if (!find_range(run, from, upto, error) ||
+            !compare_range(run, from, *upto == '\0' ? NULL : upto, error)) {
+            return false;
+        }
+        first = false;
+    } while (*upto != '\0');
+    run->listener->on_end(run->listener->context, &run->summary);
+    return true;
+}
+
+bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
+               char error[PG_ERROR_SIZE_BYTES])
+{
+    PGconn *connection = pg_command_connect(url, "10min", "10s", error);
+    if (connection == NULL) {
+        return false;
+    }
+    struct pg_command setup = {"verify_setup", &relations[0], 0, {NULL}};
+    PGresult *ready = pg_command_run(connection, &setup, NULL, error);
+    bool done = ready != NULL;
+    PQclear(ready);
+    for (size_t i = 0; done && i < sizeof checks / sizeof checks[0]; i++) {
+        struct run run = {
+            .connection = connection,
+            .check = &checks[i],
+            .relation = &relations[checks[i].relation],
+            .listener = listener,
+            .repair = repair,
+            .summary = {.check = checks[i].name},
+        };
+        done = run_check(&run, error);
+    }
+    PQfinish(connection);
+    return done;
+}
