@@ -1,0 +1,371 @@
+/* rsvpd verify: right data is right whatever is being written, what is wrong is found and mended.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fixture.h"
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+#include "servers.h"
+#include "service.h"
+#include "shell.h"
+
+enum { STATUS_RIGHT = 0, STATUS_DIFFERS = 1, STATUS_USAGE = 2, STEP_BOUND_MS = 60000 };
+
+static int set_up_group(void **state)
+{
+    fixture_setup_servers(state);
+    shell_set_up(fixture.database_url);
+    return 0;
+}
+
+static int tear_down_group(void **state)
+{
+    shell_tear_down();
+    return fixture_teardown(state);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    pg_execute(fixture.database_url,
+               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
+    return 0;
+}
+
+/* ---- data ---- */
+
+/* So many members of one thing, without a counter. */
+static void add_members(const struct relation *relation, const char *id, int rows)
+{
+    pg_execute(fixture.database_url,
+               "INSERT INTO %s (%s, user_id) SELECT '%s', 'user-' || i"
+               " FROM generate_series(1, %d) AS i",
+               relation->table, relation->id_member, id, rows);
+}
+
+static void add_counter(const struct relation *relation, const char *id, int count)
+{
+    pg_execute(fixture.database_url, "INSERT INTO %s (%s, count, version) VALUES ('%s', %d, 7)",
+               relation->counter_table, relation->id_member, id, count);
+}
+
+static int64_t version_of(const struct relation *relation, const char *id)
+{
+    return pg_query_int64(fixture.database_url, "SELECT version FROM %s WHERE %s = '%s'",
+                          relation->counter_table, relation->id_member, id);
+}
+
+static void add_settings(const char *event, const char *capacity, int waiting)
+{
+    pg_execute(fixture.database_url,
+               "INSERT INTO events (event_id, capacity, waitlist, waiting)"
+               " VALUES ('%s', %s, true, %d)",
+               event, capacity, waiting);
+}
+
+static void add_waiters(const char *event, int rows)
+{
+    pg_execute(fixture.database_url,
+               "INSERT INTO waitlist (event_id, ticket, user_id) SELECT '%s', i, 'waiter-' || i"
+               " FROM generate_series(1, %d) AS i",
+               event, rows);
+}
+
+static void set_managed(const char *event)
+{
+    pg_execute(fixture.database_url,
+               "UPDATE rsvp_counters SET managed = true WHERE event_id = '%s'", event);
+}
+
+/* ---- tests ---- */
+
+static void nothing_is_right(void **state)
+{
+    (void)state;
+    expect_shell(STATUS_RIGHT, "rsvp: 0 entities, 0 rows, 0 differences", NULL, "rsvpd verify");
+    expect_out("like: 0 entities, 0 rows, 0 differences");
+    expect_out("settings: 0 entities, 0 rows, 0 differences");
+}
+
+static void right_counters_are_right(void **state)
+{
+    const struct relation *relation = *state;
+    char expected[128];
+    set_up(state);
+    for (int i = 0; i < 5; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "thing-%d", i);
+        add_members(relation, id, i);
+        add_counter(relation, id, i); /* thing-0 had members once */
+    }
+    snprintf(expected, sizeof expected, "%s: 5 entities, 10 rows, 0 differences", relation->name);
+    expect_shell(STATUS_RIGHT, expected, NULL, "rsvpd verify");
+    expect_shell(STATUS_RIGHT, expected, NULL, "rsvpd verify --repair");
+    assert_int_equal(version_of(relation, "thing-3"), 7);
+}
+
+static const struct {
+    const char *id;
+    int rows;
+    int count; /* -1: no counter */
+    const char *shown;
+} plants[] = {
+    {"a-high", 3, 4, "the count is 4, and there are 3 rows"},
+    {"b-right", 3, 3, NULL},
+    {"c-low", 3, 2, "the count is 2, and there are 3 rows"},
+    {"d-missing", 3, -1, "there is no counter, and 3 rows"},
+    {"e-stale", 0, 5, "the count is 5, and there are 0 rows"},
+    {"f-negative", 1, -7, "the count is -7, and there are 1 rows"},
+    {"z-missing", 1, -1, "there is no counter, and 1 rows"},
+};
+
+static void expect_plants(const struct relation *relation, const char *mended)
+{
+    for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+        char line[128];
+        if (plants[i].shown != NULL) {
+            snprintf(line, sizeof line, "%s %s: %s%s\n", relation->name, plants[i].id,
+                     plants[i].shown, mended);
+            expect_out(line);
+        }
+    }
+}
+
+static void wrong_counters_are_found_and_mended(void **state)
+{
+    const struct relation *relation = *state;
+    char expected[128];
+    set_up(state);
+    for (size_t i = 0; i < sizeof plants / sizeof plants[0]; i++) {
+        add_members(relation, plants[i].id, plants[i].rows);
+        if (plants[i].count != -1) {
+            add_counter(relation, plants[i].id, plants[i].count);
+        }
+    }
+    snprintf(expected, sizeof expected, "%s: 7 entities, 14 rows, 6 differences", relation->name);
+    for (int i = 0; i < 2; i++) { /* looking changes nothing */
+        expect_shell(STATUS_DIFFERS, expected, NULL, "rsvpd verify");
+        expect_plants(relation, "");
+    }
+    snprintf(expected, sizeof expected, "%s: 7 entities, 14 rows, 6 differences, 6 mended",
+             relation->name);
+    expect_shell(STATUS_DIFFERS, expected, NULL, "rsvpd verify --repair");
+    expect_plants(relation, ": mended");
+    expect_shell(STATUS_RIGHT, "0 differences", NULL, "rsvpd verify");
+    expect_counters_equal_rows(fixture.database_url);
+    assert_true(version_of(relation, "a-high") > 7);
+    assert_int_equal(version_of(relation, "b-right"), 7);
+}
+
+static void settings_are_compared_and_mended(void **state)
+{
+    const struct relation *relation = &relations[RELATION_RSVP];
+    (void)state;
+    static const char *const events[] = {"right", "unsaid", "gone", "miscounted", "full"};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        add_members(relation, events[i], 3);
+        add_counter(relation, events[i], 3);
+        if (strcmp(events[i], "unsaid") != 0) {
+            set_managed(events[i]);
+        }
+        if (strcmp(events[i], "gone") != 0) {
+            const bool is_wrong = strcmp(events[i], "miscounted") == 0;
+            add_settings(events[i], strcmp(events[i], "full") == 0 ? "2" : "3", is_wrong ? 5 : 4);
+            add_waiters(events[i], 4);
+        }
+    }
+    add_settings("bare", "NULL", 0); /* without a counter */
+    for (int i = 0; i < 2; i++) {
+        const char *mended = i == 0 ? "" : ": mended";
+        char line[128];
+        expect_shell(STATUS_DIFFERS, "settings: 6 entities, 16 rows, 4 differences", NULL,
+                     "rsvpd verify %s", i == 0 ? "" : "--repair");
+        snprintf(line, sizeof line,
+                 "settings unsaid: the counter says that there are no settings, and there are"
+                 " some%s\n",
+                 mended);
+        expect_out(line);
+        snprintf(line, sizeof line,
+                 "settings gone: the counter says that there are settings, and there are none%s\n",
+                 mended);
+        expect_out(line);
+        snprintf(line, sizeof line,
+                 "settings miscounted: 5 are said to wait, and there are 4 rows%s\n", mended);
+        expect_out(line);
+        expect_out("settings bare: ");
+        expect_out("warning: settings full: 3 are going, and there are 2 seats\n");
+        expect_out("rsvp: 5 entities, 15 rows, 0 differences");
+    }
+    /* A capacity that is exceeded can be right. */
+    expect_shell(STATUS_RIGHT, "warning: settings full: 3 are going, and there are 2 seats\n", NULL,
+                 "rsvpd verify");
+}
+
+/* Who waits for an event without settings has no counter that could be mended. */
+static void waiters_without_an_event_are_found(void **state)
+{
+    (void)state;
+    add_waiters("nowhere", 2);
+    expect_shell(STATUS_DIFFERS,
+                 "settings nowhere: 0 are said to wait, and there are 2 rows: nothing to mend\n",
+                 NULL, "rsvpd verify --repair");
+}
+
+/* More counters and rows than a range has; what differs lies anywhere in them, and between
+ * counters. */
+static void all_ranges_are_compared(void **state)
+{
+    const struct relation *relation = *state;
+    char line[128];
+    set_up(state);
+    pg_execute(fixture.database_url,
+               "INSERT INTO %s (%s, user_id) SELECT 'thing-' || i / 2, 'user-' || i"
+               " FROM generate_series(0, 59999) AS i",
+               relation->table, relation->id_member);
+    add_members(relation, "thing-15000x", 250000); /* one that is larger than a range */
+    add_members(relation, "zz", 1);
+    pg_execute(
+        fixture.database_url,
+        "INSERT INTO %s (%s, count, version) SELECT %s, count(*), 1 FROM %s GROUP BY %s",
+        relation->counter_table, relation->id_member, relation->id_member, relation->table,
+        relation->id_member);
+    pg_execute(fixture.database_url,
+               "INSERT INTO %s (%s, count, version)"
+               " SELECT 'was-' || i, 0, 2 FROM generate_series(1, 20000) AS i",
+               relation->counter_table, relation->id_member);
+    snprintf(line, sizeof line, "%s: 50002 entities, 310001 rows, 0 differences", relation->name);
+    expect_shell(STATUS_RIGHT, line, NULL, "rsvpd verify");
+    /* 3000 without a counter, 3000 that count wrong, 200 counters of nothing, the largest, the
+     * last. */
+    pg_execute(fixture.database_url, "DELETE FROM %s WHERE %s ~ '^thing-[0-9]*7$'",
+               relation->counter_table, relation->id_member);
+    pg_execute(
+        fixture.database_url,
+        "UPDATE %s SET count = count + 1"
+        " WHERE %s ~ '^thing-[0-9]*3$' OR %s ~ '^was-[0-9]*99$' OR %s IN ('thing-15000x', 'zz')",
+        relation->counter_table, relation->id_member, relation->id_member, relation->id_member);
+    snprintf(line, sizeof line, "%s: 50002 entities, 310001 rows, 6202 differences, 6202 mended",
+             relation->name);
+    expect_shell(STATUS_DIFFERS, line, NULL, "rsvpd verify --repair");
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    expect_counters_equal_rows(fixture.database_url);
+}
+
+/* ---- under load ---- */
+
+enum { CLIENTS = 32, THINGS = 5, USERS = 4, WRITES_BETWEEN = 300, ROUNDS = 5 };
+
+static struct toggler {
+    struct load_random random;
+    unsigned number;
+    const struct relation *relation;
+    bool join;
+    char id[32], user[32];
+} togglers[CLIENTS];
+
+static enum load_step toggler_next(struct load *load, void *client, struct load_request *request)
+{
+    struct toggler *toggler = client;
+    (void)load;
+    toggler->relation = &relations[load_random_below(&toggler->random, RELATION_COUNT)];
+    toggler->join = load_random_below(&toggler->random, 2) == 0;
+    snprintf(toggler->id, sizeof toggler->id, "thing-%u",
+             load_random_below(&toggler->random, THINGS));
+    snprintf(toggler->user, sizeof toggler->user, "user-%u.%u", toggler->number,
+             load_random_below(&toggler->random, USERS));
+    load_ask_write(request, fixture.service->port, toggler->relation, toggler->join, toggler->id,
+                   toggler->user);
+    return LOAD_SEND;
+}
+
+static void toggler_answer(const struct load_exchange *exchange, void *client)
+{
+    const struct toggler *toggler = client;
+    struct load_write write;
+    if (load_read_write(exchange, toggler->relation, toggler->join, toggler->id, toggler->user,
+                        &write)) {
+        load_note_progress(exchange->load);
+    }
+}
+
+static int tear_down_load(void **state)
+{
+    struct load **load = (struct load **)*state;
+    if (load != NULL) {
+        load_destroy(load);
+    }
+    service_discard(&fixture.service);
+    return 0;
+}
+
+static void writing_makes_no_difference(void **state)
+{
+    static const struct load_behaviour toggling = {toggler_next, toggler_answer};
+    static struct load *load;
+    *state = (void *)&load;
+    fixture.service = service_start(fixture.database_url, NULL, load_patient_environment);
+    load = load_create();
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        togglers[i] = (struct toggler){.random = load_random_stream(i), .number = i};
+        load_add_client(load, &toggling, &togglers[i]);
+    }
+    load_start(load);
+    for (int round = 0; round < ROUNDS; round++) {
+        load_await_progress(load, WRITES_BETWEEN, STEP_BOUND_MS);
+        expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify --repair");
+        /* What is wrong is mended meanwhile, once, and stays right. */
+        pg_execute(fixture.database_url,
+                   "UPDATE rsvp_counters SET count = count + %d WHERE event_id = 'thing-%d'",
+                   round % 2 == 0 ? 1000 : -1000, round % THINGS);
+        pg_execute(fixture.database_url, "DELETE FROM like_counters WHERE post_id = 'thing-%d'",
+                   round % THINGS);
+        load_await_progress(load, WRITES_BETWEEN, STEP_BOUND_MS);
+        expect_shell(STATUS_DIFFERS, "differences, 1 mended", NULL, "rsvpd verify --repair");
+        expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    }
+    load_finish(load);
+    expect_counters_equal_rows(fixture.database_url);
+    service_stop(&fixture.service);
+}
+
+/* ---- usage ---- */
+
+static void what_is_in_the_way_is_told(void **state)
+{
+    (void)state;
+    expect_shell(STATUS_USAGE, NULL, "unexpected argument '--mend'", "rsvpd verify --mend");
+    expect_shell(STATUS_USAGE, NULL, "unexpected argument 'rsvp'", "rsvpd verify rsvp");
+    expect_shell(STATUS_USAGE, NULL, "unexpected argument '--repair=1'", "rsvpd verify --repair=1");
+    expect_shell(STATUS_USAGE, NULL, "DATABASE_URL", "DATABASE_URL= rsvpd verify");
+    expect_shell(1, NULL, "nonexistent",
+                 "DATABASE_URL='postgresql:///x?host=/nonexistent' rsvpd verify");
+    expect_shell(1, NULL, "cannot write to standard output", "rsvpd verify >/dev/full");
+    char *url = pg_fresh_database(fixture.pg, "unmigrated");
+    expect_shell(1, NULL, "run 'rsvpd migrate' first", "DATABASE_URL='%s' rsvpd verify", url);
+    free(url);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(nothing_is_right, set_up),
+        RELATION_TESTS(right_counters_are_right),
+        RELATION_TESTS(wrong_counters_are_found_and_mended),
+        RELATION_TESTS(all_ranges_are_compared),
+        cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
+        cmocka_unit_test_setup(waiters_without_an_event_are_found, set_up),
+        cmocka_unit_test_setup_teardown(writing_makes_no_difference, set_up, tear_down_load),
+        cmocka_unit_test(what_is_in_the_way_is_told),
+    };
+    load_seed();
+    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+}
