@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <libpq-fe.h>
 
 #include "fixture.h"
 #include "load.h"
@@ -233,11 +234,10 @@ static void all_ranges_are_compared(void **state)
                relation->table, relation->id_member);
     add_members(relation, "thing-15000x", 250000); /* one that is larger than a range */
     add_members(relation, "zz", 1);
-    pg_execute(
-        fixture.database_url,
-        "INSERT INTO %s (%s, count, version) SELECT %s, count(*), 1 FROM %s GROUP BY %s",
-        relation->counter_table, relation->id_member, relation->id_member, relation->table,
-        relation->id_member);
+    pg_execute(fixture.database_url,
+               "INSERT INTO %s (%s, count, version) SELECT %s, count(*), 1 FROM %s GROUP BY %s",
+               relation->counter_table, relation->id_member, relation->id_member, relation->table,
+               relation->id_member);
     pg_execute(fixture.database_url,
                "INSERT INTO %s (%s, count, version)"
                " SELECT 'was-' || i, 0, 2 FROM generate_series(1, 20000) AS i",
@@ -297,6 +297,20 @@ static void toggler_answer(const struct load_exchange *exchange, void *client)
     }
 }
 
+/* The last command found and mended one counter of the relation. */
+static void expect_only_mended(const char *relation)
+{
+    char summary[32];
+    char *out = shell_read_file("out");
+    snprintf(summary, sizeof summary, "\n%s: ", relation);
+    const char *line = strstr(out, summary);
+    if (line == NULL ||
+        strncmp(strstr(line, " rows, "), " rows, 1 differences, 1 mended", 30) != 0) {
+        process_fail("not one of %s was mended:\n%s", relation, out);
+    }
+    free(out);
+}
+
 static int tear_down_load(void **state)
 {
     struct load **load = (struct load **)*state;
@@ -329,12 +343,90 @@ static void writing_makes_no_difference(void **state)
         pg_execute(fixture.database_url, "DELETE FROM like_counters WHERE post_id = 'thing-%d'",
                    round % THINGS);
         load_await_progress(load, WRITES_BETWEEN, STEP_BOUND_MS);
-        expect_shell(STATUS_DIFFERS, "differences, 1 mended", NULL, "rsvpd verify --repair");
+        expect_shell(STATUS_DIFFERS, NULL, NULL, "rsvpd verify --repair");
+        expect_only_mended("rsvp");
+        expect_only_mended("like");
         expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
     }
     load_finish(load);
     expect_counters_equal_rows(fixture.database_url);
     service_stop(&fixture.service);
+}
+
+/* ---- a writer half-way ---- */
+
+static PGconn *session;
+
+static void in_session(const char *sql)
+{
+    PGresult *result = PQexec(session, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        process_fail("%s: %s", sql, PQresultErrorMessage(result));
+    }
+    PQclear(result);
+}
+
+static int close_session(void **state)
+{
+    (void)state;
+    PQfinish(session);
+    session = NULL;
+    return 0;
+}
+
+static void await_lock_waiter(void)
+{
+    const int64_t end_ms = process_now_ms() + STEP_BOUND_MS;
+    while (!pg_query_bool(fixture.database_url,
+                          "SELECT EXISTS (SELECT FROM pg_stat_activity"
+                          " WHERE wait_event_type = 'Lock' AND datname = current_database())")) {
+        if (process_now_ms() > end_ms) {
+            process_fail("nobody waits for the lock");
+        }
+        process_nap();
+    }
+}
+
+static void begin_with_a_wrong_counter(void)
+{
+    const struct relation *relation = &relations[RELATION_RSVP];
+    add_members(relation, "e", 3);
+    add_counter(relation, "e", 100);
+    session = PQconnectdb(fixture.database_url);
+    in_session("BEGIN");
+    in_session("INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'late')");
+}
+
+static void expect_mended(int64_t count)
+{
+    assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count FROM rsvp_counters"),
+                     count);
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+}
+
+/* A writer that has changed the counter is waited for, and its rows are counted. */
+static void a_repair_counts_after_it_has_the_lock(void **state)
+{
+    (void)state;
+    begin_with_a_wrong_counter();
+    in_session("UPDATE rsvp_counters SET count = count + 1, version = version + 1");
+    const pid_t repair = shell_begin("repair", "exec rsvpd verify --repair");
+    await_lock_waiter();
+    in_session("COMMIT");
+    assert_int_equal(shell_end(repair, "repair"), STATUS_DIFFERS);
+    expect_mended(4);
+}
+
+/* One that has not got that far adds its part to what was mended. */
+static void a_repair_leaves_what_is_not_counted_to_its_writer(void **state)
+{
+    (void)state;
+    begin_with_a_wrong_counter();
+    expect_shell(STATUS_DIFFERS, "1 mended", NULL, "rsvpd verify --repair");
+    assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count FROM rsvp_counters"), 3);
+    in_session("UPDATE rsvp_counters SET count = count + 1, version = version + 1");
+    in_session("COMMIT");
+    expect_mended(4);
 }
 
 /* ---- usage ---- */
@@ -363,6 +455,10 @@ int main(void)
         RELATION_TESTS(all_ranges_are_compared),
         cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
         cmocka_unit_test_setup(waiters_without_an_event_are_found, set_up),
+        cmocka_unit_test_setup_teardown(a_repair_counts_after_it_has_the_lock, set_up,
+                                        close_session),
+        cmocka_unit_test_setup_teardown(a_repair_leaves_what_is_not_counted_to_its_writer, set_up,
+                                        close_session),
         cmocka_unit_test_setup_teardown(writing_makes_no_difference, set_up, tear_down_load),
         cmocka_unit_test(what_is_in_the_way_is_told),
     };
