@@ -103,7 +103,7 @@ bool import_input_skip_to(struct import_input *input, const char *path)
     if (input->skipped == NULL || fstat(input->fd, &in) != 0 || fstat(fd, &out) != 0) {
         return fail("open", path, errno);
     }
-    if (in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
+    if (S_ISREG(in.st_mode) && in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
         fprintf(stderr, "rsvpd import: %s is the input: bad lines need another file\n", path);
         return false;
     }
