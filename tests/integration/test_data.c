@@ -313,6 +313,11 @@ static void events_with_settings_are_refused(void **state)
     assert_int_equal(count_where("event_id = 'managed'"), 1);
     expect_counters_equal_rows(fixture.database_url);
     expect_shell(STATUS_DONE, NULL, NULL, "rsvpd verify");
+    /* Behind a bad line that the input ended, a line of its own. */
+    expect_shell(
+        STATUS_DONE, "2 lines, 0 added, 0 already there, 2 bad", NULL,
+        "printf 'event_id,user_id\\nmanaged,u2\\nbad' | rsvpd import --relation rsvp"
+        " --skip-bad left && printf 'event_id,user_id\\nbad\\nmanaged,u2\\n' | cmp - left");
     /* Posts have no settings. */
     expect_shell(STATUS_DONE, "1 added", NULL,
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
