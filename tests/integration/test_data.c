@@ -444,13 +444,14 @@ static void await_rows(int64_t rows)
     }
 }
 
-/* A backend whose client is dead may still be ending its transaction. */
-static void await_no_backend(void)
+/* A backend whose client is dead may still be ending its transaction: until so many are left. */
+static void await_backends(int left)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
     while (pg_query_int64(fixture.database_url,
                           "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                          " AND pid <> pg_backend_pid() AND backend_type = 'client backend'") > 0) {
+                          " AND pid <> pg_backend_pid() AND backend_type = 'client backend'") >
+           left) {
         if (process_now_ms() > end_ms) {
             process_fail("the import's session does not end");
         }
@@ -466,7 +467,7 @@ static void a_killed_import_can_be_started_again(void **state)
     await_rows(1);
     kill(import, SIGKILL);
     assert_int_equal(shell_end(import, "import"), 128 + SIGKILL);
-    await_no_backend();
+    await_backends(0);
     const int64_t applied = count_rows(&relations[RELATION_RSVP]);
     process_note("%lld lines were applied", (long long)applied);
     assert_true(applied > 0 && applied < MANY_LINES);
@@ -567,6 +568,26 @@ static void an_export_that_fails_says_so(void **state)
     expect_shell(STATUS_DONE, NULL, NULL, "test $(cat kept) = old && test ! -e kept.partial");
 }
 
+/* What was written so far goes with an export that is told to end. */
+static void an_export_that_is_ended_leaves_nothing(void **state)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    (void)state;
+    session = PQconnectdb(fixture.database_url);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        in_session("BEGIN");
+        in_session("LOCK TABLE rsvps");
+        const pid_t export = shell_begin("export", "exec rsvpd export --relation rsvp ended");
+        await_lock_waiter();
+        assert_int_equal(shell_run("test -e ended.partial"), 0);
+        kill(export, ends[i]);
+        assert_int_equal(shell_end(export, "export"), 128 + ends[i]);
+        assert_int_equal(shell_run("test ! -e ended.partial && test ! -e ended"), 0);
+        in_session("ROLLBACK");
+        await_backends(1);
+    }
+}
+
 static void a_link_stays_a_link(void **state)
 {
     (void)state;
@@ -650,6 +671,7 @@ int main(void)
         RELATION_TESTS(what_is_exported_is_imported_equal),
         RELATION_TESTS(exports_are_ordered_and_complete),
         cmocka_unit_test_setup(an_export_that_fails_says_so, set_up),
+        cmocka_unit_test_setup_teardown(an_export_that_is_ended_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup(a_link_stays_a_link, set_up),
         cmocka_unit_test_setup(what_cannot_be_imported_is_told, set_up),
         cmocka_unit_test(the_schema_has_to_be_there),

@@ -13,7 +13,7 @@ struct pg_result; /* libpq's PGresult */
 
 enum { PG_COMMAND_PARAMETERS_MAX = 3 };
 
-/* A statement, and the values of its parameters up to the first NULL past their number. */
+/* A statement, and the values of its parameters. */
 struct pg_command {
     const char *name;                /* below sql/commands */
     const struct relation *relation; /* whose tables it is about */
