@@ -1,36 +1,42 @@
 -- Decides over users who want to be in, in the order of their arrival, and answers of each: the verdict (0: in, 1: on the
 -- waiting list, 2: full, 3: closed), whether that changed anything, and the place on the waiting list or 0. The counters
 -- are locked, and seats that came free have been given to those who waited: a newcomer gets a seat that is left, after
--- all who wait still. Places of those who waited already are found among the sorted tickets of their event.
+-- all who wait still. Window functions see to it that no two sets of users are joined, and that a waiting list is read once,
+-- however many of those who stand on it ask: each counts from the one of them before.
 -- $1, $2: entities and users; $3: their order of arrival.
 WITH standing AS (
     SELECT
-        a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket,
+        a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket, w.ticket,
         CASE WHEN e.capacity IS NOT NULL THEN greatest(e.capacity - c.count - e.waiting, 0) END AS seats,
-        m.user_id IS NOT NULL AS is_member, w.ticket,
-        coalesce(statement_timestamp() < e.opens_at, false) OR coalesce(statement_timestamp() >= e.closes_at, false) AS closed
+        CASE
+            WHEN statement_timestamp() < e.opens_at OR statement_timestamp() >= e.closes_at THEN 3
+            WHEN m.user_id IS NOT NULL THEN 0
+            WHEN w.ticket IS NOT NULL THEN 1
+        END AS known -- the verdict, but for newcomers
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (id, user_id, arrival)
     JOIN :counters AS c ON c.:id = a.id
     JOIN events AS e ON e.event_id = a.id
     LEFT JOIN :members AS m ON m.:id = a.id AND m.user_id = a.user_id
     LEFT JOIN waitlist AS w ON w.event_id = a.id AND w.user_id = a.user_id
-), numbered AS (
+), in_turn AS (
     SELECT
-        *, NOT closed AND NOT is_member AND ticket IS NULL AS is_new,
-        row_number() OVER (PARTITION BY id, closed OR is_member OR ticket IS NOT NULL ORDER BY arrival) AS turn
+        id, user_id, waitlist, waiting, last_ticket, seats, known, ticket,
+        row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS turn,
+        lag(ticket, 1, 0::bigint) OVER (PARTITION BY id, known ORDER BY ticket) AS ticket_before
     FROM standing
 ), judged AS (
     SELECT
-        id, user_id, ticket, is_new, waiting, last_ticket, turn - seats AS behind,
+        id, user_id, waiting, last_ticket, known IS NULL AS is_new, coalesce(turn - seats, 0) AS behind,
         CASE
-            WHEN closed THEN 3
-            WHEN is_member THEN 0
-            WHEN ticket IS NOT NULL THEN 1
+            WHEN known IS NOT NULL THEN known
             WHEN coalesce(turn <= seats, true) THEN 0
             WHEN waitlist THEN 1
             ELSE 2
-        END AS verdict
-    FROM numbered
+        END AS verdict,
+        sum(CASE WHEN known = 1 THEN (
+            SELECT count(*) FROM waitlist AS w WHERE w.event_id = t.id AND w.ticket > t.ticket_before AND w.ticket <= t.ticket
+        ) END) OVER (PARTITION BY id, known ORDER BY ticket) AS place
+    FROM in_turn AS t
 ), added AS (
     INSERT INTO :members (:id, user_id)
     SELECT id, user_id FROM judged WHERE is_new AND verdict = 0 ORDER BY id, user_id
@@ -52,19 +58,5 @@ WITH standing AS (
 )
 SELECT
     id, user_id, verdict::bigint, (is_new AND verdict < 2)::integer::bigint,
-    CASE WHEN is_new AND verdict = 1 THEN waiting + behind ELSE 0 END
+    CASE WHEN verdict <> 1 THEN 0 WHEN is_new THEN waiting + behind ELSE place END::bigint
 FROM judged
-WHERE is_new OR verdict <> 1
-UNION ALL
-SELECT s.id, u.user_id, 1, 0, width_bucket(u.ticket, q.tickets)
-FROM (
-    SELECT id, max(ticket) AS last_ticket, array_agg(user_id) AS users, array_agg(ticket) AS tickets
-    FROM judged
-    WHERE verdict = 1 AND NOT is_new
-    GROUP BY id
-) AS s
-CROSS JOIN LATERAL (
-    SELECT array_agg(w.ticket) AS tickets
-    FROM (SELECT ticket FROM waitlist WHERE event_id = s.id AND ticket <= s.last_ticket ORDER BY ticket) AS w
-) AS q
-CROSS JOIN LATERAL unnest(s.users, s.tickets) AS u (user_id, ticket)
