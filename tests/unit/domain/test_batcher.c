@@ -19,22 +19,29 @@ static void init(struct batcher *batcher, enum operation_kind kind, size_t expec
     init_for(batcher, kind, BATCH_SIZE_MAX, expected);
 }
 
-static void push(struct batcher *batcher, struct operation *operation, enum operation_kind kind,
-                 const char *entity, const char *user)
+static void push_on(struct batcher *batcher, struct operation *operation, enum write_path path,
+                    enum operation_kind kind, const char *entity, const char *user)
 {
-    *operation = (struct operation){.kind = kind, .relation = rsvp};
+    *operation = (struct operation){.kind = kind, .relation = rsvp, .path = path};
     operation->entity = unit_id(entity);
     operation->user = unit_id(user);
     batcher_push(batcher, operation);
 }
 
+static void push(struct batcher *batcher, struct operation *operation, enum operation_kind kind,
+                 const char *entity, const char *user)
+{
+    push_on(batcher, operation, PATH_PLAIN, kind, entity, user);
+}
+
 /* Forms a batch and checks that it holds these operations, in this order. */
-static void expect_batch(struct batcher *batcher, struct batch *batch,
+static void expect_batch(struct batcher *batcher, enum write_path path, struct batch *batch,
                          struct operation *const *expected, size_t size)
 {
-    assert_true(batcher_has_ready(batcher, PATH_PLAIN));
-    batcher_form(batcher, PATH_PLAIN, batch);
+    assert_true(batcher_has_ready(batcher, path));
+    batcher_form(batcher, path, batch);
     assert_int_equal(batch->size, size);
+    assert_int_equal(batch->path, path);
     assert_ptr_equal(batch->relation, batcher->relation);
     assert_int_equal(batch->kind, batcher->kind);
     for (size_t i = 0; i < size; i++) {
@@ -44,9 +51,12 @@ static void expect_batch(struct batcher *batcher, struct batch *batch,
     }
 }
 
-#define EXPECT_BATCH(batcher, batch, ...)                                                          \
-    expect_batch((batcher), (batch), (struct operation *[]){__VA_ARGS__},                          \
+#define EXPECT_BATCH_ON(batcher, path, batch, ...)                                                 \
+    expect_batch((batcher), (path), (batch), (struct operation *[]){__VA_ARGS__},                  \
                  LENGTH(((struct operation *[]){__VA_ARGS__})))
+
+#define EXPECT_BATCH(batcher, batch, ...)                                                          \
+    EXPECT_BATCH_ON((batcher), PATH_PLAIN, (batch), __VA_ARGS__)
 
 static void finish_all(struct batcher *batcher, struct batch *batch)
 {
@@ -356,12 +366,178 @@ static void test_withdrawing_those_that_are_chained(void **state)
     }
 }
 
+/* ---- paths ---- */
+
+static void expect_ready(const struct batcher *batcher, bool plain, bool keyed, bool managed)
+{
+    assert_int_equal(batcher_has_ready(batcher, PATH_PLAIN), plain);
+    assert_int_equal(batcher_has_ready(batcher, PATH_KEYED), keyed);
+    assert_int_equal(batcher_has_ready(batcher, PATH_MANAGED), managed);
+}
+
+/* Each path has a row of its own, in the order of arrival. */
+static void test_order_of_arrival_on_each_path(void **state)
+{
+    struct batcher batcher;
+    struct operation ops[7];
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    static const enum write_path paths[] = {PATH_MANAGED, PATH_PLAIN, PATH_KEYED,  PATH_PLAIN,
+                                            PATH_MANAGED, PATH_KEYED, PATH_MANAGED};
+    static const char *const users[] = {"g", "f", "e", "d", "c", "b", "a"};
+    for (size_t i = 0; i < LENGTH(ops); i++) {
+        push_on(&batcher, &ops[i], paths[i], OPERATION_ADD, "e", users[i]);
+        assert_true(i == 0 || ops[i].arrival > ops[i - 1].arrival);
+    }
+    assert_int_equal(batcher.size, 7);
+    EXPECT_BATCH_ON(&batcher, PATH_KEYED, &batch, &ops[2], &ops[5]);
+    expect_ready(&batcher, true, false, true);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[0], &ops[4], &ops[6]);
+    expect_ready(&batcher, true, false, false);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[1], &ops[3]);
+    expect_ready(&batcher, false, false, false);
+    assert_int_equal(batcher.size, 7);
+    batcher_free(&batcher);
+}
+
+/* Later arrivals are told by a larger number, chained ones too; going again does not change it. */
+static void test_arrivals_are_numbered(void **state)
+{
+    struct batcher batcher;
+    struct operation first, behind, other;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push_on(&batcher, &first, PATH_MANAGED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &behind, PATH_MANAGED, OPERATION_REMOVE, "e", "u");
+    push_on(&batcher, &other, PATH_MANAGED, OPERATION_ADD, "e", "v");
+    assert_true(first.arrival < behind.arrival && behind.arrival < other.arrival);
+    uint64_t arrival = first.arrival;
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &first, &other);
+    batcher_return(&batcher, &batch);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &first, &other);
+    assert_true(first.arrival == arrival);
+    batcher_free(&batcher);
+}
+
+/* A user's writes on an entity go one by one, whatever their paths; the next one goes its own. */
+static void test_chains_cross_paths(void **state)
+{
+    struct batcher batcher;
+    struct operation plain, keyed, managed, last;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push_on(&batcher, &plain, PATH_PLAIN, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &keyed, PATH_KEYED, OPERATION_REMOVE, "e", "u");
+    push_on(&batcher, &managed, PATH_MANAGED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &last, PATH_PLAIN, OPERATION_REMOVE, "e", "u");
+    assert_int_equal(keyed.state, OPERATION_CHAINED);
+    assert_int_equal(managed.state, OPERATION_CHAINED);
+    expect_ready(&batcher, true, false, false);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &plain);
+    expect_ready(&batcher, false, false, false);
+    finish_all(&batcher, &batch);
+    expect_ready(&batcher, false, true, false);
+    EXPECT_BATCH_ON(&batcher, PATH_KEYED, &batch, &keyed);
+    finish_all(&batcher, &batch);
+    expect_ready(&batcher, false, false, true);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &managed);
+    finish_all(&batcher, &batch);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &last);
+    finish_all(&batcher, &batch);
+    expect_ready(&batcher, false, false, false);
+    assert_int_equal(batcher.size, 0);
+    assert_int_equal(batcher.keys.size, 0);
+    batcher_free(&batcher);
+}
+
+/* Sent again, each goes the way that it is to go by now: in front of those who wait there, in the
+ * order in which they stood in the batch. */
+static void test_a_batch_returns_to_the_paths_of_its_operations(void **state)
+{
+    struct batcher batcher;
+    struct operation a, b, c, d, waiting, waiting_managed, behind;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push(&batcher, &a, OPERATION_ADD, "e", "a");
+    push(&batcher, &b, OPERATION_ADD, "f", "b");
+    push(&batcher, &c, OPERATION_ADD, "e", "c");
+    push(&batcher, &d, OPERATION_ADD, "f", "d");
+    EXPECT_BATCH(&batcher, &batch, &a, &b, &c, &d);
+    push(&batcher, &waiting, OPERATION_ADD, "g", "w");
+    push_on(&batcher, &waiting_managed, PATH_MANAGED, OPERATION_ADD, "e", "w");
+    push(&batcher, &behind, OPERATION_REMOVE, "e", "a");
+    a.path = PATH_MANAGED;
+    c.path = PATH_MANAGED;
+    batcher_return(&batcher, &batch);
+    assert_int_equal(batch.size, 0);
+    assert_int_equal(batcher.size, 7);
+    assert_int_equal(behind.state, OPERATION_CHAINED);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &a, &c, &waiting_managed);
+    finish_all(&batcher, &batch);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &b, &d, &waiting, &behind);
+    finish_all(&batcher, &batch);
+    assert_int_equal(batcher.size, 0);
+    batcher_free(&batcher);
+}
+
+/* How many may go together is each path's own affair. */
+static void test_how_many_go_together_on_a_path(void **state)
+{
+    struct batcher batcher;
+    struct operation ops[6];
+    struct batch batch;
+    static const char *const users[] = {"a", "b", "c", "d", "e", "f"};
+    (void)state;
+    init_for(&batcher, OPERATION_ADD, 3, 10);
+    for (size_t i = 0; i < LENGTH(ops); i++) {
+        push_on(&batcher, &ops[i], i < 2 ? PATH_PLAIN : PATH_MANAGED, OPERATION_ADD, "e", users[i]);
+        assert_int_equal(ops[i].mates_max, 3);
+    }
+    ops[0].mates_max = 1;
+    ops[4].mates_max = 2;
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[2], &ops[3]);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[0]);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[4], &ops[5]);
+    EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[1]);
+    batcher_free(&batcher);
+}
+
+/* Whoever waits behind one that is withdrawn gets ready on a path of its own. */
+static void test_withdrawing_on_a_path(void **state)
+{
+    struct batcher batcher;
+    struct operation first, chained, heir, other;
+    struct batch batch;
+    (void)state;
+    init(&batcher, OPERATION_ADD, 10);
+    push_on(&batcher, &first, PATH_KEYED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &chained, PATH_PLAIN, OPERATION_REMOVE, "e", "u");
+    push_on(&batcher, &heir, PATH_MANAGED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &other, PATH_KEYED, OPERATION_ADD, "e", "v");
+    batcher_withdraw(&batcher, &chained);
+    expect_ready(&batcher, false, true, false);
+    batcher_withdraw(&batcher, &first);
+    expect_ready(&batcher, false, true, true);
+    assert_int_equal(batcher.size, 2);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &heir);
+    finish_all(&batcher, &batch);
+    batcher_withdraw(&batcher, &other);
+    expect_ready(&batcher, false, false, false);
+    assert_int_equal(batcher.size, 0);
+    assert_int_equal(batcher.keys.size, 0);
+    batcher_free(&batcher);
+}
+
 /* ---- random histories ---- */
 
 enum { KEYS = 6, OPS = 40, FLYING_MAX = 3, STEPS = 600, HISTORIES = 200 };
 
-/* What the batcher must be, told as plainly as can be: a row of those that are ready, and for each
- * key a row of those that are under way, of which the first holds the key. */
+/* What the batcher must be, told as plainly as can be: for each path a row of those that are ready,
+ * and for each key a row of those that are under way, of which the first holds the key. */
 struct row {
     size_t size;
     struct operation *at[OPS];
@@ -370,7 +546,7 @@ struct row {
 struct history {
     struct batcher batcher;
     bool keyed;
-    struct row ready;
+    struct row ready[PATH_COUNT];
     struct row of_key[KEYS];
     struct operation ops[OPS];
     unsigned key_of[OPS];
@@ -402,7 +578,6 @@ static struct row *row_of(struct history *history, const struct operation *opera
 static void check_history(const struct history *history)
 {
     size_t size = 0;
-    assert_int_equal(batcher_has_ready(&history->batcher, PATH_PLAIN), history->ready.size > 0);
     for (size_t key = 0; key < KEYS; key++) {
         const struct row *row = &history->of_key[key];
         size += row->size;
@@ -410,10 +585,27 @@ static void check_history(const struct history *history)
             assert_int_equal(row->at[i]->state, OPERATION_CHAINED);
         }
     }
-    for (size_t i = 0; i < history->ready.size; i++) {
-        assert_int_equal(history->ready.at[i]->state, OPERATION_READY);
+    for (size_t path = 0; path < PATH_COUNT; path++) {
+        const struct row *ready = &history->ready[path];
+        assert_int_equal(batcher_has_ready(&history->batcher, (enum write_path)path),
+                         ready->size > 0);
+        for (size_t i = 0; i < ready->size; i++) {
+            assert_int_equal(ready->at[i]->state, OPERATION_READY);
+            assert_int_equal(ready->at[i]->path, path);
+        }
     }
     assert_int_equal(history->batcher.size, size);
+}
+
+static enum write_path random_path(struct history *history)
+{
+    return history->keyed ? (enum write_path)unit_below(&history->random, PATH_COUNT) : PATH_PLAIN;
+}
+
+static void get_ready(struct history *history, struct operation *operation)
+{
+    struct row *ready = &history->ready[operation->path];
+    row_insert(ready, ready->size, operation);
 }
 
 static void random_push(struct history *history, size_t at)
@@ -424,6 +616,7 @@ static void random_push(struct history *history, size_t at)
         unit_percent(&history->random, 50) ? OPERATION_ADD : OPERATION_REMOVE;
     *operation = (struct operation){.relation = rsvp,
                                     .kind = history->keyed ? write : OPERATION_LOOKUP,
+                                    .path = random_path(history),
                                     .entity = unit_numbered_id("e", key / 2),
                                     .user = unit_numbered_id("u", key % 2)};
     history->key_of[at] = key;
@@ -433,7 +626,7 @@ static void random_push(struct history *history, size_t at)
     struct row *row = &history->of_key[key];
     row_insert(row, row->size, operation);
     if (row->size == 1 || !history->keyed) {
-        row_insert(&history->ready, history->ready.size, operation);
+        get_ready(history, operation);
     }
 }
 
@@ -444,14 +637,14 @@ static void model_end(struct history *history, const struct operation *operation
     bool held = row->at[0] == operation;
     row_remove(row, operation);
     if (history->keyed && held && row->size > 0) {
-        row_insert(&history->ready, history->ready.size, row->at[0]);
+        get_ready(history, row->at[0]);
     }
 }
 
 static void random_withdraw(struct history *history, struct operation *operation)
 {
     if (operation->state == OPERATION_READY) {
-        row_remove(&history->ready, operation);
+        row_remove(&history->ready[operation->path], operation);
     }
     batcher_withdraw(&history->batcher, operation);
     model_end(history, operation);
@@ -474,13 +667,19 @@ static size_t model_batch_size(const struct row *ready)
     return 1;
 }
 
+/* On any path that has some that are ready; none, and nothing happens. */
 static void random_form(struct history *history, struct batch *batch)
 {
-    size_t size = model_batch_size(&history->ready);
-    struct row expected = history->ready;
-    expect_batch(&history->batcher, batch, expected.at, size);
+    enum write_path path = (enum write_path)unit_below(&history->random, PATH_COUNT);
+    struct row *ready = &history->ready[path];
+    if (ready->size == 0) {
+        return;
+    }
+    size_t size = model_batch_size(ready);
+    struct row expected = *ready;
+    expect_batch(&history->batcher, path, batch, expected.at, size);
     for (size_t i = 0; i < size; i++) {
-        row_remove(&history->ready, expected.at[i]);
+        row_remove(ready, expected.at[i]);
         for (size_t j = 0; j < OPS && history->keyed; j++) { /* nobody on its way has this key */
             assert_true(&history->ops[j] == expected.at[i] ||
                         history->ops[j].state != OPERATION_SENT ||
@@ -489,7 +688,7 @@ static void random_form(struct history *history, struct batch *batch)
     }
 }
 
-/* Some of the batch end, in any order; what is left of it returns, or nothing is left. */
+/* Some of the batch end, in any order; what is left of it returns, perhaps to another path. */
 static void random_land(struct history *history, struct batch *batch)
 {
     unsigned ending = unit_percent(&history->random, 60) ? 100 : unit_below(&history->random, 101);
@@ -502,17 +701,14 @@ static void random_land(struct history *history, struct batch *batch)
             operation->state = OPERATION_FREE;
         } else {
             operation->mates_max = 1 + unit_below(&history->random, 4);
+            operation->path =
+                unit_percent(&history->random, 50) ? operation->path : random_path(history);
             rest.operations[rest.size++] = operation;
         }
     }
     batch->size = 0;
-    for (size_t i = 0; i < rest.size; i++) { /* before the first that came later, each by itself */
-        size_t at = 0;
-        while (at < history->ready.size &&
-               history->ready.at[at]->arrival < rest.operations[i]->arrival) {
-            at++;
-        }
-        row_insert(&history->ready, at, rest.operations[i]);
+    for (size_t i = rest.size; i-- > 0;) {
+        row_insert(&history->ready[rest.operations[i]->path], 0, rest.operations[i]);
     }
     batcher_return(&history->batcher, &rest);
 }
@@ -525,7 +721,7 @@ static void random_step(struct history *history)
     if (unit_percent(&history->random, 25)) {
         if (batch->size > 0) {
             random_land(history, batch);
-        } else if (history->ready.size > 0) {
+        } else {
             random_form(history, batch);
         }
     } else if (operation->state == OPERATION_FREE) {
@@ -543,7 +739,7 @@ static void drain(struct history *history)
         for (size_t i = 0; i < FLYING_MAX; i++) {
             if (history->flying[i].size > 0) {
                 random_land(history, &history->flying[i]);
-            } else if (history->ready.size > 0) {
+            } else {
                 random_form(history, &history->flying[i]);
             }
             check_history(history);
@@ -605,6 +801,12 @@ int main(void)
         cmocka_unit_test(test_withdrawing_one_that_is_ready),
         cmocka_unit_test(test_withdrawing_the_last_of_a_key_frees_it),
         cmocka_unit_test(test_withdrawing_those_that_are_chained),
+        cmocka_unit_test(test_order_of_arrival_on_each_path),
+        cmocka_unit_test(test_arrivals_are_numbered),
+        cmocka_unit_test(test_chains_cross_paths),
+        cmocka_unit_test(test_a_batch_returns_to_the_paths_of_its_operations),
+        cmocka_unit_test(test_how_many_go_together_on_a_path),
+        cmocka_unit_test(test_withdrawing_on_a_path),
         cmocka_unit_test(test_random_histories_of_writes),
         cmocka_unit_test(test_random_histories_of_writes_whose_hashes_collide),
         cmocka_unit_test(test_random_histories_of_lookups),
