@@ -23,12 +23,15 @@ static struct listing listing_of(enum relation_id relation, enum operation_kind 
 
 static void test_round_trip(void **state)
 {
-    static const char *const lasts[] = {"a", "ab", "abc", "u~:@-._", ID_64};
-    struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
+    static const char *const lasts[] = {"a",   "ab", "abc", "u~:@-._",
+                                        ID_64, "1",  "10",  "9223372036854775807"};
+    static const enum operation_kind kinds[] = {OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES,
+                                                OPERATION_LIST_WAITING};
     (void)state;
-    for (size_t i = 0; i < sizeof lasts / sizeof lasts[0]; i++) {
+    for (size_t i = 0; i < LENGTH(lasts) * LENGTH(kinds); i++) {
         char token[PAGE_TOKEN_SIZE_BYTES];
-        struct identifier last = id_of(lasts[i]), back;
+        struct identifier last = id_of(lasts[i / LENGTH(kinds)]), back;
+        struct listing listing = listing_of(RELATION_RSVP, kinds[i % LENGTH(kinds)], ID_64);
         page_token_make(key, &listing, &last, token);
         assert_true(strlen(token) < sizeof token);
         assert_true(page_token_parse(key, &listing, slice_of(token), &back));
@@ -36,24 +39,30 @@ static void test_round_trip(void **state)
     }
 }
 
+/* A token is good for the listing that it was made for, and for none of the others. */
 static void test_foreign(void **state)
 {
-    const struct listing own = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
-    const struct listing others[] = {
+    const struct listing listings[] = {
+        listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1"),
         listing_of(RELATION_LIKE, OPERATION_LIST_USERS, "e1"),
         listing_of(RELATION_RSVP, OPERATION_LIST_ENTITIES, "e1"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_WAITING, "e1"),
         listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e2"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_WAITING, "e2"),
         listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e"),
+        listing_of(RELATION_RSVP, OPERATION_LIST_WAITING, "e"),
     };
     static const unsigned char other_key[MAC_KEY_SIZE_BYTES] = "another key of thirty-two bytes.";
-    struct identifier last = id_of("1u"), back;
-    char token[PAGE_TOKEN_SIZE_BYTES];
+    struct identifier last = id_of("1"), back;
     (void)state;
-    page_token_make(key, &own, &last, token);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        assert_false(page_token_parse(key, &others[i], slice_of(token), &back));
+    for (size_t own = 0; own < LENGTH(listings); own++) {
+        char token[PAGE_TOKEN_SIZE_BYTES];
+        page_token_make(key, &listings[own], &last, token);
+        for (size_t i = 0; i < LENGTH(listings); i++) {
+            assert_int_equal(page_token_parse(key, &listings[i], slice_of(token), &back), i == own);
+        }
+        assert_false(page_token_parse(other_key, &listings[own], slice_of(token), &back));
     }
-    assert_false(page_token_parse(other_key, &own, slice_of(token), &back));
 }
 
 /* Every byte changed to every other, every end cut off, anything appended. */
