@@ -87,6 +87,64 @@ static void test_the_largest_array(void **state)
     free(array);
 }
 
+/* The type is that of bigint (20), each element has 8 bytes; whatever the array held before, of
+ * whatever type, is gone. */
+static void test_arrays_of_numbers(void **state)
+{
+    static const char empty[] = "\0\0\0\0"
+                                "\0\0\0\0"
+                                "\0\0\0\x14";
+    static const char three[] = "\0\0\0\1"
+                                "\0\0\0\0"
+                                "\0\0\0\x14"
+                                "\0\0\0\3\0\0\0\1"
+                                "\0\0\0\x8\0\0\0\0\0\0\0\7"
+                                "\0\0\0\x8\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"
+                                "\0\0\0\x8\1\2\3\4\5\6\7\x8";
+    static const char text[] = "\0\0\0\1"
+                               "\0\0\0\0"
+                               "\0\0\0\x19"
+                               "\0\0\0\1\0\0\0\1"
+                               "\0\0\0\2u1";
+    static struct pg_array array;
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        pg_array_clear_int64(&array);
+        assert_int_equal(array.elements, 0);
+        unit_expect_bytes("empty", slice_make(array.data, array.size_bytes),
+                          slice_make(empty, sizeof empty - 1));
+        pg_array_add_int64(&array, 7);
+        pg_array_add_int64(&array, -1);
+        pg_array_add_int64(&array, 0x0102030405060708);
+        assert_int_equal(array.elements, 3);
+        unit_expect_bytes("three", slice_make(array.data, array.size_bytes),
+                          slice_make(three, sizeof three - 1));
+        pg_array_clear_text(&array);
+        pg_array_add_text(&array, slice_of("u1"));
+        assert_int_equal(array.elements, 1);
+        unit_expect_bytes("text", slice_make(array.data, array.size_bytes),
+                          slice_make(text, sizeof text - 1));
+    }
+}
+
+/* A text without bytes is an element all the same. */
+static void test_an_empty_element(void **state)
+{
+    static const char bytes[] = "\0\0\0\1"
+                                "\0\0\0\0"
+                                "\0\0\0\x19"
+                                "\0\0\0\2\0\0\0\1"
+                                "\0\0\0\0"
+                                "\0\0\0\1a";
+    static struct pg_array array;
+    (void)state;
+    pg_array_clear_text(&array);
+    pg_array_add_text(&array, slice_of(""));
+    pg_array_add_text(&array, slice_of("a"));
+    unit_expect_bytes("array", slice_make(array.data, array.size_bytes),
+                      slice_make(bytes, sizeof bytes - 1));
+}
+
 static void test_int64(void **state)
 {
     static const struct {
@@ -127,7 +185,28 @@ static void test_times(void **state)
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
+        char bytes[8];
         assert_true(pg_decode_time_us(cases[i].bytes) == cases[i].unix_us);
+        pg_encode_time_us(cases[i].unix_us, bytes);
+        assert_memory_equal(bytes, cases[i].bytes, 8);
+    }
+}
+
+/* Any moment that a client may name comes back as it went. */
+static void test_times_there_and_back(void **state)
+{
+    static const int64_t from_us = -62135596800000000,
+                         to_us = 253402300799999999; /* years 1, 9999 */
+    struct random random = unit_random(1);
+    (void)state;
+    for (int i = 0; i < 10000; i++) {
+        char bytes[8];
+        int64_t unix_us =
+            i == 0   ? from_us
+            : i == 1 ? to_us
+                     : from_us + (int64_t)(random_next(&random) % (uint64_t)(to_us - from_us));
+        pg_encode_time_us(unix_us, bytes);
+        assert_true(pg_decode_time_us(bytes) == unix_us);
     }
 }
 
@@ -136,8 +215,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arrays),
         cmocka_unit_test(test_the_largest_array),
+        cmocka_unit_test(test_arrays_of_numbers),
+        cmocka_unit_test(test_an_empty_element),
         cmocka_unit_test(test_int64),
         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_times_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
