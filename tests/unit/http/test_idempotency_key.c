@@ -1,0 +1,155 @@
+/* The value of Idempotency-Key: which key it holds, and that anything else is refused. */
+#include "unit.h"
+
+#include "rsvpd/http/idempotency_key.h"
+
+#include <stdlib.h>
+
+#define ALPHABET64 "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/"
+
+/* The value lies in memory of just its size, so that the address sanitizer sees who reads behind
+ * it. */
+static void expect(const char *value, size_t size, const char *key)
+{
+    struct identifier parsed;
+    char *memory = malloc(size == 0 ? 1 : size);
+    assert_non_null(memory);
+    memcpy(memory, value, size);
+    bool good = idempotency_key_parse(slice_make(memory, size), &parsed);
+    if (good != (key != NULL)) {
+        fail_msg("'%.*s' is %s", (int)size, value, good ? "taken" : "refused");
+    }
+    if (good) {
+        unit_expect_text(value, identifier_slice(&parsed), key);
+    }
+    free(memory);
+}
+
+static void test_keys(void **state)
+{
+    static const struct {
+        const char *value, *key; /* NULL: refused */
+    } cases[] = {
+        /* bare: as it stands */
+        {"a", "a"},
+        {"8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"},
+        {"a b", "a b"},
+        {"a  b", "a  b"},
+        {"~!#$%&'()*+,-./:;<=>?@[]^_`{|}", "~!#$%&'()*+,-./:;<=>?@[]^_`{|}"},
+        {"a\"b", "a\"b"},
+        {"a\"", "a\""},
+        {"\\", "\\"},
+        {"a\\b", "a\\b"},
+        {"a\\\"", "a\\\""},
+        {"'a'", "'a'"},
+        /* quoted */
+        {"\"a\"", "a"},
+        {"\"a b\"", "a b"},
+        {"\" a \"", " a "},
+        {"\" \"", " "},
+        {"\"a\\\"b\"", "a\"b"},
+        {"\"a\\\\b\"", "a\\b"},
+        {"\"\\\\\"", "\\"},
+        {"\"\\\"\"", "\""},
+        {"\"\\\\\\\"\"", "\\\""},
+        {"\"'\"", "'"},
+        /* with blanks around */
+        {" a ", "a"},
+        {"\t a\t", "a"},
+        {"  \"a\"  ", "a"},
+        {" \" a \" ", " a "},
+        /* nothing */
+        {"", NULL},
+        {" ", NULL},
+        {"\t", NULL},
+        {"\"\"", NULL},
+        {" \"\" ", NULL},
+        /* not closed, or not at the end */
+        {"\"", NULL},
+        {"\"a", NULL},
+        {"\"a ", NULL},
+        {"\"a\\\"", NULL},
+        {"\"a\"b", NULL},
+        {"\"a\"b\"", NULL},
+        {"\"a\" b", NULL},
+        {"\"a\"\"", NULL},
+        {"\"\"a\"", NULL},
+        {"\"a\";p=1", NULL},
+        {"\"a\", \"b\"", NULL},
+        /* a backslash before anything else, or at the end */
+        {"\"a\\", NULL},
+        {"\"\\", NULL},
+        {"\"a\\b\"", NULL},
+        {"\"a\\ \"", NULL},
+        {"\"\\n\"", NULL},
+        /* controls */
+        {"a\tb", NULL},
+        {"\"a\tb\"", NULL},
+        {"\"\t\"", NULL},
+        {"a\nb", NULL},
+        {"a\x01", NULL},
+        {"\x1f", NULL},
+        {"\x7f", NULL},
+        {"\"\x7f\"", NULL},
+        {"\"a\\\x01\"", NULL},
+        /* beyond ASCII */
+        {"\xc3\xa9", NULL},
+        {"\"\xc3\xa9\"", NULL},
+        {"a\x80", NULL},
+        {"a\xff", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect(cases[i].value, strlen(cases[i].value), cases[i].key);
+    }
+    expect("a\0b", 3, NULL);
+    expect("\"a\0\"", 4, NULL);
+    expect("\"\\\0\"", 4, NULL);
+    expect("\0", 1, NULL);
+}
+
+/* 64 bytes of the key itself: quotes, backslashes before others, and blanks around do not count. */
+static void test_how_long_a_key_may_be(void **state)
+{
+    char value[256], key[256];
+    (void)state;
+    expect(ALPHABET64, 64, ALPHABET64);
+    expect("\"" ALPHABET64 "\"", 66, ALPHABET64);
+    expect("  " ALPHABET64 "  ", 68, ALPHABET64);
+    expect(ALPHABET64 "x", 65, NULL);
+    expect("\"" ALPHABET64 "x\"", 67, NULL);
+    expect("\" " ALPHABET64 "\"", 67, NULL);
+    expect("\"" ALPHABET64 "\\\"\"", 68, NULL);
+    for (size_t size = 1; size <= 65; size++) {
+        memset(key, 0, sizeof key);
+        memset(key, '"', size);
+        value[0] = '"';
+        for (size_t i = 0; i < size; i++) {
+            memcpy(value + 1 + 2 * i, "\\\"", 2);
+        }
+        value[1 + 2 * size] = '"';
+        expect(value, 2 + 2 * size, size <= 64 ? key : NULL);
+    }
+}
+
+/* Every printable byte means itself, bare or quoted, but for the two that quoting needs. */
+static void test_every_byte(void **state)
+{
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        const char bare[] = {'x', (char)c, 'x', '\0'}, quoted[] = {'"', 'x', (char)c, 'x', '"'};
+        bool printable = c >= ' ' && c <= '~';
+        expect(bare, 3, printable ? bare : NULL);
+        expect(quoted, 5, printable && c != '"' && c != '\\' ? bare : NULL);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_how_long_a_key_may_be),
+        cmocka_unit_test(test_every_byte),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
