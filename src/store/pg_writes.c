@@ -102,7 +102,7 @@ static struct pg_parameter optional_parameter(bool given, const char bytes[8])
 bool pg_writes_queue_configure(struct pg_batch *run)
 {
     const struct operation *operation = run->batch->operations[0];
-    bool release = run->batch->kind == OPERATION_RELEASE;
+    bool release = operation->kind == OPERATION_RELEASE;
     const struct settings none = {.limited = false};
     const struct settings *settings = release ? &none : &operation->settings;
     char capacity[8], waitlist[8], opens[8], closes[8];

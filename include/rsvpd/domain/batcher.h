@@ -15,7 +15,8 @@ enum { BATCH_SIZE_MAX = 512 };
 /* Operations that go to Postgres as one transaction. All of one relation and of one kind. */
 struct batch {
     const struct relation *relation;
-    enum operation_kind kind; /* OPERATION_ADD for writes of either direction */
+    enum operation_kind kind; /* OPERATION_ADD for writes of either direction, and likewise
+                                 OPERATION_CONFIGURE for a release */
     enum write_path path;     /* of such writes */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
