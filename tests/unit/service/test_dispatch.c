@@ -2,13 +2,13 @@
 #include "bench.h"
 #include "unit.h"
 
-enum { KINDS = OPERATION_LIST_ENTITIES + 1 };
+enum { KINDS = OPERATION_RELEASE + 1, READS_END = OPERATION_SETTINGS + 1 };
 
 /* With this many connections what ask_one_of_each asks goes all at once. */
 static const struct bench_setup one_of_each = {
     .pending_max = 64,
-    .write_connections = 1,
-    .read_connections = 5,
+    .write_connections = 3,
+    .read_connections = READS_END - OPERATION_LOOKUP,
     .redis = false,
     .local_lifetime_us = BENCH_LOCAL_US,
 };
@@ -16,8 +16,10 @@ static const struct bench_setup one_of_each = {
 static struct ask *ask_of(struct bench *bench, enum operation_kind kind)
 {
     static const char *const users[KINDS] = {"added", "removed", "sought", "counted",
-                                             "found", "listed",  "lister"};
-    struct ask *ask = bench_ask(bench, kind, unit_id("e"), unit_id(users[kind]));
+                                             "found", "listed",  "lister", "waiting",
+                                             "asked", "given",   "taken"};
+    const char *entity = kind == OPERATION_CONFIGURE ? "f" : kind == OPERATION_RELEASE ? "g" : "e";
+    struct ask *ask = bench_ask(bench, kind, unit_id(entity), unit_id(users[kind]));
     ask->not_before_us = bench->now.mono_us;
     bench_submit(ask);
     return ask;
@@ -41,7 +43,8 @@ static void end_all(struct bench *bench, enum batch_outcome outcome)
 
 static bool is_write(enum operation_kind kind)
 {
-    return kind == OPERATION_ADD || kind == OPERATION_REMOVE;
+    return kind == OPERATION_ADD || kind == OPERATION_REMOVE || kind == OPERATION_CONFIGURE ||
+           kind == OPERATION_RELEASE;
 }
 
 static enum lane lane_of(enum operation_kind kind)
@@ -301,7 +304,8 @@ static void test_the_deadline_of_what_is_chained(void **state)
 /* Those who were answered meanwhile do not go again with those who were not. */
 static void test_who_is_answered_is_not_sent_again(void **state)
 {
-    static const enum batch_outcome ends[] = {BATCH_LOST, BATCH_ROLLED_BACK, BATCH_REJECTED};
+    static const enum batch_outcome ends[] = {BATCH_LOST, BATCH_ROLLED_BACK, BATCH_REJECTED,
+                                              BATCH_MISROUTED};
     (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
@@ -579,11 +583,11 @@ static void submit_of(struct bench *bench, enum operation_kind kind, enum relati
 /* On one connection every queue of its lane gets its turn, however fast the others fill again. */
 static void test_no_queue_starves(void **state)
 {
-    enum { ROUNDS = 3, QUEUES = RELATION_COUNT * (KINDS - OPERATION_LOOKUP) };
+    enum { ROUNDS = 3, QUEUES = RELATION_COUNT * (READS_END - OPERATION_LOOKUP) };
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * ROUNDS * QUEUES * QUEUES;
     struct bench *bench = bench_create(&setup);
-    unsigned seen[RELATION_COUNT][KINDS] = {{0}}, number = 0;
+    unsigned seen[RELATION_COUNT][READS_END] = {{0}}, number = 0;
     (void)state;
     for (int turn = 0; turn < ROUNDS * QUEUES; turn++) {
         for (int queue = 0; queue < QUEUES; queue++) {
@@ -596,7 +600,7 @@ static void test_no_queue_starves(void **state)
         bench_end(bench, LANE_READ, BATCH_DONE);
     }
     for (int relation = 0; relation < RELATION_COUNT; relation++) {
-        for (int kind = OPERATION_LOOKUP; kind < KINDS; kind++) {
+        for (int kind = OPERATION_LOOKUP; kind < READS_END; kind++) {
             assert_int_equal(seen[relation][kind], ROUNDS);
         }
     }
@@ -649,6 +653,399 @@ static void test_listings_have_bounds_of_their_own(void **state)
     for (size_t i = WAITING_MAX + 1; i < bench->ask_count; i++) {
         bench_expect_waiting(bench->asks[i]);
     }
+    bench_finish(bench);
+}
+
+/* ---- paths ---- */
+
+static const struct settings ten_seats = {.limited = true, .capacity = 10};
+
+static const struct batch *sent_batch(struct bench *bench)
+{
+    bench_turn(bench);
+    return fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+}
+
+/* That a plain write of a fresh user on the entity goes this way at once, and is done. */
+static void expect_path(struct bench *bench, const char *entity, enum write_path path)
+{
+    struct ask *ask = bench_ask(bench, OPERATION_ADD, unit_id(entity),
+                                unit_numbered_id("n", (unsigned)bench->ask_count));
+    bench_submit(ask);
+    assert_int_equal(sent_batch(bench)->path, path);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(ask, OUTCOME_DONE);
+    assert_int_equal(ask->sent, 1);
+}
+
+/* The truth says which operations should have gone another way: these go it now, the others their
+ * own again; and whoever comes later on that entity goes it at once. */
+static void test_a_misrouted_batch_goes_again(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
+    const struct ask *managed[] = {bench_add(bench, "e", "u1"), bench_add(bench, "e", "u2")};
+    const struct ask *plain = bench_add(bench, "f", "u1");
+    const struct batch *batch = sent_batch(bench);
+    assert_int_equal(batch->path, PATH_PLAIN);
+    assert_int_equal(batch->size, 3);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench_metric(bench, METRIC_BATCH_MISROUTED), 1);
+    bench_expect_waiting(managed[0]);
+    bench_expect_waiting(managed[1]);
+    bench_expect_waiting(plain);
+    for (int i = 0; i < 2; i++) {
+        batch = sent_batch(bench);
+        assert_int_equal(batch->size, batch->path == PATH_MANAGED ? 2 : 1);
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+    }
+    bench_expect(managed[0], OUTCOME_DONE);
+    bench_expect(managed[1], OUTCOME_DONE);
+    bench_expect(plain, OUTCOME_DONE);
+    assert_int_equal(managed[0]->executed + managed[1]->executed + plain->executed, 3);
+    expect_path(bench, "e", PATH_MANAGED);
+    expect_path(bench, "f", PATH_PLAIN);
+    assert_int_equal(bench_metric(bench, METRIC_BATCH_MISROUTED), 1);
+    bench_finish(bench);
+}
+
+/* Likewise when the settings are gone. */
+static void test_a_batch_that_is_misrouted_the_other_way(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_configure(bench, "e", 10, false);
+    bench_settle(bench);
+    expect_path(bench, "e", PATH_MANAGED);
+    fake_truth_configure(&bench->truth, "e", NULL, bench->now);
+    const struct ask *plain = bench_add(bench, "e", "u1");
+    const struct ask *keyed = bench_add_keyed(bench, "e", "u2", "k");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect_waiting(plain);
+    bench_expect_waiting(keyed);
+    bench_settle(bench);
+    bench_expect(plain, OUTCOME_DONE);
+    bench_expect(keyed, OUTCOME_DONE);
+    assert_int_equal(plain->sent, 2);
+    expect_path(bench, "e", PATH_PLAIN);
+    bench_finish(bench);
+}
+
+/* Nothing was done: whoever waits to go the right way is not told that it may have been. */
+static void test_the_deadline_of_what_was_misrouted(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
+    const struct ask *ask = bench_add(bench, "e", "u");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    bench_expect(ask, OUTCOME_UNAVAILABLE);
+    bench_finish(bench);
+}
+
+/* A batch that was halved does not grow again because it was misrouted, too. */
+static void test_misrouted_after_it_was_split(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
+    for (unsigned i = 0; i < 4; i++) {
+        bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
+    }
+    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, LANE_WRITE, BATCH_MISROUTED);
+    while (bench->asks[3]->answers == 0) {
+        assert_int_equal(sent_batch(bench)->size, 2);
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+    }
+    bench_finish(bench);
+}
+
+/* Whoever gives settings, or takes them, knows; once it is done. */
+static void test_who_changes_settings_knows_the_path(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_configure(bench, "e", 10, true);
+    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
+    expect_path(bench, "e", PATH_PLAIN);
+    const struct ask *given = bench_configure(bench, "e", 10, true);
+    bench_end(bench, LANE_WRITE, BATCH_LOST);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(given, OUTCOME_DONE);
+    assert_int_equal(given->settings.capacity, 10);
+    expect_path(bench, "e", PATH_MANAGED);
+    bench_release(bench, "e");
+    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
+    expect_path(bench, "e", PATH_MANAGED);
+    const struct ask *taken = bench_release(bench, "e");
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(taken, OUTCOME_DONE);
+    assert_false(taken->settings.limited);
+    expect_path(bench, "e", PATH_PLAIN);
+    bench_finish(bench);
+}
+
+/* One that was answered at its deadline has been done after all: that is known, too. */
+static void test_settings_that_come_late(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    const struct ask *ask = bench_configure(bench, "e", 10, true);
+    bench_turn(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    bench_expect(ask, OUTCOME_UNKNOWN);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    expect_path(bench, "e", PATH_MANAGED);
+    bench_finish(bench);
+}
+
+/* A post of the same name has no settings. */
+static void test_likes_are_never_managed(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 2;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    bench_configure(bench, "e", 10, false);
+    bench_settle(bench);
+    struct ask *plain = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("u"));
+    struct ask *keyed = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("v"));
+    plain->relation = &relations[RELATION_LIKE];
+    keyed->relation = &relations[RELATION_LIKE];
+    keyed->key = unit_id("k");
+    bench_submit(plain);
+    bench_submit(keyed);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct batch *batch = bench->truth.flights[i].batch;
+        bool is_keyed = batch->operations[0]->idempotency_key.size > 0;
+        assert_int_equal(batch->path, is_keyed ? PATH_KEYED : PATH_PLAIN);
+    }
+    bench_settle(bench);
+    bench_expect(plain, OUTCOME_DONE);
+    bench_expect(keyed, OUTCOME_DONE);
+    assert_int_equal(bench_metric(bench, METRIC_BATCH_MISROUTED), 0);
+    bench_finish(bench);
+}
+
+/* Each batch is of one path; with a key or without one, managed is managed. */
+static void test_paths_never_share_a_batch(void **state)
+{
+    static const size_t sizes[PATH_COUNT] = {
+        [PATH_PLAIN] = 2, [PATH_KEYED] = 1, [PATH_MANAGED] = 3};
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 4;
+    struct bench *bench = bench_create(&setup);
+    size_t seen[PATH_COUNT] = {0};
+    (void)state;
+    bench_configure(bench, "e", 10, false);
+    bench_settle(bench);
+    bench_add(bench, "e", "u1");
+    bench_add(bench, "f", "u1");
+    bench_add_keyed(bench, "e", "u2", "k");
+    bench_add_keyed(bench, "f", "u2", "k2");
+    bench_remove(bench, "e", "u3");
+    bench_remove(bench, "f", "u3");
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), PATH_COUNT);
+    for (size_t i = 0; i < PATH_COUNT; i++) {
+        const struct batch *batch = bench->truth.flights[i].batch;
+        seen[batch->path] += batch->size;
+    }
+    assert_memory_equal(seen, sizes, sizeof sizes);
+    bench_finish(bench);
+}
+
+/* A keyed write behind a plain one of the same user on the same event waits for it. */
+static void test_order_across_paths(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 3;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    const struct ask *plain = bench_add(bench, "e", "u");
+    const struct ask *keyed = bench_remove_keyed(bench, "e", "u", "k");
+    const struct ask *last = bench_add(bench, "e", "u");
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(plain, OUTCOME_DONE);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(keyed, OUTCOME_DONE);
+    bench_settle(bench);
+    bench_expect(last, OUTCOME_DONE);
+    assert_true(plain->changed && keyed->changed && last->changed);
+    bench_finish(bench);
+}
+
+/* On one connection every kind of write gets its turn, however fast the others come. */
+static void test_no_path_starves(void **state)
+{
+    enum { ROUNDS = 4, WAYS = 6 };
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 2 * ROUNDS * WAYS * WAYS;
+    struct bench *bench = bench_create(&setup);
+    unsigned seen[RELATION_COUNT][PATH_COUNT] = {{0}}, configured = 0, number = 0;
+    struct settings many = {.limited = true, .capacity = 1000};
+    (void)state;
+    fake_truth_configure(&bench->truth, "managed", &many, bench->now);
+    bench_add(bench, "managed", "first");
+    bench_settle(bench);
+    for (int turn = 0; turn < ROUNDS * WAYS; turn++) {
+        for (int way = 0; way < WAYS - 1; way++) {
+            struct ask *ask = bench_ask(bench, OPERATION_ADD, unit_id(way == 4 ? "managed" : "e"),
+                                        unit_numbered_id("u", number++));
+            ask->relation = &relations[way % 2 == 1 ? RELATION_LIKE : RELATION_RSVP];
+            ask->key = way == 2 || way == 3 ? unit_numbered_id("k", number)
+                                            : (struct identifier){.size = 0};
+            bench_submit(ask);
+        }
+        bench_configure(bench, "other", turn, false);
+        const struct batch *batch = sent_batch(bench);
+        bool configures = batch->kind == OPERATION_CONFIGURE;
+        seen[batch->relation->id][batch->path] += !configures;
+        configured += configures;
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+    }
+    assert_int_equal(configured, ROUNDS);
+    assert_int_equal(seen[RELATION_RSVP][PATH_PLAIN], ROUNDS);
+    assert_int_equal(seen[RELATION_RSVP][PATH_KEYED], ROUNDS);
+    assert_int_equal(seen[RELATION_RSVP][PATH_MANAGED], ROUNDS);
+    assert_int_equal(seen[RELATION_LIKE][PATH_PLAIN], ROUNDS);
+    assert_int_equal(seen[RELATION_LIKE][PATH_KEYED], ROUNDS);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
+/* ---- verdicts ---- */
+
+static void test_seats_and_places(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_configure(bench, "e", 1, true);
+    bench_settle(bench);
+    const struct ask *in = bench_add(bench, "e", "z");
+    const struct ask *first = bench_add(bench, "e", "y");  /* in the order of arrival, */
+    const struct ask *second = bench_add(bench, "e", "x"); /* and not of users */
+    bench_settle(bench);
+    bench_expect(first, OUTCOME_DONE);
+    assert_true(in->member && !in->waiting && !first->member && !second->member);
+    assert_true(first->waiting && second->waiting && first->changed);
+    assert_int_equal(first->waiting_place, 1);
+    assert_int_equal(second->waiting_place, 2);
+    const struct ask *settings = ask_of(bench, OPERATION_SETTINGS);
+    const struct ask *waiting = ask_of(bench, OPERATION_LIST_WAITING);
+    bench_settle(bench);
+    assert_int_equal(settings->settings.capacity, 1);
+    assert_int_equal(settings->waiting_count, 2);
+    assert_int_equal(waiting->lines, 2);
+    bench_remove(bench, "e", "z");
+    bench_settle(bench);
+    const struct ask *moved = bench_lookup(bench, "e", "y");
+    const struct ask *waits = bench_lookup(bench, "e", "x");
+    bench_settle(bench);
+    assert_true(moved->member && !moved->waiting && !waits->member && waits->waiting);
+    bench_finish(bench);
+}
+
+/* Asks each in turn for what is against the rules, in a batch with one that is not. */
+static void test_verdicts(void **state)
+{
+    struct settings full = {.limited = true, .capacity = 0};
+    struct settings closed = {.closes = true, .closes_at_us = 1};
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    fake_truth_configure(&bench->truth, "full", &full, bench->now);
+    fake_truth_configure(&bench->truth, "closed", &closed, bench->now);
+    fake_truth_configure(&bench->truth, "open", &ten_seats, bench->now);
+    bench_add_keyed(bench, "open", "u", "used");
+    bench_remove(bench, "full", "nobody");
+    bench_remove(bench, "closed", "nobody");
+    bench_settle(bench); /* all three are known to be managed by now */
+    struct ask *asks[] = {
+        bench_add(bench, "full", "u"),
+        bench_add(bench, "closed", "u"),
+        bench_remove_keyed(bench, "open", "u", "used"),
+        bench_add_keyed(bench, "open", "v", "new"),
+        bench_add_keyed(bench, "full", "v", "new"),
+        bench_add(bench, "open", "w"),
+    };
+    static const enum outcome outcomes[] = {OUTCOME_FULL, OUTCOME_CLOSED,    OUTCOME_KEY_REUSED,
+                                            OUTCOME_DONE, OUTCOME_IN_FLIGHT, OUTCOME_DONE};
+    for (int i = 0; i < 3; i++) { /* the verdicts of attempts that are not done are nobody's */
+        assert_int_equal(sent_batch(bench)->size, LENGTH(asks));
+        if (i == 2) {
+            fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE),
+                               bench->now);
+        }
+        bench_end(bench, LANE_WRITE, i == 2 ? BATCH_LOST : BATCH_MISROUTED);
+        for (size_t j = 0; j < LENGTH(asks); j++) {
+            bench_expect_waiting(asks[j]);
+        }
+    }
+    bench_settle(bench);
+    for (size_t i = 0; i < LENGTH(asks); i++) {
+        bench_expect(asks[i], outcomes[i]);
+        assert_false(asks[i]->member && outcomes[i] != OUTCOME_DONE &&
+                     outcomes[i] != OUTCOME_KEY_REUSED && outcomes[i] != OUTCOME_IN_FLIGHT);
+        assert_true(outcomes[i] == OUTCOME_DONE || asks[i]->executed == 0);
+    }
+    assert_true(asks[3]->replayed && asks[3]->changed); /* by the attempt that was lost */
+    bench_finish(bench);
+}
+
+/* An attempt that was lost may have been done: then no end but a good one is certain, whatever the
+ * verdict of that attempt was. */
+static void test_a_verdict_of_a_batch_that_is_not_done(void **state)
+{
+    static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
+    struct settings full = {.limited = true, .capacity = 0};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct bench *bench = bench_create(&bench_usual);
+        fake_truth_configure(&bench->truth, "e", &full, bench->now);
+        bench_remove(bench, "e", "u");
+        bench_settle(bench);
+        const struct ask *ask = bench_add(bench, "e", "u");
+        bench_turn(bench);
+        fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE), bench->now);
+        bench_end(bench, LANE_WRITE, BATCH_LOST);
+        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_expect(ask, OUTCOME_UNKNOWN);
+        bench_finish(bench);
+    }
+}
+
+/* The first answer again, whatever has happened since; and the key is the user's own. */
+static void test_repeats_of_a_key(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    const struct ask *first = bench_add_keyed(bench, "e", "u", "k");
+    bench_settle(bench);
+    bench_remove(bench, "e", "u");
+    bench_settle(bench);
+    const struct ask *again = bench_add_keyed(bench, "e", "u", "k");
+    const struct ask *other_user = bench_add_keyed(bench, "e", "v", "k");
+    bench_settle(bench);
+    bench_expect(again, OUTCOME_DONE);
+    assert_true(!first->replayed && again->replayed && !other_user->replayed);
+    assert_true(again->changed && again->member);
+    assert_int_equal(again->count.value, first->count.value);
+    assert_int_equal(again->executed, 0);
+    const struct ask *other_entity = bench_add_keyed(bench, "f", "u", "k");
+    bench_settle(bench);
+    bench_expect(other_entity, OUTCOME_KEY_REUSED);
+    const struct ask *lookup = bench_lookup(bench, "e", "u");
+    bench_settle(bench);
+    assert_false(lookup->member);
     bench_finish(bench);
 }
 
@@ -825,6 +1222,20 @@ int main(void)
         cmocka_unit_test(test_no_queue_starves),
         cmocka_unit_test(test_queue_depths_are_reported),
         cmocka_unit_test(test_listings_have_bounds_of_their_own),
+        cmocka_unit_test(test_a_misrouted_batch_goes_again),
+        cmocka_unit_test(test_a_batch_that_is_misrouted_the_other_way),
+        cmocka_unit_test(test_the_deadline_of_what_was_misrouted),
+        cmocka_unit_test(test_misrouted_after_it_was_split),
+        cmocka_unit_test(test_who_changes_settings_knows_the_path),
+        cmocka_unit_test(test_settings_that_come_late),
+        cmocka_unit_test(test_likes_are_never_managed),
+        cmocka_unit_test(test_paths_never_share_a_batch),
+        cmocka_unit_test(test_order_across_paths),
+        cmocka_unit_test(test_no_path_starves),
+        cmocka_unit_test(test_seats_and_places),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_a_verdict_of_a_batch_that_is_not_done),
+        cmocka_unit_test(test_repeats_of_a_key),
         cmocka_unit_test(test_refused_while_the_truth_is_unavailable),
         cmocka_unit_test(test_what_waits_when_the_truth_goes),
         cmocka_unit_test(test_a_write_after_a_pause_has_all_of_its_time),

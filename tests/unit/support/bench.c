@@ -16,7 +16,7 @@ const struct bench_setup bench_usual = {
     .local_lifetime_us = BENCH_LOCAL_US,
 };
 
-/* Writes alone are asks; what the service asks on behalf of others is its own. */
+/* Of writes of users and of settings alone, which are asks. */
 static void note_sent(const struct operation *operation)
 {
     ((struct ask *)operation->owner)->sent++;
@@ -51,6 +51,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .deadline_us = BENCH_DEADLINE_US,
         .count_local_lifetime_us = setup->local_lifetime_us,
         .count_shared_lifetime_us = BENCH_SHARED_US,
+        .forget_every_us = setup->forget_every_us,
         .hash_secret = 42,
         .now = bench->now,
     };
@@ -127,6 +128,9 @@ void bench_finish(struct bench *bench)
     bench_wait(bench, BENCH_DEADLINE_US + 5 * TICK_US);
     bench_settle(bench);
     bench_wait(bench, BENCH_DEADLINE_US + 5 * TICK_US);
+    bench_settle(bench); /* what the service asked on its own */
+    bench_tick(bench);
+    bench_settle(bench);
     for (size_t i = 0; i < bench->ask_count; i++) {
         assert_int_equal(bench->asks[i]->answers, bench->asks[i]->refused ? 0 : 1);
     }
@@ -159,6 +163,11 @@ static void done(struct operation *operation, enum outcome outcome, int64_t now_
     ask->outcome = outcome;
     ask->changed = operation->changed;
     ask->member = operation->member;
+    ask->waiting = operation->waiting;
+    ask->replayed = operation->replayed;
+    ask->waiting_place = operation->place;
+    ask->waiting_count = operation->waiting_count;
+    ask->settings = operation->settings;
     ask->count = operation->count;
     ask->created_at_us = operation->created_at_us;
     ask->lines = operation->page == NULL ? 0 : operation->page->size;
@@ -198,6 +207,8 @@ void bench_submit(struct ask *ask)
     operation->relation = ask->relation;
     operation->entity = ask->entity;
     operation->user = ask->user;
+    operation->idempotency_key = ask->key;
+    operation->settings = ask->settings;
     operation->deadline_us = ask->deadline_us;
     operation->not_before_us = ask->not_before_us;
     operation->page_size = BENCH_PAGE_SIZE;
@@ -230,6 +241,41 @@ struct ask *bench_lookup(struct bench *bench, const char *entity, const char *us
     return ask_at_once(bench, OPERATION_LOOKUP, entity, user, 0);
 }
 
+static struct ask *ask_keyed(struct bench *bench, enum operation_kind kind, const char *entity,
+                             const char *user, const char *key)
+{
+    struct ask *ask = bench_ask(bench, kind, unit_id(entity), unit_id(user));
+    ask->key = unit_id(key);
+    bench_submit(ask);
+    return ask;
+}
+
+struct ask *bench_add_keyed(struct bench *bench, const char *entity, const char *user,
+                            const char *key)
+{
+    return ask_keyed(bench, OPERATION_ADD, entity, user, key);
+}
+
+struct ask *bench_remove_keyed(struct bench *bench, const char *entity, const char *user,
+                               const char *key)
+{
+    return ask_keyed(bench, OPERATION_REMOVE, entity, user, key);
+}
+
+struct ask *bench_configure(struct bench *bench, const char *entity, int64_t capacity,
+                            bool waitlist)
+{
+    struct ask *ask = bench_ask(bench, OPERATION_CONFIGURE, unit_id(entity), unit_id("nobody"));
+    ask->settings = (struct settings){.limited = true, .capacity = capacity, .waitlist = waitlist};
+    bench_submit(ask);
+    return ask;
+}
+
+struct ask *bench_release(struct bench *bench, const char *entity)
+{
+    return ask_at_once(bench, OPERATION_RELEASE, entity, "nobody", 0);
+}
+
 struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max_us)
 {
     return ask_at_once(bench, OPERATION_COUNT, entity, "nobody", bench->now.mono_us - age_max_us);
@@ -237,7 +283,13 @@ struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max
 
 void bench_expect(const struct ask *ask, enum outcome outcome)
 {
-    static const char *const names[] = {"done", "unavailable", "unknown", "overloaded", "failed"};
+    static const char *const names[] = {
+        [OUTCOME_DONE] = "done",           [OUTCOME_UNAVAILABLE] = "unavailable",
+        [OUTCOME_UNKNOWN] = "unknown",     [OUTCOME_OVERLOADED] = "overloaded",
+        [OUTCOME_FAILED] = "failed",       [OUTCOME_FULL] = "full",
+        [OUTCOME_CLOSED] = "closed",       [OUTCOME_KEY_REUSED] = "key reused",
+        [OUTCOME_IN_FLIGHT] = "in flight",
+    };
     if (ask->answers != 1) {
         fail_msg("answered %u times, expected '%s'", ask->answers, names[outcome]);
     }

@@ -24,6 +24,8 @@ struct ask {
     enum operation_kind kind;
     const struct relation *relation;
     struct identifier entity, user;
+    struct identifier key;    /* idempotency key; size 0: none */
+    struct settings settings; /* asked for; and what came */
     int64_t asked_us, deadline_us, not_before_us;
     bool refused;      /* the service had no operation to give */
     unsigned sent;     /* a write: how often it went to the truth */
@@ -32,7 +34,8 @@ struct ask {
     size_t place;      /* of the answer among all answers, from 1 */
     int64_t answered_us;
     enum outcome outcome;
-    bool changed, member;
+    bool changed, member, waiting, replayed;
+    int64_t waiting_place, waiting_count;
     struct count count;
     int64_t created_at_us;
     size_t lines; /* of the page that came */
@@ -42,6 +45,7 @@ struct bench_setup {
     size_t pending_max, write_connections, read_connections;
     bool redis;
     int64_t local_lifetime_us;
+    int64_t forget_every_us;
 };
 
 struct bench {
@@ -90,6 +94,17 @@ void bench_submit(struct ask *ask);
 struct ask *bench_add(struct bench *bench, const char *entity, const char *user);
 struct ask *bench_remove(struct bench *bench, const char *entity, const char *user);
 struct ask *bench_lookup(struct bench *bench, const char *entity, const char *user);
+
+/* The first two with an idempotency key. */
+struct ask *bench_add_keyed(struct bench *bench, const char *entity, const char *user,
+                            const char *key);
+struct ask *bench_remove_keyed(struct bench *bench, const char *entity, const char *user,
+                               const char *key);
+
+/* So many seats and perhaps a waiting list; or no settings any more. */
+struct ask *bench_configure(struct bench *bench, const char *entity, int64_t capacity,
+                            bool waitlist);
+struct ask *bench_release(struct bench *bench, const char *entity);
 
 /* Asks for a count that is not older than that. */
 struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max_us);

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+enum { NONSENSE = 1000000000 };
+
 /* Room for one more element at the end of a growing array. */
 static void *grown(void *array, size_t size, size_t *capacity, size_t element_size)
 {
@@ -100,6 +102,100 @@ void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,
     }
 }
 
+/* ---- settings ---- */
+
+static struct managed *find_managed(struct fake_truth *truth, const struct relation *relation,
+                                    const struct identifier *entity)
+{
+    for (size_t i = 0; i < truth->managed_count && relation->has_settings; i++) {
+        if (identifier_equal(&truth->managed[i].entity, entity)) {
+            return &truth->managed[i];
+        }
+    }
+    return NULL;
+}
+
+static int64_t seats_of(struct fake_truth *truth, const struct managed *managed)
+{
+    const struct counter *counter =
+        fake_truth_counter(truth, &relations[RELATION_RSVP], &managed->entity);
+    return managed->settings.limited
+               ? managed->settings.capacity - counter->at[counter->versions - 1].value
+               : INT64_MAX;
+}
+
+static void make_member(struct fake_truth *truth, const struct managed *managed,
+                        const struct identifier *user, struct instant now)
+{
+    struct member member = {&relations[RELATION_RSVP], managed->entity, *user, now.wall_us};
+    int64_t by = change_member(truth, OPERATION_ADD, &member);
+    assert_int_equal(by, 1);
+    change_counter(fake_truth_counter(truth, member.relation, &managed->entity), 1, now.mono_us);
+}
+
+static void drop_waiting(struct managed *managed, size_t place)
+{
+    memmove(managed->waiting + place, managed->waiting + place + 1,
+            (--managed->waiting_count - place) * sizeof managed->waiting[0]);
+}
+
+/* Free seats go to those who have waited longest. */
+static void promote(struct fake_truth *truth, struct managed *managed, struct instant now)
+{
+    const struct settings *settings = &managed->settings;
+    bool closed = settings->closes && now.wall_us >= settings->closes_at_us;
+    while (!closed && managed->waiting_count > 0 && seats_of(truth, managed) > 0) {
+        make_member(truth, managed, &managed->waiting[0].user, now);
+        drop_waiting(managed, 0);
+    }
+}
+
+/* The place of a user in the row of those who wait; its size where they do not. */
+static size_t place_of(const struct managed *managed, const struct identifier *user)
+{
+    size_t place = 0;
+    while (place < managed->waiting_count &&
+           !identifier_equal(&managed->waiting[place].user, user)) {
+        place++;
+    }
+    return place;
+}
+
+static void configure(struct fake_truth *truth, const struct identifier *entity,
+                      const struct settings *settings, struct instant now)
+{
+    static const struct settings none = {.limited = false};
+    struct managed *managed = find_managed(truth, &relations[RELATION_RSVP], entity);
+    if (managed == NULL) {
+        truth->managed = grown(truth->managed, truth->managed_count, &truth->managed_capacity,
+                               sizeof *truth->managed);
+        managed = &truth->managed[truth->managed_count++];
+        *managed = (struct managed){.entity = *entity};
+    }
+    managed->settings = settings == NULL ? none : *settings;
+    promote(truth, managed, now);
+    if (settings == NULL) {
+        assert_int_equal(managed->waiting_count, 0);
+        *managed = truth->managed[--truth->managed_count];
+    }
+}
+
+void fake_truth_configure(struct fake_truth *truth, const char *entity,
+                          const struct settings *settings, struct instant now)
+{
+    struct identifier id = unit_id(entity);
+    configure(truth, &id, settings, now);
+}
+
+static void read_settings(struct fake_truth *truth, struct operation *operation, struct instant now)
+{
+    const struct managed *managed = find_managed(truth, operation->relation, &operation->entity);
+    operation->settings = managed == NULL ? (struct settings){.limited = false} : managed->settings;
+    operation->waiting_count = managed == NULL ? 0 : (int64_t)managed->waiting_count;
+    operation->count =
+        read_counter(fake_truth_counter(truth, operation->relation, &operation->entity), now);
+}
+
 /* ---- batches ---- */
 
 /* The operations from `first` on that have its entity; sorted, they stand together. */
@@ -113,34 +209,230 @@ static size_t same_entity_end(const struct batch *batch, size_t first)
     return end;
 }
 
-static void execute_writes(struct fake_truth *truth, const struct batch *batch, struct instant now)
+/* As it was before an attempt that was lost. */
+static void reset(struct operation *operation)
 {
-    for (size_t first = 0; first < batch->size;) {
-        size_t end = same_entity_end(batch, first);
-        struct counter *counter =
-            fake_truth_counter(truth, batch->relation, &batch->operations[first]->entity);
-        int64_t by = 0;
-        bool changed = false;
-        for (size_t i = first; i < end; i++) {
-            struct operation *operation = batch->operations[i];
-            struct member member = {batch->relation, operation->entity, operation->user,
-                                    now.wall_us};
+    operation->verdict = OUTCOME_DONE;
+    operation->changed = false;
+    operation->member = operation->kind == OPERATION_ADD;
+    operation->waiting = false;
+    operation->replayed = false;
+    operation->place = 0;
+}
+
+static const struct kept *find_kept(const struct fake_truth *truth,
+                                    const struct operation *operation)
+{
+    for (size_t i = 0; i < truth->kept_count; i++) {
+        const struct kept *kept = &truth->kept[i];
+        if (identifier_equal(&kept->user, &operation->user) &&
+            identifier_equal(&kept->key, &operation->idempotency_key)) {
+            return kept;
+        }
+    }
+    return NULL;
+}
+
+/* Whether another operation of the batch came before with the same key of the same user. */
+static bool has_predecessor(const struct batch *batch, const struct operation *operation)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *other = batch->operations[i];
+        if (other->arrival < operation->arrival &&
+            identifier_equal(&other->user, &operation->user) &&
+            identifier_equal(&other->idempotency_key, &operation->idempotency_key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is kept under the operation's key, and whether it may have one. */
+static void recall(const struct fake_truth *truth, const struct batch *batch,
+                   struct operation *operation, struct instant now)
+{
+    reset(operation);
+    if (operation->idempotency_key.size == 0) {
+        return;
+    }
+    const struct kept *kept = find_kept(truth, operation);
+    /* Only what acts holds a count that is worth anything. */
+    operation->count =
+        (struct count){.value = NONSENSE, .version = NONSENSE, .as_of_mono_us = now.mono_us};
+    if (has_predecessor(batch, operation)) {
+        operation->verdict = OUTCOME_IN_FLIGHT;
+    } else if (kept != NULL &&
+               (kept->kind != operation->kind || kept->relation != operation->relation ||
+                !identifier_equal(&kept->entity, &operation->entity))) {
+        operation->verdict = OUTCOME_KEY_REUSED;
+    } else if (kept != NULL) {
+        operation->replayed = true;
+        operation->changed = kept->changed;
+        operation->count.value = kept->count;
+        operation->place = kept->place;
+        operation->waiting = kept->place > 0;
+        operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
+    }
+}
+
+static void remember(struct fake_truth *truth, const struct operation *operation)
+{
+    if (operation->idempotency_key.size > 0 && operation_acts(operation) &&
+        operation->verdict == OUTCOME_DONE) {
+        truth->kept =
+            grown(truth->kept, truth->kept_count, &truth->kept_capacity, sizeof *truth->kept);
+        truth->kept[truth->kept_count++] =
+            (struct kept){operation->user,        operation->idempotency_key,
+                          operation->entity,      operation->kind,
+                          operation->relation,    operation->changed,
+                          operation->count.value, operation->place};
+    }
+}
+
+static void execute_plain(struct fake_truth *truth, struct operation *const *operations,
+                          size_t size, struct instant now)
+{
+    struct counter *counter =
+        fake_truth_counter(truth, operations[0]->relation, &operations[0]->entity);
+    int64_t by = 0;
+    bool changed = false;
+    for (size_t i = 0; i < size; i++) {
+        struct operation *operation = operations[i];
+        struct member member = {operation->relation, operation->entity, operation->user,
+                                now.wall_us};
+        if (operation_acts(operation)) {
             int64_t step = change_member(truth, operation->kind, &member);
             operation->changed = step != 0;
-            operation->member = operation->kind == OPERATION_ADD;
             changed = changed || step != 0;
             by += step;
-            if (truth->executed != NULL) {
+        }
+    }
+    if (changed) {
+        change_counter(counter, by, now.mono_us);
+    }
+}
+
+static void leave(struct fake_truth *truth, struct managed *managed, struct operation *operation,
+                  struct instant now)
+{
+    struct member member = {operation->relation, operation->entity, operation->user, 0};
+    size_t place = place_of(managed, &operation->user);
+    if (place < managed->waiting_count) {
+        drop_waiting(managed, place);
+        operation->changed = true;
+    } else if (change_member(truth, OPERATION_REMOVE, &member) != 0) {
+        change_counter(fake_truth_counter(truth, operation->relation, &operation->entity), -1,
+                       now.mono_us);
+        operation->changed = true;
+    }
+}
+
+static void admit(struct fake_truth *truth, struct managed *managed, struct operation *operation,
+                  struct instant now)
+{
+    const struct settings *settings = &managed->settings;
+    struct member member = {operation->relation, operation->entity, operation->user, 0};
+    size_t place = place_of(managed, &operation->user);
+    operation->member = false;
+    if ((settings->opens && now.wall_us < settings->opens_at_us) ||
+        (settings->closes && now.wall_us >= settings->closes_at_us)) {
+        operation->verdict = OUTCOME_CLOSED;
+    } else if (find_member(truth, &member) != NULL) {
+        operation->member = true;
+    } else if (place < managed->waiting_count) {
+        operation->waiting = true;
+    } else if (seats_of(truth, managed) > (int64_t)managed->waiting_count) {
+        make_member(truth, managed, &operation->user, now);
+        operation->member = true;
+        operation->changed = true;
+    } else if (settings->waitlist) {
+        assert_true(managed->waiting_count < WAITERS_MAX);
+        managed->waiting[managed->waiting_count++] =
+            (struct waiting){operation->user, now.wall_us, ++managed->last_ticket};
+        operation->waiting = true;
+        operation->changed = true;
+    } else {
+        operation->verdict = OUTCOME_FULL;
+    }
+    operation->place = operation->waiting ? (int64_t)place + 1 : 0;
+}
+
+/* First who leaves, then who moves up, then who comes, in the order of their arrival. */
+static void execute_managed(struct fake_truth *truth, struct managed *managed,
+                            struct operation *const *operations, size_t size, struct instant now)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (operations[i]->kind == OPERATION_REMOVE && operation_acts(operations[i])) {
+            leave(truth, managed, operations[i], now);
+        }
+    }
+    promote(truth, managed, now);
+    struct operation *next;
+    for (uint64_t after = 0;; after = next->arrival) {
+        next = NULL;
+        for (size_t i = 0; i < size; i++) {
+            if (operations[i]->kind == OPERATION_ADD && operation_acts(operations[i]) &&
+                operations[i]->arrival > after &&
+                (next == NULL || operations[i]->arrival < next->arrival)) {
+                next = operations[i];
+            }
+        }
+        if (next == NULL) {
+            return;
+        }
+        admit(truth, managed, next, now);
+    }
+}
+
+static void execute_writes(struct fake_truth *truth, const struct batch *batch, struct instant now)
+{
+    assert_false(fake_truth_misroutes(truth, batch, now));
+    for (size_t i = 0; i < batch->size; i++) {
+        recall(truth, batch, batch->operations[i], now);
+    }
+    for (size_t first = 0; first < batch->size;) {
+        size_t end = same_entity_end(batch, first);
+        struct operation *const *operations = batch->operations + first;
+        const struct identifier *entity = &operations[0]->entity;
+        struct managed *managed = find_managed(truth, batch->relation, entity);
+        if (managed != NULL) {
+            execute_managed(truth, managed, operations, end - first, now);
+        } else {
+            execute_plain(truth, operations, end - first, now);
+        }
+        for (; first < end; first++) {
+            struct operation *operation = batch->operations[first];
+            if (operation_acts(operation)) {
+                operation->count =
+                    read_counter(fake_truth_counter(truth, batch->relation, entity), now);
+            }
+            remember(truth, operation);
+            if (truth->executed != NULL && operation_acts(operation) &&
+                operation->verdict == OUTCOME_DONE) {
                 truth->executed(operation);
             }
         }
-        if (changed) {
-            change_counter(counter, by, now.mono_us);
-        }
-        for (; first < end; first++) {
-            batch->operations[first]->count = read_counter(counter, now);
-        }
     }
+}
+
+static enum write_path path_of(struct fake_truth *truth, const struct operation *operation)
+{
+    return find_managed(truth, operation->relation, &operation->entity) != NULL ? PATH_MANAGED
+           : operation->idempotency_key.size > 0                                ? PATH_KEYED
+                                                                                : PATH_PLAIN;
+}
+
+bool fake_truth_misroutes(struct fake_truth *truth, const struct batch *batch, struct instant now)
+{
+    bool misroutes = false;
+    for (size_t i = 0; i < batch->size && batch->kind == OPERATION_ADD; i++) {
+        struct operation *operation = batch->operations[i];
+        recall(truth, batch, operation, now);
+        bool managed = path_of(truth, operation) == PATH_MANAGED;
+        misroutes =
+            misroutes || (operation_acts(operation) && managed != (batch->path == PATH_MANAGED));
+    }
+    return misroutes;
 }
 
 /* The line that follows `last` in the listing, NULL at its end. */
@@ -181,13 +473,35 @@ static void execute_list(const struct fake_truth *truth, struct operation *opera
     }
 }
 
-static void execute_read(struct fake_truth *truth, struct operation *operation, struct instant now)
+static void execute_waiting(struct fake_truth *truth, struct operation *operation)
+{
+    const struct managed *managed = find_managed(truth, operation->relation, &operation->entity);
+    size_t size = managed == NULL ? 0 : managed->waiting_count;
+    free(operation->page);
+    operation->page =
+        malloc(sizeof *operation->page + operation->page_size * sizeof operation->page->lines[0]);
+    assert_non_null(operation->page);
+    operation->page->size = 0;
+    for (size_t i = 0; i < size && operation->page->size < operation->page_size; i++) {
+        const struct waiting *waiting = &managed->waiting[i];
+        if (waiting->ticket > operation->after_ticket) {
+            operation->page->lines[operation->page->size++] =
+                (struct page_line){waiting->user, waiting->since_us, waiting->ticket};
+        }
+    }
+}
+
+static void execute_one(struct fake_truth *truth, struct operation *operation, struct instant now)
 {
     struct member wanted = {operation->relation, operation->entity, operation->user, 0};
     const struct member *found;
+    const struct managed *managed;
     switch (operation->kind) {
     case OPERATION_LOOKUP:
     case OPERATION_FIND:
+        managed = find_managed(truth, operation->relation, &operation->entity);
+        operation->waiting =
+            managed != NULL && place_of(managed, &operation->user) < managed->waiting_count;
         found = find_member(truth, &wanted);
         operation->member = found != NULL;
         operation->created_at_us = found != NULL ? found->since_us : 0;
@@ -200,18 +514,32 @@ static void execute_read(struct fake_truth *truth, struct operation *operation, 
     case OPERATION_LIST_ENTITIES:
         execute_list(truth, operation);
         return;
-    case OPERATION_FORGET:
-        operation->forgotten = 0;
-        return;
     case OPERATION_LIST_WAITING:
-    case OPERATION_SETTINGS:
+        execute_waiting(truth, operation);
+        return;
+    case OPERATION_FORGET:
+        operation->forgotten = truth->expired < (int64_t)operation->page_size
+                                   ? truth->expired
+                                   : (int64_t)operation->page_size;
+        truth->expired -= operation->forgotten;
+        return;
     case OPERATION_CONFIGURE:
     case OPERATION_RELEASE:
+        configure(truth, &operation->entity,
+                  operation->kind == OPERATION_CONFIGURE ? &operation->settings : NULL, now);
+        read_settings(truth, operation, now);
+        if (truth->executed != NULL) {
+            truth->executed(operation);
+        }
+        return;
+    case OPERATION_SETTINGS:
+        read_settings(truth, operation, now);
+        return;
     case OPERATION_ADD:
     case OPERATION_REMOVE:
         break;
     }
-    fail_msg("kind %d is no read", (int)operation->kind);
+    fail_msg("a batch of kind %d is not of writes", (int)operation->kind);
 }
 
 void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct instant now)
@@ -222,7 +550,7 @@ void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct 
         execute_writes(truth, flight->batch, now);
     } else {
         for (size_t i = 0; i < flight->batch->size; i++) {
-            execute_read(truth, flight->batch->operations[i], now);
+            execute_one(truth, flight->batch->operations[i], now);
         }
     }
 }
@@ -232,7 +560,16 @@ void fake_truth_end(struct fake_truth *truth, struct flight *flight, enum batch_
 {
     struct batch *batch = flight->batch;
     if (outcome == BATCH_DONE && !flight->executed) {
-        fake_truth_execute(truth, flight, now);
+        if (fake_truth_misroutes(truth, batch, now)) {
+            outcome = BATCH_MISROUTED;
+        } else {
+            fake_truth_execute(truth, flight, now);
+        }
+    }
+    for (size_t i = 0; i < batch->size && outcome == BATCH_MISROUTED; i++) {
+        assert_int_equal(batch->kind, OPERATION_ADD);
+        reset(batch->operations[i]);
+        batch->operations[i]->path = path_of(truth, batch->operations[i]);
     }
     assert_true(!flight->executed || outcome == BATCH_DONE || outcome == BATCH_LOST);
     size_t behind = (size_t)(truth->flights + --truth->flight_count - flight);
@@ -282,9 +619,14 @@ static bool available(void *store)
     return ((const struct fake_truth *)store)->up;
 }
 
-static bool is_write(const struct operation *operation)
+static bool writes_user(const struct operation *operation)
 {
     return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
+}
+
+static bool writes_settings(const struct operation *operation)
+{
+    return operation->kind == OPERATION_CONFIGURE || operation->kind == OPERATION_RELEASE;
 }
 
 /* Whether two operations must not be under way at once: writes of a key, and loads of a count, but
@@ -295,7 +637,7 @@ static bool collide(const struct operation *a, const struct operation *b)
     if (a->kind == OPERATION_COUNT && b->kind == OPERATION_COUNT) {
         return same_entity && !a->answered && !b->answered;
     }
-    return is_write(a) && is_write(b) && same_entity && identifier_equal(&a->user, &b->user);
+    return writes_user(a) && writes_user(b) && same_entity && identifier_equal(&a->user, &b->user);
 }
 
 static bool collides_with_any(const struct operation *operation, const struct batch *batch)
@@ -308,6 +650,27 @@ static bool collides_with_any(const struct operation *operation, const struct ba
     return false;
 }
 
+/* A path is for operations of one kind; what the truth makes of it is told in the end. */
+static void check_path(const struct batch *batch, const struct operation *operation)
+{
+    bool keyed = operation->idempotency_key.size > 0;
+    assert_int_equal(operation->path, batch->path);
+    if (!writes_user(operation)) {
+        assert_int_equal(batch->path, PATH_PLAIN);
+        assert_false(keyed);
+    }
+    assert_true(batch->path != PATH_PLAIN || !keyed);
+    assert_true(batch->path != PATH_KEYED || keyed);
+    assert_true(batch->path != PATH_MANAGED || batch->relation->has_settings);
+}
+
+static enum operation_kind kind_of_batch(const struct operation *operation)
+{
+    return writes_user(operation)       ? OPERATION_ADD
+           : writes_settings(operation) ? OPERATION_CONFIGURE
+                                        : operation->kind;
+}
+
 static void check_batch(const struct fake_truth *truth, enum lane lane, const struct batch *batch)
 {
     assert_true(batch->size >= 1 && batch->size <= BATCH_SIZE_MAX);
@@ -315,9 +678,12 @@ static void check_batch(const struct fake_truth *truth, enum lane lane, const st
         const struct operation *operation = batch->operations[i];
         assert_ptr_equal(operation->relation, batch->relation);
         assert_int_equal(operation->state, OPERATION_SENT);
-        assert_int_equal(is_write(operation) || operation->kind == OPERATION_FORGET,
+        assert_int_equal(writes_user(operation) || writes_settings(operation) ||
+                             operation->kind == OPERATION_FORGET,
                          lane == LANE_WRITE);
-        assert_int_equal(batch->kind, is_write(operation) ? OPERATION_ADD : operation->kind);
+        assert_int_equal(batch->kind, kind_of_batch(operation));
+        assert_true(batch->size == 1 || !writes_settings(operation));
+        check_path(batch, operation);
         assert_true(batch->size <= operation->mates_max);
         assert_false(collides_with_any(operation, batch));
         for (size_t j = 0; j < truth->flight_count; j++) {
@@ -342,8 +708,10 @@ static void send_batch(void *store, enum lane lane, struct batch *batch, int64_t
     assert_true(can_send(truth, lane));
     check_batch(truth, lane, batch);
     qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
-    for (size_t i = 0; i < batch->size && lane == LANE_WRITE && truth->sent != NULL; i++) {
-        truth->sent(batch->operations[i]);
+    for (size_t i = 0; i < batch->size && truth->sent != NULL; i++) {
+        if (writes_user(batch->operations[i]) || writes_settings(batch->operations[i])) {
+            truth->sent(batch->operations[i]);
+        }
     }
     assert_true(truth->flight_count < FLIGHTS_MAX);
     truth->flights[truth->flight_count++] = (struct flight){.batch = batch, .lane = lane};
@@ -366,4 +734,6 @@ void fake_truth_free(struct fake_truth *truth)
     }
     free(truth->counters);
     free(truth->members);
+    free(truth->managed);
+    free(truth->kept);
 }

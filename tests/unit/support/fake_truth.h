@@ -5,7 +5,7 @@
 
 #include "rsvpd/domain/ports.h"
 
-enum { FLIGHTS_MAX = 8 };
+enum { FLIGHTS_MAX = 16, WAITERS_MAX = 64 };
 
 /* A batch that is under way. */
 struct flight {
@@ -30,6 +30,28 @@ struct member {
     int64_t since_us; /* Unix epoch */
 };
 
+/* An event that has settings, and who waits for a seat of it, the longest first. */
+struct managed {
+    struct identifier entity;
+    struct settings settings;
+    struct waiting {
+        struct identifier user;
+        int64_t since_us; /* Unix epoch */
+        int64_t ticket;
+    } waiting[WAITERS_MAX];
+    size_t waiting_count;
+    int64_t last_ticket;
+};
+
+/* An answer that is kept under an idempotency key. */
+struct kept {
+    struct identifier user, key, entity;
+    enum operation_kind kind;
+    const struct relation *relation;
+    bool changed;
+    int64_t count, place;
+};
+
 struct fake_truth {
     struct truth_port port;
     struct truth_listener listener;
@@ -42,6 +64,11 @@ struct fake_truth {
     size_t counter_count, counter_capacity;
     struct member *members;
     size_t member_count, member_capacity;
+    struct managed *managed;
+    size_t managed_count, managed_capacity;
+    struct kept *kept;
+    size_t kept_count, kept_capacity;
+    int64_t expired; /* kept answers whose time is over; besides those above */
     /* Told of each write when it is sent, and each time that it takes effect; NULL: nobody. */
     void (*sent)(const struct operation *operation);
     void (*executed)(const struct operation *operation);
@@ -59,7 +86,12 @@ size_t fake_truth_flying(const struct fake_truth *truth, enum lane lane);
 /* Lets a batch take effect now, and still be under way. */
 void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct instant now);
 
-/* Ends a flight and tells the listener. BATCH_DONE takes effect now unless it has already. */
+/* Whether the batch, which must not have taken effect, is not on the path that all its operations
+ * that act should be on by now. */
+bool fake_truth_misroutes(struct fake_truth *truth, const struct batch *batch, struct instant now);
+
+/* Ends a flight and tells the listener. BATCH_DONE takes effect now unless it has already; on the
+ * wrong path it does not, and ends as BATCH_MISROUTED. Of that the operations learn their paths. */
 void fake_truth_end(struct fake_truth *truth, struct flight *flight, enum batch_outcome outcome,
                     struct instant now);
 
@@ -70,6 +102,10 @@ void fake_truth_set_up(struct fake_truth *truth, bool up, struct instant now);
 void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,
                        const struct relation *relation, const char *entity, const char *user,
                        struct instant now);
+
+/* Gives an event settings, or takes them away (NULL), behind the service's back. */
+void fake_truth_configure(struct fake_truth *truth, const char *entity,
+                          const struct settings *settings, struct instant now);
 
 /* The counter of an entity, which is made where there was never a change. */
 struct counter *fake_truth_counter(struct fake_truth *truth, const struct relation *relation,
