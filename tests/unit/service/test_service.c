@@ -73,6 +73,243 @@ static void test_count_bound(void **state)
     assert_int_equal(COUNT_BOUND_US, SECONDS(4));
 }
 
+/* ---- what is learnt ---- */
+
+/* The count that the worker knows, without anybody being asked. */
+static void expect_known(struct bench *bench, const char *entity, int64_t value)
+{
+    const struct ask *ask = bench_count(bench, entity, SECONDS(1));
+    bench_expect(ask, OUTCOME_DONE);
+    assert_int_equal(ask->count.value, value);
+}
+
+/* Entities in the order in which they stand in a batch; the first of some of them do not act. */
+static void test_only_what_acts_tells_the_count(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.redis = false;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    bench_add_keyed(bench, "a", "u1", "k");
+    bench_add_keyed(bench, "c", "u1", "k2");
+    bench_add_keyed(bench, "z", "u1", "k3");
+    bench_settle(bench);
+    bench_pass(bench, SECONDS(10)); /* what was known is too old */
+    for (unsigned i = 0; i < 3; i++) {
+        fake_truth_change(&bench->truth, OPERATION_ADD, &relations[RELATION_RSVP], "a",
+                          i == 0   ? "x"
+                          : i == 1 ? "y"
+                                   : "z",
+                          bench->now);
+    }
+    const struct ask *replayed = bench_add_keyed(bench, "a", "u1", "k");
+    const struct ask *acts = bench_add_keyed(bench, "a", "u2", "k");
+    const struct ask *reused = bench_add_keyed(bench, "b", "u1", "k3");
+    const struct ask *alone = bench_add_keyed(bench, "c", "u1", "k2");
+    const struct ask *other = bench_add_keyed(bench, "d", "u3", "k");
+    const struct ask *in_flight = bench_add_keyed(bench, "e", "u3", "k");
+    bench_settle(bench);
+    assert_true(replayed->replayed && alone->replayed && !acts->replayed);
+    bench_expect(reused, OUTCOME_KEY_REUSED);
+    bench_expect(in_flight, OUTCOME_IN_FLIGHT);
+    bench_expect(other, OUTCOME_DONE);
+    expect_known(bench, "a", 5);
+    expect_known(bench, "d", 1);
+    static const char *const unknown[] = {"b", "c", "e"};
+    for (size_t i = 0; i < LENGTH(unknown); i++) {
+        const struct ask *ask = bench_count(bench, unknown[i], SECONDS(4));
+        bench_expect_waiting(ask); /* nothing was learnt: the truth is asked */
+        bench_settle(bench);
+        bench_expect(ask, OUTCOME_DONE);
+        assert_int_equal(ask->count.value, i == 1);
+    }
+    bench_finish(bench);
+}
+
+/* Whoever is refused for want of a seat saw the count all the same, and settings move people up. */
+static void test_counts_of_settings(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_configure(bench, "e", 0, true);
+    bench_settle(bench);
+    bench_add(bench, "e", "u1");
+    bench_add(bench, "e", "u2");
+    bench_settle(bench);
+    expect_known(bench, "e", 0);
+    bench_configure(bench, "e", 1, true);
+    bench_settle(bench);
+    expect_known(bench, "e", 1);
+    bench_release(bench, "e");
+    bench_settle(bench);
+    expect_known(bench, "e", 2);
+    bench_finish(bench);
+}
+
+/* ---- forgetting ---- */
+
+enum { FORGET_EVERY_US = 60 * 1000 * 1000, FORGET_MAX = 1000 };
+
+static struct bench *forgetting_bench(size_t pending_max)
+{
+    struct bench_setup setup = bench_usual;
+    setup.forget_every_us = FORGET_EVERY_US;
+    setup.pending_max = pending_max;
+    return bench_create(&setup);
+}
+
+/* A tick and a turn; whether they sent (or the truth still has) such a batch. */
+static bool forgets(struct bench *bench)
+{
+    bench_tick(bench);
+    bench_turn(bench);
+    if (fake_truth_flying(&bench->truth, LANE_WRITE) == 0) {
+        return false;
+    }
+    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    assert_int_equal(batch->kind, OPERATION_FORGET);
+    assert_int_equal(batch->size, 1);
+    assert_int_equal(batch->operations[0]->page_size, FORGET_MAX);
+    return true;
+}
+
+/* Nothing for an interval, and then it is time. */
+static void expect_next_after_an_interval(struct bench *bench)
+{
+    bench_wait(bench, FORGET_EVERY_US - 1);
+    assert_false(forgets(bench));
+    bench_pass(bench, 1);
+    assert_true(forgets(bench));
+}
+
+static void test_forgetting_every_interval(void **state)
+{
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        expect_next_after_an_interval(bench);
+        bench_pass(bench, 1000);
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        assert_false(forgets(bench));
+    }
+    bench_finish(bench);
+}
+
+static void test_never_forgetting(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        bench_pass(bench, FORGET_EVERY_US);
+        assert_false(forgets(bench));
+    }
+    bench_finish(bench);
+}
+
+/* As long as there are as many as go at a time, there may be more. */
+static void test_forgetting_again_at_once(void **state)
+{
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    bench->truth.expired = 2 * FORGET_MAX;
+    expect_next_after_an_interval(bench);
+    for (int i = 0; i < 2; i++) {
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        assert_int_equal(bench->truth.expired, i == 0 ? FORGET_MAX : 0);
+        assert_true(forgets(bench));
+    }
+    bench->truth.expired = FORGET_MAX - 1;
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench->truth.expired, 0);
+    assert_false(forgets(bench));
+    expect_next_after_an_interval(bench);
+    bench_finish(bench);
+}
+
+static void test_one_forgets_at_a_time(void **state)
+{
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    expect_next_after_an_interval(bench);
+    for (int i = 0; i < 10; i++) { /* within its deadline */
+        bench_wait(bench, BENCH_DEADLINE_US / 20);
+        assert_true(forgets(bench));
+    }
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench->truth.batches_sent, 1);
+    assert_false(forgets(bench));
+    bench_finish(bench);
+}
+
+static void test_forgetting_fails(void **state)
+{
+    static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    bench->truth.expired = FORGET_MAX;
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        expect_next_after_an_interval(bench);
+        bench_end(bench, LANE_WRITE, ends[i]);
+        assert_false(forgets(bench));
+    }
+    expect_next_after_an_interval(bench);
+    bench_end(bench, LANE_WRITE, BATCH_LOST); /* that one goes again */
+    assert_true(forgets(bench));
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench->truth.expired, 0);
+    bench_finish(bench);
+}
+
+static void test_forgetting_while_the_truth_is_away(void **state)
+{
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    fake_truth_set_up(&bench->truth, false, bench->now);
+    bench_wait(bench, FORGET_EVERY_US);
+    assert_false(forgets(bench));
+    bench_wait(bench, FORGET_EVERY_US / 2);
+    fake_truth_set_up(&bench->truth, true, bench->now);
+    assert_false(forgets(bench));
+    bench_wait(bench, FORGET_EVERY_US / 2);
+    assert_true(forgets(bench));
+    bench_finish(bench);
+}
+
+/* It takes longer than an operation may: the next one comes when its time has come. */
+static void test_forgetting_takes_too_long(void **state)
+{
+    struct bench *bench = forgetting_bench(4);
+    (void)state;
+    bench->truth.expired = 2 * FORGET_MAX;
+    expect_next_after_an_interval(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
+    assert_true(forgets(bench)); /* still */
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(bench->truth.expired, FORGET_MAX);
+    assert_false(forgets(bench));
+    bench_wait(bench, FORGET_EVERY_US);
+    assert_true(forgets(bench));
+    bench_finish(bench);
+}
+
+/* All operations are taken: it waits until one is free. */
+static void test_no_operation_to_forget_with(void **state)
+{
+    struct bench *bench = forgetting_bench(1);
+    (void)state;
+    bench_wait(bench, FORGET_EVERY_US - SECONDS(1));
+    const struct ask *ask = bench_add(bench, "e", "u");
+    bench_turn(bench);
+    bench_wait(bench, SECONDS(1.5));
+    assert_int_equal(bench_metric(bench, METRIC_REFUSED_OVERLOAD), 0); /* no client's request */
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(ask, OUTCOME_DONE);
+    assert_true(forgets(bench));
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_finish(bench);
+}
+
 /* ---- random histories ---- */
 
 enum {
@@ -80,6 +317,7 @@ enum {
     STEPS = 3000,
     ENTITIES = 3,
     USERS = 4,
+    KEYS = 3,
     REDIS_DEADLINE_US = 50 * 1000, /* what the real stores keep */
     TRUTH_DEADLINE_US = BENCH_DEADLINE_US + 250 * 1000,
     TICK_US = 10 * 1000,
@@ -98,6 +336,11 @@ static struct history history;
 static bool is_write(const struct ask *ask)
 {
     return ask->kind == OPERATION_ADD || ask->kind == OPERATION_REMOVE;
+}
+
+static bool is_of_settings(const struct ask *ask)
+{
+    return ask->kind == OPERATION_CONFIGURE || ask->kind == OPERATION_RELEASE;
 }
 
 static bool is_poison(const struct operation *operation)
@@ -164,22 +407,52 @@ static void check_order(const struct ask *ask)
     }
 }
 
+/* A write that was done, now or, where it repeats a key, once before. */
+static void check_written(const struct ask *ask)
+{
+    assert_int_equal(ask->member || ask->waiting, ask->kind == OPERATION_ADD);
+    assert_false(ask->member && ask->waiting);
+    assert_int_equal(ask->waiting_place > 0, ask->waiting);
+    assert_true(ask->relation->has_settings || !ask->waiting);
+    assert_true(!ask->replayed || ask->key.size > 0);
+    if (!ask->replayed) {
+        assert_true(ask->executed >= 1);
+        check_exact(ask);
+    }
+    check_order(ask);
+}
+
+/* Refused by the rules: only where there is such a rule. */
+static void check_refused(const struct ask *ask)
+{
+    assert_true(is_write(ask) && ask->sent >= 1);
+    if (ask->outcome == OUTCOME_FULL || ask->outcome == OUTCOME_CLOSED) {
+        assert_int_equal(ask->kind, OPERATION_ADD);
+        assert_true(ask->relation->has_settings);
+        check_exact(ask);
+    } else {
+        assert_true(ask->key.size > 0);
+    }
+    check_order(ask);
+}
+
 static void check_answer(const struct ask *ask)
 {
     assert_true(ask->answered_us <= ask->deadline_us + LATE_MAX_US);
     switch (ask->outcome) {
     case OUTCOME_DONE:
         if (is_write(ask)) {
+            check_written(ask);
+        } else if (is_of_settings(ask)) {
             assert_true(ask->executed >= 1);
-            assert_int_equal(ask->member, ask->kind == OPERATION_ADD);
+            assert_int_equal(ask->settings.limited, ask->kind == OPERATION_CONFIGURE);
             check_exact(ask);
-            check_order(ask);
         } else if (ask->kind == OPERATION_COUNT) {
             check_count(ask);
         }
         return;
     case OUTCOME_UNKNOWN:
-        assert_true(is_write(ask) && ask->sent >= 1);
+        assert_true((is_write(ask) || is_of_settings(ask)) && ask->sent >= 1);
         return;
     case OUTCOME_FAILED:
         assert_int_equal(ask->user.data[0], 'p');
@@ -191,7 +464,8 @@ static void check_answer(const struct ask *ask)
     case OUTCOME_CLOSED:
     case OUTCOME_KEY_REUSED:
     case OUTCOME_IN_FLIGHT:
-        break; /* nothing here has settings or keys */
+        check_refused(ask);
+        return;
     }
     fail();
 }
@@ -207,12 +481,37 @@ static void check_what_was_not_done(const struct bench *bench)
     }
 }
 
+/* Few seats for few users; the window is open, or closed for good. */
+static struct settings random_settings(struct history *h)
+{
+    return (struct settings){.limited = true,
+                             .capacity = unit_below(&h->random, USERS),
+                             .waitlist = unit_percent(&h->random, 50),
+                             .closes = unit_percent(&h->random, 20),
+                             .closes_at_us = 1};
+}
+
+/* As another process would. */
+static void random_settings_behind(struct history *h)
+{
+    static const char *const entities[ENTITIES] = {"e0", "e1", "e2"};
+    const struct settings settings = random_settings(h);
+    const char *entity = entities[unit_below(&h->random, ENTITIES)];
+    struct identifier id = unit_id(entity);
+    bool managed = unit_percent(&h->random, 60);
+    if (managed || fake_truth_is_managed(&h->bench->truth, &id)) {
+        fake_truth_configure(&h->bench->truth, entity, managed ? &settings : NULL, h->bench->now);
+    }
+}
+
 static void random_ask(struct history *h)
 {
     static const enum operation_kind kinds[] = {
-        OPERATION_ADD,        OPERATION_ADD,           OPERATION_ADD,   OPERATION_REMOVE,
-        OPERATION_REMOVE,     OPERATION_COUNT,         OPERATION_COUNT, OPERATION_FIND,
-        OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES, OPERATION_LOOKUP};
+        OPERATION_ADD,         OPERATION_ADD,           OPERATION_ADD,     OPERATION_REMOVE,
+        OPERATION_REMOVE,      OPERATION_COUNT,         OPERATION_COUNT,   OPERATION_FIND,
+        OPERATION_LIST_USERS,  OPERATION_LIST_ENTITIES, OPERATION_LOOKUP,  OPERATION_ADD,
+        OPERATION_ADD,         OPERATION_CONFIGURE,     OPERATION_RELEASE, OPERATION_SETTINGS,
+        OPERATION_LIST_WAITING};
     static const int64_t bounds_us[] = {0, 1, 1000, SECONDS(0.3), SECONDS(1.5), COUNT_BOUND_US};
     struct bench *bench = h->bench;
     enum operation_kind kind = kinds[unit_below(&h->random, LENGTH(kinds))];
@@ -221,6 +520,13 @@ static void random_ask(struct history *h)
         bench_ask(bench, kind, unit_numbered_id("e", unit_below(&h->random, ENTITIES)),
                   unit_numbered_id(prefix, unit_below(&h->random, USERS)));
     ask->relation = &relations[unit_below(&h->random, RELATION_COUNT)];
+    if (is_write(ask) && unit_percent(&h->random, 30)) {
+        ask->key = unit_numbered_id("k", unit_below(&h->random, KEYS));
+    }
+    if (kind >= OPERATION_LIST_WAITING) {
+        ask->relation = &relations[RELATION_RSVP];
+        ask->settings = random_settings(h);
+    }
     ask->not_before_us = bench->now.mono_us - bounds_us[unit_below(&h->random, LENGTH(bounds_us))];
     if (unit_percent(&h->random, 30)) {
         ask->deadline_us = bench->now.mono_us + unit_below(&h->random, BENCH_DEADLINE_US);
@@ -251,12 +557,15 @@ static void random_flight(struct history *h)
     struct flight *flight = &truth->flights[unit_below(&h->random, (unsigned)truth->flight_count)];
     enum batch_outcome outcome = outcomes[unit_below(&h->random, LENGTH(outcomes))];
     bool poisoned = is_poisoned(flight->batch);
-    if (!flight->executed && !poisoned && unit_percent(&h->random, 40)) {
+    bool misrouted = !flight->executed && fake_truth_misroutes(truth, flight->batch, h->bench->now);
+    if (!flight->executed && !poisoned && !misrouted && unit_percent(&h->random, 40)) {
         fake_truth_execute(truth, flight, h->bench->now);
         return;
     }
     if (flight->executed && outcome != BATCH_LOST) {
         outcome = BATCH_DONE;
+    } else if (misrouted && outcome == BATCH_DONE) {
+        outcome = BATCH_MISROUTED;
     } else if (poisoned && outcome == BATCH_DONE) {
         outcome = BATCH_REJECTED;
     } else if (!poisoned && outcome == BATCH_REJECTED) {
@@ -309,6 +618,8 @@ static void random_step(struct history *h)
         fake_shared_answer(&bench->shared, bench->now);
     } else if (choice < 96) {
         random_time(h);
+    } else if (choice < 97) {
+        random_settings_behind(h);
     } else if (choice < 98) {
         bench->shared.up = unit_percent(&h->random, 60);
         bench->shared.takes = unit_percent(&h->random, 80);
@@ -329,6 +640,7 @@ static void run_history(uint64_t number, size_t *outcomes)
         .read_connections = 1 + unit_below(&h->random, 3),
         .redis = unit_percent(&h->random, 70),
         .local_lifetime_us = unit_percent(&h->random, 70) ? BENCH_LOCAL_US : 0,
+        .forget_every_us = unit_percent(&h->random, 50) ? SECONDS(10) : 0,
     };
     h->bench = bench_create(&setup);
     h->bench->answered = check_answer;
@@ -350,7 +662,7 @@ static void run_history(uint64_t number, size_t *outcomes)
 
 static void test_random_histories(void **state)
 {
-    size_t outcomes[OUTCOME_FAILED + 1] = {0};
+    size_t outcomes[OUTCOME_IN_FLIGHT + 1] = {0};
     (void)state;
     for (uint64_t number = 0; number < HISTORIES; number++) {
         run_history(number, outcomes);
@@ -367,6 +679,16 @@ int main(void)
         cmocka_unit_test(test_what_postgres_still_has_is_still_pending),
         cmocka_unit_test(test_one_that_is_given_back_can_be_taken_again),
         cmocka_unit_test(test_count_bound),
+        cmocka_unit_test(test_only_what_acts_tells_the_count),
+        cmocka_unit_test(test_counts_of_settings),
+        cmocka_unit_test(test_forgetting_every_interval),
+        cmocka_unit_test(test_never_forgetting),
+        cmocka_unit_test(test_forgetting_again_at_once),
+        cmocka_unit_test(test_one_forgets_at_a_time),
+        cmocka_unit_test(test_forgetting_fails),
+        cmocka_unit_test(test_forgetting_while_the_truth_is_away),
+        cmocka_unit_test(test_forgetting_takes_too_long),
+        cmocka_unit_test(test_no_operation_to_forget_with),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,11 @@ static struct managed *find_managed(struct fake_truth *truth, const struct relat
     return NULL;
 }
 
+bool fake_truth_is_managed(struct fake_truth *truth, const struct identifier *entity)
+{
+    return find_managed(truth, &relations[RELATION_RSVP], entity) != NULL;
+}
+
 static int64_t seats_of(struct fake_truth *truth, const struct managed *managed)
 {
     const struct counter *counter =

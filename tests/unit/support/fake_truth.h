@@ -107,6 +107,9 @@ void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,
 void fake_truth_configure(struct fake_truth *truth, const char *entity,
                           const struct settings *settings, struct instant now);
 
+/* Whether the event has settings. */
+bool fake_truth_is_managed(struct fake_truth *truth, const struct identifier *entity);
+
 /* The counter of an entity, which is made where there was never a change. */
 struct counter *fake_truth_counter(struct fake_truth *truth, const struct relation *relation,
                                    const struct identifier *entity);
