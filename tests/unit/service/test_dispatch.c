@@ -1097,6 +1097,31 @@ static void test_what_waits_when_the_truth_goes(void **state)
     bench_finish(bench);
 }
 
+/* On every path, and settings: what was never sent is refused at once. */
+static void test_what_waits_on_any_path_when_the_truth_goes(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_configure(bench, "e", 10, false);
+    bench_settle(bench);
+    const struct ask *sent = bench_add(bench, "e", "sent");
+    bench_turn(bench);
+    const struct ask *waiting[] = {
+        bench_add(bench, "f", "u"),           bench_add_keyed(bench, "f", "v", "k"),
+        bench_add(bench, "e", "u"),           bench_add_keyed(bench, "e", "v", "k2"),
+        bench_configure(bench, "f", 1, true), bench_release(bench, "e"),
+    };
+    fake_truth_set_up(&bench->truth, false, bench->now);
+    for (size_t i = 0; i < LENGTH(waiting); i++) {
+        bench_expect(waiting[i], OUTCOME_UNAVAILABLE);
+    }
+    bench_expect_waiting(sent);
+    fake_truth_set_up(&bench->truth, true, bench->now);
+    bench_settle(bench);
+    bench_expect(sent, OUTCOME_DONE);
+    bench_finish(bench);
+}
+
 /* The process was held up (a paused machine, say); then a request comes in. */
 static void test_a_write_after_a_pause_has_all_of_its_time(void **state)
 {
@@ -1238,6 +1263,7 @@ int main(void)
         cmocka_unit_test(test_repeats_of_a_key),
         cmocka_unit_test(test_refused_while_the_truth_is_unavailable),
         cmocka_unit_test(test_what_waits_when_the_truth_goes),
+        cmocka_unit_test(test_what_waits_on_any_path_when_the_truth_goes),
         cmocka_unit_test(test_a_write_after_a_pause_has_all_of_its_time),
         cmocka_unit_test(test_what_is_chained_when_the_truth_goes),
         cmocka_unit_test(test_nothing_is_refused_when_the_truth_comes_back),

@@ -253,6 +253,12 @@ static void test_forgetting_fails(void **state)
         bench_end(bench, LANE_WRITE, ends[i]);
         assert_false(forgets(bench));
     }
+    bench->truth.expired = 2 * FORGET_MAX;
+    expect_next_after_an_interval(bench); /* what a lost attempt did says nothing about this one */
+    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE), bench->now);
+    bench_end(bench, LANE_WRITE, BATCH_LOST);
+    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
+    assert_false(forgets(bench));
     expect_next_after_an_interval(bench);
     bench_end(bench, LANE_WRITE, BATCH_LOST); /* that one goes again */
     assert_true(forgets(bench));

@@ -555,6 +555,7 @@ void fake_truth_execute(struct fake_truth *truth, struct flight *flight, struct 
         execute_writes(truth, flight->batch, now);
     } else {
         for (size_t i = 0; i < flight->batch->size; i++) {
+            reset(flight->batch->operations[i]);
             execute_one(truth, flight->batch->operations[i], now);
         }
     }
@@ -577,6 +578,10 @@ void fake_truth_end(struct fake_truth *truth, struct flight *flight, enum batch_
         batch->operations[i]->path = path_of(truth, batch->operations[i]);
     }
     assert_true(!flight->executed || outcome == BATCH_DONE || outcome == BATCH_LOST);
+    for (size_t i = 0; i < batch->size && outcome != BATCH_DONE && outcome != BATCH_MISROUTED;
+         i++) { /* what undone statements found is of no worth, and stays */
+        batch->operations[i]->verdict = OUTCOME_FULL;
+    }
     size_t behind = (size_t)(truth->flights + --truth->flight_count - flight);
     memmove(flight, flight + 1, behind * sizeof *flight);
     truth->listener.batch_ended(truth->listener.service, batch, outcome, now.mono_us);
