@@ -196,7 +196,7 @@ static bool is_one_of(const char *text, const char *const *list)
  * looked at: the other one is looked at on its own.) */
 static bool is_cheap_again(const json_t *node)
 {
-    static const char *const wrappers[] = {"Subquery Scan", "Limit", "Nested Loop", NULL};
+    static const char *const wrappers[] = {"Subquery Scan", "Limit", "Nested Loop", "Result", NULL};
     while (is_one_of(text_of(node, "Node Type"), wrappers)) {
         node = json_array_get(json_object_get(node, "Plans"), 0);
     }

@@ -707,8 +707,13 @@ static void random_land(struct history *history, struct batch *batch)
         }
     }
     batch->size = 0;
-    for (size_t i = rest.size; i-- > 0;) {
-        row_insert(&history->ready[rest.operations[i]->path], 0, rest.operations[i]);
+    for (size_t i = 0; i < rest.size; i++) { /* before the first that came later, each by itself */
+        struct row *ready = &history->ready[rest.operations[i]->path];
+        size_t at = 0;
+        while (at < ready->size && ready->at[at]->arrival < rest.operations[i]->arrival) {
+            at++;
+        }
+        row_insert(ready, at, rest.operations[i]);
     }
     batcher_return(&history->batcher, &rest);
 }
