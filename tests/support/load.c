@@ -38,6 +38,7 @@ struct slot {
     const struct load_behaviour *behaviour;
     void *client;
     CURL *easy;
+    struct curl_slist *headers; /* of a request with a key; NULL: none */
     struct load_request request;
     char answer[ANSWER_SIZE_MAX + 1]; /* NUL-terminated when complete */
     size_t answer_size;
@@ -181,6 +182,30 @@ void load_note_progress(struct load *load)
     atomic_fetch_add(&load->progress, 1);
 }
 
+static void slot_drop_headers(struct slot *slot)
+{
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_slist_free_all(slot->headers);
+    slot->headers = NULL;
+}
+
+/* Headers that all requests share, or a list of the slot's own. */
+static void slot_set_headers(const struct load *load, struct slot *slot)
+{
+    const struct load_request *request = &slot->request;
+    struct curl_slist *headers = request->body[0] != '\0' ? load->json_headers : NULL;
+    if (request->key[0] != '\0') {
+        char line[LOAD_KEY_SIZE + 32];
+        snprintf(line, sizeof line, "Idempotency-Key: %s", request->key);
+        slot->headers = curl_slist_append(NULL, line);
+        if (headers != NULL) {
+            slot->headers = curl_slist_append(slot->headers, headers->data);
+        }
+        headers = slot->headers;
+    }
+    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, headers);
+}
+
 static void slot_send(struct load *load, struct slot *slot)
 {
     const struct load_request *request = &slot->request;
@@ -189,7 +214,7 @@ static void slot_send(struct load *load, struct slot *slot)
     if (has_body) {
         curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body);
     }
-    curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, has_body ? load->json_headers : NULL);
+    slot_set_headers(load, slot);
     curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, request->method);
     curl_easy_setopt(slot->easy, CURLOPT_URL, request->url);
     slot->answer_size = 0;
@@ -240,7 +265,11 @@ static void slot_hand_over(struct load *load, struct slot *slot, CURLcode result
         .received_us = slot->received_us != 0 ? slot->received_us : load_now_us(),
     };
     if (result == CURLE_OK) {
+        struct curl_header *header;
         curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+        answer.replayed = curl_easy_header(slot->easy, "Idempotency-Replayed", 0, CURLH_HEADER, -1,
+                                           &header) == CURLHE_OK &&
+                          strcmp(header->value, "true") == 0;
         answer.json = json_loadb(slot->answer, slot->answer_size, JSON_REJECT_DUPLICATES, NULL);
         if (!json_is_object(answer.json)) {
             json_decref(answer.json);
@@ -249,6 +278,7 @@ static void slot_hand_over(struct load *load, struct slot *slot, CURLcode result
     } else {
         answer.failure = curl_easy_strerror(result);
     }
+    slot_drop_headers(slot);
     slot->state = SLOT_IDLE;
     const struct load_exchange exchange = {load, &slot->request, &answer};
     slot->behaviour->on_answer(&exchange, slot->client);
@@ -352,6 +382,7 @@ void load_destroy(struct load **pointer)
     join(load);
     for (size_t i = 0; i < load->slots_used; i++) {
         curl_easy_cleanup(load->slots[i]->easy);
+        curl_slist_free_all(load->slots[i]->headers);
         free(load->slots[i]);
     }
     curl_multi_cleanup(load->multi);

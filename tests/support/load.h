@@ -15,7 +15,7 @@
  * must not use cmocka's assertions, which jump; it reports by load_violation, and load_finish fails
  * the test. */
 
-enum { LOAD_URL_SIZE = 1280, LOAD_BODY_SIZE = 256, LOAD_CLIENTS_MAX = 256 };
+enum { LOAD_URL_SIZE = 1280, LOAD_BODY_SIZE = 256, LOAD_KEY_SIZE = 80, LOAD_CLIENTS_MAX = 512 };
 
 struct load;
 
@@ -30,6 +30,7 @@ struct load_request {
     const char *method; /* a string that outlives the request */
     char url[LOAD_URL_SIZE];
     char body[LOAD_BODY_SIZE]; /* JSON; empty: no body */
+    char key[LOAD_KEY_SIZE];   /* of the header Idempotency-Key; empty: none */
 };
 
 /* What came back. Gone when on_answer returns. */
@@ -38,6 +39,7 @@ struct load_answer {
     const char *failure; /* NULL when an answer came */
     const char *text;    /* the body */
     json_t *json;        /* the body; NULL when it is not a JSON object */
+    bool replayed;       /* it carries Idempotency-Replayed: true */
     int64_t sent_us;     /* on the clock of load_now_us, before the first byte left */
     int64_t received_us; /* when the last byte was read */
 };
