@@ -351,6 +351,11 @@ void load_await_progress(struct load *load, uint64_t steps, int bound_ms)
                  (unsigned long long)(wanted - reached), (unsigned long long)steps, bound_ms);
 }
 
+bool load_is_done(const struct load *load)
+{
+    return atomic_load(&load->done);
+}
+
 void load_await_done(struct load *load, int bound_ms)
 {
     int64_t give_up_ms = process_now_ms() + bound_ms;

@@ -77,6 +77,10 @@ void load_await_progress(struct load *load, uint64_t steps, int bound_ms);
  * violation and when it takes longer than the bound. */
 void load_await_done(struct load *load, int bound_ms);
 
+/* Whether every client is done, or any of them reported a violation: for the test's own looks at
+ * what goes on meanwhile. */
+bool load_is_done(const struct load *load);
+
 /* Lets the requests on their way end, sends no more, and fails the test on a violation. */
 void load_finish(struct load *load);
 

@@ -1,0 +1,347 @@
+/* Long random histories of events with settings: one request at a time against a model that knows
+ * every answer, and many at once, watched at each commit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "admission_model.h"
+#include "admission_watch.h"
+#include "event.h"
+#include "expect.h"
+#include "http.h"
+#include "load.h"
+#include "load_event.h"
+#include "load_relation.h"
+#include "pair.h"
+#include "process.h"
+#include "relation.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { ID_SIZE = 32, BODY_SIZE = LOAD_BODY_SIZE, RUN_BOUND_MS = 200000 };
+
+static struct load *crowd;
+
+static int set_up(void **state)
+{
+    pair_setup(state);
+    admission_watch(pair.database_url);
+    return 0;
+}
+
+static int drop_crowd(void **state)
+{
+    (void)state;
+    load_destroy(&crowd);
+    return 0;
+}
+
+static void name_user(char id[ID_SIZE], int user)
+{
+    /* Their order by name is not that of their numbers. */
+    snprintf(id, ID_SIZE, "%c-user-%d", "qcxamzbk"[user % 8], user);
+}
+
+/* ---- settings ---- */
+
+static const char *const times[] = {
+    [MODEL_NULL] = "null",
+    [MODEL_PAST] = "\"2001-01-01T00:00:00.000Z\"",
+    [MODEL_FUTURE] = "\"2999-01-01T00:00:00.000Z\"",
+};
+
+/* The four members, all of them. */
+static void write_settings(char text[BODY_SIZE], const struct model_settings *settings)
+{
+    char capacity[32] = "null";
+    if (settings->capacity >= 0) {
+        snprintf(capacity, sizeof capacity, "%d", settings->capacity);
+    }
+    snprintf(text, BODY_SIZE, "\"capacity\":%s,\"waitlist\":%s,\"opens_at\":%s,\"closes_at\":%s",
+             capacity, settings->waitlist ? "true" : "false", times[settings->opens_at],
+             times[settings->closes_at]);
+}
+
+/* Mostly open, so that something happens. */
+static enum model_time draw_time(struct load_random *random, enum model_time rare)
+{
+    static const enum model_time common[] = {MODEL_NULL, MODEL_PAST, MODEL_FUTURE};
+    enum model_time drawn = common[load_random_below(random, LENGTH(common))];
+    return drawn == rare && load_random_below(random, 3) > 0 ? MODEL_NULL : drawn;
+}
+
+static struct model_settings draw_settings(struct load_random *random, unsigned capacities)
+{
+    const unsigned capacity = load_random_below(random, capacities + 1);
+    return (struct model_settings){
+        .capacity = capacity == capacities ? -1 : (int)capacity,
+        .waitlist = load_random_below(random, 4) > 0,
+        .opens_at = draw_time(random, MODEL_FUTURE),
+        .closes_at = draw_time(random, MODEL_PAST),
+    };
+}
+
+/* ---- one after another ---- */
+
+enum { USERS = 8, EVENTS = 3, STEPS = 1500, CAPACITIES = 6 };
+
+static struct model_event models[EVENTS];
+
+static void name_event(char id[ID_SIZE], unsigned event)
+{
+    snprintf(id, ID_SIZE, "event-%u", event);
+}
+
+static void expect_answer(struct http_response *response, const char *id, const char *user,
+                          const struct model_answer *answer)
+{
+    static const char *const words[] = {
+        [MODEL_GOING] = "going", [MODEL_WAITLISTED] = "waitlisted", [MODEL_OUT] = "none"};
+    switch (answer->verdict) {
+    case MODEL_FULL:
+        expect_problem(response, 409, "event-full");
+        http_response_free(&response);
+        break;
+    case MODEL_CLOSED:
+        expect_problem(response, 409, "rsvp-closed");
+        http_response_free(&response);
+        break;
+    case MODEL_GOING:
+    case MODEL_WAITLISTED:
+    case MODEL_OUT:
+        expect_event_write(response, id, user, .status = words[answer->verdict],
+                           .changed = answer->changed, .count = answer->count,
+                           .position = answer->position);
+        break;
+    }
+}
+
+static void expect_settings(struct http_response *response, const char *id,
+                            const struct model_event *event)
+{
+    const struct model_settings *settings = &event->settings;
+    const int left = settings->capacity - event->going;
+    char text[BODY_SIZE];
+    write_settings(text, settings);
+    expect_event_settings(response, id, .settings = text, .count = event->going,
+                          .waiting = event->waiting,
+                          .remaining = settings->capacity < 0 ? -1
+                                       : left > 0             ? left
+                                                              : 0);
+}
+
+/* All that can be asked about the event is as the model has it. */
+static void compare_event(struct load_random *random, const char *id,
+                          const struct model_event *event)
+{
+    char user[ID_SIZE], queue[USERS * ID_SIZE] = "";
+    size_t used = 0;
+    expect_settings(event_request(pair_any_client(random), "GET", id, NULL), id, event);
+    for (int i = 0; i < event->waiting; i++) {
+        name_user(user, event->queue[i]);
+        used +=
+            (size_t)snprintf(queue + used, sizeof queue - used, "%s%s", i == 0 ? "" : " ", user);
+    }
+    expect_event_waitlist(pair_any_client(random), id, queue);
+    for (int i = 0; i < USERS; i++) {
+        name_user(user, i);
+        expect_event_user(pair_any_client(random), id, user,
+                          event->is_in[i]                ? "going"
+                          : model_position(event, i) > 0 ? "waitlisted"
+                                                         : "none");
+    }
+}
+
+static void take_step(struct load_random *random, unsigned step)
+{
+    const unsigned number = load_random_below(random, EVENTS),
+                   action = load_random_below(random, 100);
+    const int user_number = (int)load_random_below(random, USERS);
+    struct model_event *event = &models[number];
+    struct http_client *client = pair_any_client(random);
+    char id[ID_SIZE], user[ID_SIZE], text[BODY_SIZE], body[BODY_SIZE + 2];
+    struct model_answer answer;
+    name_event(id, number);
+    name_user(user, user_number);
+    if (action < 50) {
+        process_note("step %u: POST %s %s", step, id, user);
+        answer = model_join(event, user_number);
+        expect_answer(event_write(client, "POST", id, user, NULL), id, user, &answer);
+    } else if (action < 80) {
+        process_note("step %u: DELETE %s %s", step, id, user);
+        answer = model_leave(event, user_number);
+        expect_answer(event_write(client, "DELETE", id, user, NULL), id, user, &answer);
+    } else if (action < 97) {
+        const struct model_settings settings = draw_settings(random, CAPACITIES);
+        write_settings(text, &settings);
+        snprintf(body, sizeof body, "{%s}", text);
+        process_note("step %u: PUT %s %s", step, id, body);
+        model_configure(event, &settings);
+        expect_settings(event_request(client, "PUT", id, body), id, event);
+    } else {
+        process_note("step %u: DELETE %s", step, id);
+        model_release(event);
+        expect_settings(event_request(client, "DELETE", id, NULL), id, event);
+    }
+    compare_event(random, id, event);
+}
+
+static void every_answer_is_that_of_the_model(void **state)
+{
+    struct load_random random = load_random_stream(0);
+    (void)state;
+    for (unsigned i = 0; i < EVENTS; i++) {
+        model_init(&models[i]);
+    }
+    for (unsigned step = 0; step < STEPS; step++) {
+        take_step(&random, step);
+    }
+    for (unsigned i = 0; i < EVENTS; i++) {
+        char id[ID_SIZE];
+        name_event(id, i);
+        compare_event(&random, id, &models[i]);
+        expect_exact_count(pair.clients[i % PAIR_SIZE], &relations[RELATION_RSVP], id,
+                           models[i].going);
+    }
+    expect_admission_sound(pair.database_url);
+}
+
+/* ---- many at once ---- */
+
+enum {
+    CLIENTS = 64,
+    RIVALS = 24,    /* users that all clients write for */
+    REQUESTS = 150, /* of each client */
+    MANAGERS = 4,   /* clients that also change settings */
+    KEYS = 6,       /* that a client uses again and again */
+};
+
+/* Each event has its own way to change. */
+static const struct {
+    const char *id;
+    unsigned capacities; /* the capacity is below it; 0: always FIXED_CAPACITY */
+    bool may_be_unlimited, may_be_released;
+} crowded[] = {
+    {"fixed", 0, false, false},
+    {"shrinking", 10, false, false},
+    {"anything", 10, true, true},
+};
+enum { FIXED_CAPACITY = 5 };
+
+struct client {
+    struct load_random random;
+    bool manages;
+    unsigned left;
+    /* what is on its way */
+    bool about_settings, join;
+    unsigned event;
+    char user[ID_SIZE];
+    unsigned key; /* 0: none */
+};
+
+static void ask_for_change(struct client *client, uint16_t port, struct load_request *request)
+{
+    const unsigned event = client->event;
+    char text[BODY_SIZE], body[BODY_SIZE + 2];
+    const unsigned capacities = crowded[event].capacities;
+    struct model_settings settings = draw_settings(&client->random, capacities);
+    if (capacities == 0) {
+        settings.capacity = FIXED_CAPACITY;
+    } else if (settings.capacity < 0 && !crowded[event].may_be_unlimited) {
+        settings.capacity = 0;
+    }
+    write_settings(text, &settings);
+    snprintf(body, sizeof body, "{%s}", text);
+    client->about_settings = true;
+    const bool releases =
+        crowded[event].may_be_released && load_random_below(&client->random, 5) == 0;
+    load_ask_settings(request, port, crowded[event].id, releases ? NULL : body);
+}
+
+static enum load_step client_next(struct load *load, void *context, struct load_request *request)
+{
+    struct client *client = context;
+    (void)load;
+    if (client->left == 0) {
+        return LOAD_DONE;
+    }
+    client->left--;
+    const uint16_t port = pair_any_port(&client->random);
+    client->event = load_random_below(&client->random, LENGTH(crowded));
+    client->about_settings = false;
+    if (client->manages && load_random_below(&client->random, 2) == 0) {
+        ask_for_change(client, port, request);
+        return LOAD_SEND;
+    }
+    client->join = load_random_below(&client->random, 100) < 65;
+    client->key = load_random_below(&client->random, 3) == 0
+                      ? 1 + load_random_below(&client->random, KEYS)
+                      : 0;
+    name_user(client->user, (int)load_random_below(&client->random, RIVALS));
+    load_ask_write(request, port, &relations[RELATION_RSVP], client->join,
+                   crowded[client->event].id, client->user);
+    if (client->key > 0) { /* likely with other requests of this user as well */
+        snprintf(request->key, sizeof request->key, "key-%u", client->key);
+    }
+    return LOAD_SEND;
+}
+
+static void client_answer(const struct load_exchange *exchange, void *context)
+{
+    const struct client *client = context;
+    if (client->about_settings) {
+        if (exchange->answer->status != 200) {
+            load_exchange_violation(exchange, "settings are taken");
+        }
+        return;
+    }
+    const struct load_event_write write =
+        load_read_event_write(exchange, client->join, crowded[client->event].id, client->user);
+    const bool about_key =
+        write.verdict == VERDICT_IN_FLIGHT || write.verdict == VERDICT_KEY_REUSED;
+    if (client->key == 0 && (about_key || exchange->answer->replayed)) {
+        load_exchange_violation(exchange, "it had no key");
+    } else if (crowded[client->event].capacities == 0 && write.count > FIXED_CAPACITY) {
+        load_exchange_violation(exchange, "the capacity is %d", FIXED_CAPACITY);
+    } else if (write.position > RIVALS) {
+        load_exchange_violation(exchange, "there are only %d users", RIVALS);
+    }
+}
+
+static void rules_hold_at_every_commit(void **state)
+{
+    static const struct load_behaviour behaviour = {client_next, client_answer};
+    static struct client clients[CLIENTS];
+    (void)state;
+    event_put(pair.clients[0], crowded[0].id, "{\"capacity\":5,\"waitlist\":true}");
+    crowd = load_create();
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        clients[i] = (struct client){
+            .random = load_random_stream(100 + i), .manages = i < MANAGERS, .left = REQUESTS};
+        load_add_client(crowd, &behaviour, &clients[i]);
+    }
+    load_start(crowd);
+    while (!load_is_done(crowd)) { /* from outside as well */
+        expect_admission_sound(pair.database_url);
+        process_nap();
+    }
+    load_await_done(crowd, RUN_BOUND_MS);
+    expect_admission_sound(pair.database_url);
+    expect_counters_equal_rows(pair.database_url);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_answer_is_that_of_the_model),
+        cmocka_unit_test_teardown(rules_hold_at_every_commit, drop_crowd),
+    };
+    load_seed();
+    return cmocka_run_group_tests(tests, set_up, pair_teardown);
+}
