@@ -89,7 +89,7 @@ static struct model_settings draw_settings(struct load_random *random, unsigned 
 
 /* ---- one after another ---- */
 
-enum { USERS = 8, EVENTS = 3, STEPS = 1500, CAPACITIES = 6 };
+enum { USERS = 8, EVENTS = 3, STEPS = 2500, CAPACITIES = 6 };
 
 static struct model_event models[EVENTS];
 
@@ -217,7 +217,7 @@ static void every_answer_is_that_of_the_model(void **state)
 enum {
     CLIENTS = 64,
     RIVALS = 24,    /* users that all clients write for */
-    REQUESTS = 150, /* of each client */
+    REQUESTS = 100, /* of each client */
     MANAGERS = 4,   /* clients that also change settings */
     KEYS = 6,       /* that a client uses again and again */
 };
