@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "event.h"
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
@@ -302,8 +303,9 @@ static void many_counts_come_in_the_order_asked(void **state)
 
 struct churn {
     const struct relation *relation;
+    const char *id;
     atomic_bool stop;
-    size_t failures;
+    size_t writes, failures;
 };
 
 /* Users between the steady ones come and go all the time. */
@@ -311,26 +313,31 @@ static void *churn(void *churn_)
 {
     struct churn *churn = churn_;
     struct http_client *client = http_client_create(fixture.service->port);
+    bool is_in[STEADY_USERS][5] = {{false}};
     for (unsigned i = 0; !atomic_load(&churn->stop); i++) {
+        const unsigned place = i * 7 % STEADY_USERS, variant = i / STEADY_USERS % 5;
         char user[32];
-        snprintf(user, sizeof user, "s%03u-%u", i * 7 % STEADY_USERS, i % 5);
-        struct http_response *response =
-            relation_write(client, churn->relation, i % 3 == 0 ? "DELETE" : "POST", "churn", user);
-        churn->failures += response->status != 200 && response->status != 201;
+        snprintf(user, sizeof user, "s%03u-%u", place, variant);
+        is_in[place][variant] = !is_in[place][variant];
+        struct http_response *response = relation_write(
+            client, churn->relation, is_in[place][variant] ? "POST" : "DELETE", churn->id, user);
+        churn->failures += response->status < 200 || response->status > 202;
+        churn->writes++;
         http_response_free(&response);
     }
     http_client_destroy(&client);
     return NULL;
 }
 
-/* Walks the list once: every steady user comes once, in order. */
-static void walk(const struct relation *relation)
+/* Walks the listing once: every steady user comes once, in order. Who comes and goes may come
+ * anywhere, and where the order is that of arrival also twice. */
+static void walk(const struct relation *relation, const char *listing, bool by_name)
 {
-    char *token = NULL, last[65] = "";
+    char *token = NULL, last[65] = "", last_steady[65] = "";
     unsigned steady = 0;
     do {
         struct http_response *response =
-            get("/v1/%s/churn/users?page_size=7%s%s", relation->collection,
+            get("/v1/%s/%s?page_size=7%s%s", relation->collection, listing,
                 token == NULL ? "" : "&page_token=", token == NULL ? "" : token);
         expect_status(response, 200);
         size_t i;
@@ -338,9 +345,13 @@ static void walk(const struct relation *relation)
         json_array_foreach(json_object_get(response->json, "users"), i, line)
         {
             const char *user = json_string_value(json_object_get(line, "user_id"));
-            assert_true(strcmp(user, last) > 0);
+            assert_true(!by_name || strcmp(user, last) > 0);
             snprintf(last, sizeof last, "%s", user);
-            steady += strchr(user, '-') == NULL;
+            if (strchr(user, '-') == NULL) {
+                assert_true(strcmp(user, last_steady) > 0);
+                snprintf(last_steady, sizeof last_steady, "%s", user);
+                steady++;
+            }
         }
         free(token);
         token = next_token(response);
@@ -349,22 +360,48 @@ static void walk(const struct relation *relation)
     assert_int_equal(steady, STEADY_USERS);
 }
 
-static void paging_misses_nobody_and_repeats_nobody(void **state)
+static void walk_during_churn(const struct relation *relation, const char *id, const char *listing,
+                              bool by_name)
 {
-    struct churn churned = {.relation = *state};
+    struct churn churned = {.relation = relation, .id = id};
     pthread_t thread;
-    for (unsigned i = 0; i < STEADY_USERS; i++) {
-        char user[32];
-        snprintf(user, sizeof user, "s%03u", i);
-        put_in(churned.relation, "churn", user);
-    }
     assert_int_equal(pthread_create(&thread, NULL, churn, &churned), 0);
     for (int i = 0; i < PAGING_ROUNDS; i++) {
-        walk(churned.relation);
+        walk(relation, listing, by_name);
     }
     atomic_store(&churned.stop, true);
     pthread_join(thread, NULL);
     assert_int_equal(churned.failures, 0);
+    assert_true(churned.writes > PAGING_ROUNDS); /* there was something to be confused by */
+}
+
+static void paging_misses_nobody_and_repeats_nobody(void **state)
+{
+    const struct relation *relation = *state;
+    for (unsigned i = 0; i < STEADY_USERS; i++) {
+        char user[32];
+        snprintf(user, sizeof user, "s%03u", i);
+        put_in(relation, "churn", user);
+    }
+    walk_during_churn(relation, "churn", "churn/users", true);
+}
+
+/* The steady ones have users between them who leave the list, and come back at its end. */
+static void paging_of_a_waiting_list_misses_nobody_and_repeats_nobody(void **state)
+{
+    const struct relation *relation = &relations[RELATION_RSVP];
+    (void)state;
+    event_put(fixture.client, "queue", "{\"capacity\":0,\"waitlist\":true}");
+    for (unsigned i = 0; i < STEADY_USERS; i++) {
+        char user[32];
+        snprintf(user, sizeof user, "s%03u", i);
+        event_do(fixture.client, "POST", "queue", user, .status = "waitlisted", .changed = true,
+                 .position = 2 * i + 1);
+        snprintf(user, sizeof user, "s%03u-%u", i, i % 5);
+        event_do(fixture.client, "POST", "queue", user, .status = "waitlisted", .changed = true,
+                 .position = 2 * i + 2);
+    }
+    walk_during_churn(relation, "queue", "queue/waitlist", false);
 }
 
 int main(void)
@@ -379,6 +416,7 @@ int main(void)
         RELATION_TESTS(many_of_the_longest_names_are_looked_up),
         RELATION_TESTS(many_counts_come_in_the_order_asked),
         RELATION_TESTS(paging_misses_nobody_and_repeats_nobody),
+        cmocka_unit_test(paging_of_a_waiting_list_misses_nobody_and_repeats_nobody),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
