@@ -190,6 +190,9 @@ static void take_step(struct load_random *random, unsigned step)
         expect_settings(event_request(client, "DELETE", id, NULL), id, event);
     }
     compare_event(random, id, event);
+    if (action >= 97) {
+        expect_settings_stored(pair.database_url, id, false);
+    }
 }
 
 static void every_answer_is_that_of_the_model(void **state)
@@ -208,6 +211,7 @@ static void every_answer_is_that_of_the_model(void **state)
         compare_event(&random, id, &models[i]);
         expect_exact_count(pair.clients[i % PAIR_SIZE], &relations[RELATION_RSVP], id,
                            models[i].going);
+        expect_settings_stored(pair.database_url, id, models[i].has_settings);
     }
     expect_admission_sound(pair.database_url);
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "admission_watch.h"
 #include "event.h"
 #include "expect.h"
 #include "http.h"
@@ -98,6 +99,7 @@ static void settings_come_back_as_they_were_put(void **state)
     expect_event_settings(event_request(here(), "DELETE", "settings", NULL), "settings",
                           .settings = NO_SETTINGS, .remaining = -1);
     expect_event(there(), "settings", .settings = NO_SETTINGS, .remaining = -1);
+    expect_settings_stored(pair.database_url, "settings", false);
     /* Once more, and where there never were any. */
     expect_event_settings(event_request(here(), "DELETE", "settings", "{}"), "settings",
                           .settings = NO_SETTINGS, .remaining = -1);
@@ -414,6 +416,7 @@ static void removal_of_the_settings_lets_all_waiters_in(void **state)
                           .settings = NO_SETTINGS, .count = 4, .remaining = -1);
     expect_event_users(here(), "removed", "a k m z");
     expect_event_waitlist(here(), "removed", "");
+    expect_settings_stored(pair.database_url, "removed", false);
     comes("removed", "n", 5);
     /* New ones begin with an empty list. */
     event_put(here(), "removed", "{\"capacity\":5,\"waitlist\":true}");

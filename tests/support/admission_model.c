@@ -90,6 +90,7 @@ struct model_answer model_leave(struct model_event *event, int user)
 
 void model_configure(struct model_event *event, const struct model_settings *settings)
 {
+    event->has_settings = true;
     event->settings = *settings;
     promote(event);
 }
@@ -97,4 +98,5 @@ void model_configure(struct model_event *event, const struct model_settings *set
 void model_release(struct model_event *event)
 {
     model_configure(event, &no_settings);
+    event->has_settings = false;
 }

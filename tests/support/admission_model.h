@@ -17,6 +17,7 @@ struct model_settings {
 };
 
 struct model_event {
+    bool has_settings;
     struct model_settings settings;
     bool is_in[MODEL_USERS_MAX];
     int going; /* how many are in */

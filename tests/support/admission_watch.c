@@ -135,3 +135,14 @@ void expect_admission_sound(const char *database_url)
         process_fail("broken at this moment: %s", rules[now]);
     }
 }
+
+void expect_settings_stored(const char *database_url, const char *event_id, bool stored)
+{
+    if (pg_query_int64(database_url, "SELECT count(*) FROM events WHERE event_id = '%s'",
+                       event_id) != stored ||
+        pg_query_int64(database_url,
+                       "SELECT count(*) FROM rsvp_counters WHERE event_id = '%s' AND managed",
+                       event_id) != stored) {
+        process_fail("%s is stored as one %s settings", event_id, stored ? "without" : "with");
+    }
+}
