@@ -252,9 +252,10 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
 {
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        /* What an earlier, lost attempt did is not undone by this one's failure. */
-        bool unknown = operation->attempted && outcome != OUTCOME_DONE;
         enum outcome own = outcome == OUTCOME_DONE ? operation->verdict : outcome;
+        /* What an earlier, lost attempt did is not undone by this one's failure, or by a rule that
+         * is against doing it now. */
+        bool unknown = operation->attempted && own != OUTCOME_DONE && own != OUTCOME_KEY_REUSED;
         leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : own, now_us);
     }
 }

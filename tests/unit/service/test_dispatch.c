@@ -955,13 +955,15 @@ static void test_seats_and_places(void **state)
     bench_finish(bench);
 }
 
-/* Asks each in turn for what is against the rules, in a batch with one that is not. */
-static void test_verdicts(void **state)
+enum { RULE_CASES = 6 };
+
+/* Asks each in turn for what is against the rules, in a batch with ones that are not; if `lost`, it
+ * takes effect once and nobody hears of it. */
+static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
 {
     struct settings full = {.limited = true, .capacity = 0};
     struct settings closed = {.closes = true, .closes_at_us = 1};
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     fake_truth_configure(&bench->truth, "full", &full, bench->now);
     fake_truth_configure(&bench->truth, "closed", &closed, bench->now);
     fake_truth_configure(&bench->truth, "open", &ten_seats, bench->now);
@@ -977,9 +979,9 @@ static void test_verdicts(void **state)
         bench_add_keyed(bench, "full", "v", "new"),
         bench_add(bench, "open", "w"),
     };
-    static const enum outcome outcomes[] = {OUTCOME_FULL, OUTCOME_CLOSED,    OUTCOME_KEY_REUSED,
-                                            OUTCOME_DONE, OUTCOME_IN_FLIGHT, OUTCOME_DONE};
-    for (int i = 0; i < 3; i++) { /* the verdicts of attempts that are not done are nobody's */
+    assert_int_equal(LENGTH(asks), RULE_CASES);
+    for (int i = 0; i < 2 + lost;
+         i++) { /* the verdicts of attempts that are not done are nobody's */
         assert_int_equal(sent_batch(bench)->size, LENGTH(asks));
         if (i == 2) {
             fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE),
@@ -993,12 +995,32 @@ static void test_verdicts(void **state)
     bench_settle(bench);
     for (size_t i = 0; i < LENGTH(asks); i++) {
         bench_expect(asks[i], outcomes[i]);
-        assert_false(asks[i]->member && outcomes[i] != OUTCOME_DONE &&
-                     outcomes[i] != OUTCOME_KEY_REUSED && outcomes[i] != OUTCOME_IN_FLIGHT);
+        assert_false(asks[i]->member &&
+                     (outcomes[i] == OUTCOME_FULL || outcomes[i] == OUTCOME_CLOSED));
         assert_true(outcomes[i] == OUTCOME_DONE || asks[i]->executed == 0);
     }
-    assert_true(asks[3]->replayed && asks[3]->changed); /* by the attempt that was lost */
+    assert_true(asks[3]->changed);
+    assert_int_equal(asks[3]->replayed, lost); /* by the attempt that was lost */
     bench_finish(bench);
+}
+
+static void test_verdicts(void **state)
+{
+    static const enum outcome outcomes[RULE_CASES] = {OUTCOME_FULL,       OUTCOME_CLOSED,
+                                                      OUTCOME_KEY_REUSED, OUTCOME_DONE,
+                                                      OUTCOME_IN_FLIGHT,  OUTCOME_DONE};
+    (void)state;
+    expect_verdicts(false, outcomes);
+}
+
+/* What is against the rules now may have been done when they were others. */
+static void test_verdicts_after_a_lost_attempt(void **state)
+{
+    static const enum outcome outcomes[RULE_CASES] = {OUTCOME_UNKNOWN,    OUTCOME_UNKNOWN,
+                                                      OUTCOME_KEY_REUSED, OUTCOME_DONE,
+                                                      OUTCOME_UNKNOWN,    OUTCOME_DONE};
+    (void)state;
+    expect_verdicts(true, outcomes);
 }
 
 /* An attempt that was lost may have been done: then no end but a good one is certain, whatever the
@@ -1259,6 +1281,7 @@ int main(void)
         cmocka_unit_test(test_no_path_starves),
         cmocka_unit_test(test_seats_and_places),
         cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_verdicts_after_a_lost_attempt),
         cmocka_unit_test(test_a_verdict_of_a_batch_that_is_not_done),
         cmocka_unit_test(test_repeats_of_a_key),
         cmocka_unit_test(test_refused_while_the_truth_is_unavailable),
