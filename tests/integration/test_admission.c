@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <libpq-fe.h>
 
 #include "admission_model.h"
 #include "admission_watch.h"
@@ -216,6 +217,147 @@ static void every_answer_is_that_of_the_model(void **state)
     expect_admission_sound(pair.database_url);
 }
 
+/* ---- in one batch ---- */
+
+enum { GATHERED_MAX = 16, RECEIVE_BOUND_MS = 30000 };
+
+/* Requests that wait at a service with one worker, behind one that waits for the event's counter,
+ * so that the next batch has all of them. */
+struct gathering {
+    struct service *service;
+    PGconn *holder; /* of the counter */
+    const char *id;
+    size_t size;
+    struct http_raw *raw[GATHERED_MAX];
+    const char *users[GATHERED_MAX];
+};
+
+static void execute(PGconn *connection, const char *sql)
+{
+    PGresult *result = PQexec(connection, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    PQclear(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        process_fail("%s\n%s", sql, PQerrorMessage(connection));
+    }
+}
+
+/* The next one to arrive. */
+static void gather(struct gathering *gathering, const char *method, const char *user)
+{
+    char text[512];
+    struct http_raw *raw = http_raw_connect(gathering->service->port);
+    assert_non_null(raw);
+    snprintf(text, sizeof text,
+             "%s /v1/events/%s/rsvp?user_id=%s HTTP/1.1\r\nHost: test\r\n"
+             "Content-Length: 0\r\n\r\n",
+             method, gathering->id, user);
+    assert_true(http_raw_send_text(raw, text));
+    assert_true(gathering->size < GATHERED_MAX);
+    gathering->raw[gathering->size] = raw;
+    gathering->users[gathering->size++] = user;
+    service_wait_queued(gathering->service, "writes", (long)gathering->size);
+}
+
+static struct gathering gathering_begin(const char *id, int64_t count)
+{
+    static const char *const environment[] = {"REQUEST_DEADLINE_MS=15000", "WORKERS=1", NULL};
+    char sql[128];
+    struct gathering gathering = {.id = id};
+    gathering.service = service_start(pair.database_url, redis_server_url(pair.redis), environment);
+    struct http_client *client = http_client_create(gathering.service->port);
+    event_do(client, "DELETE", id, "nobody", .status = "none", .count = count); /* it learns */
+    http_client_destroy(&client);
+    gathering.holder = PQconnectdb(pair.database_url);
+    snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
+    execute(gathering.holder, "BEGIN");
+    execute(gathering.holder, sql);
+    gather(&gathering, "DELETE", "nobody"); /* goes alone, and waits for the counter */
+    return gathering;
+}
+
+/* Lets them go. */
+static void gathering_release(struct gathering *gathering)
+{
+    execute(gathering->holder, "ROLLBACK");
+    PQfinish(gathering->holder);
+}
+
+static void expect_gathered(struct gathering *gathering, size_t place, const char *status,
+                            bool changed, int64_t count, int64_t position)
+{
+    struct http_response *response = http_raw_receive(gathering->raw[place], RECEIVE_BOUND_MS);
+    process_note("%s", gathering->users[place]);
+    expect_event_write(response, gathering->id, gathering->users[place], .status = status,
+                       .changed = changed, .count = count, .position = position);
+}
+
+static void gathering_end(struct gathering *gathering)
+{
+    for (size_t i = 0; i < gathering->size; i++) {
+        http_raw_close(&gathering->raw[i]);
+    }
+    service_stop(&gathering->service);
+}
+
+static void seats_go_in_the_order_of_arrival(void **state)
+{
+    static const char *const arrival[] = {"z", "m", "a", "q", "b", "y", "c"};
+    (void)state;
+    event_put(pair.clients[0], "arrival", "{\"capacity\":3,\"waitlist\":true}");
+    struct gathering gathering = gathering_begin("arrival", 0);
+    for (size_t i = 0; i < LENGTH(arrival); i++) {
+        gather(&gathering, "POST", arrival[i]);
+    }
+    gathering_release(&gathering);
+    expect_gathered(&gathering, 0, "none", false, 0, 0);
+    for (size_t i = 0; i < LENGTH(arrival); i++) {
+        expect_gathered(&gathering, i + 1, i < 3 ? "going" : "waitlisted", true, 3,
+                        i < 3 ? 0 : (int64_t)i - 2);
+    }
+    expect_event_users(pair.clients[0], "arrival", "a m z");
+    expect_event_waitlist(pair.clients[0], "arrival", "q b y c");
+    gathering_end(&gathering);
+    expect_admission_sound(pair.database_url);
+}
+
+/* Who leaves goes first, then who waited moves up, then the others come, in their order. */
+static void batch_of_all_kinds_is_answered_exactly(void **state)
+{
+    static const char *const present[] = {"m", "n", "w1", "w4", "w3", "w2"};
+    (void)state;
+    event_put(pair.clients[0], "mixed", "{\"capacity\":2,\"waitlist\":true}");
+    for (unsigned i = 0; i < LENGTH(present); i++) {
+        event_do(pair.clients[0], "POST", "mixed", present[i],
+                 .status = i < 2 ? "going" : "waitlisted", .changed = true,
+                 .count = i < 2 ? i + 1 : 2, .position = i < 2 ? 0 : i - 1);
+    }
+    struct gathering gathering = gathering_begin("mixed", 2);
+    gather(&gathering, "POST", "w2");
+    gather(&gathering, "POST", "new-b");
+    gather(&gathering, "DELETE", "m");
+    gather(&gathering, "POST", "w3");
+    gather(&gathering, "POST", "w1");
+    gather(&gathering, "DELETE", "w4");
+    gather(&gathering, "POST", "n");
+    gather(&gathering, "POST", "new-a");
+    gather(&gathering, "DELETE", "stranger");
+    gathering_release(&gathering);
+    expect_gathered(&gathering, 1, "waitlisted", false, 2, 2);
+    expect_gathered(&gathering, 2, "waitlisted", true, 2, 3);
+    expect_gathered(&gathering, 3, "none", true, 2, 0);
+    expect_gathered(&gathering, 4, "waitlisted", false, 2, 1);
+    expect_gathered(&gathering, 5, "going", false, 2, 0);
+    expect_gathered(&gathering, 6, "none", true, 2, 0);
+    expect_gathered(&gathering, 7, "going", false, 2, 0);
+    expect_gathered(&gathering, 8, "waitlisted", true, 2, 4);
+    expect_gathered(&gathering, 9, "none", false, 2, 0);
+    expect_event_users(pair.clients[0], "mixed", "n w1");
+    expect_event_waitlist(pair.clients[0], "mixed", "w3 w2 new-b new-a");
+    gathering_end(&gathering);
+    expect_admission_sound(pair.database_url);
+}
+
 /* ---- many at once ---- */
 
 enum {
@@ -344,6 +486,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_is_that_of_the_model),
+        cmocka_unit_test(seats_go_in_the_order_of_arrival),
+        cmocka_unit_test(batch_of_all_kinds_is_answered_exactly),
         cmocka_unit_test_teardown(rules_hold_at_every_commit, drop_crowd),
     };
     load_seed();

@@ -134,6 +134,22 @@ static void same_request_gets_the_same_answer(void **state)
     }
 }
 
+/* Wherever the user is named, and with /v1 or without: it is the same request. */
+static void request_may_be_written_in_another_way(void **state)
+{
+    static const char *const headers[] = {"Idempotency-Key: ways", "X-User-Id: u", NULL};
+    (void)state;
+    char *body = first(here(), RSVP, "POST", "ways:1", "u", "ways", 201);
+    struct http_response *response =
+        http_request(there(), "POST", "/events/ways%3A1/rsvp?user_id=u",
+                     &(const struct http_options){.headers = headers});
+    expect_status(response, 201);
+    expect_header(response, "Idempotency-Replayed", "true");
+    assert_string_equal(response->body, body);
+    http_response_free(&response);
+    free(body);
+}
+
 static void answers_have_no_header_without_a_key(void **state)
 {
     (void)state;
@@ -757,6 +773,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_request_gets_the_same_answer),
+        cmocka_unit_test(request_may_be_written_in_another_way),
         cmocka_unit_test(answers_have_no_header_without_a_key),
         cmocka_unit_test(delayed_repeat_undoes_nothing),
         cmocka_unit_test(quotes_are_no_part_of_a_key),

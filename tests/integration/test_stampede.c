@@ -1,5 +1,5 @@
-/* Far more users than seats, all at once, over two services of which each is killed once in the
- * middle. */
+/* Far more users than seats, all at once, over two services. In the middle each of these is killed
+ * once, sessions are ended, and PostgreSQL crashes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ enum {
     WRITES_MAX = 4, /* of each user */
     TRIES_MAX = 10000,
     WAITS_AFTER_FAILURE = 20, /* turns of a millisecond or more */
-    ANSWERS_BEFORE_A_KILL = 900,
+    ANSWERS_BETWEEN_BLOWS = 600,
     RUN_BOUND_MS = 200000,
 };
 
@@ -283,10 +283,30 @@ static void expect_everybody_is_where_they_want(struct user *const waiting[USERS
 
 /* ---- the test ---- */
 
+static void await_answers(void)
+{
+    load_await_progress(crowd, ANSWERS_BETWEEN_BLOWS, RUN_BOUND_MS);
+    expect_admission_sound(pair.database_url);
+}
+
+static void end_sessions(void)
+{
+    assert_true(pg_query_int64(pair.database_url,
+                               "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))"
+                               " FROM pg_stat_activity WHERE datname = current_database()"
+                               " AND pid <> pg_backend_pid()"
+                               " AND backend_type = 'client backend'") > 0);
+}
+
+static void crash_postgres(void)
+{
+    pg_server_stop_immediate(pair.pg);
+    pg_server_start(pair.pg);
+    expect_admission_sound(pair.database_url);
+}
+
 static void kill_and_start(unsigned index)
 {
-    load_await_progress(crowd, ANSWERS_BEFORE_A_KILL, RUN_BOUND_MS);
-    expect_admission_sound(pair.database_url);
     pair_kill(index);
     expect_admission_sound(pair.database_url);
     pair_start(index);
@@ -320,9 +340,14 @@ static void seats_go_to_who_came_first_whatever_dies(void **state)
     }
     event_put(pair.clients[0], EVENT, "{\"capacity\":100,\"waitlist\":true}");
     start_clients();
-    for (unsigned i = 0; i < PAIR_SIZE; i++) {
-        kill_and_start(PAIR_SIZE - 1 - i);
-    }
+    await_answers();
+    kill_and_start(1);
+    await_answers();
+    end_sessions();
+    await_answers();
+    kill_and_start(0);
+    await_answers();
+    crash_postgres();
     while (!load_is_done(crowd)) {
         expect_admission_sound(pair.database_url);
         process_nap();
