@@ -381,6 +381,10 @@ static void seats_go_to_who_came_first_whatever_dies(void **state)
                  .settings =
                      "\"capacity\":100,\"waitlist\":true,\"opens_at\":null,\"closes_at\":null",
                  .count = SEATS, .waiting = (int64_t)size);
+    /* And in the end there is room for all. */
+    event_release(pair.clients[0], EVENT);
+    expect_exact_count(pair.clients[1], &relations[RELATION_RSVP], EVENT, SEATS + (int64_t)size);
+    expect_event_waitlist(pair.clients[1], EVENT, "");
     expect_counters_equal_rows(pair.database_url);
     expect_admission_sound(pair.database_url);
 }
