@@ -116,6 +116,8 @@ static void malformed_settings_are_refused_and_change_nothing(void **state)
         {"{\"capacity\":1000000001}", "invalid-parameter", "capacity"},
         {"{\"capacity\":9223372036854775807}", "invalid-parameter", "capacity"},
         {"{\"capacity\":1.5}", "invalid-parameter", "capacity"},
+        {"{\"capacity\":99999999999999999999}", "invalid-parameter", "out of"},
+        {"{\"capacity\":1e999}", "invalid-parameter", "out of"},
         {"{\"capacity\":\"5\"}", "invalid-parameter", "capacity"},
         {"{\"capacity\":true}", "invalid-parameter", "capacity"},
         {"{\"waitlist\":1}", "invalid-parameter", "waitlist"},
