@@ -242,16 +242,18 @@ static void execute(PGconn *connection, const char *sql)
     }
 }
 
-/* The next one to arrive. */
-static void gather(struct gathering *gathering, const char *method, const char *user)
+/* The next one to arrive, of any event and with a key. */
+static void gather_keyed(struct gathering *gathering, const char *method, const char *id,
+                         const char *user, const char *key)
 {
     char text[512];
     struct http_raw *raw = http_raw_connect(gathering->service->port);
     assert_non_null(raw);
     snprintf(text, sizeof text,
-             "%s /v1/events/%s/rsvp?user_id=%s HTTP/1.1\r\nHost: test\r\n"
+             "%s /v1/events/%s/rsvp?user_id=%s HTTP/1.1\r\nHost: test\r\n%s%s%s"
              "Content-Length: 0\r\n\r\n",
-             method, gathering->id, user);
+             method, id, user, key != NULL ? "Idempotency-Key: " : "", key != NULL ? key : "",
+             key != NULL ? "\r\n" : "");
     assert_true(http_raw_send_text(raw, text));
     assert_true(gathering->size < GATHERED_MAX);
     gathering->raw[gathering->size] = raw;
@@ -259,15 +261,32 @@ static void gather(struct gathering *gathering, const char *method, const char *
     service_wait_queued(gathering->service, "writes", (long)gathering->size);
 }
 
-static struct gathering gathering_begin(const char *id, int64_t count)
+static void gather(struct gathering *gathering, const char *method, const char *user)
+{
+    gather_keyed(gathering, method, gathering->id, user, NULL);
+}
+
+/* So that the service knows of the settings. */
+static void teach(const struct service *service, const char *id)
+{
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *response = event_write(client, "DELETE", id, "nobody", NULL);
+    expect_status(response, 200);
+    http_response_free(&response);
+    http_client_destroy(&client);
+}
+
+/* Requests are going to be of the event, or of the other one where it is not NULL. */
+static struct gathering gathering_begin(const char *id, const char *other)
 {
     static const char *const environment[] = {"REQUEST_DEADLINE_MS=15000", "WORKERS=1", NULL};
     char sql[128];
     struct gathering gathering = {.id = id};
     gathering.service = service_start(pair.database_url, redis_server_url(pair.redis), environment);
-    struct http_client *client = http_client_create(gathering.service->port);
-    event_do(client, "DELETE", id, "nobody", .status = "none", .count = count); /* it learns */
-    http_client_destroy(&client);
+    teach(gathering.service, id);
+    if (other != NULL) {
+        teach(gathering.service, other);
+    }
     gathering.holder = PQconnectdb(pair.database_url);
     snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
     execute(gathering.holder, "BEGIN");
@@ -305,7 +324,7 @@ static void seats_go_in_the_order_of_arrival(void **state)
     static const char *const arrival[] = {"z", "m", "a", "q", "b", "y", "c"};
     (void)state;
     event_put(pair.clients[0], "arrival", "{\"capacity\":3,\"waitlist\":true}");
-    struct gathering gathering = gathering_begin("arrival", 0);
+    struct gathering gathering = gathering_begin("arrival", NULL);
     for (size_t i = 0; i < LENGTH(arrival); i++) {
         gather(&gathering, "POST", arrival[i]);
     }
@@ -332,7 +351,7 @@ static void batch_of_all_kinds_is_answered_exactly(void **state)
                  .status = i < 2 ? "going" : "waitlisted", .changed = true,
                  .count = i < 2 ? i + 1 : 2, .position = i < 2 ? 0 : i - 1);
     }
-    struct gathering gathering = gathering_begin("mixed", 2);
+    struct gathering gathering = gathering_begin("mixed", NULL);
     gather(&gathering, "POST", "w2");
     gather(&gathering, "POST", "new-b");
     gather(&gathering, "DELETE", "m");
@@ -356,6 +375,30 @@ static void batch_of_all_kinds_is_answered_exactly(void **state)
     expect_event_waitlist(pair.clients[0], "mixed", "w3 w2 new-b new-a");
     gathering_end(&gathering);
     expect_admission_sound(pair.database_url);
+}
+
+/* The key has no answer yet: who comes second must ask again, and is refused then. */
+static void second_request_under_a_key_must_wait(void **state)
+{
+    (void)state;
+    event_put(pair.clients[0], "keyed-1", "{\"capacity\":5}");
+    event_put(pair.clients[0], "keyed-2", "{\"capacity\":5}");
+    struct gathering gathering = gathering_begin("keyed-1", "keyed-2");
+    gather_keyed(&gathering, "POST", "keyed-2", "u", "k");
+    gather_keyed(&gathering, "POST", "keyed-1", "u", "k");
+    gather_keyed(&gathering, "POST", "keyed-1", "v", "k"); /* a key is its user's own */
+    gathering_release(&gathering);
+    struct http_response *response = http_raw_receive(gathering.raw[1], RECEIVE_BOUND_MS);
+    expect_event_write(response, "keyed-2", "u", .status = "going", .changed = true, .count = 1);
+    response = http_raw_receive(gathering.raw[2], RECEIVE_BOUND_MS);
+    expect_problem(response, 409, "request-in-flight");
+    http_response_free(&response);
+    expect_gathered(&gathering, 3, "going", true, 1, 0);
+    response = event_write(pair.clients[0], "POST", "keyed-1", "u", "k");
+    expect_problem(response, 422, "idempotency-key-reused");
+    http_response_free(&response);
+    expect_event_users(pair.clients[0], "keyed-1", "v");
+    gathering_end(&gathering);
 }
 
 /* ---- many at once ---- */
@@ -488,6 +531,7 @@ int main(void)
         cmocka_unit_test(every_answer_is_that_of_the_model),
         cmocka_unit_test(seats_go_in_the_order_of_arrival),
         cmocka_unit_test(batch_of_all_kinds_is_answered_exactly),
+        cmocka_unit_test(second_request_under_a_key_must_wait),
         cmocka_unit_test_teardown(rules_hold_at_every_commit, drop_crowd),
     };
     load_seed();
