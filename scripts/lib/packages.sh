@@ -13,17 +13,22 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format libclang-rt-dev shellcheck libcmocka-dev
     libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
+# What scripts/bench needs on top.
+# shellcheck disable=SC2034
+packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
 
 packages_file=$(readlink -f "${BASH_SOURCE[0]}")
 
-# packages_require WHAT...: WHAT is a package, or "postgresql" or "redis-server", which count as there
-# when a recent enough program is, wherever it came from.
+# packages_require WHAT...: WHAT is a package, or one of those that count as there when a recent enough
+# program is, wherever it came from: postgresql, redis-server, nginx-light, nodejs, npm.
 packages_require() {
     local what missing=()
     for what in "$@"; do
         case $what in
         postgresql) package_has_postgresql || missing+=("$what") ;;
-        redis-server) [[ -n $(type -P redis-server) ]] || missing+=("$what") ;;
+        redis-server | npm) [[ -n $(type -P "$what") ]] || missing+=("$what") ;;
+        nginx-light) [[ -n $(PATH=$PATH:/usr/sbin type -P nginx) ]] || missing+=("$what") ;;
+        nodejs) package_has_node || missing+=("$what") ;;
         *) package_is_installed "$what" || missing+=("$what") ;;
         esac
     done
@@ -54,6 +59,13 @@ package_has_postgresql() {
         [[ -x $program ]] && ((version >= 15)) && return
     done
     return 1
+}
+
+package_has_node() {
+    local version
+    version=$(node --version 2>/dev/null) || return 1
+    version=${version#v}
+    ((${version%%.*} >= 18))
 }
 
 # Everything below runs as root.
@@ -109,6 +121,7 @@ package_main() {
     for service in postgresql redis-server; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
+    [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)
     log=$(mktemp)
     trap package_release_services EXIT
     trap 'exit 130' INT

@@ -87,11 +87,12 @@ server_remove_socket_directory() {
     rm -f "$1/socket"
 }
 
-# postgres_start DIR: DIR is an absolute path, made if need be. Sets postgres_socket, the directory of
-# the socket, and postgres_programs. Whoever can open the socket is let in under any name; the directory
-# is closed to everyone else.
+# postgres_start DIR [SETTING=VALUE...]: DIR is an absolute path, made if need be; the settings override those
+# here. Sets postgres_socket, the directory of the socket, and postgres_programs. Whoever can open the socket
+# is let in under any name; the directory is closed to everyone else.
 postgres_start() {
     local dir=$1 prefix=()
+    shift
     postgres_stop "$dir"
     [[ -d $dir ]] || mkdir -m 700 "$dir"
     postgres_socket=$(server_socket_directory "$dir")
@@ -110,7 +111,7 @@ postgres_start() {
     server_spawn "$dir" "${prefix[@]}" env -C / "$postgres_programs/postgres" -D "$dir/data" \
         -c listen_addresses= -c port=5432 -c unix_socket_directories="$postgres_socket" \
         -c unix_socket_permissions=0700 -c fsync=on -c full_page_writes=on -c synchronous_commit=on \
-        -c shared_buffers=128MB -c max_connections=200 -c logging_collector=off >>"$dir/log" 2>&1
+        -c shared_buffers=128MB -c max_connections=200 -c logging_collector=off "${@/#/-c}" >>"$dir/log" 2>&1
     # A server that was killed replays its log first.
     server_wait "$dir" 120 "$postgres_programs/pg_isready" -U postgres -h "$postgres_socket" -p 5432 -d postgres
 }

@@ -1,0 +1,321 @@
+"""Measures rsvpd beside pgbench, nginx and a service on Fastify, on one machine and in one run. Started by scripts/bench,
+which has PostgreSQL and Redis up; docs/performance.md explains the method.
+
+One work after the other: start its contestants, each on a fresh database; find what number of connections suits each
+best; rounds with the contestants in turn; latency of rsvpd under an open-loop load; throughput by the number of clients.
+"""
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import contestants
+import machine
+import plot
+import processes
+import report
+import stores
+import streams
+import works
+
+CLIENTS = 256
+LATENCY_SHARE_OF_PEAK = 0.7
+PROCESS_GROUPS = ("load", "service", "postgres", "redis")
+
+
+class Bench:
+    """What all works share."""
+
+    def __init__(self, options):
+        self.scale = works.QUICK if options.quick else works.FULL
+        self.directory, self.memory_directory = options.directory, options.memory_directory
+        self.rsvpd, self.openloop = options.rsvpd, options.openloop
+        self.redis_socket = options.redis_socket
+        self.postgres = stores.Postgres(options.postgres_programs, options.postgres_socket)
+        self.server_pids = {"postgres": options.postgres_pid, "redis": options.redis_pid}
+        self.workers = len(os.sched_getaffinity(0))
+        self.sample_answer = None
+        self.fixtures = set()  # the databases that are there to be copied
+        self.last_run = streams.RUN_MIN
+
+    def next_run(self):
+        self.last_run += 1
+        return self.last_run
+
+    def fixture(self, name):
+        """A database that is filled once; see works.fixture_size."""
+        if name not in self.fixtures:
+            say(f"making the database {name}")
+            self.postgres.create(name)
+            self.postgres.migrate(name, self.rsvpd)
+            events, members = works.fixture_size(name, self.scale)
+            if events:
+                self.postgres.fill(name, events, members)
+            self.fixtures.add(name)
+        return name
+
+    def forget_counts(self):
+        """Redis keeps counts by event, whatever database they came from."""
+        subprocess.run(["redis-cli", "-s", self.redis_socket, "flushall"], check=True, stdout=subprocess.DEVNULL)
+
+
+START = time.monotonic()
+
+
+def say(text):
+    print(f"bench: {time.monotonic() - START:6.1f} s  {text}", file=sys.stderr, flush=True)
+
+
+class Measurement:
+    """One work under way: its streams, its contestants and their databases."""
+
+    def __init__(self, bench, work):
+        self.bench, self.work = bench, work
+        self.stream = streams.pack(work.stream(bench.scale))
+        self.path = f"{bench.memory_directory}/{work.name}.stream"
+        self.runners = [contestant(bench, work) for contestant in work.contestants]
+        self.run = bench.next_run()
+
+    def __enter__(self):
+        try:
+            for runner in self.runners:
+                self.start(runner)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for runner in self.runners:
+            runner.stop()
+            if runner.database and runner.database != self.work.fixture:
+                self.bench.postgres.drop(runner.database)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def start(self, runner):
+        """On a database of its own, or where nobody writes, all on one."""
+        fixture = self.bench.fixture(self.work.fixture)
+        runner.database = fixture
+        if self.work.new_users:
+            runner.database = f"{self.work.name}_{runner.name}"
+            self.bench.postgres.create(runner.database, fixture)
+        self.bench.forget_counts()
+        runner.start()
+        if runner.name == "rsvpd" and self.work.name == "rsvp_count":
+            self.bench.sample_answer = processes.ask(runner.port, "GET", "/v1/events/100/rsvp_count")
+
+    def write_stream(self, path):
+        """Gives the users who must be new the number of a new run, where the tables do not begin empty."""
+        if self.work.new_users and not self.work.starts_empty:
+            self.run = self.bench.next_run()
+        elif os.path.exists(path):
+            return
+        with open(path, "wb") as file:
+            file.write(streams.for_run(self.stream, self.run))
+
+    def reset(self, runner):
+        """The state from which every measurement of the work begins."""
+        postgres = self.bench.postgres
+        if self.work.starts_empty:
+            postgres.empty(runner.database)
+        if self.work.name == "rsvp_capacity":
+            if runner.name == "rsvpd":
+                runner.admit()
+            else:
+                postgres.admit(runner.database, stores.HOT_EVENT, stores.HOT_CAPACITY)
+        if self.work.name == "cancel":
+            postgres.fill_to_cancel(runner.database, self.run, self.bench.scale.cancel_requests, streams.USERS_PER_RUN)
+        postgres.settle(runner.database)
+
+    def warm_up(self, runner, seconds):
+        self.write_stream(self.path)
+        self.reset(runner)
+        runner.load(self.clients_of(runner), seconds, self.path)
+        self.contents(runner)
+
+    def contents(self, runner):
+        """What is in the tables of a work that writes, once what a load generator left under way is done."""
+        return self.bench.postgres.rows_and_counts(runner.database) if self.work.new_users else None
+
+    def begin(self, runner, warmup_s):
+        """Warms up, resets, and answers what is in the tables then."""
+        if warmup_s:
+            self.warm_up(runner, warmup_s)
+        self.write_stream(self.path)
+        self.reset(runner)
+        return self.contents(runner)
+
+    def verify(self, runner, before, acknowledged):
+        """The faults of what is in the tables after a run; none where nobody writes."""
+        if before is None:
+            return []
+        rows, counts = self.contents(runner)
+        faults = [] if rows == counts else [f"{rows} rows, but the counters say {counts}"]
+        changed = abs(rows - before[0])
+        # What was under way at the end was not counted by the load generator, and yet done.
+        if self.work.starts_empty and not acknowledged <= changed <= acknowledged + CLIENTS:
+            faults.append(f"{acknowledged} acknowledged, but {changed} rows changed")
+        return faults
+
+    def processor_times(self, runner):
+        times = {name: processes.processor_time_s(pid) for name, pid in self.bench.server_pids.items()}
+        times["service"] = processes.processor_time_s(runner.child.pid) if runner.child else 0
+        return times
+
+    def measure(self, runner, clients, seconds, warmup_s):
+        before = self.begin(runner, warmup_s)
+        used = self.processor_times(runner)
+        result = runner.load(clients, seconds, self.path)
+        now = self.processor_times(runner)
+        spent = {name: now[name] - used[name] for name in now} | {"load": result.pop("load_cpu_s")}
+        result["cpu_us_per_request"] = {name: round(spent[name] * 1e6 / max(result["requests"], 1), 2)
+                                        for name in PROCESS_GROUPS}
+        result["faults"] += self.verify(runner, before, result["requests"])
+        self.tell(runner.name, f"{clients} clients", result)
+        return result
+
+    def tell(self, name, what, result):
+        faults = "".join(f" INVALID: {fault}" for fault in result["faults"])
+        say(f"{self.work.name}: {name}, {what}: {result['throughput_per_s']:,.0f}/s{faults}")
+
+    def clients_of(self, runner):
+        return runner.clients if runner.name == "pgbench" else CLIENTS
+
+    def calibrate(self):
+        """Each that has connections to PostgreSQL to choose gets the number that suits it best."""
+        scale = self.bench.scale
+        for runner in self.runners:
+            if not hasattr(runner, "choices") or self.work.name == "rsvp_count":
+                continue
+            tried = {}
+            for choice in runner.choices(scale.calibrate):
+                runner.choose(choice)
+                if len(scale.calibrate) > 1:
+                    tried[choice] = self.measure(runner, self.clients_of(runner), scale.calibrate_s, 0)["throughput_per_s"]
+            if tried:
+                runner.choose(max(tried, key=tried.get))
+                runner.setup["tried"] = {str(choice): round(value) for choice, value in tried.items()}
+
+    def rounds(self):
+        """Per contestant the results of all rounds, the contestants taking turns."""
+        results = {runner.name: [] for runner in self.runners}
+        for _ in range(self.bench.scale.rounds):
+            for runner in self.runners:
+                results[runner.name].append(
+                    self.measure(runner, self.clients_of(runner), self.bench.scale.measure_s, self.bench.scale.warmup_s))
+        return results
+
+    def latency(self, peak_per_s):
+        """rsvpd at a share of its own peak, asked on schedule."""
+        runner, scale = self.runners[0], self.bench.scale
+        rate = LATENCY_SHARE_OF_PEAK * peak_per_s
+        before = self.begin(runner, scale.warmup_s)
+        command = [self.bench.openloop, str(runner.port), str(CLIENTS), f"{rate:.1f}", "1000", str(scale.latency_s * 1000),
+                   self.path] + ([] if self.work.new_users else ["again"])
+        output, _ = processes.run_load(command, scale.latency_s + 60)
+        result = json.loads(output)
+        faults = [f"{result[kind]} {kind}" for kind in ("other_status", "failed", "unanswered") if result[kind]]
+        # The warm-up's answers are not in the figures, but in the tables.
+        faults += self.verify(runner, before, int(rate * (scale.latency_s + 1)))
+        result |= {"faults": faults, "throughput_per_s": result["good"] / scale.latency_s}
+        self.tell(runner.name, f"open loop at {rate:,.0f}/s", result)
+        return result
+
+    def curve(self):
+        """Throughput and latency of everybody by the number of clients."""
+        return {runner.name: [self.measure(runner, clients, self.bench.scale.curve_s, 0) for clients in self.bench.scale.curve]
+                for runner in self.runners}
+
+
+def ratios(results, targets):
+    """rsvpd against each contestant, round by round."""
+    mine = [result["throughput_per_s"] for result in results["rsvpd"]]
+    table = {}
+    for name, others in results.items():
+        if name == "rsvpd":
+            continue
+        each = [one / max(other["throughput_per_s"], 1) for one, other in zip(mine, others)]
+        table[name] = {"rounds": each, "median": statistics.median(each), "min": min(each), "max": max(each),
+                       "target": targets.get(name)}
+    return table
+
+
+def median_throughput(results):
+    return statistics.median(result["throughput_per_s"] for result in results)
+
+
+def faults_of(*results):
+    return sorted({fault for result in results for fault in result["faults"]})
+
+
+def run_work(bench, work):
+    say(f"{work.name}: {work.title}")
+    with Measurement(bench, work) as measurement:
+        measurement.calibrate()
+        results = measurement.rounds()
+        latency = measurement.latency(median_throughput(results["rsvpd"]))
+        curve = measurement.curve()
+        setups = {runner.name: runner.setup for runner in measurement.runners}
+    return {
+        "title": work.title,
+        "contestants": {name: {"setup": setups[name], "median_per_s": median_throughput(rounds), "rounds": rounds,
+                               "faults": faults_of(*rounds)} for name, rounds in results.items()},
+        "ratios": ratios(results, work.targets),
+        "latency": latency | {"p95_target_ms": work.p95_target_ms},
+        "curve": curve,
+    }
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def write_results(results, directory):
+    """After every work, so that a run which is stopped leaves what it has."""
+    write(f"{directory}/results.json", json.dumps(results, indent=1) + "\n")
+    write(f"{directory}/results.txt", report.as_text(results))
+    write(f"{directory}/results.md", report.as_markdown(results))
+    write(f"{directory}/throughput.svg", plot.throughput(results))
+    write(f"{directory}/latency.svg", plot.latency(results))
+
+
+def parse_options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
+    for name in ("out", "directory", "memory-directory", "rsvpd", "openloop", "redis-socket", "postgres-programs",
+                 "postgres-socket"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("postgres-pid", "redis-pid"):
+        parser.add_argument(f"--{name}", required=True, type=int)
+    options = parser.parse_args()
+    names = [work.name for work in works.WORKS]
+    options.only = options.only.split(",") if options.only else names
+    if unknown := set(options.only) - set(names):
+        parser.error(f"no such work: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return options
+
+
+def main():
+    options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    bench = Bench(options)
+    results = {"machine": machine.describe(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
+    for work in works.WORKS:
+        if work.name in options.only:
+            results["works"][work.name] = run_work(bench, work)
+            results["seconds"] = round(time.monotonic() - START)
+            write_results(results, options.out)
+    print(report.as_text(results))
+    say(f"results.txt, results.md, results.json, throughput.svg and latency.svg are in {options.out}")
+    return 1 if report.faults(results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""The results as tables: text for a terminal, Markdown for docs/performance.md."""
+
+LATENCIES = ("p50", "p95", "p99", "p99.9")
+
+
+def number(value):
+    """Three digits of what matters."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def yes(reached):
+    return "yes" if reached else "no"
+
+
+def throughput_rows(results):
+    for name, work in results["works"].items():
+        rsvpd = work["contestants"]["rsvpd"]
+        if not work["ratios"]:
+            yield [work["title"], number(rsvpd["median_per_s"]), "", "", "", "", "", ""]
+        for other, ratio in work["ratios"].items():
+            contestant = work["contestants"][other]
+            target = ratio["target"]
+            reached = "" if target is None else yes(ratio["median"] >= target)
+            yield [work["title"], number(rsvpd["median_per_s"]), setup_of(other, contestant["setup"]),
+                   number(contestant["median_per_s"]), f"{ratio['median']:.2f}", f"{ratio['min']:.2f} to {ratio['max']:.2f}",
+                   "" if target is None else f"{target:g}", reached]
+
+
+THROUGHPUT_HEAD = ("work", "rsvpd /s", "against", "its /s", "ratio", "of all rounds", "to reach", "reached")
+
+
+def setup_of(name, setup):
+    if name == "pgbench":
+        return f"pgbench, {setup['clients']} clients"
+    if name == "fastify":
+        return f"Fastify, {setup['processes']} processes, pools of {setup['pool_size']}"
+    return f"{name}, {setup['worker_processes']} workers"
+
+
+def latency_rows(results):
+    for work in results["works"].values():
+        latency = work["latency"]
+        target = latency["p95_target_ms"]
+        figures = [number(latency["latency_us"][name] / 1000) for name in LATENCIES]
+        reached = "" if target is None else yes(latency["latency_us"]["p95"] < target * 1000)
+        yield [work["title"], number(latency["rate_per_s"]), *figures, "" if target is None else f"{target:g}", reached]
+
+
+LATENCY_HEAD = ("work", "requests /s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "p95 below", "reached")
+
+
+def cost_rows(results):
+    """Where the processor's time went, the median round of each contestant."""
+    for work in results["works"].values():
+        for name, contestant in work["contestants"].items():
+            middle = sorted(contestant["rounds"], key=lambda result: result["throughput_per_s"])[len(contestant["rounds"]) // 2]
+            spent = middle["cpu_us_per_request"]
+            yield [work["title"], name, *(number(spent[group]) for group in ("load", "service", "postgres", "redis"))]
+
+
+COST_HEAD = ("work", "who", "load generator us", "service us", "PostgreSQL us", "Redis us")
+
+
+def faults(results):
+    """Each thing that makes a figure invalid, one line each."""
+    lines = []
+    for work in results["works"].values():
+        for name, contestant in work["contestants"].items():
+            lines += [f"{work['title']}: {name}: {fault}" for fault in contestant["faults"]]
+        lines += [f"{work['title']}: latency: {fault}" for fault in work["latency"]["faults"]]
+        for name, points in work["curve"].items():
+            lines += [f"{work['title']}: {name}, {point['clients']} clients: {fault}"
+                      for point in points for fault in point["faults"]]
+    return lines
+
+
+def text_table(head, rows):
+    lines = [list(head), *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() + "\n" for line in lines)
+
+
+def markdown_table(head, rows):
+    lines = [list(head), ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def tables(results):
+    """(title, head, rows) of each."""
+    rounds = results["scale"]["rounds"]
+    return (
+        ("Machine", ("what", "is"), [[name, str(value)] for name, value in results["machine"].items()]),
+        (f"Throughput (medians of {rounds} rounds; the ratio is that of each round)", THROUGHPUT_HEAD,
+         list(throughput_rows(results))),
+        ("Latency of rsvpd at 70 % of its peak, open loop, from the moment a request was due", LATENCY_HEAD,
+         list(latency_rows(results))),
+        ("Processor time per request", COST_HEAD, list(cost_rows(results))),
+    )
+
+
+def notes(results):
+    invalid = [f"INVALID: {line}" for line in faults(results)]
+    quick = ["A quick run: too short for figures to keep."] if results["quick"] else []
+    return invalid + quick + [f"Took {results['seconds']} s."]
+
+
+def as_text(results):
+    parts = [f"{title}\n\n{text_table(head, rows)}" for title, head, rows in tables(results)]
+    return "\n".join(parts) + "\n" + "\n".join(notes(results)) + "\n"
+
+
+def as_markdown(results):
+    parts = [f"### {title}\n\n{markdown_table(head, rows)}" for title, head, rows in tables(results)]
+    return "\n".join(parts) + "\n" + "\n\n".join(notes(results)) + "\n"
