@@ -133,20 +133,29 @@ def draw(title, note, panels, axis):
     return "\n".join(parts) + "\n</svg>\n"
 
 
+def panels_of(results, lines_of):
+    """lines_of gives (dashed, points) for each line of a contestant. A point with a fault is no measurement."""
+    panels = []
+    for work in results["works"].values():
+        series = [(name, dashed, points) for name, measured in work["curve"].items() for dashed, points in lines_of(measured)]
+        if series := [entry for entry in series if entry[2]]:
+            panels.append((work["title"], series))
+    return panels
+
+
 def throughput(results):
-    panels = [(work["title"], [(name, False, [(point["clients"], point["throughput_per_s"]) for point in points])
-                               for name, points in work["curve"].items()]) for work in results["works"].values()]
+    def points_of(points):
+        return [(point["clients"], point["throughput_per_s"]) for point in points if not point["faults"]]
+
+    panels = panels_of(results, lambda points: ((False, points_of(points)),))
     return draw("Throughput by the number of clients", "requests (pgbench: transactions) per second", panels, Linear)
 
 
 def latency(results):
     def points_of(points, quantile):
         """A run too short for a sampled latency has none. Half a microsecond stands for 0, which has no logarithm."""
-        return [(point["clients"], max(point["latency_us"][quantile], 0.5) / 1000) for point in points if point["latency_us"]]
+        return [(point["clients"], max(point["latency_us"][quantile], 0.5) / 1000) for point in points
+                if point["latency_us"] and not point["faults"]]
 
-    panels = []
-    for work in results["works"].values():
-        series = [(name, dashed, points_of(points, quantile)) for name, points in work["curve"].items()
-                  for quantile, dashed in (("p50", False), ("p99", True))]
-        panels.append((work["title"], [entry for entry in series if entry[2]]))
+    panels = panels_of(results, lambda points: ((False, points_of(points, "p50")), (True, points_of(points, "p99"))))
     return draw("Latency by the number of clients, closed loop", "milliseconds: solid line median, dashed p99", panels, Log)
