@@ -196,25 +196,27 @@ class Measurement:
             for choice in runner.choices(scale.calibrate):
                 runner.choose(choice)
                 if len(scale.calibrate) > 1:
-                    tried[choice] = self.measure(runner, self.clients_of(runner), scale.calibrate_s, 0)["throughput_per_s"]
+                    result = self.measure(runner, self.clients_of(runner), scale.calibrate_s, scale.warmup_s)
+                    tried[choice] = result["throughput_per_s"]
             if tried:
                 runner.choose(max(tried, key=tried.get))
                 runner.setup["tried"] = {str(choice): round(value) for choice, value in tried.items()}
 
     def rounds(self):
         """Per contestant the results of all rounds, the contestants taking turns."""
+        scale = self.bench.scale
         results = {runner.name: [] for runner in self.runners}
-        for _ in range(self.bench.scale.rounds):
+        for number in range(scale.rounds):
+            warmup_s = scale.warmup_s if number < scale.warm_rounds else 0
             for runner in self.runners:
-                results[runner.name].append(
-                    self.measure(runner, self.clients_of(runner), self.bench.scale.measure_s, self.bench.scale.warmup_s))
+                results[runner.name].append(self.measure(runner, self.clients_of(runner), scale.measure_s, warmup_s))
         return results
 
     def latency(self, peak_per_s):
         """rsvpd at a share of its own peak, asked on schedule."""
         runner, scale = self.runners[0], self.bench.scale
         rate = LATENCY_SHARE_OF_PEAK * peak_per_s
-        before = self.begin(runner, scale.warmup_s)
+        before = self.begin(runner, 0)
         command = [self.bench.openloop, str(runner.port), str(CLIENTS), f"{rate:.1f}", "1000", str(scale.latency_s * 1000),
                    self.path] + ([] if self.work.new_users else ["again"])
         output, _ = processes.run_load(command, scale.latency_s + 60)
