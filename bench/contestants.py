@@ -39,6 +39,8 @@ def run_wrk(port, clients, seconds, stream, must_last):
 class Service:
     """What all that serve HTTP have in common."""
 
+    compiles_itself = False  # while it runs, so that it is slow at first
+
     def __init__(self, bench, work):
         self.bench, self.work = bench, work
         self.database = None
@@ -82,6 +84,7 @@ class Rsvpd(Service):
 
 class Fastify(Service):
     name = "fastify"
+    compiles_itself = True
 
     def __init__(self, bench, work):
         super().__init__(bench, work)
@@ -160,6 +163,7 @@ http {{
 
 class Pgbench:
     name = "pgbench"
+    compiles_itself = False
 
     def __init__(self, bench, work):
         self.bench, self.work = bench, work

@@ -186,21 +186,28 @@ class Measurement:
     def clients_of(self, runner):
         return runner.clients if runner.name == "pgbench" else CLIENTS
 
+    def choose(self, runner, choice):
+        runner.choose(choice)
+        self.warm_up_after_start(runner)
+
+    def warm_up_after_start(self, runner):
+        if runner.compiles_itself:
+            self.warm_up(runner, self.bench.scale.start_warmup_s)
+
+    def try_choice(self, runner, choice):
+        self.choose(runner, choice)
+        return self.measure(runner, self.clients_of(runner), self.bench.scale.calibrate_s, 0)["throughput_per_s"]
+
     def calibrate(self):
         """Each that has connections to PostgreSQL to choose gets the number that suits it best."""
-        scale = self.bench.scale
         for runner in self.runners:
-            if not hasattr(runner, "choices") or self.work.name == "rsvp_count":
+            if not hasattr(runner, "choices") or not self.work.asks_postgres:
+                self.warm_up_after_start(runner)
                 continue
-            tried = {}
-            for choice in runner.choices(scale.calibrate):
-                runner.choose(choice)
-                if len(scale.calibrate) > 1:
-                    result = self.measure(runner, self.clients_of(runner), scale.calibrate_s, scale.warmup_s)
-                    tried[choice] = result["throughput_per_s"]
-            if tried:
-                runner.choose(max(tried, key=tried.get))
-                runner.setup["tried"] = {str(choice): round(value) for choice, value in tried.items()}
+            choices = runner.choices(self.bench.scale.calibrate)
+            tried = {choice: self.try_choice(runner, choice) for choice in choices} if len(choices) > 1 else {choices[0]: 0}
+            self.choose(runner, max(tried, key=tried.get))
+            runner.setup["tried"] = {str(choice): round(value) for choice, value in tried.items()}
 
     def rounds(self):
         """Per contestant the results of all rounds, the contestants taking turns."""

@@ -15,6 +15,7 @@ class Scale:
 
     rounds: int
     measure_s: int
+    start_warmup_s: int  # of a service that compiles itself while it runs, after each start
     warmup_s: int
     warm_rounds: int  # how many rounds have a warm-up before each measurement
     calibrate_s: int
@@ -30,11 +31,12 @@ class Scale:
     mix_members: int  # of each event there
 
 
-FULL = Scale(rounds=5, measure_s=6, warmup_s=1, warm_rounds=5, calibrate_s=3, calibrate=(16, 32, 64), latency_s=10,
-             curve=(1, 4, 16, 64, 256), curve_s=2, requests=1_200_000, cancel_requests=500_000, rows=10_000_000, members=100,
-             mix_events=100_000, mix_members=10)
-QUICK = Scale(rounds=2, measure_s=1, warmup_s=1, warm_rounds=1, calibrate_s=1, calibrate=(32,), latency_s=2, curve=(1, 256), curve_s=1,
-              requests=300_000, cancel_requests=120_000, rows=1_000_000, members=100, mix_events=100_000, mix_members=1)
+FULL = Scale(rounds=5, measure_s=6, start_warmup_s=6, warmup_s=1, warm_rounds=5, calibrate_s=3, calibrate=(16, 32, 64),
+             latency_s=10, curve=(1, 4, 16, 64, 256), curve_s=2, requests=1_200_000, cancel_requests=500_000,
+             rows=10_000_000, members=100, mix_events=100_000, mix_members=10)
+QUICK = Scale(rounds=2, measure_s=1, start_warmup_s=3, warmup_s=1, warm_rounds=1, calibrate_s=1, calibrate=(32,),
+              latency_s=2, curve=(1, 256), curve_s=1, requests=300_000, cancel_requests=120_000,
+              rows=1_000_000, members=100, mix_events=100_000, mix_members=1)
 
 
 def spread_stream(scale):
@@ -92,6 +94,7 @@ class Work:
     p95_target_ms: float = None
     new_users: bool = False  # whether the stream has users who must be new in every run
     starts_empty: bool = False  # whether the tables are emptied before each measurement
+    asks_postgres: bool = True  # so much that the number of connections matters
     contestants: tuple = field(default=())
 
 
@@ -107,7 +110,7 @@ WORKS = (
     Work("has_rsvped", "has_rsvped, random, half hits", look_up_stream, {"pgbench": 2, "fastify": 6}, "look_ups", 10,
          contestants=(contestants.Rsvpd, contestants.Pgbench, contestants.Fastify)),
     Work("rsvp_count", "rsvp_count, 1,000 events, warm", count_stream, {"nginx": 1, "fastify": 3.5}, "counts", 5,
-         contestants=(contestants.Rsvpd, contestants.Nginx, contestants.Fastify)),
+         asks_postgres=False, contestants=(contestants.Rsvpd, contestants.Nginx, contestants.Fastify)),
     Work("mix", "80 % counts (Zipf), 15 % has_rsvped, 5 % writes", mix_stream, {"fastify": 5}, "mix",
          new_users=True, contestants=(contestants.Rsvpd, contestants.Fastify)),
 )
