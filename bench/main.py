@@ -228,8 +228,7 @@ class Measurement:
         output, _ = processes.run_load(command, scale.latency_s + 60)
         result = json.loads(output)
         faults = [f"{result[kind]} {kind}" for kind in ("other_status", "failed", "unanswered") if result[kind]]
-        # The warm-up's answers are not in the figures, but in the tables.
-        faults += self.verify(runner, before, int(rate * (scale.latency_s + 1)))
+        faults += self.verify(runner, before, result["good"] + result["warmup_good"])
         result |= {"faults": faults, "throughput_per_s": result["good"] / scale.latency_s}
         self.tell(runner.name, f"open loop at {rate:,.0f}/s", result)
         return result

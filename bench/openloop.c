@@ -97,6 +97,7 @@ struct load {
     uint64_t sent;
     uint64_t in_flight;
 
+    uint64_t warmup_good; /* answers 200 to 299 to what was due in the warm-up */
     /* Of what was due after the warm-up: */
     uint64_t good;         /* answers 200 to 299 */
     uint64_t other_status; /* answers with another status */
@@ -332,11 +333,13 @@ static enum answer_state examine(struct connection *connection, int *status)
 
 static void complete(struct load *load, struct connection *connection, int status)
 {
+    bool good = status >= 200 && status <= 299;
     if (connection->counted) {
         histogram_add(&load->latencies, (now_ns() - connection->due_ns) / 1000);
-        bool good = status >= 200 && status <= 299;
         load->good += good;
         load->other_status += !good;
+    } else {
+        load->warmup_good += good;
     }
     connection->in_flight = false;
     load->in_flight--;
@@ -430,11 +433,12 @@ static void run(struct load *load)
 static void print_result(const struct load *load)
 {
     const struct histogram *latencies = &load->latencies;
-    printf("{\"rate_per_s\": %.1f, \"duration_s\": %.3f, \"connections\": %zu, \"good\": %" PRIu64
-           ", \"other_status\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"unanswered\": %" PRIu64
-           ", \"lost_connections\": %zu, ",
-           load->rate_per_s, (double)load->duration_ns / 1e9, load->connection_count, load->good,
-           load->other_status, load->failed, load->unanswered, load->lost);
+    printf("{\"rate_per_s\": %.1f, \"duration_s\": %.3f, \"connections\": %zu, \"warmup_good\": "
+           "%" PRIu64 ", \"good\": %" PRIu64 ", \"other_status\": %" PRIu64 ", \"failed\": %" PRIu64
+           ", \"unanswered\": %" PRIu64 ", \"lost_connections\": %zu, ",
+           load->rate_per_s, (double)load->duration_ns / 1e9, load->connection_count,
+           load->warmup_good, load->good, load->other_status, load->failed, load->unanswered,
+           load->lost);
     printf("\"latency_us\": {\"p50\": %" PRIu64 ", \"p95\": %" PRIu64 ", \"p99\": %" PRIu64
            ", \"p99.9\": %" PRIu64 ", \"max\": %" PRIu64 ", \"mean\": %.1f}}\n",
            histogram_quantile(latencies, 0.50), histogram_quantile(latencies, 0.95),

@@ -67,13 +67,13 @@ class Stub:
 
 
 class OpenLoop(unittest.TestCase):
-    def run_openloop(self, behave, connections, rate, duration_ms, records=None, again=False):
-        total = int(rate * duration_ms / 1000) if records is None else records
+    def run_openloop(self, behave, connections, rate, duration_ms, records=None, again=False, warmup_ms=0):
+        total = int(rate * (warmup_ms + duration_ms) / 1000) if records is None else records
         with tempfile.NamedTemporaryFile() as file, Stub(behave) as stub:
             file.write(streams.pack(streams.count(number) for number in range(total)))
             file.flush()
             return subprocess.run(
-                [OPENLOOP, str(stub.port), str(connections), str(rate), "0", str(duration_ms), file.name] + ["again"] * again,
+                [OPENLOOP, str(stub.port), str(connections), str(rate), str(warmup_ms), str(duration_ms), file.name] + ["again"] * again,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
 
     def result(self, *arguments, **more):
@@ -85,6 +85,10 @@ class OpenLoop(unittest.TestCase):
         result = self.result(lambda _: ANSWER, 16, 1000, 1000)
         self.assertEqual((result["good"], result["other_status"], result["failed"], result["unanswered"]), (1000, 0, 0, 0))
         self.assertGreater(result["latency_us"]["p50"], 0)
+
+    def test_the_warm_up_is_not_in_the_figures(self):
+        result = self.result(lambda number: REFUSAL if number <= 100 else ANSWER, 1, 500, 400, warmup_ms=400)
+        self.assertEqual((result["warmup_good"], result["good"], result["other_status"]), (100, 200, 0))
 
     def test_a_stall_counts_against_every_request_that_it_delays(self):
         """200 ms at 500 requests a second delay 100 of 1,000, by 100 ms on average; a closed loop on one connection
