@@ -86,8 +86,6 @@ struct settings {
     int64_t opens_at_us, closes_at_us; /* Unix epoch; where it opens, where it closes */
 };
 
-enum { IDEMPOTENCY_KEY_SIZE_MAX_BYTES = IDENTIFIER_SIZE_MAX_BYTES };
-
 struct operation;
 
 /* Called exactly once for each operation, when it has ended; the operation is given back right
