@@ -14,9 +14,6 @@ enum {
     COPY_ROW_SIZE_MAX_BYTES = 2 + 4 * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 8,
 };
 
-/* Microseconds from the Unix epoch to PostgreSQL's, 2000-01-01. */
-static const int64_t epoch_us = INT64_C(946684800) * 1000000;
-
 struct pg_import {
     PGconn *connection;
     const struct relation *relation;
@@ -83,8 +80,10 @@ static void put_row(struct pg_import *import, const struct import_row *row, size
     if (row->created_us == IMPORT_NOW) {
         put_integer(import, -1, 4); /* NULL */
     } else {
-        put_integer(import, 8, 4);
-        put_integer(import, row->created_us - epoch_us, 8);
+        char time[8];
+        pg_encode_time_us(row->created_us, time);
+        put_integer(import, sizeof time, 4);
+        put(import, time, sizeof time);
     }
 }
 

@@ -29,7 +29,6 @@ static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct ins
             continue;
         }
         operation->replayed = true;
-        operation->verdict = OUTCOME_DONE;
         operation->changed = pg_row_number(rows, row, 3) != 0;
         operation->count.value = pg_row_number(rows, row, 4);
         operation->place = pg_row_number(rows, row, 5);
@@ -58,7 +57,7 @@ void pg_keys_gather(struct pg_batch *run)
 {
     const struct batch *batch = run->batch;
     run->keyed_size = 0;
-    for (size_t i = 0; i < batch->size && batch->kind == OPERATION_ADD; i++) {
+    for (size_t i = 0; i < batch->size && batch->path != PATH_PLAIN; i++) {
         if (batch->operations[i]->idempotency_key.size > 0) {
             run->keyed[run->keyed_size++] = batch->operations[i];
         }

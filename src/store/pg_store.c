@@ -3,8 +3,8 @@
  * DESIGN: Connecting happens on a thread of libuv's pool, because libpq looks names up, reads files
  * and may try several hosts, each of which blocks. A connection that is up is handed to the loop,
  * prepares its statements there as its first pipeline, and from then on carries one batch at a
- * time: its statements and one sync, so that Postgres runs them as one transaction, which has
- * committed when the sync's answer is here and not before. While no connection is up and the
+ * time, which Postgres runs as one transaction: it has committed when the answer to the last sync
+ * (pg_batch.h) is here and not before. While no connection is up and the
  * breaker is not closed, nothing is accepted; one attempt at a time is made. */
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/base/log.h"

@@ -25,6 +25,7 @@ static bool take_admitted(struct pg_batch *run, const PGresult *rows, struct ins
     for (int row = 0; row < PQntuples(rows); row++) {
         struct operation *operation = pg_row_operation_of(run, rows, row);
         int64_t verdict = pg_row_number(rows, row, 2);
+        assert(verdict >= 0 && (size_t)verdict < sizeof verdicts / sizeof verdicts[0]);
         operation->verdict = verdicts[verdict];
         operation->member = verdict == 0;
         operation->waiting = verdict == 1;
