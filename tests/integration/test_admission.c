@@ -29,13 +29,6 @@ enum { ID_SIZE = 32, BODY_SIZE = LOAD_BODY_SIZE, RUN_BOUND_MS = 200000 };
 
 static struct load *crowd;
 
-static int set_up(void **state)
-{
-    pair_setup(state);
-    admission_watch(pair.database_url);
-    return 0;
-}
-
 static int drop_crowd(void **state)
 {
     (void)state;
@@ -550,5 +543,5 @@ int main(void)
         cmocka_unit_test_teardown(rules_hold_at_every_commit, drop_crowd),
     };
     load_seed();
-    return cmocka_run_group_tests(tests, set_up, pair_teardown);
+    return cmocka_run_group_tests(tests, admission_watch_pair, pair_teardown);
 }

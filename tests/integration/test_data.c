@@ -33,29 +33,10 @@ enum {
 
 static PGconn *session; /* of a test that needs one that stays open */
 
-static int set_up_group(void **state)
-{
-    fixture_setup_servers(state);
-    shell_set_up(fixture.database_url);
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    shell_tear_down();
-    return fixture_teardown(state);
-}
-
-static void clear_tables(void)
-{
-    pg_execute(fixture.database_url,
-               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    clear_tables();
+    shell_clear_tables();
     return 0;
 }
 
@@ -116,7 +97,7 @@ static void add_event_with_settings(const char *event)
 static void import_adds_members_and_counts(void **state)
 {
     const struct relation *relation = *state;
-    clear_tables();
+    shell_clear_tables();
     expect_shell(STATUS_DONE, "5 lines, 4 added, 1 already there, 0 bad", NULL,
                  "printf '%s,user_id\\nb,u2\\na,u1\\nb,u1\\nb,u2\\na:@~-._9,u1\\n'"
                  " | rsvpd import --relation %s",
@@ -146,7 +127,7 @@ static void import_adds_members_and_counts(void **state)
 static void importing_twice_changes_nothing(void **state)
 {
     const struct relation *relation = *state;
-    clear_tables();
+    shell_clear_tables();
     expect_shell(STATUS_DONE, "30000 lines, 30000 added", NULL,
                  "(echo %s,user_id; seq -f 'thing,user-%%.0f' 30000) > file;"
                  " rsvpd import --relation %s file",
@@ -221,7 +202,7 @@ static void a_bad_line_ends_the_import(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof bad_lines / sizeof bad_lines[0]; i++) {
-        clear_tables();
+        shell_clear_tables();
         shell_write_file("bad", bad_lines[i][0]);
         expect_shell(STATUS_FAILED, NULL, "line 30001: ",
                      "(echo event_id,user_id,created_at; seq -f 'e,user-%%.0f,' 29999;"
@@ -390,12 +371,12 @@ static void chunks_with_others_in_the_way_are_tried_again(void **state)
     (void)state;
     shell_write_file("file", "event_id,user_id\ne,u1\ne,u2\n");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
-        clear_tables();
+        shell_clear_tables();
         put_in_the_way(states[i], 3);
         expect_shell(STATUS_DONE, "2 lines, 2 added", NULL, "rsvpd import --relation rsvp file");
         expect_counters_equal_rows(fixture.database_url);
     }
-    clear_tables();
+    shell_clear_tables();
     put_in_the_way("40P01", 1000); /* there is an end to it */
     expect_shell(STATUS_FAILED, NULL, "in the way", "rsvpd import --relation rsvp file");
     put_in_the_way("23514", 1); /* and what is no such thing is not tried again */
@@ -488,7 +469,7 @@ static void a_killed_import_can_be_started_again(void **state)
 
 static void fill_tables(const struct relation *relation, int rows)
 {
-    clear_tables();
+    shell_clear_tables();
     pg_execute(fixture.database_url,
                "INSERT INTO %s (%s, user_id, created_at) SELECT 'thing-' || i %% 7, 'user-' || i,"
                " timestamptz '2026-11-22T10:15:30.123456Z' + i * interval '1 hour 1 microsecond'"
@@ -509,7 +490,7 @@ static void what_is_exported_is_imported_equal(void **state)
                  "rsvpd export --relation %s copy && test ! -e copy.partial", relation->name);
     expect_shell(STATUS_DONE, NULL, NULL, "rsvpd export --relation %s > other && cmp copy other",
                  relation->name);
-    clear_tables();
+    shell_clear_tables();
     expect_shell(STATUS_DONE, "50000 lines, 50000 added, 0 already there, 0 bad", NULL,
                  "rsvpd import --relation %s copy", relation->name);
     assert_int_equal(fingerprint_rows(relation), before);
@@ -519,7 +500,7 @@ static void what_is_exported_is_imported_equal(void **state)
 static void exports_are_ordered_and_complete(void **state)
 {
     const struct relation *relation = *state;
-    clear_tables();
+    shell_clear_tables();
     pg_execute(fixture.database_url,
                "INSERT INTO %s (%s, user_id, created_at) VALUES"
                " ('b', 'u1', '2026-11-22 12:15:30+02'), ('a', 'Z', '2026-11-22 10:15:30.5Z'),"
@@ -676,5 +657,5 @@ int main(void)
         cmocka_unit_test_setup(what_cannot_be_imported_is_told, set_up),
         cmocka_unit_test(the_schema_has_to_be_there),
     };
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, shell_group_setup, shell_group_teardown);
 }

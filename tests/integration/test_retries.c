@@ -28,13 +28,6 @@ enum { ID_SIZE = 32, TEXT_SIZE = 256, RECEIVE_BOUND_MS = 20000, RUN_BOUND_MS = 2
 
 static struct load *crowd;
 
-static int set_up(void **state)
-{
-    pair_setup(state);
-    admission_watch(pair.database_url);
-    return 0;
-}
-
 static int drop_crowd(void **state)
 {
     (void)state;
@@ -791,5 +784,5 @@ int main(void)
         cmocka_unit_test_teardown(first_arrivals_alone_count_in_a_storm_of_repeats, drop_crowd),
     };
     load_seed();
-    return cmocka_run_group_tests(tests, set_up, pair_teardown);
+    return cmocka_run_group_tests(tests, admission_watch_pair, pair_teardown);
 }

@@ -389,13 +389,6 @@ static void seats_go_to_who_came_first_whatever_dies(void **state)
     expect_admission_sound(pair.database_url);
 }
 
-static int set_up(void **state)
-{
-    pair_setup(state);
-    admission_watch(pair.database_url);
-    return 0;
-}
-
 static int drop_crowd(void **state)
 {
     (void)state;
@@ -409,5 +402,5 @@ int main(void)
         cmocka_unit_test_teardown(seats_go_to_who_came_first_whatever_dies, drop_crowd),
     };
     load_seed();
-    return cmocka_run_group_tests(tests, set_up, pair_teardown);
+    return cmocka_run_group_tests(tests, admission_watch_pair, pair_teardown);
 }

@@ -21,24 +21,10 @@
 
 enum { STATUS_RIGHT = 0, STATUS_DIFFERS = 1, STATUS_USAGE = 2, STEP_BOUND_MS = 60000 };
 
-static int set_up_group(void **state)
-{
-    fixture_setup_servers(state);
-    shell_set_up(fixture.database_url);
-    return 0;
-}
-
-static int tear_down_group(void **state)
-{
-    shell_tear_down();
-    return fixture_teardown(state);
-}
-
 static int set_up(void **state)
 {
     (void)state;
-    pg_execute(fixture.database_url,
-               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
+    shell_clear_tables();
     return 0;
 }
 
@@ -477,5 +463,5 @@ int main(void)
         cmocka_unit_test(what_is_in_the_way_is_told),
     };
     load_seed();
-    return cmocka_run_group_tests(tests, set_up_group, tear_down_group);
+    return cmocka_run_group_tests(tests, shell_group_setup, shell_group_teardown);
 }

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "pair.h"
 #include "process.h"
 #include "servers.h"
 
@@ -120,6 +121,13 @@ void admission_watch(const char *database_url)
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
         pg_execute(database_url, "%s", statements[i]);
     }
+}
+
+int admission_watch_pair(void **state)
+{
+    pair_setup(state);
+    admission_watch(pair.database_url);
+    return 0;
 }
 
 void expect_admission_sound(const char *database_url)

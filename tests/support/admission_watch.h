@@ -8,6 +8,9 @@
 /* Puts the triggers into a migrated database. */
 void admission_watch(const char *database_url);
 
+/* pair_setup() with its database watched. */
+int admission_watch_pair(void **state);
+
 /* Fails the test when a commit has broken a rule since admission_watch(), or when what is there now
  * does, seen in one snapshot. */
 void expect_admission_sound(const char *database_url);

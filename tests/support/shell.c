@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixture.h"
 #include "process.h"
 
 enum { LINE_SIZE = 4096, PATH_SIZE = 1024, END_TIMEOUT_MS = 180000 };
@@ -181,4 +182,23 @@ void expect_out(const char *word)
 void expect_err(const char *word)
 {
     expect_in("err", word);
+}
+
+int shell_group_setup(void **state)
+{
+    fixture_setup_servers(state);
+    shell_set_up(fixture.database_url);
+    return 0;
+}
+
+int shell_group_teardown(void **state)
+{
+    shell_tear_down();
+    return fixture_teardown(state);
+}
+
+void shell_clear_tables(void)
+{
+    pg_execute(fixture.database_url,
+               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
 }

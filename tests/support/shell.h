@@ -12,6 +12,12 @@ void shell_set_up(const char *database_url);
 /* Removes it with all that is in it. */
 void shell_tear_down(void);
 
+/* Group fixtures: the servers and the migrated database of fixture.h, and the directory. */
+int shell_group_setup(void **state);
+int shell_group_teardown(void **state);
+/* Empties the tables of that database. */
+void shell_clear_tables(void);
+
 /* Writes, or reads, a file of the directory. The caller frees what was read. */
 void shell_write_file(const char *name, const char *text);
 char *shell_read_file(const char *name);
