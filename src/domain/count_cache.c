@@ -95,8 +95,9 @@ void count_entry_put(struct count_entry *entry, const struct count *count, enum 
         entry->count = *count;
         entry->origin = origin;
         entry->known = true;
-        entry->put_at_us = now_us;
     }
+    /* Also where what is held is as good: it was asked, and so is not asked again for a lifetime. */
+    entry->put_at_us = now_us;
 }
 
 bool count_entry_serves_stale(const struct count_entry *entry, int64_t now_us)

@@ -103,6 +103,24 @@ static void test_from_redis(void **state)
     bench_finish(bench);
 }
 
+/* A count that Redis gave once and gives again unchanged is held for another lifetime. */
+static void test_the_same_from_redis_once_more(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, 0);
+    for (unsigned lifetime = 1; lifetime <= 2; lifetime++) {
+        const struct ask *asked = bench_count(bench, "e", COUNT_BOUND_US);
+        bench_turn(bench);
+        fake_shared_answer(&bench->shared, bench->now);
+        bench_expect_count(asked, 2, 2);
+        bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 2, 2); /* at once */
+        expect_served(bench, lifetime, lifetime, 0, 0);
+        bench_wait(bench, BENCH_LOCAL_US + 1);
+    }
+    bench_finish(bench);
+}
+
 static void test_from_the_truth_when_redis_has_none(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
@@ -715,6 +733,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_the_truth_and_then_from_memory),
         cmocka_unit_test(test_from_redis),
+        cmocka_unit_test(test_the_same_from_redis_once_more),
         cmocka_unit_test(test_from_the_truth_when_redis_has_none),
         cmocka_unit_test(test_from_the_truth_when_redis_is_away),
         cmocka_unit_test(test_what_is_believed_of_redis),
