@@ -11,6 +11,7 @@ bool count_cache_init(struct count_cache *cache, const struct relation *relation
         .relation = relation, .lifetime_us = lifetime_us, .capacity = capacity};
     list_init(&cache->by_use);
     list_init(&cache->to_load);
+    list_init(&cache->to_publish);
     /* Cleared memory that is not touched costs nothing, so a large capacity is free until it is
      * used. */
     cache->slab = calloc(capacity, sizeof *cache->slab);
@@ -31,10 +32,11 @@ static bool same_entity(const struct hash_node *node, const void *key)
 
 static bool in_use(const struct count_entry *entry)
 {
-    return entry->load != COUNT_LOAD_NONE || !list_empty(&entry->waiters);
+    return entry->load != COUNT_LOAD_NONE || !list_empty(&entry->waiters) ||
+           list_linked(&entry->to_publish);
 }
 
-/* An entry for a new entity: a fresh one, or the least recently used that nobody waits for. */
+/* An entry for a new entity: a fresh one, or the least recently used that is not in use. */
 static struct count_entry *claim(struct count_cache *cache)
 {
     if (cache->slab_used < cache->capacity) {
@@ -96,7 +98,8 @@ void count_entry_put(struct count_entry *entry, const struct count *count, enum 
         entry->origin = origin;
         entry->known = true;
     }
-    /* Also where what is held is as good: it was asked, and so is not asked again for a lifetime. */
+    /* Also where what is held is as good: it was asked, and so is not asked again for a lifetime.
+     */
     entry->put_at_us = now_us;
 }
 

@@ -161,26 +161,15 @@ void counts_expire(struct counts *counts, struct operation *operation, int64_t n
     answer_stale(counts, operation, entry, OUTCOME_UNAVAILABLE, now_us);
 }
 
-static void publish(struct counts *counts, const struct relation *relation,
-                    const struct identifier *entity, const struct count *count)
-{
-    if (counts->shared == NULL) {
-        return;
-    }
-    if (counts->outbox_size == SHARED_COUNTS_MAX) {
-        metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, 1);
-        return;
-    }
-    counts->outbox[counts->outbox_size++] =
-        (struct shared_count){.relation = relation, .entity = *entity, .count = *count};
-}
-
 void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us)
 {
-    struct count_entry *entry = count_cache_entry(&counts->caches[relation->id], entity);
-    publish(counts, relation, entity, count);
+    struct count_cache *cache = &counts->caches[relation->id];
+    struct count_entry *entry = count_cache_entry(cache, entity);
     if (entry != NULL) {
+        if (counts->shared != NULL && !list_linked(&entry->to_publish)) {
+            list_push_back(&cache->to_publish, &entry->to_publish);
+        }
         count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
         answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
     }
@@ -246,16 +235,32 @@ static void read_wanted(struct counts *counts, struct count_cache *cache, struct
     }
 }
 
+/* Tells Redis of one relation's counts that have been learnt. */
+static void publish_learnt(struct counts *counts, struct count_cache *cache)
+{
+    while (!list_empty(&cache->to_publish)) {
+        struct shared_count learnt[SHARED_COUNTS_MAX];
+        size_t size = 0;
+        struct list_node *node;
+        while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
+            const struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
+            learnt[size++] = (struct shared_count){
+                .relation = cache->relation, .entity = entry->entity, .count = entry->count};
+        }
+        bool sent = counts->shared->publish(counts->shared->store, learnt, size);
+        metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED, size);
+    }
+}
+
 void counts_turn(struct counts *counts, struct instant now)
 {
+    bool publish = now.mono_us >= counts->publish_at_us;
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        read_wanted(counts, &counts->caches[i], now);
-    }
-    if (counts->outbox_size > 0) {
-        bool sent =
-            counts->shared->publish(counts->shared->store, counts->outbox, counts->outbox_size);
-        metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED,
-                    counts->outbox_size);
-        counts->outbox_size = 0;
+        struct count_cache *cache = &counts->caches[i];
+        read_wanted(counts, cache, now);
+        if (publish && !list_empty(&cache->to_publish)) {
+            publish_learnt(counts, cache);
+            counts->publish_at_us = now.mono_us + PUBLISH_EVERY_US;
+        }
     }
 }

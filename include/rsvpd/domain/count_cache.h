@@ -25,8 +25,9 @@ enum count_origin { COUNT_FROM_TRUTH, COUNT_FROM_SHARED };
 
 struct count_entry {
     struct hash_node key;
-    struct list_node by_use;  /* in the cache, the least recently used first */
-    struct list_node to_load; /* in the cache's list while COUNT_LOAD_WANTED */
+    struct list_node by_use;     /* in the cache, the least recently used first */
+    struct list_node to_load;    /* in the cache's list while COUNT_LOAD_WANTED */
+    struct list_node to_publish; /* in the cache's list while Redis is to be told */
     struct identifier entity;
     enum count_load load;
     struct list waiters; /* operations in the order of their arrival */
@@ -42,6 +43,7 @@ struct count_cache {
     struct hash_table entries;
     struct list by_use;
     struct list to_load;
+    struct list to_publish;
     struct count_entry *slab; /* all entries that there can be */
     size_t slab_used, capacity;
 };
@@ -52,7 +54,8 @@ bool count_cache_init(struct count_cache *cache, const struct relation *relation
 void count_cache_free(struct count_cache *cache);
 
 /* The entity's entry, now the most recently used; made, in place of the least recently used one
- * that nobody waits for, where there is none. NULL when every entry is being waited for. */
+ * that nobody waits for and that needs not be published, where there is none. NULL when there is
+ * no such one. */
 struct count_entry *count_cache_entry(struct count_cache *cache, const struct identifier *entity);
 
 /* Whether the entry's count may be served now to somebody who wants one not older than

@@ -6,6 +6,10 @@
 #include "rsvpd/domain/count_cache.h"
 #include "rsvpd/service/dispatch.h"
 
+/* How long learnt counts gather before Redis is told: what changes many times meanwhile goes once.
+ * Part of what a count may spend on its way. */
+enum { PUBLISH_EVERY_US = 200 * 1000 };
+
 struct counts {
     struct operations *operations;
     struct dispatch *dispatch;
@@ -14,8 +18,7 @@ struct counts {
     int64_t deadline_us;       /* how long a load may take */
     int64_t shared_age_max_us; /* oldest count that is believed when it comes from Redis */
     struct count_cache caches[RELATION_COUNT];
-    struct shared_count outbox[SHARED_COUNTS_MAX]; /* to be published at the end of the turn */
-    size_t outbox_size;
+    int64_t publish_at_us; /* monotonic: not before this */
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
@@ -30,8 +33,8 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
 /* The deadline of a waiting count has passed: answers it with the last one known, or not at all. */
 void counts_expire(struct counts *counts, struct operation *operation, int64_t now_us);
 
-/* A count as of a commit, or read from Postgres: into the cache, to whoever waits, and on to Redis.
- */
+/* A count as of a commit, or read from Postgres: into the cache, to whoever waits, and soon on to
+ * Redis. */
 void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us);
 
@@ -39,8 +42,8 @@ void counts_learn(struct counts *counts, const struct relation *relation,
 void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries,
                               size_t size, struct instant now);
 
-/* Asks Redis for what this turn missed and publishes what it learnt. To be called at the end of
- * every turn, before dispatch_turn. */
+/* Asks Redis for what this turn missed, and tells it, now and then, what was learnt. To be called
+ * at the end of every turn, before dispatch_turn. */
 void counts_turn(struct counts *counts, struct instant now);
 
 #endif

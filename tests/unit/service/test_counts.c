@@ -3,7 +3,7 @@
 #include "bench.h"
 #include "unit.h"
 
-#include "rsvpd/domain/count_cache.h"
+#include "rsvpd/service/counts.h"
 
 #include <stdio.h>
 
@@ -462,12 +462,36 @@ static void test_a_commit_is_published_with_its_version(void **state)
     assert_int_equal(bench->shared.publications, 1);
     assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 2);
 
-    bench_pass(bench, 10);
-    bench_remove(bench, "e", "u1");
+    bench_finish(bench);
+}
+
+/* What changes many times in a short while goes once, as it is then. */
+static void test_publications_gather(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_add(bench, "e", "u1");
     bench_end(bench, LANE_WRITE, BATCH_DONE);
     bench_turn(bench);
-    assert_int_equal(e->count.value, 1);
-    assert_int_equal(e->count.version, 2);
+    assert_int_equal(bench->shared.published, 1);
+    int64_t first_us = bench->now.mono_us;
+    for (unsigned i = 0; i < 10; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "m%u", i);
+        bench_pass(bench, 1000);
+        bench_add(bench, "e", user);
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_turn(bench);
+    }
+    bench_wait(bench, first_us + PUBLISH_EVERY_US - 1 - bench->now.mono_us);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.published, 1);
+    bench_wait(bench, 1);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.published, 2);
+    const struct shared_count *e = fake_shared_held(&bench->shared, rsvp, "e");
+    assert_int_equal(e->count.value, 11);
+    assert_int_equal(e->count.version, 11);
     bench_finish(bench);
 }
 
@@ -538,8 +562,8 @@ static void test_publications_that_redis_does_not_take_are_counted(void **state)
     bench_finish(bench);
 }
 
-/* More commits in a turn than a publication holds: the rest is dropped and counted. */
-static void test_publications_have_a_bound(void **state)
+/* More counts than a publication holds go in several. */
+static void test_many_publications(void **state)
 {
     enum { ENTITIES = SHARED_COUNTS_MAX + 50 };
     struct bench_setup setup = bench_usual;
@@ -555,9 +579,9 @@ static void test_publications_have_a_bound(void **state)
         fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
     }
     bench_turn(bench);
-    assert_int_equal(bench->shared.published, SHARED_COUNTS_MAX);
-    assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), SHARED_COUNTS_MAX);
-    assert_int_equal(bench_metric(bench, METRIC_PUBLISH_DROPPED), 50);
+    assert_int_equal(bench->shared.publications, 2);
+    assert_int_equal(bench->shared.published, ENTITIES);
+    assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), ENTITIES);
     bench_finish(bench);
 }
 
@@ -751,11 +775,12 @@ int main(void)
         cmocka_unit_test(test_expired_counts_are_counted),
         cmocka_unit_test(test_max_stale_0_submitted_a_microsecond_later),
         cmocka_unit_test(test_a_commit_is_published_with_its_version),
+        cmocka_unit_test(test_publications_gather),
         cmocka_unit_test(test_nothing_is_published_that_did_not_commit),
         cmocka_unit_test(test_the_worker_sees_its_own_commits),
         cmocka_unit_test(test_a_commit_answers_those_who_wait),
         cmocka_unit_test(test_publications_that_redis_does_not_take_are_counted),
-        cmocka_unit_test(test_publications_have_a_bound),
+        cmocka_unit_test(test_many_publications),
         cmocka_unit_test(test_stale_while_the_truth_is_unavailable),
         cmocka_unit_test(test_none_known),
         cmocka_unit_test(test_redis_helps_while_the_truth_is_unavailable),
