@@ -155,19 +155,25 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     }
 }
 
-/* The next queue of this lane that has something to send, in turn, and on which path. */
-static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enum write_path *path)
+static int64_t *gather_until(struct dispatch *dispatch, const struct batch *batch)
 {
-    const size_t places = DISPATCH_QUEUES * PATH_COUNT;
-    for (size_t i = 0; i < places; i++) {
-        size_t at = (dispatch->lane_turn[lane] + i) % places;
+    size_t queue = queue_index(batch->relation, batch->kind);
+    return &dispatch->gather_until_us[queue * PATH_COUNT + batch->path];
+}
+
+/* The next queue of this lane that has something to send, in turn, and on which path. */
+static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enum write_path *path,
+                                  int64_t now_us)
+{
+    for (size_t i = 0; i < DISPATCH_PLACES; i++) {
+        size_t at = (dispatch->lane_turn[lane] + i) % DISPATCH_PLACES;
         struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
         *path = (enum write_path)(at % PATH_COUNT);
         if (*path == PATH_MANAGED && dispatch->managed_flying > 0) {
             continue; /* one at a time, so that seats are given in the order of arrival */
         }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
-            batcher_has_ready(queue, *path)) {
+            batcher_has_ready(queue, *path) && now_us >= dispatch->gather_until_us[at]) {
             dispatch->lane_turn[lane] = at + 1;
             return queue;
         }
@@ -181,12 +187,15 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
         struct batcher *queue;
         enum write_path path;
         while (dispatch->truth->can_send(dispatch->truth->store, (enum lane)lane) &&
-               (queue = next_queue(dispatch, (enum lane)lane, &path)) != NULL) {
+               (queue = next_queue(dispatch, (enum lane)lane, &path, now_us)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
             dispatch->free_batches = batch->next;
             batcher_form(queue, path, batch);
             batch->sent_at_us = now_us;
+            /* What did not fit need not gather any more. */
+            *gather_until(dispatch, batch) =
+                batcher_has_ready(queue, path) ? 0 : now_us + GATHER_US;
             dispatch->managed_flying += path == PATH_MANAGED;
             metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
                             batch->size);
@@ -288,6 +297,9 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     size_t kind = queue_kind_of(batch->kind);
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
     dispatch->managed_flying -= batch->path == PATH_MANAGED;
+    if (*gather_until(dispatch, batch) == batch->sent_at_us + GATHER_US) {
+        *gather_until(dispatch, batch) = 0; /* it was the youngest */
+    }
     int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
     *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
     switch (outcome) {
@@ -354,7 +366,7 @@ static void refuse_ready(struct dispatch *dispatch, struct list *ready, int64_t 
 
 void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
 {
-    for (size_t i = 0; i < DISPATCH_QUEUES * PATH_COUNT; i++) {
+    for (size_t i = 0; i < DISPATCH_PLACES; i++) {
         refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
     }
     /* And what is chained behind those that are kept, or that Postgres still has. */

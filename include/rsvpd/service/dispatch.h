@@ -8,7 +8,14 @@
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/service/operations.h"
 
-enum { QUEUES_PER_RELATION = 10, DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT };
+enum {
+    QUEUES_PER_RELATION = 10,
+    DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT,
+    DISPATCH_PLACES = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
+    /* How long what arrives waits for the batch before it, so that batches grow, before another
+     * connection takes it: longer than most batches take, short beside what anyone notices. */
+    GATHER_US = 10 * 1000,
+};
 
 /* Called for a batch of writes or of changed settings that committed, before its operations end.
  * Sorted by entity; each operation that acted (operation_acts) holds its entity's count. */
@@ -22,6 +29,8 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
+    /* While a batch of that queue and path is under way and young: monotonic, else 0. */
+    int64_t gather_until_us[DISPATCH_PLACES];
     size_t managed_flying;        /* batches of PATH_MANAGED that are under way */
     struct managed_set managed;   /* events with settings, as far as is known */
     size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */

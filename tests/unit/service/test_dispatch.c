@@ -2,6 +2,8 @@
 #include "bench.h"
 #include "unit.h"
 
+#include "rsvpd/service/dispatch.h"
+
 enum { KINDS = OPERATION_RELEASE + 1, READS_END = OPERATION_SETTINGS + 1 };
 
 /* With this many connections what ask_one_of_each asks goes all at once. */
@@ -376,6 +378,7 @@ static void test_a_key_is_on_one_connection_at_a_time(void **state)
     bench_turn(bench);
     const struct ask *chained = bench_remove(bench, "e", "u");
     const struct ask *other = bench_add(bench, "e", "v");
+    bench_wait(bench, GATHER_US);
     bench_turn(bench);
     assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
     fake_truth_end(&bench->truth, &bench->truth.flights[1], BATCH_DONE, bench->now);
@@ -531,6 +534,61 @@ static void test_what_gathers_goes_together(void **state)
     assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, 19);
     bench_settle(bench);
     assert_int_equal(bench->truth.batches_sent, 2);
+    bench_finish(bench);
+}
+
+/* A further connection is for when a batch is slow, or cannot hold them all. */
+static void test_a_slow_batch_is_not_waited_for(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 3;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    bench_add(bench, "e", "slow");
+    bench_turn(bench);
+    const struct batch *slow = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    bench_add(bench, "e", "u1");
+    bench_wait(bench, GATHER_US - 1);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    bench_add(bench, "e", "u2");
+    bench_wait(bench, 1);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+    assert_int_equal(bench->truth.flights[1].batch->size, 2);
+
+    /* Once the younger one is done the next goes at once, though the slow one still is under way.
+     */
+    bench_add(bench, "e", "u3");
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+    fake_truth_end(&bench->truth, &bench->truth.flights[1], BATCH_DONE, bench->now);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+
+    /* The end of the slow one does not hurry those that gather behind a younger one. */
+    bench_add(bench, "e", "u4");
+    assert_ptr_equal(bench->truth.flights[0].batch, slow);
+    fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
+static void test_what_does_not_fit_goes_on_another_connection(void **state)
+{
+    struct bench_setup setup = bench_usual;
+    setup.pending_max = 2 * BATCH_SIZE_MAX;
+    setup.read_connections = 2;
+    struct bench *bench = bench_create(&setup);
+    (void)state;
+    for (unsigned i = 0; i < BATCH_SIZE_MAX + 1; i++) {
+        bench_submit(bench_ask(bench, OPERATION_LOOKUP, unit_id("e"), unit_numbered_id("u", i)));
+    }
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 2);
+    bench_settle(bench);
     bench_finish(bench);
 }
 
@@ -1264,6 +1322,8 @@ int main(void)
         cmocka_unit_test(test_a_batch_that_was_split_stays_split),
         cmocka_unit_test(test_a_batch_that_is_rolled_back_again_and_again_gets_smaller),
         cmocka_unit_test(test_what_gathers_goes_together),
+        cmocka_unit_test(test_a_slow_batch_is_not_waited_for),
+        cmocka_unit_test(test_what_does_not_fit_goes_on_another_connection),
         cmocka_unit_test(test_more_than_fit_in_a_batch),
         cmocka_unit_test(test_lanes_do_not_wait_for_each_other),
         cmocka_unit_test(test_no_queue_starves),
