@@ -1,8 +1,8 @@
 /* Makes answers: the JSON bodies of the contract, and problems. */
 #include "rsvpd/http/answer.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/http/header.h"
 #include "rsvpd/http/route.h"
-#include "rsvpd/http/server.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -164,7 +164,7 @@ void answer_lookup(struct request *request, const struct operation *operation)
 static bool client_has(struct request *request, const char *etag)
 {
     struct slice fields[SHOWN_ENTITY_TAGS_MAX];
-    size_t size = http_server_headers(request, "If-None-Match", fields, SHOWN_ENTITY_TAGS_MAX);
+    size_t size = header_values(request, HEADER_IF_NONE_MATCH, fields, SHOWN_ENTITY_TAGS_MAX);
     for (size_t i = 0; i < size; i++) {
         struct slice list = fields[i];
         while (list.size > 0) {
@@ -199,19 +199,21 @@ const char *answer_count_caching(const struct request *request)
 
 void answer_count(struct request *request, const struct count *count)
 {
-    char *etag = arena_take(&request->arena, ETAG_SIZE_BYTES);
+    struct text etag = request_text(request, ETAG_SIZE_BYTES);
     struct text body = request_text(request, BODY_SIZE_BYTES);
-    if (etag == NULL) {
+    if (etag.capacity == 0) {
         answer_with(request, 500, problem_type, slice_of(""));
         return;
     }
-    snprintf(etag, ETAG_SIZE_BYTES, "W/\"%lld\"", (long long)count->value);
-    if (client_has(request, etag)) {
+    text_add_cstr(&etag, "W/\"");
+    text_add_int(&etag, count->value);
+    text_add(&etag, slice_make("\"", 2)); /* with the zero that ends it */
+    if (client_has(request, etag.data)) {
         answer_with(request, 304, NULL, slice_of(""));
     } else {
         answer_add_count(&body, request->route->relation, &request->entity, count);
         answer_json(request, 200, &body);
     }
-    answer_add_header(request, "ETag", etag);
+    answer_add_header(request, "ETag", etag.data);
     answer_add_header(request, "Cache-Control", answer_count_caching(request));
 }

@@ -3,6 +3,7 @@
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/server.h"
@@ -13,13 +14,6 @@ enum { ALLOW_SIZE_BYTES = 64, TRACEPARENT_SIZE_BYTES = 55, FRESH_ID_SIZE_BYTES =
 static bool is_alphanumeric(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* The first value of a header, empty where there is none. */
-static struct slice header(struct request *request, const char *name)
-{
-    struct slice value = {NULL, 0};
-    return http_server_headers(request, name, &value, 1) == 0 ? slice_of("") : value;
 }
 
 static bool valid_request_id(struct slice id)
@@ -46,7 +40,7 @@ void gate_name_request(struct request *request)
 
 static void take_request_id(struct request *request)
 {
-    struct slice id = header(request, "X-Request-Id");
+    struct slice id = header_value(request, HEADER_X_REQUEST_ID);
     if (valid_request_id(id)) {
         memcpy(request->id, id.data, id.size);
         request->id[id.size] = '\0';
@@ -58,7 +52,7 @@ static void take_request_id(struct request *request)
 /* W3C Trace Context, section 3.2: version-traceid-parentid-flags, in lower-case hexadecimal. */
 static void set_traceparent(struct request *request)
 {
-    struct slice value = header(request, "traceparent");
+    struct slice value = header_value(request, HEADER_TRACEPARENT);
     if (value.size < TRACEPARENT_SIZE_BYTES) {
         return;
     }
@@ -82,8 +76,8 @@ static void set_traceparent(struct request *request)
 static const char *framing_problem(struct request *request)
 {
     struct slice lengths[2], encodings[2];
-    size_t length_count = http_server_headers(request, "Content-Length", lengths, 2);
-    size_t encoding_count = http_server_headers(request, "Transfer-Encoding", encodings, 2);
+    size_t length_count = header_values(request, HEADER_CONTENT_LENGTH, lengths, 2);
+    size_t encoding_count = header_values(request, HEADER_TRANSFER_ENCODING, encodings, 2);
     if (length_count + encoding_count > 1) {
         return "the head gives the size of the body more than once: send one Content-Length or one "
                "Transfer-Encoding";
@@ -97,7 +91,7 @@ static const char *framing_problem(struct request *request)
 /* A declared size that is too large need not arrive to be refused. */
 static bool announces_too_much(struct request *request)
 {
-    struct slice length = header(request, "Content-Length");
+    struct slice length = header_value(request, HEADER_CONTENT_LENGTH);
     unsigned long long size = 0;
     for (size_t i = 0; i < length.size && length.data[i] >= '0' && length.data[i] <= '9'; i++) {
         size = size * 10 + (unsigned long long)(length.data[i] - '0');
@@ -130,7 +124,7 @@ bool gate_admit_head(struct request *request, const char *version, bool connecti
         return refuse(request, PROBLEM_INVALID_PARAMETER, framing);
     }
     struct slice host;
-    if (strcmp(version, "HTTP/1.1") == 0 && http_server_headers(request, "Host", &host, 1) == 0) {
+    if (strcmp(version, "HTTP/1.1") == 0 && header_values(request, HEADER_HOST, &host, 1) == 0) {
         return refuse(request, PROBLEM_INVALID_PARAMETER,
                       "a request of HTTP/1.1 names its host in the header Host");
     }
@@ -183,7 +177,7 @@ static bool parameters_known(struct request *request)
 /* No type at all is taken for JSON. */
 static bool body_is_json(struct request *request)
 {
-    struct slice type = header(request, "Content-Type");
+    struct slice type = header_value(request, HEADER_CONTENT_TYPE);
     if (request->body_size == 0 || type.size == 0) {
         return true;
     }

@@ -1,7 +1,7 @@
 /* The header Idempotency-Key of a write. */
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/answer.h"
-#include "rsvpd/http/server.h"
+#include "rsvpd/http/header.h"
 
 /* What stands between the quotes, or as it came where there are none; false where a quote is not
  * closed at the very end. */
@@ -37,7 +37,7 @@ bool idempotency_key_parse(struct slice value, struct identifier *key)
 bool idempotency_key_find(struct request *request)
 {
     struct slice values[2];
-    size_t size = http_server_headers(request, "Idempotency-Key", values, 2);
+    size_t size = header_values(request, HEADER_IDEMPOTENCY_KEY, values, 2);
     if (size == 0 || (size == 1 && idempotency_key_parse(values[0], &request->idempotency_key))) {
         return true;
     }

@@ -7,6 +7,7 @@
 /* clang-format off */
 #define RSVP &relations[RELATION_RSVP]
 #define LIKE &relations[RELATION_LIKE]
+/* Tried in this order: those that are asked for most stand first. */
 const struct route routes[] = {
     {.pattern = "", .parameters = ""},
     {.pattern = "/v1/events/{event_id}/rsvp", .relation = RSVP, .post = handle_add, .delete = handle_remove,
@@ -17,6 +18,10 @@ const struct route routes[] = {
      .flags = ROUTE_PUBLIC, .parameters = ""},
     {.pattern = "/v1/posts/{post_id}/users/{user_id}", .relation = LIKE, .get = handle_lookup,
      .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/rsvp_count", .relation = RSVP, .get = handle_count,
+     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
+    {.pattern = "/v1/posts/{post_id}/like_count", .relation = LIKE, .get = handle_count,
+     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
     {.pattern = "/v1/events/{event_id}/users", .relation = RSVP, .get = handle_listing,
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
     {.pattern = "/v1/posts/{post_id}/users", .relation = LIKE, .get = handle_listing,
@@ -33,10 +38,6 @@ const struct route routes[] = {
      .parameters = "event_id max_stale_ms"},
     {.pattern = "/v1/like_counts", .relation = LIKE, .get = handle_counts, .flags = ROUTE_PUBLIC,
      .parameters = "post_id max_stale_ms"},
-    {.pattern = "/v1/events/{event_id}/rsvp_count", .relation = RSVP, .get = handle_count,
-     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
-    {.pattern = "/v1/posts/{post_id}/like_count", .relation = LIKE, .get = handle_count,
-     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
     {.pattern = "/v1/problems/{code}", .get = handle_problem_type,
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
     {.pattern = "/v1/livez", .get = handle_livez, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
@@ -60,11 +61,10 @@ struct segments {
 static bool same_literal(struct slice literal, struct slice segment)
 {
     struct identifier decoded;
-    if (segment.size > 0 && memchr(segment.data, '%', segment.size) != NULL) {
-        return identifier_parse_encoded(segment, &decoded) &&
-               slice_equal(literal, identifier_slice(&decoded));
-    }
-    return slice_equal(literal, segment);
+    return slice_equal(literal, segment) ||
+           (segment.size > 0 && memchr(segment.data, '%', segment.size) != NULL &&
+            identifier_parse_encoded(segment, &decoded) &&
+            slice_equal(literal, identifier_slice(&decoded)));
 }
 
 /* The segments after the first slash, and after /v1/ where the path begins so. False where there
@@ -91,35 +91,53 @@ static bool split(struct slice path, struct segments *segments)
     return true;
 }
 
+/* Cuts the next segment off what is left of a pattern; false at its end. */
+static bool next_segment(const char **pattern, struct slice *segment)
+{
+    if (**pattern == '\0') {
+        return false;
+    }
+    const char *begin = *pattern + 1, *end = strchrnul(begin, '/');
+    *segment = slice_make(begin, (size_t)(end - begin));
+    *pattern = end;
+    return true;
+}
+
 static bool is_capture(struct slice pattern_segment)
 {
-    return pattern_segment.size > 0 && pattern_segment.data[0] == '{';
+    return pattern_segment.data[0] == '{';
+}
+
+/* Every pattern begins so, and a path need not. */
+static const char *without_version(const struct route *route)
+{
+    return route->pattern + strlen("/v1");
 }
 
 static bool matches(const struct route *route, const struct segments *path)
 {
-    struct segments pattern;
-    if (!split(slice_of(route->pattern), &pattern) || pattern.size != path->size) {
-        return false;
-    }
-    for (size_t i = 0; i < pattern.size; i++) {
-        if (!is_capture(pattern.at[i]) && !same_literal(pattern.at[i], path->at[i])) {
+    const char *pattern = without_version(route);
+    struct slice segment;
+    size_t i = 0;
+    while (next_segment(&pattern, &segment)) {
+        if (i == path->size || !(is_capture(segment) || same_literal(segment, path->at[i]))) {
             return false;
         }
+        i++;
     }
-    return true;
+    return i == path->size;
 }
 
 static enum problem capture(const struct route *route, const struct segments *path,
                             struct request *request, const char **detail)
 {
-    struct segments pattern;
-    bool splits = split(slice_of(route->pattern), &pattern);
-    for (size_t i = 0; i < pattern.size && splits; i++) {
-        if (!is_capture(pattern.at[i])) {
+    const char *pattern = without_version(route);
+    struct slice segment;
+    for (size_t i = 0; next_segment(&pattern, &segment); i++) {
+        if (!is_capture(segment)) {
             continue;
         }
-        bool user = slice_equal(pattern.at[i], slice_of("{user_id}"));
+        bool user = slice_equal(segment, slice_of("{user_id}"));
         if (!user && route->relation == NULL) {
             request->captured = path->at[i];
         } else if (!identifier_parse_encoded(path->at[i],

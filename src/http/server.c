@@ -11,6 +11,7 @@
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/header.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -85,6 +86,7 @@ static struct request *request_begin(struct http_server *server, struct MHD_Conn
     }
     memset(request, 0, offsetof(struct request, first_block));
     arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    list_init(&request->header_fields);
     request->server = server;
     request->connection = connection;
     request->started = clock_now();
@@ -297,6 +299,24 @@ static enum MHD_Result proceed(struct request *request)
     return MHD_YES;
 }
 
+static enum MHD_Result on_header(void *request, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_size, const char *value, size_t value_size)
+{
+    (void)kind;
+    return header_note(request, slice_make(name, name_size), slice_make(value, value_size))
+               ? MHD_YES
+               : MHD_NO;
+}
+
+/* Takes in the head. False when memory is exhausted. */
+static bool note_headers(struct request *request)
+{
+    int had = MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, NULL, NULL);
+    int noted =
+        MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
+    return noted == had;
+}
+
 static enum MHD_Result on_access(void *server, struct MHD_Connection *connection, const char *url,
                                  const char *method, const char *version, const char *data,
                                  size_t *data_size, void **request_)
@@ -310,6 +330,9 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     if (!request->handled) {
         request->handled = true;
         request->method = method_named(method);
+        if (!note_headers(request)) {
+            return MHD_NO;
+        }
         const struct connection *context = connection_of(connection);
         bool over_limit = context != NULL && context->over_limit;
         return gate_admit_head(request, version, over_limit) ? MHD_YES : send_answer(request);
@@ -410,31 +433,6 @@ static void on_message(void *unused, const char *format, va_list arguments)
     (void)unused;
     (void)arguments;
     log_event(LOG_DEBUG, "libmicrohttpd", LOG_STR("format", slice_trim(slice_of(format))));
-}
-
-struct header_search {
-    const char *name;
-    struct slice *values;
-    size_t size, max;
-};
-
-static enum MHD_Result on_header(void *search_, enum MHD_ValueKind kind, const char *name,
-                                 const char *value)
-{
-    struct header_search *search = search_;
-    (void)kind;
-    if (strcasecmp(name, search->name) == 0 && search->size < search->max) {
-        search->values[search->size++] = slice_of(value);
-    }
-    return MHD_YES;
-}
-
-size_t http_server_headers(struct request *request, const char *name, struct slice *values,
-                           size_t max)
-{
-    struct header_search search = {.name = name, .values = values, .max = max};
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, on_header, &search);
-    return search.size;
 }
 
 /* ---- the loop's side ---- */

@@ -2,7 +2,7 @@
 #include "rsvpd/http/user.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
-#include "rsvpd/http/server.h"
+#include "rsvpd/http/header.h"
 
 enum { HEADER_VALUES_MAX = 8 };
 
@@ -45,7 +45,7 @@ static bool from_query(struct request *request)
 static bool from_header(struct request *request)
 {
     struct slice values[HEADER_VALUES_MAX];
-    size_t size = http_server_headers(request, "X-User-Id", values, HEADER_VALUES_MAX);
+    size_t size = header_values(request, HEADER_X_USER_ID, values, HEADER_VALUES_MAX);
     for (size_t i = 0; i < size; i++) {
         struct identifier user;
         if (!name_user(request, identifier_parse(slice_trim(values[i]), &user), &user,

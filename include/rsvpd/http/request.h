@@ -57,6 +57,8 @@ struct request {
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */
 
+    struct list header_fields; /* those that mean something here: http/header */
+
     struct slice path;     /* as it came, without the query */
     struct slice query;    /* what follows the question mark */
     struct slice captured; /* what the path has for a {name} that is no identifier */

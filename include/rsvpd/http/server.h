@@ -67,10 +67,6 @@ void http_server_destroy(struct http_server **server);
 
 /* ---- for the gate and the handlers ---- */
 
-/* The values of a header field in the order in which they came, at most `max`. They live as long as
- * the request. */
-size_t http_server_headers(struct request *request, const char *name, struct slice *values,
-                           size_t max);
 struct random *http_server_random(struct http_server *server);
 const struct http_server_setup *http_server_setup_of(const struct http_server *server);
 

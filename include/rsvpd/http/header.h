@@ -1,0 +1,32 @@
+/* The header fields of a request that mean something here; all others are passed over. */
+#ifndef RSVPD_HTTP_HEADER_H
+#define RSVPD_HTTP_HEADER_H
+
+#include "rsvpd/http/request.h"
+
+enum header_name {
+    HEADER_CONTENT_LENGTH,
+    HEADER_CONTENT_TYPE,
+    HEADER_HOST,
+    HEADER_IDEMPOTENCY_KEY,
+    HEADER_IF_NONE_MATCH,
+    HEADER_TRACEPARENT,
+    HEADER_TRANSFER_ENCODING,
+    HEADER_X_REQUEST_ID,
+    HEADER_X_USER_ID,
+    HEADER_NAME_COUNT
+};
+
+/* Notes a field where its name is one of those above. The value is not copied: it must live as long
+ * as the request. False when memory is exhausted. */
+bool header_note(struct request *request, struct slice name, struct slice value)
+    __attribute__((warn_unused_result));
+
+/* The values of a field in the order in which they came, at most `max`. */
+size_t header_values(const struct request *request, enum header_name name, struct slice *values,
+                     size_t max);
+
+/* The first value, empty where there is none. */
+struct slice header_value(const struct request *request, enum header_name name);
+
+#endif

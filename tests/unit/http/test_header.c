@@ -1,0 +1,107 @@
+/* The header fields of a request: which are noted, and in which order they are given back. */
+#include "unit.h"
+
+#include "rsvpd/http/header.h"
+
+#include <stdio.h>
+
+enum { VALUES_MAX = 4 };
+
+static void init(struct request *request)
+{
+    *request = (struct request){0};
+    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    list_init(&request->header_fields);
+}
+
+static void note(struct request *request, const char *name, const char *value)
+{
+    assert_true(header_note(request, slice_of(name), slice_of(value)));
+}
+
+static void expect_field(const struct request *request, enum header_name name, const char *value)
+{
+    unit_expect_text(value, header_value(request, name), value);
+}
+
+/* Names compare without regard to case (RFC 9110 section 5.1). */
+static void test_names(void **state)
+{
+    struct request request;
+    (void)state;
+    init(&request);
+    note(&request, "host", "a");
+    note(&request, "X-REQUEST-ID", "b");
+    note(&request, "Content-Type", "");
+    note(&request, "X-Request-Id2", "c");
+    note(&request, "X-Request-I", "d");
+    note(&request, "", "e");
+    note(&request, "Accept", "f");
+    expect_field(&request, HEADER_HOST, "a");
+    expect_field(&request, HEADER_X_REQUEST_ID, "b");
+    expect_field(&request, HEADER_CONTENT_TYPE, "");
+    struct slice values[VALUES_MAX];
+    assert_int_equal(header_values(&request, HEADER_CONTENT_TYPE, values, VALUES_MAX), 1);
+    assert_int_equal(header_values(&request, HEADER_X_REQUEST_ID, values, VALUES_MAX), 1);
+    assert_int_equal(header_values(&request, HEADER_X_USER_ID, values, VALUES_MAX), 0);
+    expect_field(&request, HEADER_X_USER_ID, "");
+    arena_reset(&request.arena);
+}
+
+static void test_every_name_has_a_field_of_its_own(void **state)
+{
+    static const char *const names[HEADER_NAME_COUNT] = {
+        [HEADER_CONTENT_LENGTH] = "Content-Length",
+        [HEADER_CONTENT_TYPE] = "Content-Type",
+        [HEADER_HOST] = "Host",
+        [HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key",
+        [HEADER_IF_NONE_MATCH] = "If-None-Match",
+        [HEADER_TRACEPARENT] = "Traceparent",
+        [HEADER_TRANSFER_ENCODING] = "Transfer-Encoding",
+        [HEADER_X_REQUEST_ID] = "X-Request-ID",
+        [HEADER_X_USER_ID] = "X-User-ID",
+    };
+    struct request request;
+    (void)state;
+    init(&request);
+    for (size_t i = HEADER_NAME_COUNT; i-- > 0;) {
+        note(&request, names[i], names[i]);
+    }
+    for (size_t i = 0; i < HEADER_NAME_COUNT; i++) {
+        expect_field(&request, (enum header_name)i, names[i]);
+    }
+    arena_reset(&request.arena);
+}
+
+static void test_values_in_their_order(void **state)
+{
+    enum { SENT = 1000 }; /* more than the request's first memory holds */
+    struct request request;
+    struct slice values[SENT + 1];
+    char sent[SENT][8];
+    (void)state;
+    init(&request);
+    for (unsigned i = 0; i < SENT; i++) {
+        snprintf(sent[i], sizeof sent[i], "%u", i);
+        note(&request, i % 2 == 0 ? "If-None-Match" : "if-none-match", sent[i]);
+        note(&request, "Host", "h");
+    }
+    assert_int_equal(header_values(&request, HEADER_IF_NONE_MATCH, values, SENT + 1), SENT);
+    for (unsigned i = 0; i < SENT; i++) {
+        unit_expect_text("value", values[i], sent[i]);
+    }
+    assert_int_equal(header_values(&request, HEADER_IF_NONE_MATCH, values, 3), 3);
+    assert_int_equal(header_values(&request, HEADER_IF_NONE_MATCH, values, 0), 0);
+    expect_field(&request, HEADER_IF_NONE_MATCH, "0");
+    arena_reset(&request.arena);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_every_name_has_a_field_of_its_own),
+        cmocka_unit_test(test_values_in_their_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
