@@ -46,16 +46,16 @@ static void on_again(uv_idle_t *again)
 static void on_turn(uv_prepare_t *turn)
 {
     struct worker *worker = turn->data;
-    bool more = true;
+    bool more = true, gathering = false;
     if (worker->http == NULL) {
         return;
     }
     for (int i = 0; i < TURNS_MAX && more; i++) {
         more = http_server_turn(worker->http);
-        service_turn(worker->service, clock_now());
+        gathering = service_turn(worker->service, clock_now());
     }
     more = more || http_server_turn(worker->http);
-    if (more) {
+    if (more || gathering) {
         uv_idle_start(&worker->again, on_again);
     } else {
         uv_idle_stop(&worker->again);

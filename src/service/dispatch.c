@@ -151,6 +151,7 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
         end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
         choose_path(dispatch, operation);
+        dispatch->more_came = true;
         batcher_push(queue, operation);
     }
 }
@@ -181,8 +182,23 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
     return NULL;
 }
 
-void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
+/* Whether those who come turn after turn may go on coming before anything is sent. */
+static bool more_may_come(struct dispatch *dispatch, int64_t now_us)
 {
+    bool came = dispatch->more_came;
+    dispatch->more_came = false;
+    if (came && dispatch->come_until_us == 0) {
+        dispatch->come_until_us = now_us + COME_US;
+    }
+    return came && now_us < dispatch->come_until_us;
+}
+
+bool dispatch_turn(struct dispatch *dispatch, int64_t now_us)
+{
+    if (more_may_come(dispatch, now_us)) {
+        return true;
+    }
+    dispatch->come_until_us = 0;
     for (size_t lane = 0; lane < LANE_COUNT; lane++) {
         struct batcher *queue;
         enum write_path path;
@@ -202,6 +218,7 @@ void dispatch_turn(struct dispatch *dispatch, int64_t now_us)
             dispatch->truth->send(dispatch->truth->store, (enum lane)lane, batch, now_us);
         }
     }
+    return false;
 }
 
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us)

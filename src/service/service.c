@@ -143,10 +143,10 @@ void service_tick(struct service *service, struct instant now)
     dispatch_report(&service->dispatch);
 }
 
-void service_turn(struct service *service, struct instant now)
+bool service_turn(struct service *service, struct instant now)
 {
     counts_turn(&service->counts, now);
-    dispatch_turn(&service->dispatch, now.mono_us);
+    return dispatch_turn(&service->dispatch, now.mono_us);
 }
 
 void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,

@@ -15,6 +15,8 @@ enum {
     /* How long what arrives waits for the batch before it, so that batches grow, before another
      * connection takes it: longer than most batches take, short beside what anyone notices. */
     GATHER_US = 10 * 1000,
+    /* How long nothing is sent because every turn brings more that can go with it. */
+    COME_US = 1000,
 };
 
 /* Called for a batch of writes or of changed settings that committed, before its operations end.
@@ -29,6 +31,9 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
+    bool more_came; /* since the last turn */
+    int64_t
+        come_until_us; /* monotonic: when what came is sent at the latest; 0: nothing has come */
     /* While a batch of that queue and path is under way and young: monotonic, else 0. */
     int64_t gather_until_us[DISPATCH_PLACES];
     size_t managed_flying;        /* batches of PATH_MANAGED that are under way */
@@ -52,8 +57,9 @@ void dispatch_free(struct dispatch *dispatch);
  * answered in time. */
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us);
 
-/* Sends what can be sent. To be called at the end of every turn of the loop. */
-void dispatch_turn(struct dispatch *dispatch, int64_t now_us);
+/* Sends what can be sent, once a turn brings nothing more to go with it. To be called at the end of
+ * every turn of the loop. True where the next turn is to come at once. */
+bool dispatch_turn(struct dispatch *dispatch, int64_t now_us);
 
 /* The operation's deadline has passed: answers it. */
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us);

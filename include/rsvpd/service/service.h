@@ -47,8 +47,9 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us);
 /* Ends what is past its deadline. To be called every few milliseconds. */
 void service_tick(struct service *service, struct instant now);
 
-/* Sends what this turn of the loop has gathered. To be called at the end of every turn. */
-void service_turn(struct service *service, struct instant now);
+/* Sends what has gathered, unless more may come that can go with it. To be called at the end of
+ * every turn of the loop. True where the next turn is to come at once, whatever the sockets say. */
+bool service_turn(struct service *service, struct instant now);
 
 /* For the stores: what they report, with the service as listener. */
 void service_batch_ended(void *service, struct batch *batch, enum batch_outcome outcome,

@@ -537,6 +537,34 @@ static void test_what_gathers_goes_together(void **state)
     bench_finish(bench);
 }
 
+/* Nothing goes while every turn brings more, for a while. */
+static void test_those_who_keep_coming_go_together(void **state)
+{
+    enum { STEP_US = 100 };
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (unsigned turn = 0; turn < COME_US / STEP_US; turn++) {
+        bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", turn)));
+        assert_true(service_turn(bench->service, bench->now));
+        assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 0);
+        bench_pass(bench, STEP_US);
+    }
+    bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("last")));
+    assert_false(service_turn(bench->service, bench->now));
+    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    assert_int_equal(batch->size, COME_US / STEP_US + 1);
+
+    /* A turn that brings nothing is the end of it, and the next who comes begins anew. */
+    bench_settle(bench);
+    bench_pass(bench, COME_US);
+    bench_add(bench, "e", "u");
+    assert_true(service_turn(bench->service, bench->now));
+    assert_false(service_turn(bench->service, bench->now));
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    assert_false(service_turn(bench->service, bench->now));
+    bench_finish(bench);
+}
+
 /* A further connection is for when a batch is slow, or cannot hold them all. */
 static void test_a_slow_batch_is_not_waited_for(void **state)
 {
@@ -1322,6 +1350,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_that_was_split_stays_split),
         cmocka_unit_test(test_a_batch_that_is_rolled_back_again_and_again_gets_smaller),
         cmocka_unit_test(test_what_gathers_goes_together),
+        cmocka_unit_test(test_those_who_keep_coming_go_together),
         cmocka_unit_test(test_a_slow_batch_is_not_waited_for),
         cmocka_unit_test(test_what_does_not_fit_goes_on_another_connection),
         cmocka_unit_test(test_more_than_fit_in_a_batch),

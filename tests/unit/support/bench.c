@@ -89,7 +89,8 @@ void bench_wait(struct bench *bench, int64_t us)
 
 void bench_turn(struct bench *bench)
 {
-    service_turn(bench->service, bench->now);
+    while (service_turn(bench->service, bench->now)) {
+    }
 }
 
 void bench_end(struct bench *bench, enum lane lane, enum batch_outcome outcome)
