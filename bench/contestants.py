@@ -64,22 +64,29 @@ class Service:
 class Rsvpd(Service):
     name = "rsvpd"
 
-    def start(self):
+    def start(self, **environment):
+        """The environment is what this one is set to beyond the defaults."""
         admin_port = processes.free_port()
-        self.setup = {"WORKERS": self.bench.workers, "ACCESS_LOG_EVERY": 0}
+        self.setup = {"WORKERS": self.bench.workers, "ACCESS_LOG_EVERY": 0} | environment
         self.spawn([self.bench.rsvpd, "serve"], DATABASE_URL=self.bench.postgres.url(self.database),
                    REDIS_URL=f"unix://{self.bench.redis_socket}", PORT=str(self.port), ADMIN_PORT=str(admin_port),
-                   WORKERS=str(self.bench.workers), ACCESS_LOG_EVERY="0", SHUTDOWN_DRAIN_MS="0")
+                   WORKERS=str(self.bench.workers), ACCESS_LOG_EVERY="0", SHUTDOWN_DRAIN_MS="0", **environment)
         processes.wait_until_ready(self.child, self.name, lambda: processes.ask(admin_port, "GET", "/readyz")[0] == 200,
                                    self.log)
         check_answers(self.port, self.name)
 
-    def admit(self):
-        """Gives the hot event its capacity."""
-        status, _, body = processes.ask(self.port, "PUT", f"/v1/events/{stores.HOT_EVENT}",
-                                        json.dumps({"capacity": stores.HOT_CAPACITY}))
+    def admit(self, event=stores.HOT_EVENT):
+        """Gives the event a capacity that is never reached."""
+        self.change_settings("PUT", event, json.dumps({"capacity": stores.HOT_CAPACITY}))
+
+    def release(self, event):
+        """Takes it away again."""
+        self.change_settings("DELETE", event)
+
+    def change_settings(self, method, event, body=None):
+        status, _, answer = processes.ask(self.port, method, f"/v1/events/{event}", body)
         if status != 200:
-            raise RuntimeError(f"PUT of the capacity: {status} {body}")
+            raise RuntimeError(f"{method} of the settings of {event}: {status} {answer}")
 
 
 class Fastify(Service):

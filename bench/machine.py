@@ -24,7 +24,6 @@ def _npm_version(package):
 
 def describe(bench):
     """{name: value}, in the order in which it reads best."""
-    nginx = "/usr/sbin/nginx" if os.path.exists("/usr/sbin/nginx") else "nginx"
     postgres = bench.postgres.settings()
     return {
         "processor": _field("/proc/cpuinfo", "model name"),
@@ -37,8 +36,15 @@ def describe(bench):
         "PostgreSQL": postgres.pop("server_version"),
         "PostgreSQL's settings": ", ".join(f"{name} {value}" for name, value in postgres.items()),
         "Redis": _first_line("redis-server", "--version"),
-        "pgbench": _first_line(f"{bench.postgres.programs}/pgbench", "--version"),
         "wrk": _first_line("wrk", "-v"),
+    }
+
+
+def describe_peers(bench):
+    """The same of those that rsvpd is measured beside."""
+    nginx = "/usr/sbin/nginx" if os.path.exists("/usr/sbin/nginx") else "nginx"
+    return {
+        "pgbench": _first_line(f"{bench.postgres.programs}/pgbench", "--version"),
         "nginx": _first_line(nginx, "-v"),
         "Node.js": _first_line("node", "--version"),
         "npm packages": ", ".join(f"{name} {_npm_version(name)}" for name in ("fastify", "pg", "ioredis")),

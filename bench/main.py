@@ -9,10 +9,10 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
+import environment
 import machine
 import plot
 import processes
@@ -20,23 +20,19 @@ import report
 import stores
 import streams
 import works
+from environment import say, write
 
 CLIENTS = 256
 LATENCY_SHARE_OF_PEAK = 0.7
-PROCESS_GROUPS = ("load", "service", "postgres", "redis")
 
 
-class Bench:
+class Bench(environment.Environment):
     """What all works share."""
 
     def __init__(self, options):
+        super().__init__(options)
         self.scale = works.QUICK if options.quick else works.FULL
-        self.directory, self.memory_directory = options.directory, options.memory_directory
-        self.rsvpd, self.openloop = options.rsvpd, options.openloop
-        self.redis_socket = options.redis_socket
-        self.postgres = stores.Postgres(options.postgres_programs, options.postgres_socket)
-        self.server_pids = {"postgres": options.postgres_pid, "redis": options.redis_pid}
-        self.workers = len(os.sched_getaffinity(0))
+        self.openloop = options.openloop
         self.sample_answer = None
         self.fixtures = set()  # the databases that are there to be copied
         self.last_run = streams.RUN_MIN
@@ -56,17 +52,6 @@ class Bench:
                 self.postgres.fill(name, events, members)
             self.fixtures.add(name)
         return name
-
-    def forget_counts(self):
-        """Redis keeps counts by event, whatever database they came from."""
-        subprocess.run(["redis-cli", "-s", self.redis_socket, "flushall"], check=True, stdout=subprocess.DEVNULL)
-
-
-START = time.monotonic()
-
-
-def say(text):
-    print(f"bench: {time.monotonic() - START:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 
 class Measurement:
@@ -161,19 +146,9 @@ class Measurement:
             faults.append(f"{acknowledged} acknowledged, but {changed} rows changed")
         return faults
 
-    def processor_times(self, runner):
-        times = {name: processes.processor_time_s(pid) for name, pid in self.bench.server_pids.items()}
-        times["service"] = processes.processor_time_s(runner.child.pid) if runner.child else 0
-        return times
-
     def measure(self, runner, clients, seconds, warmup_s):
         before = self.begin(runner, warmup_s)
-        used = self.processor_times(runner)
-        result = runner.load(clients, seconds, self.path)
-        now = self.processor_times(runner)
-        spent = {name: now[name] - used[name] for name in now} | {"load": result.pop("load_cpu_s")}
-        result["cpu_us_per_request"] = {name: round(spent[name] * 1e6 / max(result["requests"], 1), 2)
-                                        for name in PROCESS_GROUPS}
+        result = self.bench.load(runner, clients, seconds, self.path)
         result["faults"] += self.verify(runner, before, result["requests"])
         self.tell(runner.name, f"{clients} clients", result)
         return result
@@ -278,11 +253,6 @@ def run_work(bench, work):
     }
 
 
-def write(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def write_results(results, directory):
     """After every work, so that a run which is stopped leaves what it has."""
     write(f"{directory}/results.json", json.dumps(results, indent=1) + "\n")
@@ -296,11 +266,8 @@ def parse_options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
-    for name in ("out", "directory", "memory-directory", "rsvpd", "openloop", "redis-socket", "postgres-programs",
-                 "postgres-socket"):
-        parser.add_argument(f"--{name}", required=True)
-    for name in ("postgres-pid", "redis-pid"):
-        parser.add_argument(f"--{name}", required=True, type=int)
+    parser.add_argument("--openloop", required=True)
+    environment.add_arguments(parser)
     options = parser.parse_args()
     options.only = options.only.split(",") if options.only else [work.name for work in works.WORKS]
     return options
@@ -310,11 +277,11 @@ def main():
     options = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
-    results = {"machine": machine.describe(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
+    results = {"machine": machine.describe(bench) | machine.describe_peers(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
     for work in works.WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)
-            results["seconds"] = round(time.monotonic() - START)
+            results["seconds"] = round(time.monotonic() - environment.START)
             write_results(results, options.out)
     print(report.as_text(results))
     say(f"results.txt, results.md, results.json, throughput.svg and latency.svg are in {options.out}")

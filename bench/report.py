@@ -98,17 +98,26 @@ def tables(results):
     )
 
 
-def notes(results):
-    invalid = [f"INVALID: {line}" for line in faults(results)]
+def notes(invalid, results):
+    """What stands below the tables."""
     quick = ["A quick run: too short for figures to keep."] if results["quick"] else []
-    return invalid + quick + [f"Took {results['seconds']} s."]
+    return [f"INVALID: {line}" for line in invalid] + quick + [f"Took {results['seconds']} s."]
+
+
+def text_document(parts, lines):
+    """Of tables, each with its title and head, and lines below."""
+    shown = [f"{title}\n\n{text_table(head, rows)}" for title, head, rows in parts]
+    return "\n".join(shown) + "\n" + "\n".join(lines) + "\n"
+
+
+def markdown_document(parts, lines):
+    shown = [f"### {title}\n\n{markdown_table(head, rows)}" for title, head, rows in parts]
+    return "\n".join(shown) + "\n" + "\n\n".join(lines) + "\n"
 
 
 def as_text(results):
-    parts = [f"{title}\n\n{text_table(head, rows)}" for title, head, rows in tables(results)]
-    return "\n".join(parts) + "\n" + "\n".join(notes(results)) + "\n"
+    return text_document(tables(results), notes(faults(results), results))
 
 
 def as_markdown(results):
-    parts = [f"### {title}\n\n{markdown_table(head, rows)}" for title, head, rows in tables(results)]
-    return "\n".join(parts) + "\n" + "\n\n".join(notes(results)) + "\n"
+    return markdown_document(tables(results), notes(faults(results), results))

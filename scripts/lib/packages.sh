@@ -16,6 +16,9 @@ packages_test=(git clang clang-format libclang-rt-dev shellcheck libcmocka-dev
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
+# What scripts/bench --scale needs instead.
+# shellcheck disable=SC2034
+packages_scale=(postgresql redis-server wrk python3 libcmocka-dev libcurl4-openssl-dev)
 
 packages_file=$(readlink -f "${BASH_SOURCE[0]}")
 
