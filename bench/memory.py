@@ -1,5 +1,6 @@
 """How much memory a process takes: with many idle connections, and over time."""
 import contextlib
+import http.client
 import re
 import resource
 import socket
@@ -47,23 +48,19 @@ def allow_descriptors(wanted):
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _open_used(port, number, request):
-    """A connection on which one request was answered."""
-    connection = socket.create_connection(("127.0.0.1", port), 10, (f"127.0.0.{1 + number % SOURCES}", 0))
+def _connect(port, number):
+    return socket.create_connection(("127.0.0.1", port), 10, (f"127.0.0.{1 + number % SOURCES}", 0))
+
+
+def _use(connection, request):
+    """Makes one request and reads all of its answer; raises where that is none."""
     connection.sendall(request)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        received = connection.recv(4096)
-        if not received:
-            raise RuntimeError(f"connection {number} was closed: {answer!r}")
-        answer += received
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        raise RuntimeError(f"connection {number} was answered {answer!r}")
-    head, _, body = answer.partition(b"\r\n\r\n")
-    left = int(re.search(rb"^content-length: (\d+)\r?$", head, re.I | re.M)[1]) - len(body)
-    while left > 0:
-        left -= len(connection.recv(left))
-    return connection
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    body = answer.read()
+    answer.close()
+    if answer.status != 200 or answer.will_close:
+        raise RuntimeError(f"a connection to be held open was answered {answer.status} {body!r}")
 
 
 def _is_open(connection):
@@ -78,7 +75,9 @@ def of_idle_connections(pid, port, count, request):
     allow_descriptors(count + 100)
     before, kernel_before = steady_kib(pid), kernel_kib()
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(_open_used(port, number, request)) for number in range(count)]
+        connections = [stack.enter_context(_connect(port, number)) for number in range(count)]
+        for connection in connections:
+            _use(connection, request)
         after, kernel_after = steady_kib(pid), kernel_kib()
         alive = sum(map(_is_open, connections))
     return {"connections": count, "before_kib": before, "after_kib": after,

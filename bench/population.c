@@ -54,7 +54,11 @@ static double find_q(uint64_t event_count)
     double low = 0, high = (double)event_count;
     for (int i = 0; i < 60; i++) {
         double middle = (low + high) / 2;
-        *(size_of_all(event_count, middle) < LARGEST_SHARE ? &low : &high) = middle;
+        if (size_of_all(event_count, middle) < LARGEST_SHARE) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
     return high;
 }
@@ -82,7 +86,11 @@ static uint64_t event_of(const struct population *population, uint64_t member)
     uint64_t low = 0, high = population->event_count; /* starts[low] <= member < starts[high] */
     while (high - low > 1) {
         uint64_t middle = (low + high) / 2;
-        *(population->starts[middle] <= member ? &low : &high) = middle;
+        if (population->starts[middle] <= member) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
     return low;
 }

@@ -97,10 +97,14 @@ class Database:
         self.changed = 0
 
     def wait_until_idle(self):
-        """The load generator leaves with requests under way, which the service still does."""
+        """The load generator leaves with requests under way, which the service still does, a few batches one after the
+        other: twice in a row there must be none."""
+        before = None
         for _ in range(100):
-            if self.sql(BUSY) == "0":
+            now = self.sql(BUSY)
+            if now == before == "0":
                 return
+            before = now
             time.sleep(0.1)
         raise RuntimeError(f"{self.name} is still at work")
 
@@ -135,4 +139,5 @@ class Database:
         environment = os.environ | {"RSVPD_PLANS_DATABASE": self.postgres.url(self.name), "RSVPD_SOURCE_DIR": SOURCE}
         done = subprocess.run([self.bench.plans], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
-        return [] if done.returncode == 0 else [done.stdout[-1000:].strip()]
+        said = [line for line in done.stdout.splitlines() if line.startswith("/")]
+        return [] if done.returncode == 0 else said or [done.stdout[-1000:].strip()]

@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """Tests the instrument: that openloop counts a stall against every request it delays, that nothing which goes wrong is
-taken for a good figure, and that streams, tables and plots say what they were given. $OPENLOOP is the program."""
+taken for a good figure, that populations are what they are said to be, and that streams, tables and plots say what they
+were given. $OPENLOOP and $POPULATION are the programs."""
+import argparse
+import collections
+import itertools
 import json
 import os
 import selectors
@@ -13,11 +17,18 @@ import unittest
 import xml.dom.minidom
 
 import contestants
+import memory
 import plot
+import population
 import report
+import scale
+import scale_report
+import scale_stores
+import scale_works
 import streams
 
 OPENLOOP = os.environ["OPENLOOP"]
+POPULATION = os.environ["POPULATION"]
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 
@@ -144,6 +155,141 @@ class Streams(unittest.TestCase):
         draws = streams.zipf(1000, 20000, 1)
         self.assertAlmostEqual(draws.count(0) / draws.count(9), 10, delta=3)
         self.assertLess(max(draws), 1000)
+
+
+class Populations(unittest.TestCase):
+    ROWS = 200_000
+
+    def setUp(self):
+        self.people = population.Population(POPULATION, self.ROWS)
+
+    def test_all_members_differ_and_none_is_missing(self):
+        members = self.people.sample(0, self.ROWS)
+        self.assertEqual((len(members), len(set(members))), (self.ROWS, self.ROWS))
+        self.assertEqual({int(event) for event, _ in members}, set(range(self.people.events)))
+        users = [int(user) for _, user in members]
+        self.assertTrue(0 <= min(users) and max(users) < population.USERS)
+        self.assertAlmostEqual(sum(users) / len(users) / population.USERS, 0.5, delta=0.01)
+
+    def test_events_follow_zipfs_law_past_the_first(self):
+        """Ranks far from the first: ten times the rank, a tenth of the members; the sizes fall; the first has its share."""
+        counted = collections.Counter(int(event) for event, _ in self.people.sample(0, self.ROWS))
+        sizes = [counted[rank] for rank in range(self.people.events)]
+        self.assertEqual(sizes[population.LARGEST_EVENT], self.ROWS // population.LARGEST_SHARE)
+        self.assertEqual(sizes, sorted(sizes, reverse=True))
+        # C / (rank + q), by two ranks; the law must give the others.
+        q = (sizes[1000] * 1000 - sizes[100] * 100) / (sizes[100] - sizes[1000])
+        for rank in (0, 10, 30, 300, 1999):
+            self.assertAlmostEqual(sizes[rank] * (rank + q) / (sizes[100] * (100 + q)), 1, delta=0.1)
+
+    def test_a_key_is_an_order_of_the_same_members(self):
+        one, other = self.people.sample(1, self.ROWS), self.people.sample(2, self.ROWS)
+        self.assertEqual(sorted(one), sorted(other))
+        self.assertNotEqual(one, other)
+        self.assertEqual(self.people.sample(1, 1000), one[:1000])
+        # No order that an index knows: of neighbouring lines as many fall as rise.
+        rises = sum(before < after for before, after in itertools.pairwise(one))
+        self.assertAlmostEqual(rises / len(one), 0.5, delta=0.01)
+
+    def test_bad_arguments(self):
+        for arguments in ([], ["200000", "0"], ["19900", "0", "1"], ["200001", "0", "1"], ["200000", "0", "200001"],
+                          ["200000", "-", "1"]):
+            done = subprocess.run([POPULATION, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, b""), arguments)
+
+    def test_works_ask_about_members_and_can_be_undone(self):
+        members = set(self.people.sample(0, self.ROWS))
+        for work in scale_works.WORKS:
+            made = work.requests(self.people, scale_works.Sizes(requests=4000, writes=2000, asked_events=1000))
+            methods = collections.Counter(record.split()[0] for record in made.records)
+            self.assertEqual(len(made.added), methods["POST"], work.name)
+            self.assertEqual(len(made.cancelled), methods["DELETE"], work.name)
+            self.assertEqual(len(set(made.added)), len(made.added), work.name)
+            self.assertTrue(set(made.cancelled) <= members, work.name)
+            self.assertFalse({user for _, user in made.added} & {user for _, user in members}, work.name)
+            if work.changes:
+                self.assertEqual(len(made.records), len(getattr(made, work.changes)), work.name)
+
+    def test_half_of_the_look_ups_hit(self):
+        members = set(self.people.sample(0, self.ROWS))
+        made = scale_works.look_up(self.people, scale_works.Sizes(requests=4000, writes=1, asked_events=1))
+        asked = [tuple(record.split()[1].split("/")[3::2]) for record in made.records]
+        self.assertAlmostEqual(sum(pair in members for pair in asked) / len(asked), 0.5, delta=0.05)
+
+
+class Memory(unittest.TestCase):
+    @staticmethod
+    def samples(kib_of):
+        return [(second, kib_of(second)) for second in range(0, 600, 10)]
+
+    def test_growth_past_the_warm_up(self):
+        steady = memory.growth(self.samples(lambda second: 20000 if second < 60 else 200_000), 60)
+        self.assertFalse(steady["grows"])
+        self.assertEqual((steady["first_kib"], steady["last_kib"], steady["slope_kib_per_hour"]), (200_000, 200_000, 0))
+        leak = memory.growth(self.samples(lambda second: 200_000 + 10 * second), 60)
+        self.assertTrue(leak["grows"])
+        self.assertAlmostEqual(leak["slope_kib_per_hour"], 36000)
+        self.assertFalse(memory.growth(self.samples(lambda second: 20000 + second), 60)["grows"])  # below 1 MiB
+        self.assertTrue(memory.growth([(1, 1)], 0)["faults"])
+
+    def test_idle_connections(self):
+        """Each makes its request and is held; none is missed that was closed or refused."""
+        request = streams.find(0, 0).encode()
+        with Stub(lambda _: ANSWER) as stub:
+            result = memory.of_idle_connections(os.getpid(), stub.port, 50, request)
+        self.assertEqual((result["connections"], result["faults"]), (50, []))
+        for behave, error in ((lambda number: ANSWER if number < 50 else None, OSError), (lambda _: REFUSAL, RuntimeError)):
+            with Stub(behave) as stub, self.assertRaises(error):
+                memory.of_idle_connections(os.getpid(), stub.port, 50, request)
+
+
+class Scale(unittest.TestCase):
+    def results(self):
+        def result(throughput, *faults):
+            return {"throughput_per_s": throughput, "faults": list(faults),
+                    "cpu_us_per_request": {"load": 1, "service": 2, "postgres": 3, "redis": 4}}
+
+        def database(*faults):
+            return {"import": {"seconds": 10.0, "lines_per_s": 100_000, "faults": []},
+                    "storage": {"table": 2 ** 20, "indexes": 2 ** 21, "counters": 2 ** 10, "bytes_per_row": 150},
+                    "plans": {"faults": list(faults)}, "verify": {"faults": []}}
+
+        return {"machine": {"cores": 2}, "quick": False, "seconds": 1, "plan": {"rounds": 2, "rows": [100_000, 200_000]},
+                "databases": {"100000": database(), "200000": database("a scan")},
+                "works": {"w": {"title": "a work", "sizes": {"100000": [result(1000), result(2000)],
+                                                             "200000": [result(700), result(1300, "broke")]},
+                                "ratio": {"median": 0.675, "min": 0.65, "max": 0.7, "target": 0.8}}},
+                "idle": {"connections": 10, "kib_per_connection": {"rss": 20.5, "pss": 20}, "target_kib": 20,
+                         "kernel_kib_per_connection": {"slab": 1, "buffers": 2}, "faults": []},
+                "memory": {"rows": 200_000, "minutes": 10, "first_kib": 1024, "last_kib": 2048, "first_third_kib": 1024,
+                           "last_third_kib": 2048, "slope_kib_per_hour": 10, "grows": False, "faults": []}}
+
+    def test_tables(self):
+        results = self.results()
+        self.assertEqual(list(scale_report.throughput_rows(results)),
+                         [["a work", "1,500", "1,000", "0.68", "0.65 to 0.70", "0.8", "no"]])
+        self.assertEqual([row[-1] for row in scale_report.database_rows(results)], ["yes", "no"])
+        self.assertEqual([row[-1] for row in scale_report.memory_rows(results)], ["no", "", "", "", "yes"])
+        self.assertEqual(len(scale_report.faults(results)), 2)
+        for text in (scale_report.as_text(results), scale_report.as_markdown(results)):
+            self.assertIn("INVALID: 200,000 rows: plans: a scan", text)
+            self.assertIn("INVALID: a work: 200,000 rows: broke", text)
+
+    def test_tables_of_a_run_that_was_stopped(self):
+        results = self.results() | {"works": {}}
+        for part in ("idle", "memory", "databases"):
+            del results[part]
+        self.assertIn("Took 1 s.", scale_report.as_text(results))
+
+    def test_what_an_import_says(self):
+        said = scale_stores.read_summary("import rsvp: 20 lines, 18 added, 1 already there, 1 bad, 0.5 s, 40 lines/s\n")
+        self.assertEqual(said, {"lines": 20, "added": 18, "there": 1, "bad": 1, "seconds": 0.5, "lines_per_s": 40})
+        self.assertRaises(RuntimeError, scale_stores.read_summary, "")
+
+    def test_sizes(self):
+        self.assertEqual(scale.parse_rows("100000,200000"), (100_000, 200_000))
+        for wrong in ("200000,100000", "100000,100000", "1000", "100001"):
+            self.assertRaises(argparse.ArgumentTypeError, scale.parse_rows, wrong)
 
 
 class Results(unittest.TestCase):

@@ -354,11 +354,15 @@ static bool is_foreign(const char *path, const struct relation *relation)
     return of_settings && !relation->has_status;
 }
 
-static void expect_lookups(const char *path, const struct relation *relation, const char *when)
+/* Lists that end with NULL. */
+static const char *const service_modes[] = {"force_generic_plan", NULL};
+static const char *const all_modes[] = {"force_generic_plan", "force_custom_plan", NULL};
+
+static void expect_lookups(const char *path, const struct relation *relation,
+                           const char *const *modes, const char *when)
 {
-    static const char *const modes[] = {"force_generic_plan", "force_custom_plan"};
     char *sql = read_query(path, relation);
-    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    for (size_t i = 0; modes[i] != NULL; i++) {
         const struct finding finding = examine_query(sql, modes[i]);
         if (finding.offence[0] != '\0') {
             process_fail("%s for %s, %s, %s: %s", path, relation->name, when, modes[i],
@@ -369,7 +373,7 @@ static void expect_lookups(const char *path, const struct relation *relation, co
     free(sql);
 }
 
-static void expect_lookups_everywhere(const char *when)
+static void expect_lookups_everywhere(const char *const *modes, const char *when)
 {
     char pattern[SQL_SIZE];
     glob_t files;
@@ -379,7 +383,7 @@ static void expect_lookups_everywhere(const char *when)
     for (size_t i = 0; i < files.gl_pathc; i++) {
         for (size_t j = 0; j < RELATION_COUNT; j++) {
             if (!is_foreign(files.gl_pathv[i], &relations[j])) {
-                expect_lookups(files.gl_pathv[i], &relations[j], when);
+                expect_lookups(files.gl_pathv[i], &relations[j], modes, when);
             }
         }
     }
@@ -395,10 +399,10 @@ static void queries_look_keys_up(void **state)
         recreate_database();
         snprintf(when, sizeof when, "%u rows, never analyzed", sizes[i]);
         fill_tables(sizes[i]);
-        expect_lookups_everywhere(when);
+        expect_lookups_everywhere(all_modes, when);
         snprintf(when, sizeof when, "%u rows, analyzed", sizes[i]);
         pg_execute(database_url, "ANALYZE");
-        expect_lookups_everywhere(when);
+        expect_lookups_everywhere(all_modes, when);
     }
 }
 
@@ -409,7 +413,7 @@ static void queries_look_keys_up_when_statistics_lag_behind(void **state)
     recreate_database();
     pg_execute(database_url, "ANALYZE");
     fill_tables(100000);
-    expect_lookups_everywhere("100000 rows, analyzed when empty");
+    expect_lookups_everywhere(all_modes, "100000 rows, analyzed when empty");
 }
 
 /* A statement that was prepared and used while the tables were empty, as every session of a young
@@ -591,11 +595,12 @@ static int set_up_servers(void **state)
     return 0;
 }
 
-/* A database of any size, which this program did not make and does not change. */
+/* A database of any size, which this program did not make and does not change. What is past its
+ * last key a plan for those very arguments may find by any index. */
 static void queries_look_keys_up_in_the_given_database(void **state)
 {
     (void)state;
-    expect_lookups_everywhere("as it is");
+    expect_lookups_everywhere(service_modes, "as it is");
 }
 
 static int set_up_given_database(void **state)
