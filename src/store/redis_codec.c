@@ -17,11 +17,12 @@ void redis_encode_value(const struct count *count, struct text *out)
                     (long long)count->as_of_wall_us, (long long)count->value);
 }
 
-/* A number of digits alone. */
+/* A number of digits alone, with zeros in front only where they fill it up to its least size. */
 static bool decode_number(struct slice digits, size_t size_min, size_t size_max, int64_t *out)
 {
     uint64_t number = 0; /* 19 digits fit */
-    if (digits.size < size_min || digits.size > size_max) {
+    if (digits.size < size_min || digits.size > size_max ||
+        (digits.size > size_min && digits.data[0] == '0')) {
         return false;
     }
     for (size_t i = 0; i < digits.size; i++) {
