@@ -13,6 +13,9 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format libclang-rt-dev shellcheck libcmocka-dev
     libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
+# What scripts/fuzz needs on top of packages_build.
+# shellcheck disable=SC2034
+packages_fuzz=(clang libclang-rt-dev)
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)

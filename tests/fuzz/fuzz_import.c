@@ -1,0 +1,87 @@
+/* Files of an import: a row that was read, written again under the same header, is read as the same
+ * row; whatever is refused is refused with one line of text. */
+#include "fuzz.h"
+
+#include "rsvpd/domain/import_row.h"
+
+#include <stdlib.h>
+
+enum { ROW_SIZE_BYTES = 512 };
+
+static void expect_explained(const struct import_problem *problem)
+{
+    size_t size = strnlen(problem->text, sizeof problem->text);
+    assert(size > 0 && size < sizeof problem->text);
+    for (size_t i = 0; i < size; i++) {
+        assert((unsigned char)problem->text[i] >= ' ');
+    }
+}
+
+/* With all six digits of its fraction. */
+static void add_time(struct text *line, int64_t unix_us)
+{
+    text_add_time(line, unix_us / 1000);
+    line->size--; /* the Z */
+    text_add_format(line, "%03dZ", (int)(unix_us % 1000));
+}
+
+static void add_row(struct text *line, const struct import_columns *columns,
+                    const struct import_row *row)
+{
+    for (int place = 0; place < (int)columns->count; place++) {
+        text_add_cstr(line, place == 0 ? "" : ",");
+        if (place == columns->places[IMPORT_ENTITY]) {
+            text_add(line, identifier_slice(&row->entity));
+        } else if (place == columns->places[IMPORT_USER]) {
+            text_add(line, identifier_slice(&row->user));
+        } else if (row->created_us != IMPORT_NOW) {
+            add_time(line, row->created_us);
+        }
+    }
+    assert(!line->truncated);
+}
+
+static void check_row(struct slice line, const struct import_columns *columns)
+{
+    struct import_row row, again;
+    struct import_problem problem;
+    char buffer[ROW_SIZE_BYTES];
+    struct text written = text_over(buffer, sizeof buffer);
+    if (!import_read_row(line, columns, &row, &problem)) {
+        expect_explained(&problem);
+        return;
+    }
+    assert(columns->places[IMPORT_CREATED_AT] >= 0 || row.created_us == IMPORT_NOW);
+    add_row(&written, columns, &row);
+    bool valid = import_read_row(text_slice(&written), columns, &again, &problem);
+    assert(valid && row.created_us == again.created_us);
+    assert(identifier_equal(&row.entity, &again.entity));
+    assert(identifier_equal(&row.user, &again.user));
+}
+
+/* The file's next line without its end; a line that is too long is cut off. */
+static struct slice next_line(struct slice *rest)
+{
+    struct slice line = csv_line_content(slice_cut(rest, '\n'));
+    line.size = line.size < CSV_LINE_SIZE_MAX_BYTES ? line.size : CSV_LINE_SIZE_MAX_BYTES;
+    return line;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    for (int i = 0; i < RELATION_COUNT; i++) {
+        struct slice rest = fuzz_input(data, size);
+        struct import_columns columns;
+        struct import_problem problem;
+        struct slice header = csv_without_mark(next_line(&rest));
+        if (!import_read_header(header, &relations[i], &columns, &problem)) {
+            expect_explained(&problem);
+            continue;
+        }
+        assert(columns.count >= 2 && columns.count <= IMPORT_FIELD_COUNT);
+        while (rest.size > 0) {
+            check_row(next_line(&rest), &columns);
+        }
+    }
+    return 0;
+}

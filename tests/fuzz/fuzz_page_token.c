@@ -1,0 +1,75 @@
+/* Page tokens: ours is accepted and gives back where the page ended; whatever else is refused. The
+ * input's first line is an identifier where a page ends; its second one is taken for a token as it
+ * stands, and says how ours is to be changed: each byte is added to the byte of the token in its
+ * place. */
+#include "fuzz.h"
+
+#include "rsvpd/domain/page_token.h"
+
+static const unsigned char key[MAC_KEY_SIZE_BYTES] = "a key of thirty-two bytes, no le";
+
+static const struct listing listings[] = {
+    {&relations[RELATION_RSVP], OPERATION_LIST_USERS, {2, "e1"}},
+    {&relations[RELATION_RSVP], OPERATION_LIST_WAITING, {2, "e1"}},
+    {&relations[RELATION_RSVP], OPERATION_LIST_ENTITIES, {2, "e1"}},
+    {&relations[RELATION_LIKE], OPERATION_LIST_USERS, {2, "e1"}},
+    {&relations[RELATION_RSVP], OPERATION_LIST_USERS, {1, "e"}},
+};
+enum { LISTINGS = sizeof listings / sizeof listings[0] };
+
+/* What is accepted is what we make. */
+static void check_foreign(struct slice token)
+{
+    for (size_t i = 0; i < LISTINGS; i++) {
+        struct identifier last;
+        char ours[PAGE_TOKEN_SIZE_BYTES];
+        if (page_token_parse(key, &listings[i], token, &last)) {
+            page_token_make(key, &listings[i], &last, ours);
+            assert(slice_equal(token, slice_of(ours)));
+        }
+    }
+}
+
+/* Ours is good for its own listing alone. */
+static void check_ours(const struct identifier *last)
+{
+    char token[PAGE_TOKEN_SIZE_BYTES];
+    for (size_t own = 0; own < LISTINGS; own++) {
+        page_token_make(key, &listings[own], last, token);
+        for (size_t i = 0; i < LISTINGS; i++) {
+            struct identifier back;
+            bool accepted = page_token_parse(key, &listings[i], slice_of(token), &back);
+            assert(accepted == (i == own));
+            assert(!accepted || identifier_equal(last, &back));
+        }
+    }
+}
+
+/* Ours with bytes changed is refused. */
+static void check_changed(const struct identifier *last, struct slice changes)
+{
+    char token[PAGE_TOKEN_SIZE_BYTES];
+    struct identifier back;
+    bool changed = false;
+    page_token_make(key, &listings[0], last, token);
+    size_t size = strlen(token);
+    for (size_t i = 0; i < size && i < changes.size; i++) {
+        token[i] = (char)(token[i] + changes.data[i]);
+        changed = changed || changes.data[i] != 0;
+    }
+    bool accepted = page_token_parse(key, &listings[0], slice_make(token, size), &back);
+    assert(accepted == !changed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice rest = fuzz_input(data, size);
+    struct slice line = slice_cut(&rest, '\n');
+    struct identifier last;
+    check_foreign(rest);
+    if (identifier_parse(line, &last)) {
+        check_ours(&last);
+        check_changed(&last, rest);
+    }
+    return 0;
+}

@@ -1,0 +1,57 @@
+/* REDIS_URL: its parts, put together again, give the same parts. */
+#include "fuzz.h"
+
+#include "rsvpd/store/redis_url.h"
+
+#include <stdlib.h>
+
+enum { URL_SIZE_BYTES = 16 + 4 * 3 * REDIS_URL_PART_SIZE_BYTES };
+
+static void build(struct text *text, const struct redis_url *url)
+{
+    if (url->path[0] != '\0') {
+        text_add_cstr(text, "unix:///");
+        fuzz_percent_encode(text, slice_of(url->path + 1));
+        return;
+    }
+    text_add_cstr(text, "redis://");
+    if (url->user[0] != '\0' || url->password[0] != '\0') {
+        fuzz_percent_encode(text, slice_of(url->user));
+        text_add_cstr(text, ":");
+        fuzz_percent_encode(text, slice_of(url->password));
+        text_add_cstr(text, "@");
+    }
+    text_add_cstr(text, "[");
+    text_add_cstr(text, url->host);
+    text_add_format(text, "]:%d/%d", url->port, url->database);
+}
+
+static void expect_same(const struct redis_url *a, const struct redis_url *b)
+{
+    assert(strcmp(a->path, b->path) == 0 && strcmp(a->host, b->host) == 0);
+    assert(strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0);
+    assert(a->port == b->port && a->database == b->database);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_string(fuzz_input(data, size));
+    struct redis_url url, again;
+    const char *problem = NULL;
+    if (redis_url_parse(text, &url, &problem)) {
+        char buffer[URL_SIZE_BYTES];
+        struct text built = text_over(buffer, sizeof buffer - 1);
+        assert((url.path[0] == '/') != (url.host[0] != '\0'));
+        assert(url.path[0] == '/' || (url.port >= 1 && url.port <= 65535 && url.database >= 0));
+        build(&built, &url);
+        assert(!built.truncated);
+        buffer[built.size] = '\0';
+        bool valid = redis_url_parse(buffer, &again, &problem);
+        assert(valid);
+        expect_same(&url, &again);
+    } else {
+        assert(problem != NULL);
+    }
+    free(text);
+    return 0;
+}

@@ -1,0 +1,295 @@
+/* A request through the gate and the handlers without a server. Stands in for the objects of
+ * http/server and service/service, which the linker therefore leaves out. */
+#include "exchange.h"
+#include "fuzz.h"
+
+#include "rsvpd/base/mac.h"
+#include "rsvpd/http/gate.h"
+#include "rsvpd/http/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LINES_MAX = 4, CREATED_AT_US = 1763806530123456, TICKET = 77, COUNT = 7 };
+
+struct http_server {
+    struct http_server_setup setup;
+    struct random random;
+};
+
+static const unsigned char key[MAC_KEY_SIZE_BYTES] = "a key of thirty-two bytes, no le";
+static struct exchange *current; /* the one that runs */
+
+/* ---- the server ---- */
+
+static void health(void *process, struct http_health *out)
+{
+    (void)process;
+    *out = (struct http_health){.alive = true, .postgres = {.configured = true, .up = true}};
+}
+
+static void metrics(void *process, struct text *out)
+{
+    (void)process;
+    text_add_cstr(out, "up 1\n");
+}
+
+static struct http_server server = {
+    .setup = {.process = {.health = health, .metrics = metrics}, .page_token_key = key},
+};
+
+struct random *http_server_random(struct http_server *asked)
+{
+    return &asked->random;
+}
+
+const struct http_server_setup *http_server_setup_of(const struct http_server *asked)
+{
+    return &asked->setup;
+}
+
+size_t http_server_headers(struct request *request, const char *name, struct slice *values,
+                           size_t max)
+{
+    const struct exchange *exchange = request->connection;
+    size_t size = 0;
+    for (size_t i = 0; i < exchange->header_count && size < max; i++) {
+        if (strcasecmp(exchange->headers[i].name, name) == 0) {
+            values[size++] = slice_of(exchange->headers[i].value);
+        }
+    }
+    return size;
+}
+
+void http_server_answered(struct request *request)
+{
+    assert(request->phase == REQUEST_WAITING);
+    request->phase = REQUEST_ANSWERED;
+}
+
+/* ---- the service ---- */
+
+struct operation *service_take(struct service *service)
+{
+    (void)service;
+    assert(current->taken < EXCHANGE_OPERATIONS_MAX);
+    struct operation *operation = &current->operations[current->taken++];
+    *operation = (struct operation){.kind = OPERATION_ADD};
+    return operation;
+}
+
+void service_give_back(struct service *service, struct operation *operation)
+{
+    (void)service;
+    (void)operation;
+    assert(false && "only a service that is full has any given back");
+}
+
+void service_submit(struct service *service, struct operation *operation, int64_t now_us)
+{
+    (void)service;
+    (void)now_us;
+    assert(operation == &current->operations[current->submitted]);
+    current->submitted++;
+}
+
+int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
+{
+    assert(max_stale_ms >= 0 && max_stale_ms <= 5000 && cache_us >= 0);
+    return max_stale_ms * 1000;
+}
+
+/* ---- what is submitted ---- */
+
+static void expect_identifier(const struct identifier *id, bool wanted)
+{
+    struct identifier again;
+    bool valid = id->size > 0 && identifier_parse(identifier_slice(id), &again);
+    assert(valid || (!wanted && id->size == 0));
+}
+
+static void expect_settings(const struct settings *settings)
+{
+    static const int64_t end_of_9999_us = 253402300800 * 1000000;
+    assert(!settings->limited || (settings->capacity >= 0 && settings->capacity <= 1000000000));
+    assert(!settings->opens ||
+           (settings->opens_at_us >= 0 && settings->opens_at_us < end_of_9999_us));
+    assert(!settings->closes ||
+           (settings->closes_at_us >= 0 && settings->closes_at_us < end_of_9999_us));
+}
+
+static void expect_operation(const struct operation *operation)
+{
+    enum operation_kind kind = operation->kind;
+    bool is_write = kind == OPERATION_ADD || kind == OPERATION_REMOVE;
+    bool is_page = kind == OPERATION_LIST_USERS || kind == OPERATION_LIST_ENTITIES ||
+                   kind == OPERATION_LIST_WAITING;
+    bool of_user = is_write || kind == OPERATION_LOOKUP || kind == OPERATION_FIND ||
+                   kind == OPERATION_LIST_ENTITIES;
+    assert(kind != OPERATION_FORGET);
+    assert(operation->relation != NULL && operation->done != NULL);
+    expect_identifier(&operation->entity, kind != OPERATION_LIST_ENTITIES);
+    expect_identifier(&operation->user, of_user);
+    expect_identifier(&operation->after, false);
+    assert(is_page ? operation->page_size >= 2 && operation->page_size <= 1001
+                   : operation->page_size == 0);
+    assert(is_write || operation->idempotency_key.size == 0);
+    for (size_t i = 0; i < operation->idempotency_key.size; i++) {
+        char c = operation->idempotency_key.data[i];
+        assert(c >= ' ' && c <= '~');
+    }
+    expect_settings(&operation->settings);
+}
+
+/* ---- what comes out ---- */
+
+static struct page *make_page(const struct operation *operation)
+{
+    size_t size = operation->page_size < LINES_MAX ? operation->page_size : LINES_MAX;
+    struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
+    assert(page != NULL);
+    page->size = size;
+    for (size_t i = 0; i < size; i++) {
+        page->lines[i] = (struct page_line){
+            .id = {2, {'u', (char)('0' + i)}},
+            .created_at_us = CREATED_AT_US,
+            .ticket = operation->kind == OPERATION_LIST_WAITING ? TICKET : 0,
+        };
+    }
+    return page;
+}
+
+static void end_operation(struct operation *operation)
+{
+    operation->member = operation->kind != OPERATION_REMOVE;
+    operation->changed = true;
+    operation->created_at_us = CREATED_AT_US;
+    operation->count = (struct count){.value = COUNT, .as_of_wall_us = CREATED_AT_US};
+    operation->page = operation->page_size > 0 ? make_page(operation) : NULL;
+    operation->done(operation, OUTCOME_DONE, 0);
+}
+
+static void run_operations(struct exchange *exchange)
+{
+    assert(exchange->submitted == exchange->taken);
+    for (size_t i = 0; i < exchange->submitted; i++) {
+        assert(exchange->request.answer.status == 0);
+        expect_operation(&exchange->operations[i]);
+        end_operation(&exchange->operations[i]);
+    }
+    assert(exchange->submitted == 0 || exchange->request.phase == REQUEST_ANSWERED);
+}
+
+/* ---- what is answered ---- */
+
+const char *exchange_problem(const struct exchange *exchange)
+{
+    return json_string_value(json_object_get(exchange->body, "code"));
+}
+
+static void expect_problem(const struct exchange *exchange)
+{
+    const struct answer *answer = &exchange->request.answer;
+    enum problem problem = problem_by_code(slice_of(exchange_problem(exchange)));
+    const struct problem_type *type = &problem_types[problem];
+    json_t *instance = json_object_get(exchange->body, "instance");
+    struct slice path = exchange->request.path;
+    assert(problem != PROBLEM_NONE && problem != PROBLEM_INTERNAL);
+    assert(answer->status == type->status);
+    assert(json_integer_value(json_object_get(exchange->body, "status")) == type->status);
+    assert(json_is_boolean(json_object_get(exchange->body, "retryable")));
+    assert(json_string_length(json_object_get(exchange->body, "detail")) > 0);
+    assert(!fuzz_is_utf8(path) || slice_equal(path, slice_of(json_string_value(instance))));
+    assert(strcmp(json_string_value(json_object_get(exchange->body, "request_id")),
+                  exchange->request.id) == 0);
+}
+
+static void expect_headers(const struct request *request)
+{
+    size_t id_size = strnlen(request->id, sizeof request->id);
+    assert(id_size >= 1 && id_size <= REQUEST_ID_SIZE_MAX_BYTES);
+    for (size_t i = 0; i < request->answer.header_count; i++) {
+        const struct answer_header *header = &request->answer.headers[i];
+        for (const char *c = header->value; *c != '\0'; c++) {
+            assert(*c >= ' ' && *c <= '~');
+        }
+    }
+}
+
+static void expect_answer(struct exchange *exchange)
+{
+    const struct answer *answer = &exchange->request.answer;
+    const char *type = answer->content_type;
+    json_error_t error;
+    assert(answer->status >= 200 && answer->status < 500);
+    expect_headers(&exchange->request);
+    if (type == NULL) {
+        assert(answer->body.size == 0 && (answer->status == 204 || answer->status == 304));
+        return;
+    }
+    if (strncmp(type, "application/json", 16) == 0 ||
+        strcmp(type, "application/problem+json") == 0) {
+        exchange->body =
+            json_loadb(answer->body.data, answer->body.size, JSON_REJECT_DUPLICATES, &error);
+        assert(json_is_object(exchange->body));
+    }
+    if (answer->status >= 400) {
+        assert(strcmp(type, "application/problem+json") == 0);
+        expect_problem(exchange);
+    }
+}
+
+/* ---- an exchange ---- */
+
+void exchange_begin(struct exchange *exchange, enum http_method method, const char *target)
+{
+    struct request *request = &exchange->request;
+    memset(request, 0, offsetof(struct request, first_block));
+    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    exchange->header_count = exchange->taken = exchange->submitted = 0;
+    exchange->body = NULL;
+    request->server = &server;
+    request->connection = exchange;
+    request->started = clock_now();
+    request->route = &routes[0];
+    request->method = method;
+    gate_name_request(request);
+    bool kept = request_set_uri(request, target);
+    assert(kept);
+}
+
+void exchange_add_header(struct exchange *exchange, struct slice name, struct slice value)
+{
+    if (exchange->header_count < EXCHANGE_HEADERS_MAX) {
+        exchange->headers[exchange->header_count++] =
+            (struct exchange_header){fuzz_string(name), fuzz_string(value)};
+    }
+}
+
+void exchange_run(struct exchange *exchange, enum route_flags port, const char *version,
+                  struct slice body)
+{
+    current = exchange;
+    server.setup.port = port;
+    if (gate_admit_head(&exchange->request, version, false)) {
+        exchange->request.body = (char *)(uintptr_t)body.data;
+        exchange->request.body_size = body.size;
+        gate_handle(&exchange->request);
+    }
+    assert((exchange->request.answer.status != 0) != (exchange->submitted > 0));
+    run_operations(exchange);
+    expect_answer(exchange);
+}
+
+void exchange_end(struct exchange *exchange)
+{
+    for (size_t i = 0; i < exchange->header_count; i++) {
+        free(exchange->headers[i].name);
+        free(exchange->headers[i].value);
+    }
+    for (size_t i = 0; i < exchange->submitted; i++) {
+        free(exchange->operations[i].page);
+    }
+    json_decref(exchange->body);
+    arena_reset(&exchange->request.arena);
+}
