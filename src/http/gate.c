@@ -119,14 +119,19 @@ bool gate_admit_head(struct request *request, const char *version, bool connecti
                       "The service has as many connections as it can hold. Nothing was done; try "
                       "again after the time in Retry-After.");
     }
+    if (request->header_malformed) {
+        return refuse(request, PROBLEM_INVALID_PARAMETER,
+                      "a header is malformed: blanks before its colon, or a control character");
+    }
     const char *framing = framing_problem(request);
     if (framing != NULL) {
         return refuse(request, PROBLEM_INVALID_PARAMETER, framing);
     }
-    struct slice host;
-    if (strcmp(version, "HTTP/1.1") == 0 && header_values(request, HEADER_HOST, &host, 1) == 0) {
+    struct slice hosts[2];
+    size_t host_count = header_values(request, HEADER_HOST, hosts, 2);
+    if (host_count > 1 || (host_count == 0 && strcmp(version, "HTTP/1.1") == 0)) {
         return refuse(request, PROBLEM_INVALID_PARAMETER,
-                      "a request of HTTP/1.1 names its host in the header Host");
+                      "a request of HTTP/1.1 names its host in one header Host");
     }
     if (announces_too_much(request)) {
         return refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);

@@ -466,6 +466,43 @@ static void malformed_requests_are_refused(void **state)
     expect_exact_count(fixture.client, relation, "malformed", 0);
 }
 
+/* Fields that a proxy in front may read otherwise. Were they passed over, the request would be
+ * done, and what the proxy takes for its body be taken for the next request (RFC 9112, sections 3.2
+ * and 5.1). */
+static void malformed_fields_are_refused(void **state)
+{
+    const struct relation *relation = *state;
+    static const char *const fields[] = {
+        "Content-Length : 36\r\n",
+        "Content-Length\t: 36\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        " Content-Length: 36\r\n", /* the first line after the request's own */
+        "X: y\rContent-Length: 36\r\n",
+        "Content Length: 36\r\n",
+        ": 36\r\n",
+        "X: \x7f\r\n",
+        "Host: other\r\n",
+    };
+    for (size_t i = 0; i < LENGTH(fields); i++) {
+        char request[1024];
+        snprintf(request, sizeof request,
+                 "POST /v1/%s/fields/%s?user_id=u1 HTTP/1.1\r\n%sHost: test\r\n\r\n"
+                 "GET /livez HTTP/1.1\r\nHost: smuggled\r\n\r\n",
+                 relation->collection, relation->action, fields[i]);
+        process_note("%s", request);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, request));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_status(response, 400);
+        assert_non_null(strstr(response->body, "invalid-parameter"));
+        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+    expect_exact_count(fixture.client, relation, "fields", 0);
+}
+
 /* A megabyte of header fields and a path of 100 kB are too much. */
 static void endless_heads_are_refused(void **state)
 {
@@ -851,6 +888,7 @@ int main(void)
         cmocka_unit_test(what_is_no_http_is_refused),
         cmocka_unit_test(other_forms_of_requests_are_understood),
         RELATION_TESTS(malformed_requests_are_refused),
+        RELATION_TESTS(malformed_fields_are_refused),
         cmocka_unit_test(endless_heads_are_refused),
         cmocka_unit_test(unfinished_body_is_answered_in_time),
         cmocka_unit_test_teardown(without_postgres_counts_are_stale_and_the_rest_is_refused,

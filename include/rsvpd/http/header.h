@@ -17,8 +17,8 @@ enum header_name {
     HEADER_NAME_COUNT
 };
 
-/* Notes a field where its name is one of those above. The value is not copied: it must live as long
- * as the request. False when memory is exhausted. */
+/* Notes a field where its name is one of those above, and for any whether it is malformed. The
+ * value is not copied: it must live as long as the request. False when memory is exhausted. */
 bool header_note(struct request *request, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
 

@@ -58,6 +58,7 @@ struct request {
     struct slice traceparent; /* empty where none that is well-formed came */
 
     struct list header_fields; /* those that mean something here: http/header */
+    bool header_malformed;     /* one of all that came */
 
     struct slice path;     /* as it came, without the query */
     struct slice query;    /* what follows the question mark */

@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/mac.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/header.h"
 #include "rsvpd/http/server.h"
 
 #include <stdio.h>
@@ -46,19 +47,6 @@ struct random *http_server_random(struct http_server *asked)
 const struct http_server_setup *http_server_setup_of(const struct http_server *asked)
 {
     return &asked->setup;
-}
-
-size_t http_server_headers(struct request *request, const char *name, struct slice *values,
-                           size_t max)
-{
-    const struct exchange *exchange = request->connection;
-    size_t size = 0;
-    for (size_t i = 0; i < exchange->header_count && size < max; i++) {
-        if (strcasecmp(exchange->headers[i].name, name) == 0) {
-            values[size++] = slice_of(exchange->headers[i].value);
-        }
-    }
-    return size;
 }
 
 void http_server_answered(struct request *request)
@@ -246,6 +234,7 @@ void exchange_begin(struct exchange *exchange, enum http_method method, const ch
     struct request *request = &exchange->request;
     memset(request, 0, offsetof(struct request, first_block));
     arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    list_init(&request->header_fields);
     exchange->header_count = exchange->taken = exchange->submitted = 0;
     exchange->body = NULL;
     request->server = &server;
@@ -261,8 +250,11 @@ void exchange_begin(struct exchange *exchange, enum http_method method, const ch
 void exchange_add_header(struct exchange *exchange, struct slice name, struct slice value)
 {
     if (exchange->header_count < EXCHANGE_HEADERS_MAX) {
-        exchange->headers[exchange->header_count++] =
-            (struct exchange_header){fuzz_string(name), fuzz_string(value)};
+        struct exchange_header *header = &exchange->headers[exchange->header_count++];
+        *header = (struct exchange_header){fuzz_string(name), fuzz_string(value)};
+        bool noted =
+            header_note(&exchange->request, slice_of(header->name), slice_of(header->value));
+        assert(noted);
     }
 }
 

@@ -35,7 +35,6 @@ static void test_names(void **state)
     note(&request, "Content-Type", "");
     note(&request, "X-Request-Id2", "c");
     note(&request, "X-Request-I", "d");
-    note(&request, "", "e");
     note(&request, "Accept", "f");
     expect_field(&request, HEADER_HOST, "a");
     expect_field(&request, HEADER_X_REQUEST_ID, "b");
@@ -96,12 +95,43 @@ static void test_values_in_their_order(void **state)
     arena_reset(&request.arena);
 }
 
+static void test_malformed_fields(void **state)
+{
+    static const struct {
+        const char *name, *value;
+        bool malformed;
+    } cases[] = {
+        {"Host", "a b\tc", false},
+        {"x-!#$%&'*+-.^_`|~09AZaz", "", false},
+        {"X-Utf-8", "\xC3\xA4", false},
+        {"Content-Length ", "5", true},
+        {"Content-Length\t", "5", true},
+        {" Host", "a", true},
+        {"", "a", true},
+        {"a:b", "", true},
+        {"X-A", "a\rb", true},
+        {"X-A", "a\x7F", true},
+        {"Accept", "\x01", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct request request;
+        init(&request);
+        note(&request, cases[i].name, cases[i].value);
+        if (request.header_malformed != cases[i].malformed) {
+            fail_msg("case %zu is %s", i, cases[i].malformed ? "taken" : "refused");
+        }
+        arena_reset(&request.arena);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_every_name_has_a_field_of_its_own),
         cmocka_unit_test(test_values_in_their_order),
+        cmocka_unit_test(test_malformed_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
