@@ -321,6 +321,20 @@ static bool receive_more(struct http_raw *raw, int timeout_ms)
     return true;
 }
 
+void http_raw_finish(struct http_raw *raw)
+{
+    shutdown(raw->socket, SHUT_WR);
+}
+
+const char *http_raw_receive_all(struct http_raw *raw, int timeout_ms, size_t *size)
+{
+    while (receive_more(raw, timeout_ms)) {
+    }
+    raw->buffer[raw->size] = '\0';
+    *size = raw->size;
+    return raw->buffer;
+}
+
 /* Reads up to and including the blank line; gives the size of the head, 0 at the end. */
 static size_t receive_head(struct http_raw *raw, int timeout_ms)
 {

@@ -63,6 +63,11 @@ bool http_raw_send_text(struct http_raw *raw, const char *text);
 /* The next response on the connection (not one to HEAD); the caller frees it. Status 0 when the
  * connection ended or nothing came for timeout_ms. */
 struct http_response *http_raw_receive(struct http_raw *raw, int timeout_ms);
+/* Sends nothing more, which the other side sees as the end. */
+void http_raw_finish(struct http_raw *raw);
+/* All that comes until the other side ends the connection, or nothing comes for timeout_ms;
+ * NUL-terminated, in the connection's memory. */
+const char *http_raw_receive_all(struct http_raw *raw, int timeout_ms, size_t *size);
 /* True if the other side closes within timeout_ms without sending any further byte. */
 bool http_raw_is_closed(struct http_raw *raw, int timeout_ms);
 void http_raw_close(struct http_raw **raw);
