@@ -1,7 +1,9 @@
-/* Bodies of writes and of settings: a body that is taken, written anew by jansson, is taken for the
- * same; settings that are answered, sent back, are the same settings. */
+/* Bodies of writes and of settings: a body that is taken means what its members say, and written
+ * anew by jansson, the same; settings that are answered, sent back, are the same settings. */
 #include "exchange.h"
 #include "fuzz.h"
+
+#include "rsvpd/base/rfc3339.h"
 
 #include <stdlib.h>
 
@@ -28,6 +30,26 @@ static void expect_same(const struct exchange *a, const struct exchange *b)
         assert(identifier_equal(&a->operations[i].user, &b->operations[i].user));
         expect_same_settings(&a->operations[i].settings, &b->operations[i].settings);
     }
+}
+
+static void expect_time(const json_t *member, bool given, int64_t unix_us)
+{
+    int64_t read_us = 0;
+    struct slice text = slice_make(json_string_value(member), json_string_length(member));
+    assert(given == json_is_string(member));
+    bool valid = !given || rfc3339_parse(text, &read_us);
+    assert(valid && (!given || read_us == unix_us));
+}
+
+/* The settings are what the body's members say, each for itself. */
+static void expect_settings_of(const json_t *body, const struct settings *settings)
+{
+    const json_t *capacity = json_object_get(body, "capacity");
+    assert(settings->limited == json_is_integer(capacity));
+    assert(!settings->limited || settings->capacity == json_integer_value(capacity));
+    assert(settings->waitlist == json_is_true(json_object_get(body, "waitlist")));
+    expect_time(json_object_get(body, "opens_at"), settings->opens, settings->opens_at_us);
+    expect_time(json_object_get(body, "closes_at"), settings->closes, settings->closes_at_us);
 }
 
 static void send_written(const struct exchange *first, enum http_method method, const char *target,
@@ -64,10 +86,11 @@ static void check(enum http_method method, const char *target, struct slice inpu
         json_t *body = json_loadb(input.data, input.size, JSON_REJECT_DUPLICATES, &error);
         assert(json_is_object(body));
         send_written(&exchange, method, target, body);
-        json_decref(body);
         if (method == HTTP_PUT) {
+            expect_settings_of(body, &exchange.operations[0].settings);
             send_answered(&exchange, target);
         }
+        json_decref(body);
     } else {
         assert(exchange_problem(&exchange) != NULL);
     }

@@ -1,7 +1,7 @@
 /* Page tokens: ours is accepted and gives back where the page ended; whatever else is refused. The
- * input's first line is an identifier where a page ends; its second one is taken for a token as it
- * stands, and says how ours is to be changed: each byte is added to the byte of the token in its
- * place. */
+ * input's first line is an identifier where a page ends. The rest is taken for a token as it
+ * stands, and says how ours is to be changed: in pairs of bytes, a place and what is added there.
+ */
 #include "fuzz.h"
 
 #include "rsvpd/domain/page_token.h"
@@ -48,15 +48,16 @@ static void check_ours(const struct identifier *last)
 /* Ours with bytes changed is refused. */
 static void check_changed(const struct identifier *last, struct slice changes)
 {
-    char token[PAGE_TOKEN_SIZE_BYTES];
+    char token[PAGE_TOKEN_SIZE_BYTES], ours[PAGE_TOKEN_SIZE_BYTES];
     struct identifier back;
-    bool changed = false;
     page_token_make(key, &listings[0], last, token);
     size_t size = strlen(token);
-    for (size_t i = 0; i < size && i < changes.size; i++) {
-        token[i] = (char)(token[i] + changes.data[i]);
-        changed = changed || changes.data[i] != 0;
+    memcpy(ours, token, size);
+    for (size_t i = 0; i + 1 < changes.size; i += 2) {
+        char *byte = &token[(unsigned char)changes.data[i] % size];
+        *byte = (char)(*byte + changes.data[i + 1]);
     }
+    bool changed = memcmp(ours, token, size) != 0;
     bool accepted = page_token_parse(key, &listings[0], slice_make(token, size), &back);
     assert(accepted == !changed);
 }
