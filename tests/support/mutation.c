@@ -5,7 +5,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { MUTATIONS_MAX = 4, RUBBISH_MAX_BYTES = 64, HUGE_BYTES = 1 << 20 };
+enum { MUTATIONS_MAX = 4, RUBBISH_MAX_BYTES = 64, LARGE_BYTES = 1 << 16, HUGE_BYTES = 1 << 20 };
 
 /* ---- editing ---- */
 
@@ -219,6 +219,16 @@ static void chunk_body(struct mutant *mutant, struct load_random *random)
     insert_text(mutant, mutant->size, PICK(bodies, random));
 }
 
+/* A chunk past every limit on a body, which has not ended. */
+static void enlarge_body(struct mutant *mutant, struct load_random *random)
+{
+    static char chunk[LARGE_BYTES];
+    memset(chunk, '0' + (int)load_random_below(random, 10), sizeof chunk);
+    mutant->size = find(mutant, "\r\n\r\n");
+    insert_text(mutant, mutant->size, "\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\n");
+    insert(mutant, mutant->size, chunk, sizeof chunk);
+}
+
 /* Several on one connection, the later ones behind whatever the first has become. */
 static void pipeline(struct mutant *mutant, struct load_random *random)
 {
@@ -237,7 +247,7 @@ void mutate(struct mutant *mutant, const char *text, struct load_random *random)
     static mutation_fn *const mutations[] = {
         flip_bits,      truncate_anywhere, erase_some,   repeat_some,    insert_rubbish,
         insert_nul,     insert_field,      insert_field, change_version, insert_escapes,
-        insert_escapes, change_line_ends,  chunk_body,   pipeline,
+        insert_escapes, change_line_ends,  chunk_body,   enlarge_body,   pipeline,
     };
     mutant->size = strlen(text);
     memcpy(mutant->bytes, text, mutant->size);
