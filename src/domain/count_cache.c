@@ -97,6 +97,10 @@ void count_entry_put(struct count_entry *entry, const struct count *count, enum 
         entry->count = *count;
         entry->origin = origin;
         entry->known = true;
+    } else if (origin == COUNT_FROM_TRUTH && count->as_of_mono_us > held->as_of_mono_us) {
+        /* The version that is held was committed after this older one was read. */
+        entry->count.as_of_mono_us = count->as_of_mono_us;
+        entry->count.as_of_wall_us = count->as_of_wall_us;
     }
     /* Also where what is held is as good: it was asked, and so is not asked again for a lifetime.
      */
