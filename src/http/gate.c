@@ -120,8 +120,14 @@ bool gate_admit_head(struct request *request, const char *version, bool connecti
                       "again after the time in Retry-After.");
     }
     if (request->header_malformed) {
-        return refuse(request, PROBLEM_INVALID_PARAMETER,
-                      "a header is malformed: blanks before its colon, or a control character");
+        answer_problem_format(
+            request, PROBLEM_INVALID_PARAMETER,
+            "the header %.*s is malformed: its name holds what no name may, such "
+            "as a blank before the colon, or its value a control character",
+            (int)(request->malformed_header.size > 64 ? 64 : request->malformed_header.size),
+            request->malformed_header.data);
+        request->answer.close = true;
+        return false;
     }
     const char *framing = framing_problem(request);
     if (framing != NULL) {

@@ -52,6 +52,7 @@ bool header_note(struct request *request, struct slice name, struct slice value)
 {
     if (!is_well_formed(name, value)) {
         request->header_malformed = true;
+        request->malformed_header = name;
     }
     size_t i = 0;
     while (i < HEADER_NAME_COUNT && !slice_equal_nocase(name, names[i])) {

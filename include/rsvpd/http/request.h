@@ -58,7 +58,8 @@ struct request {
     struct slice traceparent; /* empty where none that is well-formed came */
 
     struct list header_fields; /* those that mean something here: http/header */
-    bool header_malformed;     /* one of all that came */
+    bool header_malformed;     /* one of all that came: the last such is named here */
+    struct slice malformed_header;
 
     struct slice path;     /* as it came, without the query */
     struct slice query;    /* what follows the question mark */
