@@ -1,0 +1,467 @@
+/* The invariants. */
+#include "checks.h"
+#include "world.h"
+
+/* As the contract has them, not as the sources do. */
+enum {
+    COUNT_MAX_AGE_US = 4 * 1000 * 1000,
+    STALE_MAX_AGE_US = 10 * 60 * 1000 * 1000,
+    DEADLINE_GRAIN_US = 10 * 1000,
+    REDIS_READS_MAX = 16,
+};
+
+int64_t checks_patience_us(void)
+{
+    return 2 * DEADLINE_GRAIN_US + 2 * TICK_US;
+}
+
+static bool same_pair(const struct request *a, const struct request *b)
+{
+    return a->relation == b->relation && a->entity == b->entity && a->user == b->user;
+}
+
+bool checks_is_chained(const struct world *world, const struct request *request)
+{
+    const struct list *open = &world->clients.open;
+    for (const struct list_node *node = open->head.next; node != &open->head; node = node->next) {
+        const struct request *other = list_entry(node, const struct request, open);
+        if (other != request && other->worker == request->worker && kind_writes_user(other->kind) &&
+            same_pair(other, request)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what is sent ---- */
+
+/* Two writes of one pair are never under way at once, nor two loads of one count that is waited
+ * for. */
+static bool collide(const struct operation *a, const struct operation *b)
+{
+    if (a == b || a->relation != b->relation || !identifier_equal(&a->entity, &b->entity)) {
+        return false;
+    }
+    if (a->kind == OPERATION_COUNT && b->kind == OPERATION_COUNT) {
+        return !a->answered && !b->answered;
+    }
+    return kind_writes_user(a->kind) && kind_writes_user(b->kind) &&
+           identifier_equal(&a->user, &b->user);
+}
+
+static bool collides(const struct operation *operation, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        if (collide(operation, batch->operations[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *fault_of(const struct worker *worker, enum lane lane, const struct batch *batch,
+                            const struct operation *operation)
+{
+    bool keyed = operation->idempotency_key.size > 0;
+    bool writes = kind_writes(operation->kind) || operation->kind == OPERATION_FORGET;
+    if (operation->relation != batch->relation || operation->path != batch->path) {
+        return "a batch is of one relation and path";
+    }
+    if (writes != (lane == LANE_WRITE)) {
+        return "each lane has its own";
+    }
+    if ((batch->path == PATH_PLAIN && keyed) || (batch->path == PATH_KEYED && !keyed) ||
+        (batch->path == PATH_MANAGED && !batch->relation->has_settings)) {
+        return "a path is for what it can carry";
+    }
+    if (operation->answered) {
+        return "what nobody waits for is not sent again";
+    }
+    for (size_t i = 0; i < worker->pg.link_count; i++) {
+        const struct flight *flight = worker->pg.links[i].flight;
+        if (flight != NULL && collides(operation, flight->batch)) {
+            return "two writes of a pair, or loads of a count, are never under way at once";
+        }
+    }
+    return collides(operation, batch) ? "two writes of a pair never share a batch" : NULL;
+}
+
+void checks_sent(struct worker *worker, enum lane lane, const struct batch *batch)
+{
+    struct world *world = worker->world;
+    if (!worker->pg.port.can_send(worker->pg.port.store, lane)) {
+        world_fail(world, "nothing is sent where nothing can be");
+    }
+    if (batch->size < 1 || batch->size > BATCH_SIZE_MAX) {
+        world_fail(world, "a batch is bounded, and not empty: this one has %zu", batch->size);
+    }
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        const char *fault = fault_of(worker, lane, batch, operation);
+        struct request *request = clients_request_of(operation);
+        if (fault != NULL) {
+            world_fail(world, "%s", fault);
+        }
+        if (request != NULL) {
+            request->sent++;
+            request->flying = true;
+            request->told = false;
+        }
+    }
+}
+
+/* ---- what is done ---- */
+
+/* Seats are given in the order of arrival at the worker. */
+static void check_arrival(struct world *world, const struct flight *flight, const struct item *item)
+{
+    const struct request *request = item->request;
+    const struct list *open = &world->clients.open;
+    if (flight->work->path != PATH_MANAGED || item->kind != OPERATION_ADD ||
+        !item->answer.changed) {
+        return;
+    }
+    for (size_t i = 0; i < flight->work->size; i++) {
+        const struct item *other = &flight->work->items[i];
+        if (other->entity == item->entity &&
+            (other->arrival < item->arrival) != (other->request->number < request->number) &&
+            other != item) {
+            world_fail(world, "requests are numbered in the order of their arrival");
+        }
+    }
+    for (const struct list_node *node = open->head.next; node != &open->head; node = node->next) {
+        const struct request *other = list_entry(node, const struct request, open);
+        if (other->number >= request->number) {
+            return;
+        }
+        if (other->worker == request->worker && other->kind == OPERATION_ADD &&
+            other->relation == request->relation && other->entity == request->entity &&
+            other->first_path == PATH_MANAGED && !other->rerouted && !other->chained &&
+            !other->answered && !other->decided) {
+            world_fail(world,
+                       "seats are given in the order of arrival: request %llu came before %llu",
+                       (unsigned long long)other->number, (unsigned long long)request->number);
+        }
+    }
+}
+
+static void check_order(struct world *world, const struct flight *flight, struct request *request)
+{
+    struct worker *worker = flight->worker;
+    if (flight->life != worker->life) {
+        return; /* of a process that was killed: nobody was promised anything */
+    }
+    int64_t *last = &worker->done_last[request->relation][request->entity][request->user];
+    if (*last > (int64_t)request->number) {
+        world_fail(world, "writes of a pair are done in the order of arrival: request %llu",
+                   (unsigned long long)request->number);
+    }
+    *last = (int64_t)request->number;
+}
+
+static void check_done(struct world *world, const struct flight *flight, struct item *item)
+{
+    struct request *request = item->request;
+    request->executed++;
+    if (request->answered && request->outcome != OUTCOME_UNKNOWN &&
+        flight->life == flight->worker->life) {
+        world_fail(world, "nothing is done after it was refused or answered: request %llu",
+                   (unsigned long long)request->number);
+    }
+    if (kind_writes_user(item->kind)) {
+        check_order(world, flight, request);
+        check_arrival(world, flight, item);
+    }
+}
+
+void checks_executed(struct world *world, const struct flight *flight)
+{
+    for (size_t i = 0; i < flight->work->size; i++) {
+        if (flight->work->items[i].request != NULL) {
+            flight->work->items[i].request->decided = true;
+        }
+    }
+    for (size_t i = 0; i < flight->work->size; i++) {
+        struct item *item = &flight->work->items[i];
+        const struct row *row = &world->tables.rows[flight->work->relation][item->entity];
+        if (row->broken != NULL) {
+            world_fail(world, "%s: entity %u", row->broken, item->entity);
+        }
+        if (item->request != NULL && kind_writes(item->kind) && item_acts(item) &&
+            item->answer.verdict == OUTCOME_DONE) {
+            check_done(world, flight, item);
+        }
+    }
+}
+
+void checks_told(struct world *world, const struct item *item, enum batch_outcome end)
+{
+    struct request *request = item->request;
+    if (request == NULL) {
+        return;
+    }
+    request->flying = false;
+    request->rerouted = request->rerouted || end == BATCH_MISROUTED;
+    request->lost += end == BATCH_LOST;
+    request->told = end == BATCH_DONE;
+    request->told_answer = item->answer;
+    request->told_us = world->timeline.now_us;
+    clients_close(request);
+}
+
+/* ---- what is answered ---- */
+
+static bool same_settings(const struct settings *a, const struct settings *b)
+{
+    return a->limited == b->limited && a->capacity == b->capacity && a->waitlist == b->waitlist &&
+           a->opens == b->opens && a->closes == b->closes && a->opens_at_us == b->opens_at_us &&
+           a->closes_at_us == b->closes_at_us;
+}
+
+static bool about_settings(enum operation_kind kind)
+{
+    return kind == OPERATION_SETTINGS || kind == OPERATION_CONFIGURE || kind == OPERATION_RELEASE;
+}
+
+/* Whether the asker gets what the database answered to this request, and to no other. */
+static bool same_answer(const struct operation *operation, const struct answer *told)
+{
+    bool writes = kind_writes_user(operation->kind);
+    bool pages = operation->page != NULL;
+    bool same = operation->verdict == told->verdict;
+    if (writes) {
+        same = same && operation->changed == told->changed && operation->place == told->place &&
+               operation->replayed == told->replayed;
+    }
+    if (writes || operation->kind == OPERATION_LOOKUP) {
+        same = same && operation->member == told->member && operation->waiting == told->waiting;
+    }
+    if (writes || about_settings(operation->kind)) {
+        same = same && operation->count.value == told->count;
+    }
+    if (about_settings(operation->kind)) {
+        same = same && operation->waiting_count == told->waiting_count &&
+               same_settings(&operation->settings, &told->settings);
+    }
+    if (operation->kind == OPERATION_FIND) {
+        same = same && operation->member == told->member &&
+               operation->created_at_us == told->created_at_us;
+    }
+    return same && pages == (told->page_digest != 0) &&
+           (!pages || page_digest(operation->page) == told->page_digest);
+}
+
+/* A worker never tells of an older version after a newer one. */
+static void check_version(struct worker *worker, const struct request *request, int64_t version)
+{
+    struct world *world = worker->world;
+    int64_t *told = &worker->told_version[request->relation][request->entity];
+    if (world->plan.redis_damage_every_us > 0) {
+        return; /* Redis may claim versions that never were */
+    }
+    if (version < *told && request->kind == OPERATION_COUNT) {
+        world_fail(world, "no count goes back: version %lld after %lld", (long long)version,
+                   (long long)*told);
+    }
+    *told = version > *told ? version : *told;
+}
+
+static void check_count(struct world *world, const struct request *request,
+                        const struct count *count)
+{
+    const struct history *history = &world->tables.rows[request->relation][request->entity].history;
+    int64_t as_of_us = count->as_of_mono_us - request->worker->clock_us;
+    int64_t age_us = world->timeline.now_us - as_of_us;
+    bool wanted = as_of_us >= request->asked_us - request->age_max_us;
+    if (as_of_us != count->as_of_wall_us) {
+        world_fail(world, "the two clocks tell of one moment");
+    }
+    if (!history_was(history, count->value, as_of_us)) {
+        world_fail(world, "the count was exact at its as_of: %lld of entity %u was not",
+                   (long long)count->value, request->entity);
+    }
+    if (!count->stale && (age_us > COUNT_MAX_AGE_US || !wanted)) {
+        world_fail(world, "a count is new enough or says stale: this one is %lld us old",
+                   (long long)age_us);
+    }
+    if (count->stale && ((age_us <= COUNT_MAX_AGE_US && wanted) || age_us > STALE_MAX_AGE_US)) {
+        world_fail(world, "a count that says stale is, and is not too old: this one is %lld us old",
+                   (long long)age_us);
+    }
+}
+
+/* Refused: nothing was done, now or before. */
+static void check_refused(struct world *world, const struct request *request, enum outcome outcome)
+{
+    if (kind_writes(request->kind) && request->executed > 0) {
+        world_fail(world, "what is refused has not been done: request %llu, outcome %d",
+                   (unsigned long long)request->number, (int)outcome);
+    }
+}
+
+static void check_decided(struct world *world, struct request *request,
+                          const struct operation *operation, enum outcome outcome)
+{
+    const struct answer *told = &request->told_answer;
+    if (!request->told || request->told_us != world->timeline.now_us) {
+        world_fail(world, "acknowledged is committed: request %llu was not",
+                   (unsigned long long)request->number);
+    }
+    if (told->verdict != outcome) {
+        world_fail(world, "everybody gets their own verdict: request %llu got %d",
+                   (unsigned long long)request->number, (int)outcome);
+    }
+    if (outcome != OUTCOME_DONE) {
+        check_refused(world, request, outcome);
+        return;
+    }
+    if (!same_answer(operation, told)) {
+        world_fail(world, "everybody gets their own answer: request %llu did not",
+                   (unsigned long long)request->number);
+    }
+    if (kind_writes(request->kind) && !told->replayed) {
+        if (request->executed == 0) {
+            world_fail(world, "acknowledged is done: request %llu was not",
+                       (unsigned long long)request->number);
+        }
+        check_version(request->worker, request, operation->count.version);
+    }
+}
+
+/* Without faults there is no excuse; soon after them the service may still take itself to be slow.
+ */
+static void check_excuse(struct world *world, const struct request *request, enum outcome outcome)
+{
+    bool failed =
+        outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_FAILED;
+    bool refused = outcome == OUTCOME_OVERLOADED;
+    bool calm = world->plan.calm, probing = world->clients.probing;
+    if (!request->poisonous && ((failed && (calm || probing)) || (refused && calm))) {
+        world_fail(world, "without faults all is answered: request %llu got %d",
+                   (unsigned long long)request->number, (int)outcome);
+    }
+}
+
+void checks_answered(struct world *world, struct request *request,
+                     const struct operation *operation, enum outcome outcome)
+{
+    if (request->answered || request->life != request->worker->life) {
+        world_fail(world, "every request is answered once: number %llu",
+                   (unsigned long long)request->number);
+    }
+    world->outcomes[outcome]++;
+    check_excuse(world, request, outcome);
+    switch (outcome) {
+    case OUTCOME_DONE:
+        if (request->kind == OPERATION_COUNT) {
+            check_count(world, request, &operation->count);
+            check_version(request->worker, request, operation->count.version);
+            return;
+        }
+        check_decided(world, request, operation, outcome);
+        return;
+    case OUTCOME_FULL:
+    case OUTCOME_CLOSED:
+    case OUTCOME_KEY_REUSED:
+    case OUTCOME_IN_FLIGHT:
+        check_decided(world, request, operation, outcome);
+        return;
+    case OUTCOME_UNKNOWN:
+        if (!kind_writes(request->kind) || request->sent == 0 ||
+            (request->lost == 0 && world->timeline.now_us < request->deadline_us)) {
+            world_fail(world, "only a write that was sent is of unknown outcome: request %llu",
+                       (unsigned long long)request->number);
+        }
+        return;
+    case OUTCOME_FAILED:
+        if (!request->poisonous) {
+            world_fail(world, "nobody fails for a batch-mate: request %llu",
+                       (unsigned long long)request->number);
+        }
+        check_refused(world, request, outcome);
+        return;
+    case OUTCOME_UNAVAILABLE:
+    case OUTCOME_OVERLOADED:
+        check_refused(world, request, outcome);
+        return;
+    }
+}
+
+void checks_published(struct worker *worker, const struct shared_count *entries, size_t size)
+{
+    struct world *world = worker->world;
+    for (size_t i = 0; i < size; i++) {
+        const struct count *count = &entries[i].count;
+        int entity = number_of(&entries[i].entity);
+        const struct row *row = &world->tables.rows[entries[i].relation->id][entity];
+        if (!history_holds(&row->history, count->value, count->version, count->as_of_wall_us)) {
+            world_fail(world,
+                       "only what is true is published: not %lld, version %lld, of entity %d",
+                       (long long)count->value, (long long)count->version, entity);
+        }
+    }
+}
+
+/* ---- always ---- */
+
+static void check_row(struct world *world, const struct row *row)
+{
+    const struct model_event *event = &row->event;
+    int in = 0;
+    for (int user = 0; user < USERS_MAX; user++) {
+        in += event->is_in[user];
+        if (event->is_in[user] && model_position(event, user) > 0) {
+            world_fail(world, "nobody waits who is in");
+        }
+    }
+    if (row->history.at[row->history.size - 1].value != in || event->going != in) {
+        world_fail(world, "the counter is the number of rows: %lld is not %d",
+                   (long long)row->history.at[row->history.size - 1].value, in);
+    }
+}
+
+void checks_step(struct world *world)
+{
+    size_t turn = world->steps % (RELATION_COUNT * ENTITIES_MAX);
+    check_row(world, &world->tables.rows[turn / ENTITIES_MAX][turn % ENTITIES_MAX]);
+    size_t held = 0;
+    for (size_t i = 0; i < world->plan.workers; i++) {
+        held += world->workers[i].redis.reads;
+    }
+    if (held > world->plan.workers * REDIS_READS_MAX) {
+        world_fail(world, "what is asked of Redis is bounded");
+    }
+}
+
+/* Every operation is back in its pool. */
+static void check_pool(struct worker *worker)
+{
+    struct operation *all = NULL, *operation;
+    size_t size = 0;
+    while ((operation = service_take(worker->service)) != NULL) {
+        operation->owner = all;
+        all = operation;
+        size++;
+    }
+    while ((operation = all) != NULL) {
+        all = operation->owner;
+        service_give_back(worker->service, operation);
+    }
+    if (size != worker->world->plan.pending_max) {
+        world_fail(worker->world, "no operation is lost: %zu of %zu are in the pool", size,
+                   worker->world->plan.pending_max);
+    }
+}
+
+void checks_end(struct world *world)
+{
+    for (size_t i = 0; i < RELATION_COUNT * ENTITIES_MAX; i++) {
+        check_row(world, &world->tables.rows[i / ENTITIES_MAX][i % ENTITIES_MAX]);
+    }
+    if (!list_empty(&world->clients.open)) {
+        world_fail(world, "everything comes to its end");
+    }
+    for (size_t i = 0; i < world->plan.workers; i++) {
+        check_pool(&world->workers[i]);
+    }
+}

@@ -1,0 +1,37 @@
+/* The invariants: what must hold whatever the stores, the clients and the clocks do. Each is called
+ * where it can be broken; one that does not hold ends the process by world_fail. */
+#ifndef RSVPD_SIM_CHECKS_H
+#define RSVPD_SIM_CHECKS_H
+
+#include "clients.h"
+#include "postgres.h"
+
+/* How long after its deadline a request may be answered: the wheel's tick, the worker's, a turn. */
+int64_t checks_patience_us(void);
+
+/* Whether an earlier write of the same pair is under way at its worker. */
+bool checks_is_chained(const struct world *world, const struct request *request);
+
+/* A worker sends a batch. */
+void checks_sent(struct worker *worker, enum lane lane, const struct batch *batch);
+
+/* A batch has been done. */
+void checks_executed(struct world *world, const struct flight *flight);
+
+/* A worker learns how a batch ended for one of its operations. */
+void checks_told(struct world *world, const struct item *item, enum batch_outcome end);
+
+/* A request is answered. */
+void checks_answered(struct world *world, struct request *request,
+                     const struct operation *operation, enum outcome outcome);
+
+/* A worker publishes counts. */
+void checks_published(struct worker *worker, const struct shared_count *entries, size_t size);
+
+/* After every step. */
+void checks_step(struct world *world);
+
+/* After the last one, when everything has come to its end. */
+void checks_end(struct world *world);
+
+#endif
