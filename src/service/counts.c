@@ -78,17 +78,20 @@ static void fail_waiters(struct counts *counts, struct count_entry *entry, enum 
     }
 }
 
-/* Answers those whom a count of `as_of_us` is new enough for. */
+/* Answers those whom a count of `as_of_us` is new enough for. However old a count they would take
+ * when they asked, the bound holds when they are answered: a loop that stood still may have left
+ * the count lying about. */
 static void answer_waiters(struct counts *counts, struct count_entry *entry, int64_t as_of_us,
                            enum metric tier, int64_t now_us)
 {
     struct count count = entry->count; /* never an older version than was answered before */
+    bool in_bound = as_of_us >= now_us - COUNT_BOUND_US;
     struct list unsatisfied;
     list_init(&unsatisfied);
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
-        if (as_of_us >= operation->not_before_us) {
+        if (in_bound && as_of_us >= operation->not_before_us) {
             answer(counts, operation, &count, tier, now_us);
         } else {
             list_push_back(&unsatisfied, node);

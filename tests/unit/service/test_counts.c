@@ -694,6 +694,23 @@ static void test_the_deadline_of_a_count(void **state)
 }
 
 /* Who waits for a load has a deadline of their own, whoever began it. */
+/* The loop stood still between the answer's arrival and its reading. */
+static void test_an_answer_that_lay_about(void **state)
+{
+    struct bench *bench = without_redis(3);
+    const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
+    (void)state;
+    bench_turn(bench);
+    int64_t read_us = bench->now.mono_us;
+    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    bench_pass(bench, COUNT_BOUND_US + 1);
+    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_expect_waiting(ask);
+    bench_tick(bench);
+    expect_stale(ask, 3, read_us);
+    bench_finish(bench);
+}
+
 static void test_deadlines_of_those_who_share_a_load(void **state)
 {
     struct bench *bench = without_redis(3);
@@ -786,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_redis_helps_while_the_truth_is_unavailable),
         cmocka_unit_test(test_the_truth_goes_while_it_is_asked),
         cmocka_unit_test(test_the_deadline_of_a_count),
+        cmocka_unit_test(test_an_answer_that_lay_about),
         cmocka_unit_test(test_deadlines_of_those_who_share_a_load),
         cmocka_unit_test(test_no_operation_left_for_a_load),
     };
