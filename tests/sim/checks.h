@@ -31,7 +31,10 @@ void checks_published(struct worker *worker, const struct shared_count *entries,
 /* After every step. */
 void checks_step(struct world *world);
 
-/* After the last one, when everything has come to its end. */
+/* Whether every operation of every worker is back in its pool. */
+bool checks_all_given_back(const struct world *world);
+
+/* After the last one, when everything has had its time to come to its end. */
 void checks_end(struct world *world);
 
 #endif

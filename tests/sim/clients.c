@@ -7,7 +7,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SECOND_US = 1000 * 1000, CACHE_US = SECOND_US, RECONNECT_US = 20 * 1000 };
+enum {
+    SECOND_US = 1000 * 1000,
+    CACHE_US = SECOND_US,
+    RECONNECT_US = 50 * 1000,
+    USED_KEYS_MAX = 100
+};
 
 static void act(struct world *world, void *client_, uint64_t number);
 
@@ -92,7 +97,9 @@ static struct settings draw_settings(struct world *world)
         .opens = choose_chance(random, 1000),
         .closes = choose_chance(random, 1500),
     };
-    settings.capacity = settings.limited ? choose_between(random, 0, world->plan.users) : 0;
+    settings.capacity = settings.limited ? (int64_t)choose_below(random, world->plan.users) >>
+                                               choose_below(random, 3)
+                                         : 0;
     settings.opens_at_us =
         settings.opens ? now_us + choose_between(random, -SECOND_US, SECOND_US) : 0;
     settings.closes_at_us =
@@ -100,12 +107,11 @@ static struct settings draw_settings(struct world *world)
     return settings;
 }
 
-/* A key that the user gave to another request, KEY_NONE where none is found. */
-static int used_key(struct world *world, unsigned user)
+/* A key that the user gave to another request not long ago, KEY_NONE where none is found. */
+static int used_key(const struct clients *clients, unsigned user)
 {
-    const struct clients *clients = &world->clients;
-    for (size_t i = 0; i < 8 && clients->request_count > 0; i++) {
-        size_t at = choose_below(&world->random, (unsigned)clients->request_count);
+    size_t end = clients->request_count, first = end > USED_KEYS_MAX ? end - USED_KEYS_MAX : 0;
+    for (size_t at = end; at-- > first;) {
         if (clients->requests[at]->user == user && clients->requests[at]->key != KEY_NONE) {
             return clients->requests[at]->key;
         }
@@ -136,7 +142,7 @@ static struct request draw_request(struct world *world)
         request.settings = draw_settings(world);
     } else if (kind_writes_user(request.kind) && choose_chance(random, plan->keyed)) {
         bool misused = choose_chance(random, plan->key_misused);
-        request.key = misused ? used_key(world, request.user) : ++world->clients.last_key;
+        request.key = misused ? used_key(&world->clients, request.user) : ++world->clients.last_key;
     }
     if (request.kind != OPERATION_COUNT && choose_chance(random, plan->poisonous)) {
         request.poisonous = true;

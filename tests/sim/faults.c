@@ -177,7 +177,6 @@ void faults_heal(struct world *world)
     world->pg.latency_us = HEALTHY_US;
     world->redis.up = true;
     for (size_t i = 0; i < world->plan.workers; i++) {
-        world->workers[i].stalled_until_us = 0;
         if (world->workers[i].service == NULL) {
             worker_start(&world->workers[i]);
         }

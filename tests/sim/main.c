@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STEPS = 20000, FIXED_SEEDS = 64, SECOND_US = 1000 * 1000 };
+enum { STEPS = 20000, FIXED_SEEDS = 256, SECOND_US = 1000 * 1000 };
 
 /* What all runs together came to. */
 struct total {
@@ -38,7 +38,6 @@ static const char *const outcome_names[OUTCOME_IN_FLIGHT + 1] = {
 };
 
 static uint64_t running_seed;
-static const char *program;
 static volatile sig_atomic_t stopped;
 
 /* Sanitizers end the process by abort as well, so that the seed is told. */
@@ -56,8 +55,8 @@ const char *__ubsan_default_options(void)
 
 static void on_abort(int signal_number)
 {
-    char line[256];
-    int size = snprintf(line, sizeof line, "repeat it with: %s --seed %" PRIu64 "\n", program,
+    char line[80];
+    int size = snprintf(line, sizeof line, "repeat it with: scripts/sim --seed %" PRIu64 "\n",
                         running_seed);
     ssize_t written = write(STDERR_FILENO, line, (size_t)size);
     (void)written;
@@ -128,7 +127,6 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     struct total total = {0};
-    program = argv[0];
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     signal(SIGINT, on_stop);

@@ -196,7 +196,7 @@ static void pass(struct world *world, int64_t us)
     }
 }
 
-/* Requests that wait, or batches under way; the service's own tidying up may be the last. */
+/* Requests that wait, or batches under way. */
 static bool is_busy(const struct world *world)
 {
     bool busy = !list_empty(&world->clients.open);
@@ -211,7 +211,7 @@ static bool is_busy(const struct world *world)
 static void settle(struct world *world)
 {
     int64_t until_us = world->timeline.now_us + END_US;
-    while (is_busy(world) && world->timeline.now_us < until_us) {
+    while ((is_busy(world) || !checks_all_given_back(world)) && world->timeline.now_us < until_us) {
         step(world);
     }
 }
