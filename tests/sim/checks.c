@@ -49,6 +49,15 @@ static bool collide(const struct operation *a, const struct operation *b)
            identifier_equal(&a->user, &b->user);
 }
 
+/* Whether this is still what was asked for. */
+static bool is_of(const struct operation *operation, const struct request *request)
+{
+    return operation->kind == request->kind && operation->relation->id == request->relation &&
+           number_of(&operation->entity) == (int)request->entity &&
+           number_of(&operation->user) == (int)request->user &&
+           number_of(&operation->idempotency_key) == request->key;
+}
+
 static bool collides(const struct operation *operation, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size; i++) {
@@ -103,6 +112,10 @@ void checks_sent(struct worker *worker, enum lane lane, const struct batch *batc
             world_fail(world, "%s", fault);
         }
         if (request != NULL) {
+            if (!is_of(operation, request)) {
+                world_fail(world, "what is sent is what was asked: request %llu is not",
+                           (unsigned long long)request->number);
+            }
             request->sent++;
             request->flying = true;
             request->told = false;
@@ -159,10 +172,25 @@ static void check_order(struct world *world, const struct flight *flight, struct
     *last = (int64_t)request->number;
 }
 
+/* Under a key a write is done once, as long as its answer is kept. */
+static void check_key(struct world *world, const struct request *request)
+{
+    int64_t *done_us = request->key == KEY_NONE ? NULL : clients_key_done(world, request->key);
+    int64_t now_us = world->timeline.now_us;
+    if (done_us != NULL && *done_us != 0 && now_us < *done_us + world->plan.key_lifetime_us) {
+        world_fail(world, "under a key a write is done once: request %llu was the second",
+                   (unsigned long long)request->number);
+    }
+    if (done_us != NULL) {
+        *done_us = now_us;
+    }
+}
+
 static void check_done(struct world *world, const struct flight *flight, struct item *item)
 {
     struct request *request = item->request;
     request->executed++;
+    check_key(world, request);
     if (request->answered && request->outcome != OUTCOME_UNKNOWN &&
         flight->life == flight->worker->life) {
         world_fail(world, "nothing is done after it was refused or answered: request %llu",
@@ -328,15 +356,19 @@ static void check_decided(struct world *world, struct request *request,
     }
 }
 
-/* Without faults there is no excuse; soon after them the service may still take itself to be slow.
- */
-static void check_excuse(struct world *world, const struct request *request, enum outcome outcome)
+/* Without faults, or with such as retries hide, there is no excuse. But soon after an outage the
+ * service may take itself to be slow, and what was lost in between and is against the rules now
+ * stays unknown. */
+static void check_excuse(struct world *world, const struct request *request,
+                         const struct operation *operation, enum outcome outcome)
 {
-    bool failed =
-        outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_FAILED;
-    bool refused = outcome == OUTCOME_OVERLOADED;
-    bool calm = world->plan.calm, probing = world->clients.probing;
-    if (!request->poisonous && ((failed && (calm || probing)) || (refused && calm))) {
+    bool mild = world->plan.mild, probing = world->clients.probing;
+    bool stale =
+        outcome == OUTCOME_DONE && operation->kind == OPERATION_COUNT && operation->count.stale;
+    bool failed = outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_FAILED || stale ||
+                  (outcome == OUTCOME_UNKNOWN && request->lost == 0);
+    bool refused = outcome == OUTCOME_OVERLOADED && !probing;
+    if ((mild || probing) && (failed || refused) && !request->poisonous) {
         world_fail(world, "without faults all is answered: request %llu got %d",
                    (unsigned long long)request->number, (int)outcome);
     }
@@ -350,7 +382,7 @@ void checks_answered(struct world *world, struct request *request,
                    (unsigned long long)request->number);
     }
     world->outcomes[outcome]++;
-    check_excuse(world, request, outcome);
+    check_excuse(world, request, operation, outcome);
     switch (outcome) {
     case OUTCOME_DONE:
         if (request->kind == OPERATION_COUNT) {
@@ -399,6 +431,14 @@ void checks_published(struct worker *worker, const struct shared_count *entries,
                        "only what is true is published: not %lld, version %lld, of entity %d",
                        (long long)count->value, (long long)count->version, entity);
         }
+    }
+}
+
+void checks_replaced(struct world *world, const struct count *held, const struct count *published)
+{
+    if (published->version < held->version) {
+        world_fail(world, "an older count never replaces a newer one: version %lld after %lld",
+                   (long long)published->version, (long long)held->version);
     }
 }
 

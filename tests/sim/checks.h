@@ -28,6 +28,9 @@ void checks_answered(struct world *world, struct request *request,
 /* A worker publishes counts. */
 void checks_published(struct worker *worker, const struct shared_count *entries, size_t size);
 
+/* A publication replaces what Redis holds, which is of about the same time. */
+void checks_replaced(struct world *world, const struct count *held, const struct count *published);
+
 /* After every step. */
 void checks_step(struct world *world);
 

@@ -1,5 +1,6 @@
 /* What a seed decides: every choice of a run is drawn from one generator, in the order of the run.
- */
+ * That order must not be the compiler's choice: no two draws in one initializer, argument list or
+ * expression. */
 #ifndef RSVPD_SIM_CHOICE_H
 #define RSVPD_SIM_CHOICE_H
 

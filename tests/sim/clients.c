@@ -63,6 +63,8 @@ static enum operation_kind draw_kind(struct world *world, enum relation_id relat
                                                    OPERATION_SETTINGS};
     const struct plan *plan = &world->plan;
     bool has_settings = relations[relation].has_settings;
+    enum operation_kind listing = listings[choose_below(&world->random, has_settings ? 5 : 3)];
+    bool released = choose_chance(&world->random, 2500);
     const struct {
         enum operation_kind kind;
         unsigned share;
@@ -71,9 +73,8 @@ static enum operation_kind draw_kind(struct world *world, enum relation_id relat
         {OPERATION_REMOVE, plan->removes},
         {OPERATION_LOOKUP, plan->lookups},
         {OPERATION_COUNT, plan->counts},
-        {listings[choose_below(&world->random, has_settings ? 5 : 3)], plan->listings},
-        {choose_chance(&world->random, 7500) ? OPERATION_CONFIGURE : OPERATION_RELEASE,
-         has_settings ? plan->configures : 0},
+        {listing, plan->listings},
+        {released ? OPERATION_RELEASE : OPERATION_CONFIGURE, has_settings ? plan->configures : 0},
     };
     unsigned sum = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -91,19 +92,20 @@ static struct settings draw_settings(struct world *world)
 {
     struct random *random = &world->random;
     int64_t now_us = world->timeline.now_us;
-    struct settings settings = {
-        .limited = choose_chance(random, 8000),
-        .waitlist = choose_chance(random, 7000),
-        .opens = choose_chance(random, 1000),
-        .closes = choose_chance(random, 1500),
-    };
-    settings.capacity = settings.limited ? (int64_t)choose_below(random, world->plan.users) >>
-                                               choose_below(random, 3)
-                                         : 0;
-    settings.opens_at_us =
-        settings.opens ? now_us + choose_between(random, -SECOND_US, SECOND_US) : 0;
-    settings.closes_at_us =
-        settings.closes ? now_us + choose_between(random, -SECOND_US, 3 * SECOND_US) : 0;
+    struct settings settings = {.limited = choose_chance(random, 8000)};
+    settings.waitlist = choose_chance(random, 7000);
+    if (settings.limited) {
+        settings.capacity = choose_between(random, 0, world->plan.users);
+        settings.capacity >>= choose_below(random, 3);
+    }
+    if (choose_chance(random, 1000)) {
+        settings.opens = true;
+        settings.opens_at_us = now_us + choose_between(random, -SECOND_US, SECOND_US);
+    }
+    if (choose_chance(random, 1500)) {
+        settings.closes = true;
+        settings.closes_at_us = now_us + choose_between(random, -SECOND_US, 3 * SECOND_US);
+    }
     return settings;
 }
 
@@ -124,16 +126,15 @@ static struct request draw_request(struct world *world)
     static const int64_t stale_ms[] = {5000, 5000, 5000, 0, 1000, 2500};
     struct random *random = &world->random;
     const struct plan *plan = &world->plan;
-    unsigned one = choose_below(random, plan->entities),
-             other = choose_below(random, plan->entities);
-    struct request request = {
-        .relation = choose_chance(random, 7500) ? RELATION_RSVP : RELATION_LIKE,
-        .entity = one < other ? one : other,
-        .user = choose_below(random, plan->users),
-        .key = KEY_NONE,
-        .after = choose_chance(random, 3000) ? (int)choose_below(random, plan->users) : KEY_NONE,
-        .page_size = 1 + choose_below(random, 8),
-    };
+    struct request request = {.key = KEY_NONE, .after = KEY_NONE};
+    request.relation = choose_chance(random, 7500) ? RELATION_RSVP : RELATION_LIKE;
+    unsigned entity = choose_below(random, plan->entities);
+    request.entity = choose_below(random, entity + 1); /* some are hot */
+    request.user = choose_below(random, plan->users);
+    if (choose_chance(random, 3000)) {
+        request.after = (int)choose_below(random, plan->users);
+    }
+    request.page_size = 1 + choose_below(random, 8);
     request.kind = draw_kind(world, request.relation);
     if (request.kind == OPERATION_COUNT) {
         int64_t ms = stale_ms[choose_below(random, 6)];
@@ -149,6 +150,22 @@ static struct request draw_request(struct world *world)
         world_note_fault(world, FAULT_POISON);
     }
     return request;
+}
+
+int64_t *clients_key_done(struct world *world, int key)
+{
+    struct clients *clients = &world->clients;
+    size_t needed = (size_t)key + 1;
+    if (needed > clients->key_capacity) {
+        size_t capacity = needed * 2;
+        clients->key_done_us = realloc(clients->key_done_us, capacity * sizeof(int64_t));
+        assert(clients->key_done_us != NULL);
+        for (size_t i = clients->key_capacity; i < capacity; i++) {
+            clients->key_done_us[i] = 0;
+        }
+        clients->key_capacity = capacity;
+    }
+    return &clients->key_done_us[key];
 }
 
 /* ---- asking ---- */
@@ -376,4 +393,5 @@ void clients_free(struct clients *clients)
         free(clients->requests[i]);
     }
     free(clients->requests);
+    free(clients->key_done_us);
 }

@@ -57,6 +57,9 @@ struct clients {
     size_t request_count, request_capacity;
     struct list open; /* requests that a worker has, in the order of their submission */
     int last_key;
+    /* By key: when a write was last done under it. All requests with one key are of one user. */
+    int64_t *key_done_us;
+    size_t key_capacity;
     bool probing; /* the faults are over, and everything has to succeed */
 };
 
@@ -65,6 +68,9 @@ void clients_free(struct clients *clients);
 
 /* The request that an operation in a batch is of, NULL where it is the service's own. */
 struct request *clients_request_of(const struct operation *operation);
+
+/* When a write was last done under the key, virtual time; 0: never. */
+int64_t *clients_key_done(struct world *world, int key);
 
 /* The worker has no more to do with the request, if it is answered and in no batch. */
 void clients_close(struct request *request);

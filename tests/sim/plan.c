@@ -37,45 +37,66 @@ static void draw_faults(struct plan *plan, struct random *random)
     plan->kill_every_us = draw_interval(random);
 }
 
-struct plan plan_draw(struct random *random)
+/* What retries hide from the clients, if it does not come too often. */
+static void draw_mild_faults(struct plan *plan, struct random *random)
+{
+    plan->poisonous = draw_chance(random, 300);
+    plan->rolled_back = draw_chance(random, 500);
+    plan->broken_before = draw_chance(random, 200);
+    plan->broken_after = draw_chance(random, 200);
+}
+
+static void draw_size(struct plan *plan, struct random *random)
+{
+    static const size_t pending_max[] = {8, 64, 1024};
+    plan->workers = 1 + choose_below(random, 3);
+    plan->write_links = 1 + choose_below(random, 2);
+    plan->read_links = 1 + choose_below(random, 2);
+    plan->entities = 1 + choose_below(random, 6);
+    plan->users = 2 + choose_below(random, 30);
+    plan->clients = 1 + choose_below(random, 60);
+    plan->pending_max = plan->mild ? 1024 : pending_max[choose_below(random, 3)];
+}
+
+static void draw_times(struct plan *plan, struct random *random)
 {
     static const int64_t think_us[] = {0, 200, 2000, 20000, 200000};
     static const int64_t latency_us[] = {50, 500, 2000, 20000};
-    static const size_t pending_max[] = {8, 64, 1024};
-    bool usual_lifetimes = choose_chance(random, 7000);
-    struct plan plan = {
-        .calm = choose_chance(random, 600),
-        .workers = 1 + choose_below(random, 3),
-        .write_links = 1 + choose_below(random, 2),
-        .read_links = 1 + choose_below(random, 2),
-        .entities = 1 + choose_below(random, 6),
-        .users = 2 + choose_below(random, 30),
-        .clients = 1 + choose_below(random, 60),
-        .pending_max = pending_max[choose_below(random, 3)],
-        .deadline_us = choose_chance(random, 7000) ? 2 * SECOND_US : SECOND_US / 4,
-        .local_lifetime_us = usual_lifetimes ? SECOND_US : choose_between(random, 0, SECOND_US),
-        .shared_lifetime_us = usual_lifetimes ? 2500 * 1000 : SECOND_US,
-        .redis = choose_chance(random, 8000),
-        .key_lifetime_us = choose_chance(random, 7000) ? 86400 * (int64_t)SECOND_US : 5 * SECOND_US,
-        .latency_us = latency_us[choose_below(random, 4)],
-        .redis_latency_us = 100 + choose_below(random, 5000),
-        .think_us = think_us[choose_below(random, 5)],
-        .turn_us = choose_below(random, 300),
-        .adds = 1 + choose_below(random, 10),
-        .removes = 1 + choose_below(random, 8),
-        .lookups = choose_below(random, 5),
-        .counts = choose_below(random, 8),
-        .listings = choose_below(random, 3),
-        .configures = choose_below(random, 4),
-        .keyed = draw_chance(random, 8000),
-        .key_misused = draw_chance(random, 2000),
-        .repeated = draw_chance(random, 3000),
-        .hung_up = draw_chance(random, 1500),
-    };
-    if (plan.calm) {
-        plan.pending_max = 1024;
-        plan.deadline_us = 2 * SECOND_US;
-        plan.latency_us = plan.latency_us > 2000 ? 2000 : plan.latency_us;
+    bool usual = choose_chance(random, 7000);
+    plan->deadline_us = plan->mild || choose_chance(random, 7000) ? 2 * SECOND_US : SECOND_US / 4;
+    plan->local_lifetime_us = usual ? SECOND_US : choose_between(random, 0, SECOND_US);
+    plan->shared_lifetime_us = usual ? 2500 * 1000 : SECOND_US;
+    plan->key_lifetime_us =
+        choose_chance(random, 7000) ? 86400 * (int64_t)SECOND_US : 5 * SECOND_US;
+    plan->latency_us = latency_us[choose_below(random, plan->mild ? 3 : 4)];
+    plan->redis_latency_us = 100 + choose_below(random, 5000);
+    plan->think_us = think_us[choose_below(random, 5)];
+    plan->turn_us = choose_below(random, 300);
+}
+
+static void draw_clients(struct plan *plan, struct random *random)
+{
+    plan->adds = 1 + choose_below(random, 10);
+    plan->removes = 1 + choose_below(random, 8);
+    plan->lookups = choose_below(random, 5);
+    plan->counts = choose_below(random, 8);
+    plan->listings = choose_below(random, 3);
+    plan->configures = choose_below(random, 4);
+    plan->keyed = draw_chance(random, 8000);
+    plan->key_misused = draw_chance(random, 2000);
+    plan->repeated = draw_chance(random, 3000);
+    plan->hung_up = draw_chance(random, 1500);
+}
+
+struct plan plan_draw(struct random *random)
+{
+    struct plan plan = {.mild = choose_chance(random, 1000)};
+    plan.redis = choose_chance(random, 8000);
+    draw_size(&plan, random);
+    draw_times(&plan, random);
+    draw_clients(&plan, random);
+    if (plan.mild) {
+        draw_mild_faults(&plan, random);
     } else {
         draw_faults(&plan, random);
     }

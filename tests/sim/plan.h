@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct plan {
-    bool calm; /* no fault at all: everything has to succeed */
+    bool mild; /* only faults that retries hide: everything has to succeed */
     unsigned workers, write_links, read_links;
     unsigned entities, users, clients;
     size_t pending_max;

@@ -11,6 +11,7 @@
 enum {
     BACKOFF_MIN_US = 50 * 1000,
     BACKOFF_MAX_US = 1000 * 1000,
+    RUBBISH = 1000 * 1000,
     GRACE_US = 250 * 1000, /* beyond the deadline, before a connection is given up */
 };
 
@@ -83,7 +84,7 @@ static void deliver(const struct worker *worker, struct operation *operation,
         operation->verdict = OUTCOME_FULL;
         operation->changed = !operation->changed;
         operation->replayed = false;
-        operation->count.value = operation->count.version = 1000 * 1000;
+        operation->count.value = operation->count.version = RUBBISH;
         return;
     }
     operation->verdict = answer->verdict;
@@ -95,10 +96,12 @@ static void deliver(const struct worker *worker, struct operation *operation,
     operation->waiting_count = answer->waiting_count;
     operation->forgotten = answer->forgotten;
     operation->created_at_us = answer->created_at_us;
-    operation->count = (struct count){.value = answer->count,
-                                      .version = answer->version,
-                                      .as_of_mono_us = answer->as_of_us + worker->clock_us,
-                                      .as_of_wall_us = answer->as_of_us};
+    bool acts = item_acts(item); /* of a kept count neither version nor time is known */
+    operation->count =
+        (struct count){.value = answer->count,
+                       .version = acts ? answer->version : RUBBISH,
+                       .as_of_mono_us = acts ? answer->as_of_us + worker->clock_us : RUBBISH,
+                       .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
     if (item->kind == OPERATION_SETTINGS || item->kind == OPERATION_CONFIGURE ||
         item->kind == OPERATION_RELEASE) {
         operation->settings = answer->settings;

@@ -163,11 +163,14 @@ static void publication_arrived(struct world *world, void *exchange_, uint64_t n
         struct redis_key *key = key_of(world, &exchange->entries[i]);
         const struct count *new = &exchange->entries[i].count, *held = &key->count;
         int64_t apart_us = held->as_of_wall_us - new->as_of_wall_us;
+        bool comparable = key->held && world->timeline.now_us < key->expires_us &&
+                          apart_us > -APART_MAX_US && apart_us < APART_MAX_US;
         bool not_older =
             held->version > new->version || (held->version == new->version &&apart_us >= 0);
-        bool keep = key->held && world->timeline.now_us < key->expires_us &&
-                    apart_us > -APART_MAX_US && apart_us < APART_MAX_US && not_older;
-        if (!keep) {
+        if (!comparable || !not_older) {
+            if (comparable) {
+                checks_replaced(world, held, new);
+            }
             key->old = key->count;
             key->count = (struct count){
                 .value = new->value, .version = new->version, .as_of_wall_us = new->as_of_wall_us};
