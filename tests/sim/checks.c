@@ -356,19 +356,18 @@ static void check_decided(struct world *world, struct request *request,
     }
 }
 
-/* Without faults, or with such as retries hide, there is no excuse. But soon after an outage the
- * service may take itself to be slow, and what was lost in between and is against the rules now
- * stays unknown. */
+/* Without faults, or with such as retries hide, there is no excuse. But what was lost, and is
+ * against the rules when it is sent again, stays unknown. */
 static void check_excuse(struct world *world, const struct request *request,
                          const struct operation *operation, enum outcome outcome)
 {
     bool mild = world->plan.mild, probing = world->clients.probing;
     bool stale =
         outcome == OUTCOME_DONE && operation->kind == OPERATION_COUNT && operation->count.stale;
-    bool failed = outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_FAILED || stale ||
+    bool failed = outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_FAILED ||
+                  outcome == OUTCOME_OVERLOADED || stale ||
                   (outcome == OUTCOME_UNKNOWN && request->lost == 0);
-    bool refused = outcome == OUTCOME_OVERLOADED && !probing;
-    if ((mild || probing) && (failed || refused) && !request->poisonous) {
+    if ((mild || probing) && failed && !request->poisonous) {
         world_fail(world, "without faults all is answered: request %llu got %d",
                    (unsigned long long)request->number, (int)outcome);
     }
@@ -454,9 +453,10 @@ static void check_row(struct world *world, const struct row *row)
             world_fail(world, "nobody waits who is in");
         }
     }
-    if (row->history.at[row->history.size - 1].value != in || event->going != in) {
-        world_fail(world, "the counter is the number of rows: %lld is not %d",
-                   (long long)row->history.at[row->history.size - 1].value, in);
+    int64_t counted = row->history.at[row->history.size - 1].value;
+    if (counted != in || event->going != in) {
+        world_fail(world, "the counter is the number of rows: %lld and %d are not %d",
+                   (long long)counted, event->going, in);
     }
 }
 

@@ -11,7 +11,9 @@ enum {
     SECOND_US = 1000 * 1000,
     CACHE_US = SECOND_US,
     RECONNECT_US = 50 * 1000,
-    USED_KEYS_MAX = 100
+    USED_KEYS_MAX = 100,
+    PROBE_EVERY_US = 100 * 1000, /* one at a time */
+
 };
 
 static void act(struct world *world, void *client_, uint64_t number);
@@ -306,14 +308,14 @@ static void arrive(struct world *world, void *request_, uint64_t number)
 }
 
 static void send(struct world *world, struct client *client, struct request content,
-                 struct worker *worker)
+                 struct worker *worker, int64_t after_us)
 {
     struct request *request = new_request(&world->clients, content);
     request->client = client;
     request->worker = worker;
     request->life = worker->life;
     client->waits_for = request;
-    timeline_add(&world->timeline, world->timeline.now_us, arrive, request, 0);
+    timeline_add(&world->timeline, world->timeline.now_us + after_us, arrive, request, 0);
 }
 
 static void act(struct world *world, void *client_, uint64_t number)
@@ -334,7 +336,7 @@ static void act(struct world *world, void *client_, uint64_t number)
     if (again != NULL) {
         world_note_fault(world, FAULT_REPEAT);
     }
-    send(world, client, again == NULL ? draw_request(world) : repetition(again), worker);
+    send(world, client, again == NULL ? draw_request(world) : repetition(again), worker, 0);
 }
 
 void clients_start(struct world *world)
@@ -369,20 +371,27 @@ void clients_cut_off(struct worker *worker)
 
 void clients_probe(struct world *world)
 {
-    static const enum operation_kind kinds[] = {
-        OPERATION_ADD,       OPERATION_REMOVE, OPERATION_LOOKUP,    OPERATION_COUNT,
-        OPERATION_CONFIGURE, OPERATION_ADD,    OPERATION_LIST_USERS};
+    static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_REMOVE, OPERATION_LOOKUP,
+                                                OPERATION_CONFIGURE, OPERATION_LIST_USERS};
+    struct client *client = world->clients.all;
     world->clients.probing = true;
     for (size_t i = 0; i < world->plan.workers; i++) {
-        for (size_t j = 0; j < sizeof kinds / sizeof kinds[0]; j++) {
-            struct client *client = &world->clients.all[(i * 7 + j) % CLIENTS_MAX];
-            send(world, client,
-                 (struct request){.kind = kinds[j],
-                                  .key = KEY_NONE,
+        struct request request = {.key = KEY_NONE,
                                   .after = KEY_NONE,
                                   .page_size = 4,
-                                  .settings = {.limited = true, .capacity = 1}},
-                 &world->workers[i]);
+                                  .settings = {.limited = true, .capacity = 1}};
+        int64_t after_us = 0;
+        request.kind = OPERATION_COUNT;
+        for (size_t j = 0; j < RELATION_COUNT * world->plan.entities; j++) {
+            request.relation = (enum relation_id)(j % RELATION_COUNT);
+            request.entity = (unsigned)(j / RELATION_COUNT);
+            send(world, client++, request, &world->workers[i], after_us += PROBE_EVERY_US);
+        }
+        request.relation = RELATION_RSVP;
+        request.entity = 0;
+        for (size_t j = 0; j < sizeof kinds / sizeof kinds[0]; j++) {
+            request.kind = kinds[j];
+            send(world, client++, request, &world->workers[i], after_us += PROBE_EVERY_US);
         }
     }
 }

@@ -78,7 +78,8 @@ void clients_close(struct request *request);
 /* The worker's process was killed: its clients notice. */
 void clients_cut_off(struct worker *worker);
 
-/* One write, one look-up and one count to each worker. */
+/* Asks each worker for every count as of now, and for a little of everything else, one after the
+ * other within two seconds. */
 void clients_probe(struct world *world);
 
 #endif

@@ -225,7 +225,7 @@ void world_run(struct world *world, uint64_t steps)
     pass(world, HEALING_US);
     settle(world);
     clients_probe(world);
-    pass(world, SECOND_US);
+    pass(world, 2 * SECOND_US);
     settle(world);
     checks_end(world);
 }
