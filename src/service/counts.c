@@ -247,10 +247,12 @@ static void publish_learnt(struct counts *counts, struct count_cache *cache)
         struct list_node *node;
         while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
             const struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
-            learnt[size++] = (struct shared_count){
-                .relation = cache->relation, .entity = entry->entity, .count = entry->count};
+            if (entry->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
+                learnt[size++] = (struct shared_count){
+                    .relation = cache->relation, .entity = entry->entity, .count = entry->count};
+            }
         }
-        bool sent = counts->shared->publish(counts->shared->store, learnt, size);
+        bool sent = size == 0 || counts->shared->publish(counts->shared->store, learnt, size);
         metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED, size);
     }
 }

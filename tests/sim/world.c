@@ -65,7 +65,9 @@ static void turn(struct world *world, void *worker_, uint64_t number)
         worker->turn_due = false;
     } else if (!worker_puts_off(worker, turn, worker, number)) {
         worker->turn_due = false;
-        service_turn(worker->service, worker_now(worker));
+        if (service_turn(worker->service, worker_now(worker))) {
+            worker_wake(worker);
+        }
     }
 }
 

@@ -495,6 +495,29 @@ static void test_publications_gather(void **state)
     bench_finish(bench);
 }
 
+/* What Redis claims meanwhile is not told to it as if it were the truth. */
+static void test_what_redis_says_is_not_published(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        bench_add(bench, "e", i == 0 ? "u1" : "u2");
+        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_turn(bench);
+    }
+    assert_int_equal(bench->shared.published, 1);
+    bench_pass(bench, SECONDS(0.02));
+    hold(bench, 77, 99, 0);
+    const struct ask *fooled = bench_count(bench, "e", SECONDS(0.015));
+    bench_turn(bench);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(fooled, 77, 99);
+    bench_wait(bench, PUBLISH_EVERY_US);
+    bench_turn(bench);
+    assert_int_equal(bench->shared.published, 1);
+    bench_finish(bench);
+}
+
 static void test_nothing_is_published_that_did_not_commit(void **state)
 {
     static const enum batch_outcome ends[] = {BATCH_ROLLED_BACK, BATCH_REJECTED, BATCH_UNAVAILABLE,
@@ -793,6 +816,7 @@ int main(void)
         cmocka_unit_test(test_max_stale_0_submitted_a_microsecond_later),
         cmocka_unit_test(test_a_commit_is_published_with_its_version),
         cmocka_unit_test(test_publications_gather),
+        cmocka_unit_test(test_what_redis_says_is_not_published),
         cmocka_unit_test(test_nothing_is_published_that_did_not_commit),
         cmocka_unit_test(test_the_worker_sees_its_own_commits),
         cmocka_unit_test(test_a_commit_answers_those_who_wait),
