@@ -30,7 +30,8 @@ struct pg_server {
 struct redis_server {
     char directory[PROCESS_PATH_SIZE];
     char url[PROCESS_PATH_SIZE + 32];
-    pid_t pid; /* 0: not running */
+    const char *const *arguments; /* besides its own; NULL: none */
+    pid_t pid;                    /* 0: not running */
     bool paused;
 };
 
@@ -58,7 +59,7 @@ static void find_postgres(char bin[PROCESS_PATH_SIZE])
     snprintf(bin, PROCESS_PATH_SIZE, "/usr/lib/postgresql/%ld/bin", newest);
 }
 
-static char *database_url(const struct pg_server *server, const char *database)
+char *pg_server_url(const struct pg_server *server, const char *database)
 {
     char *url = NULL;
     if (asprintf(&url, "postgresql://postgres@/%s?host=%s&port=5432", database, server->directory) <
@@ -77,16 +78,19 @@ static void fail_with_log(const struct pg_server *server, const char *what)
     process_fail("%s\n%s", what, size > LOG_TAIL_BYTES ? log + size - LOG_TAIL_BYTES : log);
 }
 
-static void create_cluster(struct pg_server *server)
+/* Runs one of PostgreSQL's programs on data/ to its end; arguments are NULL-terminated. */
+static void run_program(struct pg_server *server, const char *name, const char *const *arguments)
 {
-    char initdb[PROCESS_PATH_SIZE + 16];
+    char program[PROCESS_PATH_SIZE + 32];
     char data[PROCESS_PATH_SIZE + 16];
     char log[PROCESS_PATH_SIZE + 16];
-    snprintf(initdb, sizeof initdb, "%s/initdb", server->bin);
+    const char *argv[16] = {program, "-D", data};
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        argv[3 + i] = arguments[i];
+    }
+    snprintf(program, sizeof program, "%s/%s", server->bin, name);
     snprintf(data, sizeof data, "%s/data", server->directory);
     snprintf(log, sizeof log, "%s/log", server->directory);
-    const char *const argv[] = {initdb,       "--no-sync",    "-D", data,       "-E", "UTF8",
-                                "--locale=C", "--auth=trust", "-U", "postgres", NULL};
     const struct process_spec spec = {
         .argv = argv,
         .environment = plain_environment,
@@ -96,19 +100,64 @@ static void create_cluster(struct pg_server *server)
         .stderr_path = log,
     };
     if (process_run(&spec) != 0) {
-        fail_with_log(server, "initdb failed");
+        fail_with_log(server, name);
     }
 }
 
-struct pg_server *pg_server_create(void)
+static struct pg_server *create_empty(void)
 {
     struct pg_server *server = calloc(1, sizeof *server);
     server->user = geteuid() == 0 ? "postgres" : NULL;
     find_postgres(server->bin);
     process_make_directory(server->directory, server->user);
-    create_cluster(server);
+    return server;
+}
+
+struct pg_server *pg_server_create(void)
+{
+    struct pg_server *server = create_empty();
+    run_program(server, "initdb",
+                (const char *const[]){"--no-sync", "-E", "UTF8", "--locale=C", "--auth=trust", "-U",
+                                      "postgres", NULL});
     pg_server_start(server);
     return server;
+}
+
+struct pg_server *pg_server_create_standby(const struct pg_server *primary)
+{
+    struct pg_server *server = create_empty();
+    run_program(server, "pg_basebackup",
+                (const char *const[]){"-R", "-h", primary->directory, "-p", "5432", "-U",
+                                      "postgres", "-c", "fast", NULL});
+    pg_server_start(server);
+    return server;
+}
+
+void pg_server_promote(struct pg_server *standby)
+{
+    run_program(standby, "pg_ctl", (const char *const[]){"promote", "-w", NULL});
+}
+
+void pg_server_demote(struct pg_server *server, const struct pg_server *primary)
+{
+    char path[PROCESS_PATH_SIZE + 64];
+    char line[2 * PROCESS_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/data/standby.signal", server->directory);
+    process_write_file(path, "");
+    snprintf(path, sizeof path, "%s/data/postgresql.auto.conf", server->directory);
+    snprintf(line, sizeof line, "primary_conninfo = 'host=%s port=5432 user=postgres'\n",
+             primary->directory);
+    process_write_file(path, line);
+}
+
+pid_t pg_server_pid(const struct pg_server *server)
+{
+    return server->pid;
+}
+
+const char *pg_server_directory(const struct pg_server *server)
+{
+    return server->directory;
 }
 
 void pg_server_destroy(struct pg_server **server)
@@ -124,9 +173,9 @@ void pg_server_destroy(struct pg_server **server)
     *server = NULL;
 }
 
-static void wait_until_ready(struct pg_server *server)
+void pg_server_wait(struct pg_server *server)
 {
-    char *url = database_url(server, "postgres");
+    char *url = pg_server_url(server, "postgres");
     const int64_t end_ms = process_now_ms() + START_TIMEOUT_MS;
     while (PQping(url) != PQPING_OK) {
         if (process_wait(server->pid, 0) >= 0) {
@@ -188,7 +237,7 @@ void pg_server_start(struct pg_server *server)
         .death_signal = SIGQUIT,
     };
     server->pid = process_spawn(&spec);
-    wait_until_ready(server);
+    pg_server_wait(server);
 }
 
 static void end_postgres(struct pg_server *server, int signal_number)
@@ -307,11 +356,11 @@ bool pg_query_bool(const char *url, const char *format, ...)
 
 char *pg_fresh_database(struct pg_server *server, const char *name)
 {
-    char *maintenance = database_url(server, "postgres");
+    char *maintenance = pg_server_url(server, "postgres");
     pg_execute(maintenance, "DROP DATABASE IF EXISTS \"%s\" WITH (FORCE)", name);
     pg_execute(maintenance, "CREATE DATABASE \"%s\"", name);
     free(maintenance);
-    return database_url(server, name);
+    return pg_server_url(server, name);
 }
 
 /* ---- Redis ---- */
@@ -363,20 +412,23 @@ void redis_server_start(struct redis_server *server)
 {
     char log[PROCESS_PATH_SIZE + 16];
     snprintf(log, sizeof log, "%s/log", server->directory);
-    const char *const argv[] = {"/usr/bin/redis-server",
-                                "--port",
-                                "0",
-                                "--unixsocket",
-                                socket_path(server),
-                                "--unixsocketperm",
-                                "700",
-                                "--save",
-                                "",
-                                "--appendonly",
-                                "no",
-                                "--dir",
-                                server->directory,
-                                NULL};
+    const char *argv[32] = {"/usr/bin/redis-server",
+                            "--port",
+                            "0",
+                            "--unixsocket",
+                            socket_path(server),
+                            "--unixsocketperm",
+                            "700",
+                            "--save",
+                            "",
+                            "--appendonly",
+                            "no",
+                            "--dir",
+                            server->directory};
+    size_t count = 13;
+    for (size_t i = 0; server->arguments != NULL && server->arguments[i] != NULL; i++) {
+        argv[count++] = server->arguments[i];
+    }
     const struct process_spec spec = {
         .argv = argv,
         .environment = plain_environment,
@@ -440,6 +492,56 @@ void redis_server_flush(struct redis_server *server)
     if (!redis_command(server, "FLUSHALL", "OK")) {
         process_fail("Redis did not flush");
     }
+}
+
+void redis_server_set_arguments(struct redis_server *server, const char *const *arguments)
+{
+    server->arguments = arguments;
+}
+
+/* The answer to the command, which is no error; the caller frees it. */
+static redisReply *ask(const struct redis_server *server, const char *format, va_list arguments)
+{
+    redisContext *context = redisConnectUnix(socket_path(server));
+    redisReply *reply = NULL;
+    if (context != NULL && context->err == 0) {
+        reply = redisvCommand(context, format, arguments);
+    }
+    redisFree(context);
+    if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
+        process_fail("Redis: %s: %s", format, reply != NULL ? reply->str : "no answer");
+    }
+    return reply;
+}
+
+void redis_server_execute(const struct redis_server *server, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    freeReplyObject(ask(server, format, arguments));
+    va_end(arguments);
+}
+
+int64_t redis_server_ask_int64(const struct redis_server *server, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    redisReply *reply = ask(server, format, arguments);
+    va_end(arguments);
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        process_fail("Redis: %s: no integer", format);
+    }
+    const int64_t value = reply->integer;
+    freeReplyObject(reply);
+    return value;
+}
+
+int64_t redis_server_client_count(const struct redis_server *server)
+{
+    return redis_server_ask_int64(server, "EVAL %s 0",
+                                  "return tonumber(string.match(redis.call('INFO', 'clients'),"
+                                  " 'connected_clients:(%d+)'))") -
+           1;
 }
 
 const char *redis_server_url(const struct redis_server *server)

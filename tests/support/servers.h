@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct pg_server;
 struct redis_server;
@@ -26,6 +27,21 @@ void pg_server_pause(struct pg_server *server);
 void pg_server_resume(struct pg_server *server);
 /* Whatever was done to it: it runs and goes on. */
 void pg_server_heal(struct pg_server *server);
+/* Returns once it accepts connections, as after a crash from which it recovers by itself. */
+void pg_server_wait(struct pg_server *server);
+/* The process that all its sessions are children of; 0: it does not run. */
+pid_t pg_server_pid(const struct pg_server *server);
+/* Where its socket, its log and data/ are. */
+const char *pg_server_directory(const struct pg_server *server);
+/* The libpq URI of one of its databases, which the caller frees. */
+char *pg_server_url(const struct pg_server *server, const char *database);
+
+/* A streaming standby of the primary, started; a copy made now. */
+struct pg_server *pg_server_create_standby(const struct pg_server *primary);
+/* The standby takes writes from now on. */
+void pg_server_promote(struct pg_server *standby);
+/* A server that does not run: it starts as a standby of that one the next time. */
+void pg_server_demote(struct pg_server *server, const struct pg_server *primary);
 
 /* Drops the database of that name if it is there and creates it empty. Gives its libpq URI, which
  * the caller frees. */
@@ -50,6 +66,15 @@ void redis_server_resume(struct redis_server *server);
 void redis_server_heal(struct redis_server *server);
 /* FLUSHALL */
 void redis_server_flush(struct redis_server *server);
+/* What it is started with from now on besides its own arguments: NULL-terminated, the caller's to
+ * keep, or NULL. */
+void redis_server_set_arguments(struct redis_server *server, const char *const *arguments);
+/* A command as redisCommand() builds it; the answer must be no error. */
+void redis_server_execute(const struct redis_server *server, const char *format, ...);
+/* The same; the answer must be an integer. */
+int64_t redis_server_ask_int64(const struct redis_server *server, const char *format, ...);
+/* How many clients are connected, this question's own left out. */
+int64_t redis_server_client_count(const struct redis_server *server);
 /* unix:///path; lives as long as the server. */
 const char *redis_server_url(const struct redis_server *server);
 

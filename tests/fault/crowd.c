@@ -1,0 +1,402 @@
+/* The clients under whose load faults happen. */
+#include "crowd.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+
+enum {
+    GRACE_US = 100000,          /* past the deadline */
+    COUNT_AGE_MAX_US = 4000000, /* the fifth second is that of a shared cache */
+    REST_US = 5000000,          /* longer than a dead process's sessions take to end */
+    BEAT_MS = 5,
+    STALL_US = 20000, /* a beat that comes so late */
+};
+
+const char *const crowd_kind_names[CROWD_KINDS] = {"write", "look-up", "count"};
+
+struct latencies {
+    uint32_t *us;
+    size_t count;
+    size_t capacity;
+};
+
+/* When success was back. Times are of requests and answers after the fault's end. */
+struct recovery {
+    int64_t failure_sent_us;     /* the last request that failed was sent then */
+    int64_t success_sent_us;     /* the first one after it that succeeded */
+    atomic_int_fast64_t back_us; /* the answer to that one; 0: none yet */
+};
+
+struct member {
+    struct crowd *crowd;
+    struct ledger_client *client;
+    struct load_random random;
+    int64_t due_us;
+    unsigned port_index;
+    /* what is on its way */
+    struct ledger_pair *pair;
+    enum crowd_kind kind;
+    enum crowd_phase phase;
+    bool join;
+    bool exact;         /* a count of max_stale_ms=0 */
+    int64_t stalled_us; /* the crowd's, when it was asked */
+};
+
+struct crowd {
+    struct load *load;
+    struct member members[LEDGER_CLIENTS];
+    atomic_uint ports[2];
+    struct crowd_options options;
+    int64_t pace_us; /* between two requests of a client */
+    atomic_int phase;
+    atomic_int_fast64_t end_us; /* of the fault; 0: not yet */
+    struct recovery recoveries[CROWD_KINDS];
+    struct crowd_report report;
+    struct latencies latencies[CROWD_PHASES][CROWD_KINDS];
+    pthread_t heart;
+    atomic_bool heart_ends;
+    atomic_int_fast64_t stalled_us; /* all told: how long this machine gave us no processor */
+};
+
+/* ---- what is asked ---- */
+
+static unsigned port_of(const struct member *member)
+{
+    const unsigned port = atomic_load(&member->crowd->ports[member->port_index % 2]);
+    return port != 0 ? port : atomic_load(&member->crowd->ports[0]);
+}
+
+/* Six in ten are writes, two look-ups, two counts. */
+static void choose(struct member *member, int64_t now_us)
+{
+    const unsigned dice = load_random_below(&member->random, 10);
+    member->kind = dice < 6 ? CROWD_WRITE : dice < 8 ? CROWD_LOOKUP : CROWD_COUNT;
+    member->join = load_random_below(&member->random, 2) == 0;
+    member->exact = load_random_below(&member->random, 2) == 0;
+    do {
+        member->pair = &member->client->pairs[load_random_below(&member->random, LEDGER_PAIRS)];
+    } while (member->kind == CROWD_COUNT && member->pair->things == NULL);
+    if (member->kind == CROWD_WRITE && member->pair->rests_until_us > now_us) {
+        member->kind = CROWD_LOOKUP;
+    }
+}
+
+static enum load_step next_request(struct load *load, void *context, struct load_request *request)
+{
+    struct member *member = context;
+    struct crowd *crowd = member->crowd;
+    const int64_t now_us = load_now_us();
+    (void)load;
+    if (now_us < member->due_us) {
+        return LOAD_WAIT;
+    }
+    member->due_us = now_us - member->due_us > crowd->pace_us ? now_us + crowd->pace_us
+                                                              : member->due_us + crowd->pace_us;
+    member->phase = (enum crowd_phase)atomic_load(&crowd->phase);
+    member->stalled_us = atomic_load(&crowd->stalled_us);
+    choose(member, now_us);
+    const struct ledger_pair *pair = member->pair;
+    const uint16_t port = (uint16_t)port_of(member);
+    switch (member->kind) {
+    case CROWD_WRITE:
+        ledger_write_asked(member->client, member->pair, member->join, now_us);
+        load_ask_write(request, port, pair->relation, member->join, pair->id, pair->user);
+        break;
+    case CROWD_LOOKUP:
+        load_ask_member(request, port, pair->relation, pair->id, pair->user);
+        break;
+    default:
+        load_ask_count(request, port, pair->relation, pair->id, member->exact ? 0 : -1);
+    }
+    return LOAD_SEND;
+}
+
+/* ---- what was answered ---- */
+
+static void note_latency(struct crowd *crowd, const struct member *member, int64_t latency_us)
+{
+    struct latencies *latencies = &crowd->latencies[member->phase][member->kind];
+    if (latencies->count == latencies->capacity) {
+        latencies->capacity = latencies->capacity > 0 ? 2 * latencies->capacity : 1024;
+        latencies->us = realloc(latencies->us, latencies->capacity * sizeof *latencies->us);
+    }
+    latencies->us[latencies->count++] = (uint32_t)latency_us;
+}
+
+static void note_result(struct crowd *crowd, enum crowd_kind kind, const struct load_answer *answer,
+                        bool success)
+{
+    struct recovery *recovery = &crowd->recoveries[kind];
+    const int64_t end_us = atomic_load(&crowd->end_us);
+    if (end_us == 0 || answer->sent_us < recovery->failure_sent_us) {
+        return;
+    }
+    if (!success) {
+        recovery->failure_sent_us = answer->sent_us;
+        if (recovery->success_sent_us <= answer->sent_us) {
+            atomic_store(&recovery->back_us, 0);
+        }
+    } else if (answer->received_us >= end_us && atomic_load(&recovery->back_us) == 0) {
+        recovery->success_sent_us = answer->sent_us;
+        atomic_store(&recovery->back_us, answer->received_us);
+    }
+}
+
+/* While this program got no processor the service may have got none either: that is not its delay.
+ */
+static void check_deadline(struct crowd *crowd, const struct member *member,
+                           const struct load_answer *answer)
+{
+    const int64_t late_us = answer->received_us - answer->sent_us -
+                            (int64_t)crowd->options.deadline_ms * 1000 -
+                            (atomic_load(&crowd->stalled_us) - member->stalled_us);
+    if (late_us > crowd->report.worst_late_us) {
+        crowd->report.worst_late_us = late_us;
+    }
+}
+
+static bool is_full(const struct load_exchange *exchange)
+{
+    const json_t *code = json_object_get(exchange->answer->json, "code");
+    return exchange->answer->status == 409 && json_is_string(code) &&
+           strcmp(json_string_value(code), "event-full") == 0;
+}
+
+static void take_write(const struct load_exchange *exchange, struct member *member)
+{
+    struct ledger_pair *pair = member->pair;
+    const int64_t now_us = exchange->answer->received_us;
+    struct load_write write;
+    if (pair->place == LEDGER_FULL_EVENT && member->join && is_full(exchange)) {
+        if (pair->before == LEDGER_IN) {
+            load_exchange_violation(exchange, "refused, and was in before");
+        }
+        ledger_write_refused(member->client, pair, now_us);
+    } else if (load_read_write(exchange, pair->relation, member->join, pair->id, pair->user,
+                               &write)) {
+        /* A write that was sent again may find its own work done, but none changes what was so. */
+        if (write.changed && pair->before == (member->join ? LEDGER_IN : LEDGER_OUT)) {
+            load_exchange_violation(exchange, "changed what an acknowledged write had made so");
+        }
+        if (pair->place == LEDGER_FULL_EVENT && write.count > LEDGER_CAPACITY) {
+            load_exchange_violation(exchange, "more than there are seats");
+        }
+        ledger_write_acknowledged(member->client, pair, member->join, now_us);
+    }
+}
+
+static void take_lookup(const struct load_exchange *exchange, const struct member *member)
+{
+    const struct ledger_pair *pair = member->pair;
+    bool is_in;
+    if (load_read_member(exchange, pair->relation, pair->id, pair->user, &is_in) &&
+        !ledger_may_be(pair, is_in)) {
+        load_exchange_violation(exchange, "the last acknowledged write says otherwise");
+    }
+}
+
+/* Whether it is fresh. */
+static bool take_count(const struct load_exchange *exchange, const struct member *member)
+{
+    const struct load_answer *answer = exchange->answer;
+    const struct ledger_pair *pair = member->pair;
+    struct load_count count;
+    if (!load_read_count(exchange, pair->relation, pair->id, &count)) {
+        return false;
+    }
+    if (member->crowd->options.tolerated & CROWD_OLD_CLOCK) {
+        return !count.stale;
+    }
+    if (!count.stale && answer->sent_us - count.as_of_us > COUNT_AGE_MAX_US) {
+        load_exchange_violation(exchange, "older than its bound and not stale");
+    }
+    if (!count.stale && member->exact && count.as_of_us + 1000 < answer->sent_us) {
+        load_exchange_violation(exchange, "max_stale_ms=0 served from before the request");
+    }
+    if (!ledger_count_possible(pair->things, count.as_of_us, count.count)) {
+        load_exchange_violation(exchange, "the count was never this at its as_of");
+    }
+    return !count.stale;
+}
+
+static void take_failure(const struct load_exchange *exchange, struct member *member,
+                         enum load_refusal refusal)
+{
+    struct crowd *crowd = member->crowd;
+    struct crowd_figures *figures = &crowd->report.figures[member->phase][member->kind];
+    const struct load_answer *answer = exchange->answer;
+    const bool lost = answer->status == 0;
+    /* What was asked before the fault may be answered under it. */
+    const bool in_fault = atomic_load(&crowd->phase) >= CROWD_DURING;
+    if (!in_fault || !(crowd->options.tolerated & (lost ? CROWD_LOSSES : CROWD_REFUSALS))) {
+        load_exchange_violation(exchange, "a request failed that no fault excuses");
+    }
+    if (member->kind == CROWD_WRITE && refusal == REFUSAL_UNDONE) {
+        ledger_write_refused(member->client, member->pair, answer->received_us);
+    } else if (member->kind != CROWD_WRITE && refusal == REFUSAL_UNKNOWN) {
+        load_exchange_violation(exchange, "a read of unknown outcome");
+    }
+    figures->refused += refusal == REFUSAL_UNDONE;
+    figures->unknown += refusal != REFUSAL_UNDONE;
+    figures->failed_own += member->pair->things != NULL;
+    if (lost) { /* the way of a load balancer: the other one is asked next */
+        member->pair->rests_until_us = answer->received_us + REST_US;
+        member->port_index++;
+    }
+}
+
+static void on_answer(const struct load_exchange *exchange, void *context)
+{
+    struct member *member = context;
+    struct crowd *crowd = member->crowd;
+    const struct load_answer *answer = exchange->answer;
+    const enum load_refusal refusal = load_read_refusal(answer);
+    struct crowd_figures *figures = &crowd->report.figures[member->phase][member->kind];
+    bool success = answer->status != 0 && refusal == REFUSAL_NONE;
+    load_note_progress(exchange->load);
+    check_deadline(crowd, member, answer);
+    if (!success) {
+        take_failure(exchange, member, refusal);
+    } else if (member->kind == CROWD_WRITE) {
+        take_write(exchange, member);
+    } else if (member->kind == CROWD_LOOKUP) {
+        take_lookup(exchange, member);
+    } else {
+        success = take_count(exchange, member);
+        figures->stale += !success;
+    }
+    figures->acknowledged += success;
+    if (success && member->pair->things != NULL) {
+        note_latency(crowd, member, answer->received_us - answer->sent_us);
+    }
+    note_result(crowd, member->kind, answer, success);
+}
+
+/* ---- the side of the test ---- */
+
+/* Beats on the clock, and notes by how much it could not. */
+static void *beat(void *context)
+{
+    struct crowd *crowd = context;
+    int64_t last_us = load_now_us();
+    while (!atomic_load(&crowd->heart_ends)) {
+        nanosleep(&(struct timespec){.tv_nsec = BEAT_MS * 1000000L}, NULL);
+        const int64_t now_us = load_now_us();
+        if (now_us - last_us > STALL_US) {
+            atomic_fetch_add(&crowd->stalled_us, now_us - last_us);
+        }
+        last_us = now_us;
+    }
+    return NULL;
+}
+
+struct crowd *crowd_start(struct ledger *ledger, const struct crowd_options *options)
+{
+    static const struct load_behaviour behaviour = {next_request, on_answer};
+    struct crowd *crowd = calloc(1, sizeof *crowd);
+    const int64_t now_us = load_now_us();
+    crowd->options = *options;
+    crowd->pace_us = (int64_t)LEDGER_CLIENTS * 1000000 / options->rate_per_s;
+    crowd->report.worst_late_us = INT64_MIN;
+    crowd->load = load_create();
+    for (unsigned i = 0; i < 2; i++) {
+        crowd_set_port(crowd, i, options->ports[i]);
+    }
+    for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
+        crowd->members[i] = (struct member){
+            .crowd = crowd,
+            .client = &ledger->clients[i],
+            .random = load_random_stream(i),
+            .due_us = now_us + i * crowd->pace_us / LEDGER_CLIENTS,
+            .port_index = i,
+        };
+        load_add_client(crowd->load, &behaviour, &crowd->members[i]);
+    }
+    if (pthread_create(&crowd->heart, NULL, beat, crowd) != 0) {
+        process_fail("no thread for the heart");
+    }
+    load_start(crowd->load);
+    return crowd;
+}
+
+void crowd_set_phase(struct crowd *crowd, enum crowd_phase phase)
+{
+    atomic_store(&crowd->phase, phase);
+}
+
+void crowd_note_end(struct crowd *crowd)
+{
+    atomic_store(&crowd->end_us, load_now_us());
+    crowd_set_phase(crowd, CROWD_AFTER);
+}
+
+int crowd_back_ms(const struct crowd *crowd, enum crowd_kind kind)
+{
+    const int64_t back_us = atomic_load(&crowd->recoveries[kind].back_us);
+    return back_us == 0 ? -1 : (int)((back_us - atomic_load(&crowd->end_us)) / 1000);
+}
+
+void crowd_set_port(struct crowd *crowd, unsigned index, uint16_t port)
+{
+    atomic_store(&crowd->ports[index], port);
+}
+
+static int compare_us(const void *left, const void *right)
+{
+    const uint32_t a = *(const uint32_t *)left;
+    const uint32_t b = *(const uint32_t *)right;
+    return (a > b) - (a < b);
+}
+
+static void summarise(struct crowd *crowd, enum crowd_phase phase, enum crowd_kind kind)
+{
+    struct latencies *latencies = &crowd->latencies[phase][kind];
+    struct crowd_figures *figures = &crowd->report.figures[phase][kind];
+    if (latencies->count > 0) {
+        qsort(latencies->us, latencies->count, sizeof *latencies->us, compare_us);
+        figures->p50_us = latencies->us[latencies->count / 2];
+        figures->p99_us = latencies->us[latencies->count * 99 / 100];
+    }
+}
+
+void crowd_finish(struct crowd *crowd, struct crowd_report *report)
+{
+    load_finish(crowd->load);
+    for (enum crowd_phase phase = 0; phase < CROWD_PHASES; phase++) {
+        for (enum crowd_kind kind = 0; kind < CROWD_KINDS; kind++) {
+            summarise(crowd, phase, kind);
+        }
+    }
+    crowd->report.stalled_us = atomic_load(&crowd->stalled_us);
+    *report = crowd->report;
+}
+
+bool crowd_has_ended(const struct crowd *crowd)
+{
+    return load_is_done(crowd->load);
+}
+
+void crowd_destroy(struct crowd **pointer)
+{
+    struct crowd *crowd = *pointer;
+    if (crowd == NULL) {
+        return;
+    }
+    *pointer = NULL;
+    load_destroy(&crowd->load);
+    atomic_store(&crowd->heart_ends, true);
+    pthread_join(crowd->heart, NULL);
+    for (unsigned phase = 0; phase < CROWD_PHASES; phase++) {
+        for (unsigned kind = 0; kind < CROWD_KINDS; kind++) {
+            free(crowd->latencies[phase][kind].us);
+        }
+    }
+    free(crowd);
+}

@@ -1,0 +1,327 @@
+/* What a fault happens to, and how it is looked at. */
+#include "stand.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+
+enum { SESSIONS_END_BOUND_MS = 30000 };
+
+#define SERVICE_SESSIONS                                                                           \
+    " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \
+    " AND backend_type = 'client backend'"
+
+/* ---- setting up ---- */
+
+void stand_set_up(struct stand *stand, bool is_short)
+{
+    stand->is_short = is_short;
+    if (stand->pg == NULL) {
+        stand->pg = pg_server_create();
+        stand->redis = redis_server_create();
+    }
+    redis_server_flush(stand->redis);
+    stand->database_url = pg_fresh_database(stand->pg, "faults");
+    stand->service_url = strdup(stand->database_url);
+    stand->redis_url = strdup(redis_server_url(stand->redis));
+    stand->ledger = ledger_create(load_now_us());
+    service_migrate(stand->database_url);
+}
+
+void stand_put_relays(struct stand *stand)
+{
+    char path[PROCESS_PATH_SIZE + 32];
+    snprintf(path, sizeof path, "%s/.s.PGSQL.5432", pg_server_directory(stand->pg));
+    stand->pg_relay = relay_create(path);
+    stand->redis_relay = relay_create(redis_server_url(stand->redis) + strlen("unix://"));
+    free(stand->service_url);
+    free(stand->redis_url);
+    if (asprintf(&stand->service_url, "postgresql://postgres@/faults?host=%s&port=5432",
+                 relay_directory(stand->pg_relay)) < 0 ||
+        asprintf(&stand->redis_url, "unix://%s", relay_path(stand->redis_relay)) < 0) {
+        process_fail("out of memory");
+    }
+}
+
+static void limit_the_full_event(uint16_t port)
+{
+    struct http_client *client = http_client_create(port);
+    struct http_response *response =
+        http_request(client, "PUT", "/v1/events/full",
+                     &(const struct http_options){.body = "{\"capacity\":48,\"waitlist\":false}"});
+    _Static_assert(LEDGER_CAPACITY == 48, "the body says how many");
+    expect_status(response, 200);
+    http_response_free(&response);
+    http_client_destroy(&client);
+}
+
+void stand_start_services(struct stand *stand, unsigned count, const char *const *environment)
+{
+    stand->service_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        stand->services[i] = service_start(stand->service_url, stand->redis_url, environment);
+    }
+    limit_the_full_event(stand->services[0]->port);
+}
+
+void stand_tear_down(struct stand *stand)
+{
+    stand_close_sessions(stand);
+    crowd_destroy(&stand->crowd);
+    for (unsigned i = 0; i < STAND_SERVICES_MAX; i++) {
+        service_discard(&stand->services[i]);
+    }
+    relay_destroy(&stand->pg_relay);
+    relay_destroy(&stand->redis_relay);
+    pg_server_destroy(&stand->standby);
+    free(stand->database_url);
+    free(stand->service_url);
+    free(stand->redis_url);
+    free(stand->ledger);
+    stand->database_url = stand->service_url = stand->redis_url = NULL;
+    stand->ledger = NULL;
+    if (stand->pg != NULL) {
+        pg_server_heal(stand->pg);
+    }
+    if (stand->redis != NULL) {
+        redis_server_heal(stand->redis);
+    }
+}
+
+void stand_remove(struct stand *stand)
+{
+    redis_server_destroy(&stand->redis);
+    pg_server_destroy(&stand->pg);
+}
+
+/* ---- looking ---- */
+
+void stand_wait_ms(const struct stand *stand, int64_t ms)
+{
+    const int64_t end_ms = process_now_ms() + ms;
+    while (process_now_ms() < end_ms && !crowd_has_ended(stand->crowd)) {
+        process_nap();
+    }
+}
+
+/* The connections of clients come and go: they are no descriptors that the service keeps. */
+static int64_t count_clients(const struct service *service)
+{
+    FILE *table = fopen("/proc/net/tcp", "re");
+    char line[256];
+    int64_t count = 0;
+    while (table != NULL && fgets(line, sizeof line, table) != NULL) {
+        enum { ESTABLISHED = 1, CLOSE_WAIT = 8 }; /* of the kernel's include/net/tcp_states.h */
+        unsigned port;
+        unsigned state;
+        if (sscanf(line, " %*d: %*8x:%x %*8x:%*x %x", &port, &state) == 2 &&
+            (port == service->port || port == service->admin_port) &&
+            (state == ESTABLISHED || state == CLOSE_WAIT)) {
+            count++;
+        }
+    }
+    if (table != NULL) {
+        fclose(table);
+    }
+    return count;
+}
+
+static int64_t count_descriptors(pid_t pid)
+{
+    char path[64];
+    int64_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *directory = opendir(path);
+    while (directory != NULL && readdir(directory) != NULL) {
+        count++;
+    }
+    if (directory != NULL) {
+        closedir(directory);
+    }
+    return count;
+}
+
+static int64_t read_memory_kib(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    char *status = process_read_file(path);
+    const char *line = strstr(status, "VmRSS:");
+    const int64_t kib = line != NULL ? strtoll(line + strlen("VmRSS:"), NULL, 10) : 0;
+    free(status);
+    return kib;
+}
+
+struct stand_resources stand_measure(const struct stand *stand)
+{
+    struct stand_resources resources = {
+        .pg_sessions = pg_query_int64(stand->database_url, "SELECT count(*)" SERVICE_SESSIONS),
+        .redis_clients = redis_server_client_count(stand->redis),
+    };
+    for (unsigned i = 0; i < stand->service_count; i++) {
+        if (stand->services[i] != NULL) {
+            resources.descriptors +=
+                count_descriptors(stand->services[i]->pid) - count_clients(stand->services[i]);
+            resources.memory_kib += read_memory_kib(stand->services[i]->pid);
+        }
+    }
+    return resources;
+}
+
+bool stand_open_session(struct stand *stand, const char *url)
+{
+    for (size_t i = 0; i < STAND_SESSIONS_MAX; i++) {
+        if (stand->sessions[i] == NULL) {
+            PGconn *session = PQconnectdb(url);
+            if (PQstatus(session) != CONNECTION_OK) {
+                PQfinish(session);
+                return false;
+            }
+            stand->sessions[i] = session;
+            return true;
+        }
+    }
+    return false;
+}
+
+void stand_close_sessions(struct stand *stand)
+{
+    for (size_t i = 0; i < STAND_SESSIONS_MAX; i++) {
+        PQfinish(stand->sessions[i]);
+        stand->sessions[i] = NULL;
+    }
+}
+
+/* ---- comparing ---- */
+
+/* What is asked next can only be compared when no transaction of before is still to come. */
+static void await_quiet(const struct stand *stand)
+{
+    const int64_t give_up_ms = process_now_ms() + SESSIONS_END_BOUND_MS;
+    while (pg_query_int64(stand->database_url,
+                          "SELECT count(*)" SERVICE_SESSIONS " AND state <> 'idle'") > 0) {
+        if (process_now_ms() > give_up_ms) {
+            process_fail("a transaction does not end");
+        }
+        process_nap();
+    }
+}
+
+static PGresult *query(PGconn *session, const char *sql)
+{
+    PGresult *result = PQexec(session, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+        process_fail("%s\n%s", sql, PQerrorMessage(session));
+    }
+    return result;
+}
+
+/* Finds the row among those of a client's pairs, by the number that its user's name carries. */
+static struct ledger_pair *find_pair(struct ledger *ledger, const struct relation *relation,
+                                     const char *id, const char *user)
+{
+    unsigned client;
+    if (sscanf(user, "user-%u.", &client) != 1 || client >= LEDGER_CLIENTS) {
+        return NULL;
+    }
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &ledger->clients[client].pairs[i];
+        if (pair->relation == relation && strcmp(pair->id, id) == 0 &&
+            strcmp(pair->user, user) == 0) {
+            return pair;
+        }
+    }
+    return NULL;
+}
+
+/* Marks the pairs that have a row; one that nobody asked for fails the test. */
+static void mark_rows(struct stand *stand, PGconn *session, const struct relation *relation,
+                      bool (*rows)[LEDGER_PAIRS])
+{
+    char sql[128];
+    snprintf(sql, sizeof sql, "SELECT %s, user_id FROM %s", relation->id_member, relation->table);
+    PGresult *result = query(session, sql);
+    for (int i = 0; i < PQntuples(result); i++) {
+        const char *id = PQgetvalue(result, i, 0);
+        const char *user = PQgetvalue(result, i, 1);
+        const struct ledger_pair *pair = find_pair(stand->ledger, relation, id, user);
+        if (pair == NULL) {
+            process_fail("%s has a row that nobody asked for: %s %s", relation->table, id, user);
+        }
+        for (size_t j = 0; j < LEDGER_CLIENTS; j++) {
+            struct ledger_client *client = &stand->ledger->clients[j];
+            if (pair >= client->pairs && pair < client->pairs + LEDGER_PAIRS) {
+                rows[j][pair - client->pairs] = true;
+            }
+        }
+    }
+    PQclear(result);
+}
+
+static void compare_with_database(struct stand *stand)
+{
+    bool rows[LEDGER_CLIENTS][LEDGER_PAIRS] = {{false}};
+    PGconn *session = PQconnectdb(stand->database_url);
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        mark_rows(stand, session, &relations[i], rows);
+    }
+    PQfinish(session);
+    for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
+        struct ledger_client *client = &stand->ledger->clients[i];
+        for (size_t j = 0; j < LEDGER_PAIRS; j++) {
+            struct ledger_pair *pair = &client->pairs[j];
+            if (!ledger_may_be(pair, rows[i][j])) {
+                process_fail("%s %s %s: %s row, against the last acknowledged write",
+                             pair->relation->table, pair->id, pair->user,
+                             rows[i][j] ? "there is a" : "there is no");
+            }
+            ledger_settle(client, pair, rows[i][j], load_now_us());
+        }
+    }
+    expect_counters_equal_rows(stand->database_url);
+    assert_true(
+        pg_query_int64(stand->database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'full'") <=
+        LEDGER_CAPACITY);
+}
+
+static void compare_with_service(const struct stand *stand, const struct service *service)
+{
+    struct http_client *client = http_client_create(service->port);
+    for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
+        int64_t counts[LEDGER_PLACES] = {0};
+        const struct ledger_pair *pairs = stand->ledger->clients[i].pairs;
+        for (size_t j = 0; j < LEDGER_PAIRS; j++) {
+            const struct ledger_pair *pair = &pairs[j];
+            expect_member(client, pair->relation, pair->id, pair->user,
+                          pair->possible == LEDGER_IN);
+            counts[pair->place] += pair->possible == LEDGER_IN;
+        }
+        for (size_t place = LEDGER_OWN_EVENT; place <= LEDGER_OWN_POST; place++) {
+            const struct ledger_pair *pair = &pairs[place * LEDGER_USERS];
+            expect_exact_count(client, pair->relation, pair->id, counts[place]);
+        }
+    }
+    http_client_destroy(&client);
+}
+
+void stand_check(struct stand *stand, struct crowd_report *report)
+{
+    crowd_finish(stand->crowd, report);
+    crowd_destroy(&stand->crowd);
+    await_quiet(stand);
+    compare_with_database(stand);
+    for (unsigned i = 0; i < stand->service_count; i++) {
+        compare_with_service(stand, stand->services[i]);
+    }
+}
