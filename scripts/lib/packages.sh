@@ -23,6 +23,10 @@ packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
 # shellcheck disable=SC2034
 packages_scale=(postgresql redis-server wrk python3 libcmocka-dev libcurl4-openssl-dev)
 
+# What the fault suite needs on top of that: scripts/fault, scripts/soak, and its short form in scripts/test.
+# shellcheck disable=SC2034
+packages_fault=(haproxy libfaketime)
+
 packages_file=$(readlink -f "${BASH_SOURCE[0]}")
 
 # packages_require WHAT...: WHAT is a package, or one of those that count as there when a recent enough
@@ -124,7 +128,7 @@ package_main() {
     local service
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     undo=() services=()
-    for service in postgresql redis-server; do
+    for service in postgresql redis-server haproxy; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
     [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)

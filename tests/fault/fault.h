@@ -38,6 +38,8 @@ struct fault {
     /* Why it cannot be run here; NULL: it can. */
     const char *(*obstacle)(void);
     void (*prepare)(struct stand *stand); /* before the services start */
+    /* Puts something in front of the services: the port that the crowd asks. NULL: theirs. */
+    uint16_t (*front)(struct stand *stand);
     void (*begin)(struct stand *stand);
     /* What goes on until then, on the clock of process_now_ms. NULL: nothing, it lasts. */
     void (*go_on)(struct stand *stand, int64_t until_ms);

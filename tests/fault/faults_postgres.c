@@ -1,4 +1,5 @@
 /* What can happen to PostgreSQL. */
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,146 @@ static void lock_hot_counter(struct stand *stand)
                    "SELECT count FROM rsvp_counters WHERE event_id = 'hot' FOR UPDATE"));
 }
 
+/* ---- the disk ---- */
+
+enum { WAL_DISK_MIB = 128 };
+
+static char wal_directory[PROCESS_PATH_SIZE + 32];
+static bool wal_is_mounted;
+
+static const char *needs_root(void)
+{
+    return geteuid() == 0 ? NULL : "mounting a small file system needs root";
+}
+
+static void run_tool(const char *const *argv)
+{
+    const struct process_spec spec = {.argv = argv};
+    if (process_run(&spec) != 0) {
+        process_fail("%s failed", argv[0]);
+    }
+}
+
+/* Puts the write-ahead log on a small file system, in a mount namespace of this program's own. */
+static void move_wal(struct stand *stand)
+{
+    static char data[PROCESS_PATH_SIZE + 32];
+    static char size[32];
+    pg_server_stop(stand->pg);
+    snprintf(wal_directory, sizeof wal_directory, "%s/wal", pg_server_directory(stand->pg));
+    snprintf(data, sizeof data, "%s/data/pg_wal", pg_server_directory(stand->pg));
+    snprintf(size, sizeof size, "size=%dm", WAL_DISK_MIB);
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mkdir(wal_directory, 0700) != 0 || mount("rsvpd", wal_directory, "tmpfs", 0, size) != 0) {
+        process_fail("no small file system at %s", wal_directory);
+    }
+    wal_is_mounted = true;
+    run_tool((const char *const[]){"/bin/cp", "-a", "-T", data, wal_directory, NULL});
+    run_tool((const char *const[]){"/bin/rm", "-r", data, NULL});
+    run_tool((const char *const[]){"/bin/ln", "-s", wal_directory, data, NULL});
+    pg_server_start(stand->pg);
+}
+
+/* Takes what is left of the disk, and has PostgreSQL ask for more. */
+static void fill_disk(struct stand *stand)
+{
+    static const char block[1 << 16];
+    char path[PROCESS_PATH_SIZE + 64];
+    snprintf(path, sizeof path, "%s/ballast", wal_directory);
+    FILE *ballast = fopen(path, "we");
+    while (ballast != NULL && fwrite(block, 1, sizeof block, ballast) == sizeof block) {
+    }
+    if (ballast != NULL) {
+        fclose(ballast);
+    }
+    for (unsigned i = 0; i < WAL_DISK_MIB && stand_open_session(stand, stand->database_url); i++) {
+        PQclear(PQexec(stand->sessions[0], "SELECT pg_switch_wal()"));
+        stand_close_sessions(stand);
+        stand_wait_ms(stand, 20);
+    }
+}
+
+static void empty_disk(struct stand *stand)
+{
+    char path[PROCESS_PATH_SIZE + 64];
+    snprintf(path, sizeof path, "%s/ballast", wal_directory);
+    unlink(path);
+    pg_server_heal(stand->pg);
+    pg_server_wait(stand->pg);
+}
+
+static void remove_postgres(struct stand *stand)
+{
+    pg_server_destroy(&stand->pg);
+}
+
+static void unmount_wal(struct stand *stand)
+{
+    if (wal_is_mounted) {
+        pg_server_heal(stand->pg);
+        pg_server_stop_immediate(stand->pg);
+        umount2(wal_directory, MNT_DETACH);
+        wal_is_mounted = false;
+    }
+    remove_postgres(stand);
+}
+
+/* ---- failover ---- */
+
+static void await_true(const char *url, const char *question)
+{
+    const int64_t end_ms = process_now_ms() + 30000;
+    while (!pg_query_bool(url, "%s", question)) {
+        if (process_now_ms() > end_ms) {
+            process_fail("never true: %s", question);
+        }
+        process_nap();
+    }
+}
+
+static void put_standby(struct stand *stand)
+{
+    stand->standby = pg_server_create_standby(stand->pg);
+    pg_execute(stand->database_url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
+    pg_execute(stand->database_url, "SELECT pg_reload_conf()");
+    await_true(stand->database_url,
+               "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')");
+    free(stand->service_url);
+    if (asprintf(&stand->service_url, "postgresql://postgres@/faults?host=%s,%s&port=5432,5432",
+                 pg_server_directory(stand->pg), pg_server_directory(stand->standby)) < 0) {
+        process_fail("out of memory");
+    }
+}
+
+/* The primary dies, and comes back as whoever manages it would have it: read-only. */
+static void lose_primary(struct stand *stand)
+{
+    pg_server_stop_immediate(stand->pg);
+    pg_server_demote(stand->pg, stand->standby);
+    pg_server_start(stand->pg);
+}
+
+static void promote_standby(struct stand *stand)
+{
+    pg_server_promote(stand->standby);
+    free(stand->database_url);
+    stand->database_url = pg_server_url(stand->standby, "faults");
+}
+
+static void judge_old_primary(struct stand *stand, struct verdict *verdict)
+{
+    char *url = pg_server_url(stand->pg, "faults");
+    if (!pg_query_bool(url, "SELECT pg_is_in_recovery()")) {
+        verdict_fail(verdict, "the old primary takes writes");
+    }
+    const int64_t sessions =
+        pg_query_int64(url, "SELECT count(*)" SERVICE_SESSIONS " AND application_name = 'rsvpd'");
+    if (sessions > 0) {
+        verdict_fail(verdict, "%lld sessions at the old primary", (long long)sessions);
+    }
+    free(url);
+}
+
 const struct fault faults_postgres[] = {
     {
         .name = "pg-terminate-one",
@@ -196,6 +337,33 @@ const struct fault faults_postgres[] = {
         .begin = become_read_only,
         .end = become_writable,
         .clean_up = become_writable,
+    },
+    {
+        .name = "pg-disk-full",
+        .promise = "out of disk for the write-ahead log: clear errors, back by itself",
+        .tolerated = CROWD_REFUSALS,
+        .lasts_ms = 4000,
+        .back_ms = 3000,
+        .obstacle = needs_root,
+        .prepare = move_wal,
+        .begin = fill_disk,
+        .end = empty_disk,
+        .clean_up = unmount_wal,
+    },
+    {
+        .name = "pg-failover",
+        .promise = "synchronous standby promoted: no acknowledged write lost, back <= 3 s after "
+                   "promotion, old primary never written to",
+        .services = 2,
+        .tolerated = CROWD_REFUSALS,
+        .lasts_ms = 3000,
+        .back_ms = 3000,
+        .is_short = true,
+        .prepare = put_standby,
+        .begin = lose_primary,
+        .end = promote_standby,
+        .judge = judge_old_primary,
+        .clean_up = remove_postgres,
     },
 };
 const size_t faults_postgres_count = sizeof faults_postgres / sizeof faults_postgres[0];

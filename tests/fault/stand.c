@@ -29,6 +29,8 @@ void stand_set_up(struct stand *stand, bool is_short)
     stand->is_short = is_short;
     if (stand->pg == NULL) {
         stand->pg = pg_server_create();
+    }
+    if (stand->redis == NULL) {
         stand->redis = redis_server_create();
     }
     redis_server_flush(stand->redis);
@@ -66,11 +68,21 @@ static void limit_the_full_event(uint16_t port)
     http_client_destroy(&client);
 }
 
+void stand_start_service(struct stand *stand, unsigned index)
+{
+    stand->services[index] =
+        service_start(stand->service_url, stand->redis_url, stand->environment);
+    if (stand->crowd != NULL) {
+        crowd_set_port(stand->crowd, index, stand->services[index]->port);
+    }
+}
+
 void stand_start_services(struct stand *stand, unsigned count, const char *const *environment)
 {
     stand->service_count = count;
+    stand->environment = environment;
     for (unsigned i = 0; i < count; i++) {
-        stand->services[i] = service_start(stand->service_url, stand->redis_url, environment);
+        stand_start_service(stand, i);
     }
     limit_the_full_event(stand->services[0]->port);
 }

@@ -27,6 +27,7 @@ struct stand {
     char *redis_url;    /* what the services are given; NULL: none */
     struct service *services[STAND_SERVICES_MAX];
     unsigned service_count;
+    const char *const *environment; /* of the services */
     struct crowd *crowd;
     struct ledger *ledger;
     bool is_short;                        /* the short form: correctness alone is judged */
@@ -47,6 +48,8 @@ void stand_set_up(struct stand *stand, bool is_short);
 void stand_put_relays(struct stand *stand);
 /* environment may be NULL. */
 void stand_start_services(struct stand *stand, unsigned count, const char *const *environment);
+/* One that ended: again, with the same environment, on another port, of which the crowd is told. */
+void stand_start_service(struct stand *stand, unsigned index);
 /* Ends all but the servers, whatever state they are in, and heals those. */
 void stand_tear_down(struct stand *stand);
 /* Ends the servers. */

@@ -390,6 +390,8 @@ static void run_child(const struct process_spec *spec, const struct passwd *user
     if (getppid() != parent) {
         _exit(126);
     }
+    /* Not every library's descriptors close by themselves: libcurl's sockets do not. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     char *const *environment = (char *const *)spec->environment;
     execve(spec->argv[0], (char *const *)spec->argv, environment != NULL ? environment : environ);
     dprintf(2, "cannot run %s: %s\n", spec->argv[0], strerror(errno));

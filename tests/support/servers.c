@@ -273,6 +273,9 @@ void pg_server_pause(struct pg_server *server)
 void pg_server_heal(struct pg_server *server)
 {
     pg_server_resume(server);
+    if (server->pid != 0 && process_wait(server->pid, 0) >= 0) {
+        server->pid = 0;
+    }
     if (server->pid == 0) {
         pg_server_start(server);
     }

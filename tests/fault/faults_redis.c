@@ -1,0 +1,213 @@
+/* What can happen to Redis. None of it may fail a request or make a count lie. */
+#include <stdio.h>
+
+#include "fault.h"
+#include "process.h"
+
+enum {
+    TURNS_MS = 20,
+};
+
+#define SLOWER_MAX 1.1
+
+/* ---- the server ---- */
+
+static void kill_redis(struct stand *stand)
+{
+    redis_server_kill(stand->redis);
+}
+
+static void start_redis(struct stand *stand)
+{
+    redis_server_start(stand->redis);
+}
+
+static void halt(struct stand *stand)
+{
+    redis_server_pause(stand->redis);
+}
+
+static void resume(struct stand *stand)
+{
+    redis_server_resume(stand->redis);
+}
+
+static void flush(struct stand *stand)
+{
+    redis_server_flush(stand->redis);
+}
+
+static void flush_again_and_again(struct stand *stand, int64_t until_ms)
+{
+    while (process_now_ms() < until_ms && !crowd_has_ended(stand->crowd)) {
+        redis_server_flush(stand->redis);
+        stand_wait_ms(stand, TURNS_MS);
+    }
+}
+
+/* ---- memory ---- */
+
+static void fill_up(struct stand *stand)
+{
+    redis_server_execute(stand->redis, "CONFIG SET maxmemory-policy noeviction maxmemory 1");
+}
+
+static void make_room(struct stand *stand)
+{
+    redis_server_execute(stand->redis, "CONFIG SET maxmemory 0");
+}
+
+/* ---- commands under other names ---- */
+
+static const char *const renamed[] = {"--rename-command",
+                                      "EVALSHA",
+                                      "",
+                                      "--rename-command",
+                                      "EVAL",
+                                      "",
+                                      "--rename-command",
+                                      "MGET",
+                                      "",
+                                      NULL};
+
+static void restart_with(struct stand *stand, const char *const *arguments)
+{
+    redis_server_stop(stand->redis);
+    redis_server_set_arguments(stand->redis, arguments);
+    redis_server_start(stand->redis);
+}
+
+static void rename_commands(struct stand *stand)
+{
+    restart_with(stand, renamed);
+}
+
+static void name_commands(struct stand *stand)
+{
+    restart_with(stand, NULL);
+}
+
+/* ---- what is under our keys ---- */
+
+/* Puts something under the keys of every client's own things, and of the hot ones. */
+static void spoil(struct stand *stand, const char *command, const char *value)
+{
+    for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
+        for (unsigned j = 0; j < RELATION_COUNT; j++) {
+            char key[64];
+            snprintf(key, sizeof key, "rsvpd:1:%s:own-%u", relations[j].name, i);
+            redis_server_execute(stand->redis, "DEL %s", key);
+            redis_server_execute(stand->redis, command, key, value);
+        }
+    }
+}
+
+static void spoil_again_and_again(struct stand *stand, int64_t until_ms, const char *command,
+                                  const char *const *values)
+{
+    for (size_t i = 0; process_now_ms() < until_ms && !crowd_has_ended(stand->crowd); i++) {
+        i = values[i] == NULL ? 0 : i;
+        spoil(stand, command, values[i]);
+        stand_wait_ms(stand, TURNS_MS);
+    }
+}
+
+static void put_lists(struct stand *stand, int64_t until_ms)
+{
+    spoil_again_and_again(stand, until_ms, "RPUSH %s %s", (const char *const[]){"1:2:3", NULL});
+}
+
+static void put_rubbish(struct stand *stand, int64_t until_ms)
+{
+    static const char *const values[] = {
+        "",
+        ":",
+        "::",
+        "1:2",
+        "1:2:3:4",
+        "-1:0:7",
+        "1:1:-5",
+        "99999999999999999999:1:1",
+        "9223372036854775807:9223372036854775807:9223372036854775807",
+        "1:9223372036854775807:1000000",
+        "0x10:0x10:0x10",
+        "1e3:1e3:1e3",
+        " 1: 2: 3",
+        "nan:inf:null",
+        "1\n:2:3",
+        "\"}{\"rsvp_count\":1",
+        NULL};
+    spoil_again_and_again(stand, until_ms, "SET %s %s", values);
+}
+
+const struct fault faults_redis[] = {
+    {
+        .name = "redis-killed",
+        .promise = "Redis killed: writes and look-ups unaffected, counts inside their bound",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = kill_redis,
+        .end = start_redis,
+    },
+    {
+        .name = "redis-stopped",
+        .promise = "Redis stopped for 10 s: the same",
+        .lasts_ms = 10000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = halt,
+        .end = resume,
+    },
+    {
+        .name = "redis-flushed",
+        .promise = "Redis flushed, again and again: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = flush,
+        .go_on = flush_again_and_again,
+    },
+    {
+        .name = "redis-full",
+        .promise = "Redis full (maxmemory, noeviction): the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = fill_up,
+        .end = make_room,
+        .clean_up = make_room,
+    },
+    {
+        .name = "redis-renamed",
+        .promise = "commands renamed in Redis: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .slower_max = SLOWER_MAX,
+        .begin = rename_commands,
+        .end = name_commands,
+    },
+    {
+        .name = "redis-types",
+        .promise = "keys of the wrong type in Redis: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .go_on = put_lists,
+    },
+    {
+        .name = "redis-rubbish",
+        .promise = "garbage and hostile values under our keys: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .go_on = put_rubbish,
+    },
+};
+const size_t faults_redis_count = sizeof faults_redis / sizeof faults_redis[0];
