@@ -89,15 +89,18 @@ static void name_commands(struct stand *stand)
 
 /* ---- what is under our keys ---- */
 
-/* Puts something under the keys of every client's own things, and of the hot ones. */
+/* Puts something under the keys of every client's own things, in one step each: the services write
+ * to them meanwhile. */
 static void spoil(struct stand *stand, const char *command, const char *value)
 {
     for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
         for (unsigned j = 0; j < RELATION_COUNT; j++) {
             char key[64];
             snprintf(key, sizeof key, "rsvpd:1:%s:own-%u", relations[j].name, i);
-            redis_server_execute(stand->redis, "DEL %s", key);
-            redis_server_execute(stand->redis, command, key, value);
+            redis_server_execute(stand->redis, "EVAL %s 1 %s %s %s",
+                                 "redis.call('DEL', KEYS[1])"
+                                 " return redis.call(ARGV[1], KEYS[1], ARGV[2])",
+                                 key, command, value);
         }
     }
 }
@@ -114,7 +117,7 @@ static void spoil_again_and_again(struct stand *stand, int64_t until_ms, const c
 
 static void put_lists(struct stand *stand, int64_t until_ms)
 {
-    spoil_again_and_again(stand, until_ms, "RPUSH %s %s", (const char *const[]){"1:2:3", NULL});
+    spoil_again_and_again(stand, until_ms, "RPUSH", (const char *const[]){"1:2:3", NULL});
 }
 
 static void put_rubbish(struct stand *stand, int64_t until_ms)
@@ -137,7 +140,7 @@ static void put_rubbish(struct stand *stand, int64_t until_ms)
         "1\n:2:3",
         "\"}{\"rsvp_count\":1",
         NULL};
-    spoil_again_and_again(stand, until_ms, "SET %s %s", values);
+    spoil_again_and_again(stand, until_ms, "SET", values);
 }
 
 const struct fault faults_redis[] = {

@@ -1,7 +1,7 @@
 /* rsvpd_fault: does to a service, its PostgreSQL, its Redis and its clients what can happen to
  * them, under load, and checks that what is promised about it holds.
  *
- * usage: rsvpd_fault [--short] [--report FILE] [NAME...] | --list
+ * usage: rsvpd_fault [--short] [--report FILE] [NAME...] | --soak SECONDS | --list
  *
  * Each fault is a cmocka test and prints its figures; with --report they are appended to FILE as
  * rows of a Markdown table. --short judges correctness alone and takes only the faults that last
@@ -25,8 +25,8 @@ enum {
     FAULTS_MAX = 96,
     DEADLINE_MS = 2000, /* the service's default */
     GRACE_MS = 100,
-    RATE_PER_S = 2000,
-    SHORT_RATE_PER_S = 600, /* sanitizers are slow */
+    RATE_PER_S = 1000,
+    SHORT_RATE_PER_S = 400, /* sanitizers are slow */
     SHORT_LASTS_MS = 1500,
     WARM_UP_MS = 2000,
     BEFORE_MS = 4000,
@@ -39,8 +39,12 @@ enum {
     NOISE_US = 200,        /* of a median, whatever its size */
 };
 
+static const struct fault *faults[FAULTS_MAX];
+static size_t fault_count;
 static struct stand stand;
+static int64_t soak_s; /* 0: no soak */
 static bool is_short;
+static bool judges_time = true;
 static FILE *report_file;
 
 /* ---- verdicts ---- */
@@ -97,7 +101,7 @@ static void judge_back(const struct fault *fault, struct verdict *verdict)
     for (enum crowd_kind kind = 0; kind < CROWD_KINDS; kind++) {
         const int back_ms = crowd_back_ms(stand.crowd, kind);
         verdict_add(verdict, "%ss back after %d ms", crowd_kind_names[kind], back_ms);
-        if (back_ms < 0 || (!is_short && fault->back_ms > 0 && back_ms > fault->back_ms)) {
+        if (back_ms < 0 || (judges_time && fault->back_ms > 0 && back_ms > fault->back_ms)) {
             verdict_fail(verdict, "%ss were back after %d ms, not %d", crowd_kind_names[kind],
                          back_ms, fault->back_ms);
         }
@@ -131,6 +135,14 @@ static void judge_resources(const struct stand_resources *before, struct verdict
     }
 }
 
+/* The machine itself becomes slower or faster meanwhile, by what before and after differ. */
+static double slowest_allowed_us(uint32_t before_us, uint32_t after_us, const struct fault *fault)
+{
+    const uint32_t usual_us = before_us > after_us ? before_us : after_us;
+    const uint32_t drift_us = before_us > after_us ? before_us - after_us : after_us - before_us;
+    return usual_us * fault->slower_max + drift_us + NOISE_US;
+}
+
 static void judge_report(const struct fault *fault, const struct crowd_report *report,
                          struct verdict *verdict)
 {
@@ -147,10 +159,8 @@ static void judge_report(const struct fault *fault, const struct crowd_report *r
                     (unsigned long long)after->refused, (unsigned long long)after->unknown,
                     (unsigned long long)after->stale, before->p50_us, during->p50_us, after->p50_us,
                     before->p99_us, during->p99_us, after->p99_us);
-        /* The machine itself may become slower or faster meanwhile. */
-        const uint32_t usual_us = before->p50_us > after->p50_us ? before->p50_us : after->p50_us;
-        if (!is_short && fault->slower_max > 0 && kind != CROWD_COUNT &&
-            during->p50_us > usual_us * fault->slower_max + NOISE_US) {
+        if (judges_time && fault->slower_max > 0 && kind != CROWD_COUNT &&
+            during->p50_us > slowest_allowed_us(before->p50_us, after->p50_us, fault)) {
             verdict_fail(verdict, "%ss became slower than %.2f times", crowd_kind_names[kind],
                          fault->slower_max);
         }
@@ -162,7 +172,7 @@ static void judge_report(const struct fault *fault, const struct crowd_report *r
     verdict_add(verdict,
                 "worst answer %lld ms past the deadline, the driver got no processor for %lld ms",
                 (long long)report->worst_late_us / 1000, (long long)report->stalled_us / 1000);
-    if (!is_short && report->worst_late_us > GRACE_MS * 1000) {
+    if (judges_time && report->worst_late_us > GRACE_MS * 1000) {
         verdict_fail(verdict, "an answer came %lld ms past the deadline",
                      (long long)report->worst_late_us / 1000);
     }
@@ -177,6 +187,9 @@ static void run_under_load(const struct fault *fault, struct verdict *verdict)
         .deadline_ms = DEADLINE_MS,
     };
     struct crowd_report report;
+    if (fault->before != NULL) {
+        fault->before(&stand);
+    }
     if (fault->front != NULL) {
         options.ports[0] = options.ports[1] = fault->front(&stand);
     }
@@ -255,6 +268,53 @@ static void run_fault(void **state)
     assert_string_equal(verdict.failures, "");
 }
 
+/* Whether it happens to whatever stands there, and needs nothing put up for it. */
+static bool is_for_soak(const struct fault *fault)
+{
+    return fault->obstacle == NULL && fault->prepare == NULL && fault->front == NULL &&
+           fault->before == NULL && fault->environment == NULL && fault->slower_max != 2;
+}
+
+static const struct fault *any_fault_for_soak(struct load_random *random)
+{
+    const struct fault *fault;
+    do {
+        fault = faults[load_random_below(random, (unsigned)fault_count)];
+    } while (!is_for_soak(fault));
+    return fault;
+}
+
+/* Two services, and one random fault after the other for as long as it was told. */
+static void soak(void **state)
+{
+    const int64_t end_ms = process_now_ms() + soak_s * 1000;
+    struct load_random random = load_random_stream(LOAD_CLIENTS_MAX + 1);
+    (void)state;
+    stand_set_up(&stand, is_short);
+    stand_put_relays(&stand);
+    stand_start_services(&stand, 2, NULL);
+    while (process_now_ms() < end_ms) {
+        const struct fault *fault = any_fault_for_soak(&random);
+        struct verdict verdict = {.failures = ""};
+        process_note("%s", fault->name);
+        run_under_load(fault, &verdict);
+        print_line(fault, verdict.failures[0] == '\0' ? "passed" : "FAILED", verdict.failures,
+                   verdict.figures);
+        assert_string_equal(verdict.failures, "");
+    }
+    for (unsigned i = 0; i < stand.service_count; i++) {
+        service_stop(&stand.services[i]);
+    }
+}
+
+static int clean_up_soak(void **state)
+{
+    (void)state;
+    redis_server_set_arguments(stand.redis, NULL);
+    stand_tear_down(&stand);
+    return 0;
+}
+
 static int clean_up(void **state)
 {
     const struct fault *fault = *state;
@@ -271,18 +331,14 @@ static int clean_up(void **state)
 
 /* ---- the command line ---- */
 
-static const struct fault *faults[FAULTS_MAX];
-static size_t fault_count;
-
 static void collect_faults(void)
 {
     const struct {
         const struct fault *faults;
         size_t count;
     } groups[] = {
-        {faults_postgres, faults_postgres_count},
-        {faults_redis, faults_redis_count},
-        {faults_service, faults_service_count},
+        {faults_postgres, faults_postgres_count}, {faults_redis, faults_redis_count},
+        {faults_service, faults_service_count},   {faults_clients, faults_clients_count},
         {faults_network, faults_network_count},
     };
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
@@ -328,11 +384,21 @@ static int run_faults(int count, char **names)
         fprintf(stderr, "rsvpd_fault: no such fault; --list names them\n");
         return 2;
     }
-    load_seed();
     const int failed = _cmocka_run_group_tests("faults", tests, test_count, NULL, NULL);
     stand_remove(&stand);
     return failed > 0;
 }
+
+static int run_soak(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test_teardown(soak, clean_up_soak)};
+    const int failed = cmocka_run_group_tests_name("soak", tests, NULL, NULL);
+    stand_remove(&stand);
+    return failed > 0;
+}
+
+static const char usage[] =
+    "rsvpd_fault [--short] [--report FILE] [NAME...] | --soak SECONDS | --list";
 
 int main(int count, char **arguments)
 {
@@ -343,12 +409,17 @@ int main(int count, char **arguments)
             return list_faults();
         } else if (strcmp(arguments[used], "--short") == 0) {
             is_short = true;
+            judges_time = false;
         } else if (strcmp(arguments[used], "--report") == 0 && used + 1 < count) {
             report_file = fopen(arguments[++used], "ae");
+        } else if (strcmp(arguments[used], "--soak") == 0 && used + 1 < count) {
+            soak_s = strtoll(arguments[++used], NULL, 10);
+            judges_time = false;
         } else {
-            fprintf(stderr, "usage: rsvpd_fault [--short] [--report FILE] [NAME...] | --list\n");
+            fprintf(stderr, "usage: %s\n", usage);
             return 2;
         }
     }
-    return run_faults(count - used, arguments + used);
+    load_seed();
+    return soak_s > 0 ? run_soak() : run_faults(count - used, arguments + used);
 }

@@ -262,7 +262,9 @@ static void mark_rows(struct stand *stand, PGconn *session, const struct relatio
                       bool (*rows)[LEDGER_PAIRS])
 {
     char sql[128];
-    snprintf(sql, sizeof sql, "SELECT %s, user_id FROM %s", relation->id_member, relation->table);
+    /* Those of the swarm are nobody's pairs. */
+    snprintf(sql, sizeof sql, "SELECT %s, user_id FROM %s WHERE %s NOT LIKE 'swarm-%%'",
+             relation->id_member, relation->table, relation->id_member);
     PGresult *result = query(session, sql);
     for (int i = 0; i < PQntuples(result); i++) {
         const char *id = PQgetvalue(result, i, 0);
