@@ -34,6 +34,7 @@ struct pest {
     size_t opening_size; /* 0: its length */
     const char *drip;    /* NULL: nothing more */
     unsigned drips;      /* in a turn */
+    unsigned count;      /* of such clients; 0: PESTS */
     unsigned turns;      /* until it hangs up; 0: when the service does */
     bool resets;         /* hangs up with a reset */
     bool reads;
@@ -47,6 +48,8 @@ static int connect_pest(uint16_t port)
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int window = 4096; /* little is taken for one that does not read */
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
     connect(fd, (const struct sockaddr *)&address, sizeof address);
     return fd;
 }
@@ -94,11 +97,12 @@ static void pester(struct stand *stand, int64_t until_ms, const struct pest *pes
 {
     int fds[PESTS];
     unsigned turns[PESTS] = {0};
+    const size_t count = pest->count > 0 ? pest->count : PESTS;
     for (size_t i = 0; i < PESTS; i++) {
         fds[i] = -1;
     }
     while (process_now_ms() < until_ms && !crowd_has_ended(stand->crowd)) {
-        for (size_t i = 0; i < PESTS; i++) {
+        for (size_t i = 0; i < count; i++) {
             take_turn(pest, stand->services[0]->port, &fds[i], &turns[i]);
         }
         stand_wait_ms(stand, TURN_MS);
@@ -134,7 +138,8 @@ static void slow_bodies(struct stand *stand, int64_t until_ms)
 
 static void never_reading(struct stand *stand, int64_t until_ms)
 {
-    pester(stand, until_ms, &(const struct pest){.opening = GET, .drip = GET, .drips = 50});
+    pester(stand, until_ms,
+           &(const struct pest){.opening = GET, .drip = GET, .drips = 20, .count = 10});
 }
 
 static void aborting(struct stand *stand, int64_t until_ms)
@@ -196,9 +201,9 @@ static void speaking_oddly(struct stand *stand, int64_t until_ms)
         {.opening = "\0\0\0\0\0\0\0\0\r\n\r\n", .opening_size = 12, .turns = 4, .reads = true},
         {.opening = "\x16\x03\x01\x02", .opening_size = 4, .turns = 4, .reads = true},
     };
-    const size_t count = sizeof pests / sizeof pests[0];
-    const int64_t part_ms = (until_ms - process_now_ms()) / (int64_t)count;
-    for (size_t i = 0; i < count; i++) {
+    const size_t kinds = sizeof pests / sizeof pests[0];
+    const int64_t part_ms = (until_ms - process_now_ms()) / (int64_t)kinds;
+    for (size_t i = 0; i < kinds; i++) {
         pester(stand, process_now_ms() + part_ms, &pests[i]);
     }
 }

@@ -23,6 +23,7 @@
 
 enum {
     FAULTS_MAX = 96,
+    ENVIRONMENT_MAX = 8,
     DEADLINE_MS = 2000, /* the service's default */
     GRACE_MS = 100,
     RATE_PER_S = 1000,
@@ -234,6 +235,25 @@ static void print_line(const struct fault *fault, const char *result, const char
     }
 }
 
+/* What the fault wants. In the short form a request that must not fail has all the time it may need
+ * on a busy machine. */
+static const char *const *environment_of(const struct fault *fault)
+{
+    static const char *patient[ENVIRONMENT_MAX + 2];
+    size_t count = 0;
+    if (!is_short || (fault->tolerated & CROWD_REFUSALS)) {
+        return fault->environment;
+    }
+    while (fault->environment != NULL && fault->environment[count] != NULL) {
+        assert_true(count < ENVIRONMENT_MAX);
+        patient[count] = fault->environment[count];
+        count++;
+    }
+    patient[count] = load_patient_environment[0];
+    patient[count + 1] = NULL;
+    return patient;
+}
+
 static const struct fault *current; /* whose line is still to be printed */
 
 static void run_fault(void **state)
@@ -254,7 +274,7 @@ static void run_fault(void **state)
     if (fault->prepare != NULL) {
         fault->prepare(&stand);
     }
-    stand_start_services(&stand, fault->services > 0 ? fault->services : 1, fault->environment);
+    stand_start_services(&stand, fault->services > 0 ? fault->services : 1, environment_of(fault));
     run_under_load(fault, &verdict);
     if (fault->judge != NULL) {
         fault->judge(&stand, &verdict);
