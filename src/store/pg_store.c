@@ -24,7 +24,7 @@
 
 enum {
     BACKOFF_MIN_US = 50 * 1000,
-    BACKOFF_MAX_US = 1000 * 1000,
+    BACKOFF_MAX_US = 400 * 1000, /* success is back within a second of the server */
     SETUP_TIMEOUT_US = 2000 * 1000,
     REFRESH_EVERY_US = 1000 * 1000,
     REFRESH_TIMEOUT_US = 1000 * 1000,
