@@ -16,10 +16,10 @@ enum {
     PESTS = 200,
     TURN_MS = 20,
     CROWDED = 20000, /* connections */
-    PEAK_CONNECTIONS = 64,
+    PEAK_CONNECTIONS = 512,
     PEAK_MS = 4000,
     OVERLOAD_TIMES = 3,
-    OVERLOAD_CONNECTIONS = 6000,
+    OVERLOAD_CONNECTIONS = 9500, /* more than are answered in a deadline */
     OVERLOAD_MS = 10000,
     GOODPUT_PERCENT = 80,
     REFUSAL_MS = 100, /* "fast", on average */
@@ -139,7 +139,7 @@ static void slow_bodies(struct stand *stand, int64_t until_ms)
 static void never_reading(struct stand *stand, int64_t until_ms)
 {
     pester(stand, until_ms,
-           &(const struct pest){.opening = GET, .drip = GET, .drips = 20, .count = 10});
+           &(const struct pest){.opening = GET, .drip = GET, .drips = 10, .count = 10});
 }
 
 static void aborting(struct stand *stand, int64_t until_ms)
@@ -156,15 +156,16 @@ static void hanging_up(struct stand *stand, int64_t until_ms)
     pester(stand, until_ms,
            &(const struct pest){.opening =
                                     DELETE_HEAD "Content-Length: 18\r\n\r\n{\"user_id\":\"pest\"}",
+                                .count = 50,
                                 .turns = 2,
                                 .resets = true});
 }
 
 static void pipelining(struct stand *stand, int64_t until_ms)
 {
-    pester(
-        stand, until_ms,
-        &(const struct pest){.opening = GET GET GET GET, .drip = GET, .drips = 4, .reads = true});
+    pester(stand, until_ms,
+           &(const struct pest){
+               .opening = GET GET GET GET, .drip = GET, .drips = 1, .count = 20, .reads = true});
 }
 
 static void huge_headers(struct stand *stand, int64_t until_ms)
@@ -173,8 +174,10 @@ static void huge_headers(struct stand *stand, int64_t until_ms)
     const int start = sprintf(kilobytes, "GET / HTTP/1.1\r\nHost: x\r\nX-Huge: ");
     memset(kilobytes + start, 'a', 1 << 20);
     pester(stand, until_ms,
-           &(const struct pest){
-               .opening = kilobytes, .opening_size = (size_t)start + (1 << 20), .reads = true});
+           &(const struct pest){.opening = kilobytes,
+                                .opening_size = (size_t)start + (1 << 20),
+                                .count = 20,
+                                .reads = true});
     free(kilobytes);
 }
 
@@ -295,7 +298,15 @@ const struct fault faults_clients[] = {
     PESTERED("slow-bodies", "slow bodies", slow_bodies, true),
     PESTERED("no-read", "pipelined requests whose answers nobody reads", never_reading, true),
     PESTERED("aborted", "requests aborted in their bodies", aborting, false),
-    PESTERED("hung-up", "clients gone before the answer", hanging_up, false),
+    {
+        .name = "hung-up",
+        .promise = "clients gone before the answer: others are served normally",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .memory_kib = 64 * 1024,
+        .slower_max = 2,
+        .go_on = hanging_up,
+    },
     PESTERED("pipelined", "pipelined requests", pipelining, false),
     PESTERED("huge-headers", "headers of 1 MiB", huge_headers, true),
     PESTERED("cut-chunks", "chunked bodies cut off", cutting_chunks, false),
@@ -305,6 +316,7 @@ const struct fault faults_clients[] = {
         .promise = "20,000 connections: those there before are served normally",
         .lasts_ms = 8000,
         .back_ms = 1000,
+        .memory_kib = 64 * 1024,
         .slower_max = 2,
         .begin = hold_connections,
         .end = end_swarm,
@@ -316,6 +328,7 @@ const struct fault faults_clients[] = {
                    "gets 503 fast, with Retry-After",
         .tolerated = CROWD_REFUSALS,
         .lasts_ms = OVERLOAD_MS,
+        .memory_kib = 256 * 1024,
         .back_ms = 3000,
         .before = find_peak,
         .go_on = ask_too_much,
