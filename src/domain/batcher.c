@@ -61,6 +61,13 @@ bool batcher_has_ready(const struct batcher *batcher, enum write_path path)
     return !list_empty(&batcher->ready[path]);
 }
 
+/* A lock that somebody holds on one entity must keep no other one waiting. */
+static bool may_share(const struct batch *batch, const struct operation *operation)
+{
+    return batch->path != PATH_HELD || batch->size == 0 ||
+           identifier_equal(&batch->operations[0]->entity, &operation->entity);
+}
+
 void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch)
 {
     struct list *ready = &batcher->ready[path];
@@ -71,8 +78,13 @@ void batcher_form(struct batcher *batcher, enum write_path path, struct batch *b
     unsigned limit = batcher->batch_max;
     struct list_node *node = list_first(ready);
     assert(node != NULL);
-    while (node != NULL && batch->size < limit) {
+    while (node != &ready->head && batch->size < limit) {
         struct operation *operation = list_entry(node, struct operation, link);
+        struct list_node *next = node->next;
+        if (!may_share(batch, operation)) {
+            node = next;
+            continue;
+        }
         if (batch->size > 0 && operation->mates_max <= batch->size) {
             break; /* it may not go with as many as there are already */
         }
@@ -80,7 +92,7 @@ void batcher_form(struct batcher *batcher, enum write_path path, struct batch *b
         list_remove(node);
         operation->state = OPERATION_SENT;
         batch->operations[batch->size++] = operation;
-        node = list_first(ready);
+        node = next;
     }
 }
 

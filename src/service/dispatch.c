@@ -85,6 +85,11 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
     if (dispatch->batches == NULL || !managed_set_init(&dispatch->managed, secret)) {
         return false;
     }
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        if (!managed_set_init(&dispatch->held[i], secret)) {
+            return false;
+        }
+    }
     for (size_t i = 0; i < dispatch->batch_count; i++) {
         dispatch->batches[i].next = dispatch->free_batches;
         dispatch->free_batches = &dispatch->batches[i];
@@ -99,6 +104,9 @@ void dispatch_free(struct dispatch *dispatch)
     }
     free(dispatch->batches);
     managed_set_free(&dispatch->managed);
+    for (size_t i = 0; i < RELATION_COUNT; i++) {
+        managed_set_free(&dispatch->held[i]);
+    }
 }
 
 /* Tells the asker, once, and gives the operation back unless Postgres still has it. */
@@ -173,6 +181,9 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
         if (*path == PATH_MANAGED && dispatch->managed_flying > 0) {
             continue; /* one at a time, so that seats are given in the order of arrival */
         }
+        if (*path == PATH_HELD && dispatch->held_flying > 0) {
+            continue; /* one at a time, so that others find a connection that does not wait */
+        }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
             batcher_has_ready(queue, *path) && now_us >= dispatch->gather_until_us[at]) {
             dispatch->lane_turn[lane] = at + 1;
@@ -180,6 +191,33 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
         }
     }
     return NULL;
+}
+
+static bool leaves_plain_path(const struct dispatch *dispatch, const struct operation *operation)
+{
+    return writes_user(operation) && operation->path != PATH_MANAGED &&
+           managed_set_has(&dispatch->held[operation->relation->id], &operation->entity);
+}
+
+/* Takes out of a batch what may wait for a lock, for a batch of its own. */
+static void part_held(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
+{
+    struct batch held = {.size = 0};
+    size_t kept = 0;
+    if (batch->path == PATH_HELD || dispatch->held[batch->relation->id].size == 0) {
+        return;
+    }
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        if (leaves_plain_path(dispatch, operation)) {
+            operation->path = PATH_HELD;
+            held.operations[held.size++] = operation;
+        } else {
+            batch->operations[kept++] = operation;
+        }
+    }
+    batch->size = kept;
+    batcher_return(queue, &held);
 }
 
 /* Whether those who come turn after turn may go on coming before anything is sent. */
@@ -206,13 +244,18 @@ bool dispatch_turn(struct dispatch *dispatch, int64_t now_us)
                (queue = next_queue(dispatch, (enum lane)lane, &path, now_us)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
-            dispatch->free_batches = batch->next;
             batcher_form(queue, path, batch);
+            part_held(dispatch, queue, batch);
+            if (batch->size == 0) {
+                continue;
+            }
+            dispatch->free_batches = batch->next;
             batch->sent_at_us = now_us;
             /* What did not fit need not gather any more. */
             *gather_until(dispatch, batch) =
                 batcher_has_ready(queue, path) ? 0 : now_us + GATHER_US;
             dispatch->managed_flying += path == PATH_MANAGED;
+            dispatch->held_flying += path == PATH_HELD;
             metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
                             batch->size);
             dispatch->truth->send(dispatch->truth->store, (enum lane)lane, batch, now_us);
@@ -308,19 +351,52 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
     }
 }
 
+/* Any of its entities may be locked by somebody: from now on each goes by itself, behind those that
+ * came meanwhile, until it is through. */
+static void note_held(struct dispatch *dispatch, struct batcher *queue, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        if (writes_user(operation) && operation->path != PATH_MANAGED) {
+            managed_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
+            operation->path = PATH_HELD;
+            operation->arrival = ++queue->arrivals;
+        }
+    }
+}
+
+/* Only a change shows that nobody holds the entity: who finds nothing to change waits for nobody.
+ */
+static void note_free(struct dispatch *dispatch, const struct batch *batch)
+{
+    bool changed = false;
+    for (size_t i = 0; i < batch->size; i++) {
+        changed = changed || batch->operations[i]->changed;
+    }
+    if (batch->path == PATH_HELD && changed) {
+        managed_set_note(&dispatch->held[batch->relation->id], &batch->operations[0]->entity,
+                         false);
+    }
+}
+
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us)
 {
     size_t kind = queue_kind_of(batch->kind);
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
     dispatch->managed_flying -= batch->path == PATH_MANAGED;
+    dispatch->held_flying -= batch->path == PATH_HELD;
     if (*gather_until(dispatch, batch) == batch->sent_at_us + GATHER_US) {
         *gather_until(dispatch, batch) = 0; /* it was the youngest */
     }
-    int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
-    *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
+    if (batch->path != PATH_HELD) {
+        /* What waits for a lock says nothing about how long others take. */
+        int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
+        *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
+    }
     switch (outcome) {
     case BATCH_DONE:
+        note_free(dispatch, batch);
         if (is_write(batch->operations[0])) {
             committed(dispatch, batch, now_us);
         }
@@ -328,6 +404,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         break;
     case BATCH_ROLLED_BACK:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
+        note_held(dispatch, queue, batch);
         /* Halved, so that those who share a batch with a locked row come free of it. */
         send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2, now_us);
         break;

@@ -29,6 +29,7 @@ enum write_path {
     PATH_PLAIN,   /* the entity has no settings, as far as is known */
     PATH_KEYED,   /* the same, and the write carries an idempotency key */
     PATH_MANAGED, /* the entity has settings; some writes may carry keys */
+    PATH_HELD,    /* somebody may hold a lock on the entity; some writes may carry keys */
     PATH_COUNT
 };
 

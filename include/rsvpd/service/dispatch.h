@@ -31,13 +31,14 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
-    bool more_came; /* since the last turn */
-    int64_t
-        come_until_us; /* monotonic: when what came is sent at the latest; 0: nothing has come */
+    bool more_came;        /* since the last turn */
+    int64_t come_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
     /* While a batch of that queue and path is under way and young: monotonic, else 0. */
     int64_t gather_until_us[DISPATCH_PLACES];
-    size_t managed_flying;        /* batches of PATH_MANAGED that are under way */
-    struct managed_set managed;   /* events with settings, as far as is known */
+    size_t managed_flying;                   /* batches of PATH_MANAGED that are under way */
+    size_t held_flying;                      /* batches of PATH_HELD that are under way */
+    struct managed_set managed;              /* events with settings, as far as is known */
+    struct managed_set held[RELATION_COUNT]; /* entities of batches that were rolled back lately */
     size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
     struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;
