@@ -561,6 +561,28 @@ static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
     bench_finish(bench);
 }
 
+/* Who finds nothing to change waits for no lock, and so cannot tell that there is none. */
+static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    bench_add(bench, "e", "u0");
+    bench_settle(bench);
+    bench_add(bench, "e", "u0");
+    bench_turn(bench);
+    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_settle(bench);
+    bench_add(bench, "e", "u1");
+    bench_turn(bench);
+    expect_flying(bench, 0, PATH_HELD, "e", 1);
+    bench_settle(bench);
+    bench_add(bench, "e", "u2");
+    bench_turn(bench);
+    expect_flying(bench, 0, PATH_PLAIN, "e", 1);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
 /* ---- how batches form ---- */
 
 static void test_what_gathers_goes_together(void **state)
@@ -1396,6 +1418,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_that_was_split_stays_split),
         cmocka_unit_test(test_a_batch_that_is_rolled_back_again_and_again_gets_smaller),
         cmocka_unit_test(test_a_lock_on_one_entity_keeps_no_other_waiting),
+        cmocka_unit_test(test_only_a_change_shows_that_a_lock_is_gone),
         cmocka_unit_test(test_what_gathers_goes_together),
         cmocka_unit_test(test_those_who_keep_coming_go_together),
         cmocka_unit_test(test_a_slow_batch_is_not_waited_for),
