@@ -9,7 +9,7 @@
 #include "crowd.h"
 #include "stand.h"
 
-enum { VERDICT_SIZE = 1024 };
+enum { VERDICT_SIZE = 2048 };
 
 /* What has been held against the promises so far. */
 struct verdict {

@@ -294,7 +294,7 @@ static void judge_overload(struct stand *stand, struct verdict *verdict)
     }
 
 const struct fault faults_clients[] = {
-    PESTERED("slow-headers", "slow headers", slow_headers, true),
+    PESTERED("slow-headers", "slow headers", slow_headers, false),
     PESTERED("slow-bodies", "slow bodies", slow_bodies, true),
     PESTERED("no-read", "pipelined requests whose answers nobody reads", never_reading, true),
     PESTERED("aborted", "requests aborted in their bodies", aborting, false),

@@ -118,7 +118,6 @@ const struct fault faults_network[] = {
         .promise = "Redis cut off for 10 s: writes and look-ups unaffected",
         .lasts_ms = 10000,
         .back_ms = 1000,
-        .is_short = true,
         .is_remote = true,
         .slower_max = 1.1,
         .begin = redis_partition,

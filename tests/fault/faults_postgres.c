@@ -260,7 +260,6 @@ const struct fault faults_postgres[] = {
         .promise = "a backend ended: back <= 1 s",
         .tolerated = CROWD_REFUSALS,
         .back_ms = 1000,
-        .is_short = true,
         .begin = terminate_one,
     },
     {
@@ -333,7 +332,6 @@ const struct fault faults_postgres[] = {
         .tolerated = CROWD_REFUSALS,
         .lasts_ms = 4000,
         .back_ms = 3000,
-        .is_short = true,
         .begin = become_read_only,
         .end = become_writable,
         .clean_up = become_writable,

@@ -72,6 +72,7 @@ static const char *const renamed[] = {"--rename-command",
 
 static void restart_with(struct stand *stand, const char *const *arguments)
 {
+    redis_server_heal(stand->redis);
     redis_server_stop(stand->redis);
     redis_server_set_arguments(stand->redis, arguments);
     redis_server_start(stand->redis);
@@ -159,7 +160,6 @@ const struct fault faults_redis[] = {
         .promise = "Redis stopped for 10 s: the same",
         .lasts_ms = 10000,
         .back_ms = 1000,
-        .is_short = true,
         .slower_max = SLOWER_MAX,
         .begin = halt,
         .end = resume,
@@ -169,7 +169,6 @@ const struct fault faults_redis[] = {
         .promise = "Redis flushed, again and again: the same",
         .lasts_ms = 5000,
         .back_ms = 1000,
-        .is_short = true,
         .slower_max = SLOWER_MAX,
         .begin = flush,
         .go_on = flush_again_and_again,
@@ -179,7 +178,6 @@ const struct fault faults_redis[] = {
         .promise = "Redis full (maxmemory, noeviction): the same",
         .lasts_ms = 5000,
         .back_ms = 1000,
-        .is_short = true,
         .slower_max = SLOWER_MAX,
         .begin = fill_up,
         .end = make_room,
@@ -193,13 +191,13 @@ const struct fault faults_redis[] = {
         .slower_max = SLOWER_MAX,
         .begin = rename_commands,
         .end = name_commands,
+        .clean_up = name_commands,
     },
     {
         .name = "redis-types",
         .promise = "keys of the wrong type in Redis: the same",
         .lasts_ms = 5000,
         .back_ms = 1000,
-        .is_short = true,
         .slower_max = SLOWER_MAX,
         .go_on = put_lists,
     },

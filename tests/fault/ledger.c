@@ -32,22 +32,20 @@ static void set_possible(struct ledger_client *client, struct ledger_pair *pair,
 static void name_pair(struct ledger_pair *pair, unsigned client, unsigned number)
 {
     static const struct {
-        const char *format;
+        const char *id; /* NULL: one of the client's own */
         unsigned relation;
     } places[LEDGER_PLACES] = {
-        [LEDGER_OWN_EVENT] = {"own-%u", RELATION_RSVP},
-        [LEDGER_OWN_POST] = {"own-%u", RELATION_LIKE},
-        [LEDGER_HOT_EVENT] = {"hot", RELATION_RSVP},
-        [LEDGER_HOT_POST] = {"hot", RELATION_LIKE},
+        [LEDGER_OWN_EVENT] = {NULL, RELATION_RSVP},    [LEDGER_OWN_POST] = {NULL, RELATION_LIKE},
+        [LEDGER_HOT_EVENT] = {"hot", RELATION_RSVP},   [LEDGER_HOT_POST] = {"hot", RELATION_LIKE},
         [LEDGER_FULL_EVENT] = {"full", RELATION_RSVP},
     };
     pair->place = (enum ledger_place)(number / LEDGER_USERS);
     pair->relation = &relations[places[pair->place].relation];
     pair->possible = LEDGER_OUT;
-    if (pair->place <= LEDGER_OWN_POST) {
+    if (places[pair->place].id == NULL) {
         snprintf(pair->id, sizeof pair->id, "own-%u", client);
     } else {
-        snprintf(pair->id, sizeof pair->id, "%s", places[pair->place].format);
+        snprintf(pair->id, sizeof pair->id, "%s", places[pair->place].id);
     }
     snprintf(pair->user, sizeof pair->user, "user-%u.%u", client, number % LEDGER_USERS);
 }

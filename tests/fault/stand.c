@@ -164,13 +164,14 @@ static int64_t count_descriptors(pid_t pid)
     return count;
 }
 
-static int64_t read_memory_kib(pid_t pid)
+/* field is one of proc(5)'s of /proc/PID/status, with its colon. */
+static int64_t read_memory_kib(pid_t pid, const char *field)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
     char *status = process_read_file(path);
-    const char *line = strstr(status, "VmRSS:");
-    const int64_t kib = line != NULL ? strtoll(line + strlen("VmRSS:"), NULL, 10) : 0;
+    const char *line = strstr(status, field);
+    const int64_t kib = line != NULL ? strtoll(line + strlen(field), NULL, 10) : 0;
     free(status);
     return kib;
 }
@@ -185,7 +186,8 @@ struct stand_resources stand_measure(const struct stand *stand)
         if (stand->services[i] != NULL) {
             resources.descriptors +=
                 count_descriptors(stand->services[i]->pid) - count_clients(stand->services[i]);
-            resources.memory_kib += read_memory_kib(stand->services[i]->pid);
+            resources.memory_kib += read_memory_kib(stand->services[i]->pid, "VmRSS:");
+            resources.peak_kib += read_memory_kib(stand->services[i]->pid, "VmHWM:");
         }
     }
     return resources;

@@ -38,6 +38,7 @@ struct stand {
 struct stand_resources {
     int64_t descriptors; /* of all services together */
     int64_t memory_kib;  /* resident, the same */
+    int64_t peak_kib;    /* the most that was ever resident, the same */
     int64_t pg_sessions;
     int64_t redis_clients;
 };
