@@ -39,7 +39,7 @@ static struct {
     int port_lock;
 } balancer;
 
-static const char *const draining[] = {"SHUTDOWN_DRAIN_MS=1000", NULL};
+static const char *const draining[] = {"SHUTDOWN_DRAIN_MS=2000", NULL};
 
 static const char *needs_haproxy(void)
 {
@@ -103,7 +103,8 @@ static void write_configuration(const char *path)
              "    default_backend services\n"
              "backend services\n"
              "    option httpchk GET /readyz\n"
-             "    default-server check inter 100ms fall 1 rise 1\n"
+             "    timeout check 2s\n"
+             "    default-server check inter 200ms fall 3 rise 1\n"
              "    server s0 127.0.0.1:1 disabled\n"
              "    server s1 127.0.0.1:1 disabled\n",
              balancer.directory, balancer.port);

@@ -36,6 +36,7 @@ enum {
     SHORT_PHASE_MS = 500,
     BACK_BOUND_MS = 30000,
     RESOURCES_BOUND_MS = 10000,
+    LOOKS_APART_MS = 100,
     MEMORY_SLACK_KIB = 16384,
     MEMORY_MAX_KIB = 1024 * 1024, /* of all services, at any time */
     DESCRIPTORS_SLACK = 4, /* they and the connections of clients are counted one after the other */
@@ -110,6 +111,21 @@ static void judge_back(const struct fault *fault, struct verdict *verdict)
                          back_ms, fault->back_ms);
         }
     }
+}
+
+/* A connection that the service has not taken yet, or not noticed the end of, is counted wrongly:
+ * waits until two looks agree. */
+static struct stand_resources measure_usual(void)
+{
+    const int64_t end_ms = process_now_ms() + RESOURCES_BOUND_MS;
+    struct stand_resources last;
+    struct stand_resources now = stand_measure(&stand);
+    do {
+        last = now;
+        stand_wait_ms(&stand, LOOKS_APART_MS);
+        now = stand_measure(&stand);
+    } while (now.descriptors != last.descriptors && process_now_ms() < end_ms);
+    return now;
 }
 
 static bool is_back(const struct stand_resources *now, const struct stand_resources *before,
@@ -209,7 +225,7 @@ static void run_under_load(const struct fault *fault, struct verdict *verdict)
     stand_wait_ms(&stand, is_short ? SHORT_PHASE_MS : WARM_UP_MS);
     crowd_set_phase(stand.crowd, CROWD_BEFORE);
     stand_wait_ms(&stand, is_short ? SHORT_PHASE_MS : BEFORE_MS);
-    const struct stand_resources before = stand_measure(&stand);
+    const struct stand_resources before = measure_usual();
 
     crowd_set_phase(stand.crowd, CROWD_DURING);
     const int lasts_ms =
