@@ -479,6 +479,19 @@ static void end_waiting(struct http_server *server, struct list *list, int64_t b
     }
 }
 
+/* Takes in the connections that wait at the listener. */
+static void take_waiting(struct http_server *server, int listener)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int fd;
+    while ((fd = accept4(listener, (struct sockaddr *)&address, &size,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
+        size = sizeof address;
+    }
+}
+
 void http_server_tick(struct http_server *server, struct instant now)
 {
     struct list_node *node;
@@ -492,6 +505,11 @@ void http_server_tick(struct http_server *server, struct instant now)
     }
     end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US);
     end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US);
+    /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
+     * connections ends: who waits meanwhile would wait for strangers to leave. */
+    if (!server->stopped_listening) {
+        take_waiting(server, server->setup.listen_fd);
+    }
     server->run_wanted = true; /* its stalled connections time out only while it runs */
 }
 
@@ -547,14 +565,7 @@ void http_server_stop_listening(struct http_server *server)
     if (listener < 0) {
         return;
     }
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    int fd;
-    while ((fd = accept4(listener, (struct sockaddr *)&address, &size,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
-        size = sizeof address;
-    }
+    take_waiting(server, listener);
     close(listener);
     server->run_wanted = true;
 }

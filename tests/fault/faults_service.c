@@ -245,15 +245,51 @@ static void exhaust_descriptors(struct stand *stand)
     }
 }
 
-static void free_descriptors(struct stand *stand)
+enum { NEWCOMERS = 32, NEWCOMER_BOUND_MS = 3000 };
+
+static unsigned newcomers_served;
+
+static void ask_as_newcomers(const struct stand *stand)
 {
-    if (stand->services[0] != NULL) {
-        set_descriptor_limit(stand, RLIM_INFINITY);
+    struct http_client *clients[NEWCOMERS];
+    newcomers_served = 0;
+    for (size_t i = 0; i < NEWCOMERS; i++) {
+        clients[i] = http_client_create(stand->services[0]->port);
+        struct http_response *response =
+            http_request(clients[i], "GET", "/livez",
+                         &(const struct http_options){.timeout_ms = NEWCOMER_BOUND_MS});
+        newcomers_served += response->status == 200;
+        http_response_free(&response);
     }
+    for (size_t i = 0; i < NEWCOMERS; i++) {
+        http_client_destroy(&clients[i]);
+    }
+}
+
+static void close_idlers(struct stand *stand)
+{
+    (void)stand;
     for (size_t i = 0; i < IDLERS; i++) {
         if (idlers[i] != NULL) {
             http_raw_close(&idlers[i]);
         }
+    }
+}
+
+/* Whoever comes then is served, at either worker, although nobody has left. */
+static void free_descriptors(struct stand *stand)
+{
+    set_descriptor_limit(stand, RLIM_INFINITY);
+    ask_as_newcomers(stand);
+    close_idlers(stand);
+}
+
+static void judge_newcomers(struct stand *stand, struct verdict *verdict)
+{
+    (void)stand;
+    verdict_add(verdict, "%u of %d newcomers served", newcomers_served, NEWCOMERS);
+    if (newcomers_served < NEWCOMERS) {
+        verdict_fail(verdict, "only %u of %d newcomers were served", newcomers_served, NEWCOMERS);
     }
 }
 
@@ -351,7 +387,8 @@ const struct fault faults_service[] = {
         .is_short = true,
         .begin = exhaust_descriptors,
         .end = free_descriptors,
-        .clean_up = free_descriptors,
+        .judge = judge_newcomers,
+        .clean_up = close_idlers,
     },
     {
         .name = "log-pipe",
