@@ -1,12 +1,12 @@
 /* rsvpd_fault: does to a service, its PostgreSQL, its Redis and its clients what can happen to
  * them, under load, and checks that what is promised about it holds.
  *
- * usage: rsvpd_fault [--short] [--report FILE] [NAME...] | --soak SECONDS | --list
+ * usage: rsvpd_fault [--short] [--part K N] [--report FILE] [NAME...] | --soak SECONDS | --list
  *
  * Each fault is a cmocka test and prints its figures; with --report they are appended to FILE as
  * rows of a Markdown table. --short judges correctness, not time and memory, and takes only the
- * faults that last seconds, as part of the ordinary tests. A fault that cannot be run here is
- * skipped and says why.
+ * faults that last seconds, as part of the ordinary tests; --part takes the Kth (from 0) of N parts
+ * of them. A fault that cannot be run here is skipped and says why.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,6 +51,8 @@ static bool is_short;
 static bool judges_figures =
     true; /* time and memory: not on a busy machine, or under a sanitizer */
 static FILE *report_file;
+static size_t part; /* of so many parts is run */
+static size_t parts = 1;
 
 /* ---- verdicts ---- */
 
@@ -417,8 +419,9 @@ static int run_faults(int count, char **names)
 {
     struct CMUnitTest tests[FAULTS_MAX];
     size_t test_count = 0;
+    size_t wanted = 0;
     for (size_t i = 0; i < fault_count; i++) {
-        if (is_wanted(faults[i], count, names)) {
+        if (is_wanted(faults[i], count, names) && wanted++ % parts == part) {
             tests[test_count++] = (struct CMUnitTest){
                 .name = faults[i]->name,
                 .test_func = run_fault,
@@ -445,7 +448,7 @@ static int run_soak(void)
 }
 
 static const char usage[] =
-    "rsvpd_fault [--short] [--report FILE] [NAME...] | --soak SECONDS | --list";
+    "rsvpd_fault [--short] [--part K N] [--report FILE] [NAME...] | --soak SECONDS | --list";
 
 int main(int count, char **arguments)
 {
@@ -459,6 +462,9 @@ int main(int count, char **arguments)
             judges_figures = false;
         } else if (strcmp(arguments[used], "--report") == 0 && used + 1 < count) {
             report_file = fopen(arguments[++used], "ae");
+        } else if (strcmp(arguments[used], "--part") == 0 && used + 2 < count) {
+            part = strtoul(arguments[++used], NULL, 10);
+            parts = strtoul(arguments[++used], NULL, 10);
         } else if (strcmp(arguments[used], "--soak") == 0 && used + 1 < count) {
             soak_s = strtoll(arguments[++used], NULL, 10);
             judges_figures = false;
