@@ -40,7 +40,7 @@ void batcher_push(struct batcher *batcher, struct operation *operation)
     assert(operation->relation == batcher->relation);
     batcher->size++;
     operation->mates_max = batcher->batch_max;
-    operation->arrival = ++batcher->arrivals;
+    operation->arrival = operation->turn = ++batcher->arrivals;
     if (batcher->keyed) {
         uint64_t hash = key_hash(batcher, operation);
         struct hash_node *holder = hash_table_find(&batcher->keys, hash, same_key, operation);
@@ -96,26 +96,31 @@ void batcher_form(struct batcher *batcher, enum write_path path, struct batch *b
     }
 }
 
-static int by_arrival(const void *a_, const void *b_)
+void batcher_put_behind(struct batcher *batcher, struct operation *operation)
+{
+    operation->turn = ++batcher->arrivals;
+}
+
+static int by_turn(const void *a_, const void *b_)
 {
     const struct operation *a = *(const struct operation *const *)a_;
     const struct operation *b = *(const struct operation *const *)b_;
-    return (a->arrival > b->arrival) - (a->arrival < b->arrival);
+    return (a->turn > b->turn) - (a->turn < b->turn);
 }
 
-/* Merges what is sorted by arrival into the queues, before the first that came later. */
+/* Merges what is sorted by turn into the queues, before the first whose turn is later. */
 void batcher_return(struct batcher *batcher, struct batch *batch)
 {
     struct list_node *last[PATH_COUNT]; /* of each queue, what goes before the next operation */
     for (size_t path = 0; path < PATH_COUNT; path++) {
         last[path] = &batcher->ready[path].head;
     }
-    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_arrival);
+    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_turn);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         struct list_node **where = &last[operation->path], *next = (*where)->next;
         while (next != &batcher->ready[operation->path].head &&
-               list_entry(next, struct operation, link)->arrival < operation->arrival) {
+               list_entry(next, struct operation, link)->turn < operation->turn) {
             *where = next;
             next = next->next;
         }

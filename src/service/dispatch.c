@@ -360,7 +360,7 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
         if (writes_user(operation) && operation->path != PATH_MANAGED) {
             managed_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
             operation->path = PATH_HELD;
-            operation->arrival = ++queue->arrivals;
+            batcher_put_behind(queue, operation);
         }
     }
 }

@@ -53,9 +53,13 @@ bool batcher_has_ready(const struct batcher *batcher, enum write_path path);
  * must be at least one. */
 void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch);
 
-/* Puts a batch's operations back into the queues of their paths, before all that arrived later than
- * they: they are to be sent again. The batch is empty then. */
+/* Puts a batch's operations back into the queues of their paths, before all whose turn is later:
+ * they are to be sent again. The batch is empty then. */
 void batcher_return(struct batcher *batcher, struct batch *batch);
+
+/* An operation that is to be sent again lets all go first that have come meanwhile: to be called
+ * before batcher_return. Its arrival stays. */
+void batcher_put_behind(struct batcher *batcher, struct operation *operation);
 
 /* An operation that was sent has ended: the next one on its key may go. */
 void batcher_finish(struct batcher *batcher, struct operation *operation);

@@ -112,6 +112,7 @@ struct operation {
 
     enum write_path path;              /* a write of one user */
     uint64_t arrival;                  /* a write of one user: grows from one to the next */
+    uint64_t turn;                     /* its place in the queue: as it arrived, or behind others */
     struct identifier idempotency_key; /* likewise, 1 to 64 printable ASCII bytes; size 0: none */
 
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */

@@ -418,6 +418,10 @@ static void test_arrivals_are_numbered(void **state)
     batcher_return(&batcher, &batch);
     EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &first, &other);
     assert_true(first.arrival == arrival);
+    batcher_put_behind(&batcher, &first);
+    batcher_return(&batcher, &batch);
+    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &other, &first);
+    assert_true(first.arrival == arrival);
     batcher_free(&batcher);
 }
 
@@ -716,7 +720,7 @@ static void random_land(struct history *history, struct batch *batch)
     for (size_t i = 0; i < rest.size; i++) { /* before the first that came later, each by itself */
         struct row *ready = &history->ready[rest.operations[i]->path];
         size_t at = 0;
-        while (at < ready->size && ready->at[at]->arrival < rest.operations[i]->arrival) {
+        while (at < ready->size && ready->at[at]->turn < rest.operations[i]->turn) {
             at++;
         }
         row_insert(ready, at, rest.operations[i]);
