@@ -428,11 +428,13 @@ static const struct {
      true}, /* read-only after a failover, statement gone, schema changed, … */
 };
 
-static void take_error(struct pg_link *link, const PGresult *result)
+/* False where the error is libpq's own: the connection is gone, or there was no memory for what the
+ * server said, and so nobody knows what became of the statement. */
+static bool take_error(struct pg_link *link, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (sqlstate == NULL || link->failed) {
-        return; /* libpq's own: the connection is gone, which shows in its status */
+        return sqlstate != NULL;
     }
     size_t i = 0;
     while (strncmp(sqlstate, sqlstates[i].prefix, strlen(sqlstates[i].prefix)) != 0) {
@@ -442,13 +444,14 @@ static void take_error(struct pg_link *link, const PGresult *result)
     link->failure = sqlstates[i].outcome;
     link->reconnect = sqlstates[i].reconnect;
     if (link->failure == BATCH_MISROUTED) {
-        return; /* in the course of things */
+        return true; /* in the course of things */
     }
     char message[PG_ERROR_SIZE_BYTES] = "";
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     pg_first_line(primary == NULL ? "" : primary, message);
     log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
               LOG_CSTR("reason", message));
+    return true;
 }
 
 /* The batch was undone because it went the wrong way: finds out which way is right. */
@@ -534,27 +537,26 @@ static bool take_answers(struct pg_link *link)
 {
     struct instant now = clock_now();
     bool gap = false; /* the last result was the end of a statement's results */
-    while (awaits_answers(link) && PQisBusy(link->connection) == 0) {
+    bool alive = true;
+    while (alive && awaits_answers(link) && PQisBusy(link->connection) == 0) {
         PGresult *result = PQgetResult(link->connection);
         ExecStatusType status = PQresultStatus(result);
         if (PQstatus(link->connection) != CONNECTION_OK || (result == NULL && gap)) {
-            PQclear(result);
-            return false;
-        }
-        gap = result == NULL;
-        if (result == NULL) {
+            alive = false;
+        } else if (result == NULL) {
             statement_answered(link);
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
             take_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {
-            take_error(link, result);
+            alive = take_error(link, result);
         }
+        gap = result == NULL;
         PQclear(result);
-        if (status == PGRES_PIPELINE_SYNC && !sync_answered(link, now)) {
-            return false;
+        if (alive && status == PGRES_PIPELINE_SYNC) {
+            alive = sync_answered(link, now);
         }
     }
-    return true;
+    return alive;
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
