@@ -10,10 +10,9 @@
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/redis_codec.h"
+#include "rsvpd/store/redis_poll.h"
 
 #include <assert.h>
-#include <hiredis/adapters/libuv.h>
-#include <hiredis/async.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -344,9 +343,12 @@ static void adopt(struct redis_store *store, redisAsyncContext *context, int64_t
     store->state = REDIS_CONNECTING;
     store->sent_first = store->sent_count = 0;
     store->reported_error = false;
-    if (context == NULL || context->err != 0 ||
-        redisLibuvAttach(context, store->setup.loop) != REDIS_OK) {
+    if (context == NULL || context->err != 0) {
         give_up(store, context == NULL ? "out of memory" : context->c.errstr, now_us);
+        return;
+    }
+    if (!redis_poll_attach(context, store->setup.loop)) {
+        give_up(store, "cannot watch its socket", now_us);
         return;
     }
     context->data = store;
