@@ -9,7 +9,7 @@ enum { MESSAGE_SIZE_BYTES = 256, RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIE
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* A blank is in no identifier, so different listings and ends cannot look alike. */
-static void sign(const unsigned char *key, const struct listing *listing,
+static bool sign(const unsigned char *key, const struct listing *listing,
                  const struct identifier *last, unsigned char mac[MAC_SIZE_BYTES])
 {
     char buffer[MESSAGE_SIZE_BYTES];
@@ -22,7 +22,7 @@ static void sign(const unsigned char *key, const struct listing *listing,
     text_add_cstr(&message, " ");
     text_add(&message, identifier_slice(last));
     assert(!message.truncated);
-    mac_compute(key, text_slice(&message), mac);
+    return mac_compute(key, text_slice(&message), mac);
 }
 
 static size_t encode(const unsigned char *raw, size_t size, char *out)
@@ -65,25 +65,30 @@ static size_t decode(struct slice text, unsigned char raw[RAW_SIZE_MAX_BYTES])
     return canonical ? size : 0;
 }
 
-void page_token_make(const unsigned char *key, const struct listing *listing,
+bool page_token_make(const unsigned char *key, const struct listing *listing,
                      const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES])
 {
     unsigned char raw[RAW_SIZE_MAX_BYTES];
-    sign(key, listing, last, raw);
+    if (!sign(key, listing, last, raw)) {
+        return false;
+    }
     memcpy(raw + MAC_SIZE_BYTES, last->data, last->size);
     token[encode(raw, MAC_SIZE_BYTES + last->size, token)] = '\0';
+    return true;
 }
 
-bool page_token_parse(const unsigned char *key, const struct listing *listing, struct slice token,
-                      struct identifier *last)
+enum problem page_token_parse(const unsigned char *key, const struct listing *listing,
+                              struct slice token, struct identifier *last)
 {
     unsigned char raw[RAW_SIZE_MAX_BYTES], mac[MAC_SIZE_BYTES];
     size_t size = decode(token, raw);
     if (size <= MAC_SIZE_BYTES ||
         !identifier_parse(slice_make((const char *)raw + MAC_SIZE_BYTES, size - MAC_SIZE_BYTES),
                           last)) {
-        return false;
+        return PROBLEM_INVALID_PARAMETER;
     }
-    sign(key, listing, last, mac);
-    return mac_equal(mac, raw);
+    if (!sign(key, listing, last, mac)) {
+        return PROBLEM_INTERNAL;
+    }
+    return mac_equal(mac, raw) ? PROBLEM_NONE : PROBLEM_INVALID_PARAMETER;
 }

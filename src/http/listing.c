@@ -148,8 +148,11 @@ static void answer_page(struct request *request, const struct operation *operati
         struct listing listing = {request->route->relation, direction.list_kind, *direction.of};
         char token[PAGE_TOKEN_SIZE_BYTES];
         struct identifier end = end_of(&page->lines[lines - 1]);
-        page_token_make(http_server_setup_of(request->server)->page_token_key, &listing, &end,
-                        token);
+        if (!page_token_make(http_server_setup_of(request->server)->page_token_key, &listing, &end,
+                             token)) {
+            answer_problem(request, PROBLEM_INTERNAL, NULL);
+            return;
+        }
         text_add_format(&body, ",\"next_page_token\":\"%s\"", token);
         const char *link = next_link(request, token, page_size);
         if (link != NULL) {
@@ -180,12 +183,16 @@ static void handle_page(struct request *request, const struct direction *directi
         !query_value(request, "page_token", &token)) {
         return;
     }
-    if (token.data != NULL &&
-        !page_token_parse(http_server_setup_of(request->server)->page_token_key, &listing, token,
-                          &after)) {
-        answer_problem(request, PROBLEM_INVALID_PARAMETER,
-                       "the query parameter 'page_token' is not one that this listing gave: begin "
-                       "without it");
+    enum problem problem =
+        token.data == NULL ? PROBLEM_NONE
+                           : page_token_parse(http_server_setup_of(request->server)->page_token_key,
+                                              &listing, token, &after);
+    if (problem != PROBLEM_NONE) {
+        answer_problem(request, problem,
+                       problem == PROBLEM_INTERNAL
+                           ? NULL
+                           : "the query parameter 'page_token' is not one that this listing gave: "
+                             "begin without it");
         return;
     }
     struct operation *operation = submission_take(request, direction->list_kind, page_done);

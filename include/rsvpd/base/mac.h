@@ -6,8 +6,9 @@
 
 enum { MAC_KEY_SIZE_BYTES = 32, MAC_SIZE_BYTES = 16 };
 
-/* The code of `message` under a key of MAC_KEY_SIZE_BYTES. */
-void mac_compute(const unsigned char *key, struct slice message, unsigned char mac[MAC_SIZE_BYTES]);
+/* The code of `message` under a key of MAC_KEY_SIZE_BYTES. False when memory is exhausted. */
+bool mac_compute(const unsigned char *key, struct slice message, unsigned char mac[MAC_SIZE_BYTES])
+    __attribute__((warn_unused_result));
 
 /* In constant time. */
 bool mac_equal(const unsigned char a[MAC_SIZE_BYTES], const unsigned char b[MAC_SIZE_BYTES]);

@@ -6,6 +6,7 @@
 
 #include "rsvpd/base/mac.h"
 #include "rsvpd/domain/operation.h"
+#include "rsvpd/domain/problem.h"
 
 enum { PAGE_TOKEN_SIZE_BYTES = ((MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES) * 4 + 2) / 3 + 1 };
 
@@ -16,12 +17,15 @@ struct listing {
     struct identifier of;     /* the entity, or the user */
 };
 
-/* The token of the page that follows `last`, NUL-terminated. */
-void page_token_make(const unsigned char *key, const struct listing *listing,
-                     const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES]);
+/* The token of the page that follows `last`, NUL-terminated. False when memory is exhausted. */
+bool page_token_make(const unsigned char *key, const struct listing *listing,
+                     const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES])
+    __attribute__((warn_unused_result));
 
-/* False where the token is none that page_token_make made for this listing. */
-bool page_token_parse(const unsigned char *key, const struct listing *listing, struct slice token,
-                      struct identifier *last) __attribute__((warn_unused_result));
+/* PROBLEM_INVALID_PARAMETER where the token is none that page_token_make made for this listing,
+ * PROBLEM_INTERNAL when memory is exhausted. */
+enum problem page_token_parse(const unsigned char *key, const struct listing *listing,
+                              struct slice token, struct identifier *last)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -25,7 +25,7 @@ static void test_known_codes(void **state)
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         unsigned char mac[MAC_SIZE_BYTES];
-        mac_compute(cases[i].key, slice_of(cases[i].message), mac);
+        assert_true(mac_compute(cases[i].key, slice_of(cases[i].message), mac));
         assert_memory_equal(mac, cases[i].mac, sizeof mac);
         assert_true(mac_equal(mac, cases[i].mac));
     }

@@ -32,9 +32,9 @@ static void test_round_trip(void **state)
         char token[PAGE_TOKEN_SIZE_BYTES];
         struct identifier last = id_of(lasts[i / LENGTH(kinds)]), back;
         struct listing listing = listing_of(RELATION_RSVP, kinds[i % LENGTH(kinds)], ID_64);
-        page_token_make(key, &listing, &last, token);
+        assert_true(page_token_make(key, &listing, &last, token));
         assert_true(strlen(token) < sizeof token);
-        assert_true(page_token_parse(key, &listing, slice_of(token), &back));
+        assert_int_equal(page_token_parse(key, &listing, slice_of(token), &back), PROBLEM_NONE);
         assert_true(identifier_equal(&last, &back));
     }
 }
@@ -57,11 +57,13 @@ static void test_foreign(void **state)
     (void)state;
     for (size_t own = 0; own < LENGTH(listings); own++) {
         char token[PAGE_TOKEN_SIZE_BYTES];
-        page_token_make(key, &listings[own], &last, token);
+        assert_true(page_token_make(key, &listings[own], &last, token));
         for (size_t i = 0; i < LENGTH(listings); i++) {
-            assert_int_equal(page_token_parse(key, &listings[i], slice_of(token), &back), i == own);
+            assert_int_equal(page_token_parse(key, &listings[i], slice_of(token), &back),
+                             i == own ? PROBLEM_NONE : PROBLEM_INVALID_PARAMETER);
         }
-        assert_false(page_token_parse(other_key, &listings[own], slice_of(token), &back));
+        assert_int_equal(page_token_parse(other_key, &listings[own], slice_of(token), &back),
+                         PROBLEM_INVALID_PARAMETER);
     }
 }
 
@@ -72,20 +74,23 @@ static void test_forged(void **state)
     struct identifier last = id_of("user-17"), back;
     char token[PAGE_TOKEN_SIZE_BYTES + 1];
     (void)state;
-    page_token_make(key, &listing, &last, token);
+    assert_true(page_token_make(key, &listing, &last, token));
     size_t size = strlen(token);
     for (size_t i = 0; i < size; i++) {
         char was = token[i];
         for (int c = 0; c < 256; c++) {
             token[i] = (char)c;
             bool same = token[i] == was;
-            assert_int_equal(page_token_parse(key, &listing, slice_make(token, size), &back), same);
+            assert_int_equal(page_token_parse(key, &listing, slice_make(token, size), &back),
+                             same ? PROBLEM_NONE : PROBLEM_INVALID_PARAMETER);
         }
         token[i] = was;
-        assert_false(page_token_parse(key, &listing, slice_make(token, i), &back));
+        assert_int_equal(page_token_parse(key, &listing, slice_make(token, i), &back),
+                         PROBLEM_INVALID_PARAMETER);
     }
     token[size] = 'A';
-    assert_false(page_token_parse(key, &listing, slice_make(token, size + 1), &back));
+    assert_int_equal(page_token_parse(key, &listing, slice_make(token, size + 1), &back),
+                     PROBLEM_INVALID_PARAMETER);
 }
 
 static void test_too_long(void **state)
@@ -96,7 +101,8 @@ static void test_too_long(void **state)
     (void)state;
     memset(token, 'A', sizeof token);
     for (size_t size = 0; size <= sizeof token; size++) {
-        assert_false(page_token_parse(key, &listing, slice_make(token, size), &back));
+        assert_int_equal(page_token_parse(key, &listing, slice_make(token, size), &back),
+                         PROBLEM_INVALID_PARAMETER);
     }
 }
 
