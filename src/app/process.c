@@ -7,6 +7,7 @@
 #include "rsvpd/app/process.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/http/body.h"
 #include "rsvpd/http/listener.h"
 
 #include <assert.h>
@@ -306,6 +307,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.redis_url = redis_url;
     process.page_token_key = page_token_key;
     signal(SIGPIPE, SIG_IGN);
+    body_prepare();
     raise_descriptor_limit(config);
     if (!start_loop(&process) || !start_admin(&process) || !log_start()) {
         return EXIT_FAILURE;

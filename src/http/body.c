@@ -2,8 +2,25 @@
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/answer.h"
 
+#include <stdlib.h>
+
 /* Of a body: the object itself, and one more to be able to name what is wrong in it. */
 enum { DEPTH_MAX = 2 };
+
+/* jansson reports a string that it had no memory for as a syntax error. */
+static _Thread_local bool memory_exhausted;
+
+static void *allocate(size_t size)
+{
+    void *memory = malloc(size);
+    memory_exhausted = memory_exhausted || memory == NULL;
+    return memory;
+}
+
+void body_prepare(void)
+{
+    json_set_alloc_funcs(allocate, free);
+}
 
 static int depth_of(const json_t *value, int limit)
 {
@@ -66,8 +83,11 @@ json_t *body_parse(struct request *request, const char *example)
                               "there is no body: send a JSON object such as %s", example);
         return NULL;
     }
+    memory_exhausted = false;
     json_t *body = json_loadb(request->body, request->body_size, JSON_REJECT_DUPLICATES, &error);
-    if (body == NULL) {
+    if (body == NULL && memory_exhausted) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+    } else if (body == NULL) {
         answer_unreadable(request, &error);
     } else if (!json_is_object(body)) {
         answer_problem_format(request, PROBLEM_INVALID_JSON,

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <hiredis/async.h>
-#include <jansson.h>
 #include <libpq-fe.h>
 #include <microhttpd.h>
 #include <openssl/hmac.h>
@@ -50,19 +49,6 @@ WRAP(unsigned char *, HMAC, NULL,
      (const EVP_MD *type, const void *key, int key_size, const unsigned char *data, size_t size,
       unsigned char *mac, unsigned *mac_size),
      (type, key, key_size, data, size, mac, mac_size))
-
-static void *json_malloc(size_t size)
-{
-    return fail_now(FAIL_json_loadb) ? no_memory() : __real_malloc(size);
-}
-
-json_t *__real_json_loadb(const char *text, size_t size, size_t flags, json_error_t *error);
-json_t *__wrap_json_loadb(const char *text, size_t size, size_t flags, json_error_t *error);
-json_t *__wrap_json_loadb(const char *text, size_t size, size_t flags, json_error_t *error)
-{
-    json_set_alloc_funcs(json_malloc, free);
-    return __real_json_loadb(text, size, flags, error);
-}
 
 /* ---- libpq ---- */
 

@@ -6,9 +6,12 @@
 
 #include <jansson.h>
 
+/* Lets the allocations of jansson be seen. Once, before requests come. */
+void body_prepare(void);
+
 /* Parses a body that is one JSON object of plain values, without duplicate members. The caller
  * gives it back with json_decref. NULL with a problem answered where it is anything else;
- * `example` shows what it might be. */
+ * `example` shows what it might be; likewise, as an internal error, when memory is exhausted. */
 json_t *body_parse(struct request *request, const char *example)
     __attribute__((warn_unused_result));
 
