@@ -75,31 +75,6 @@ size_t http_server_active(const struct http_server *server)
 
 /* ---- requests ---- */
 
-static struct request *request_begin(struct http_server *server, struct MHD_Connection *connection,
-                                     const char *uri)
-{
-    struct list_node *node = list_pop_front(&server->free);
-    struct request *request =
-        node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
-    if (request == NULL) {
-        return NULL;
-    }
-    memset(request, 0, offsetof(struct request, first_block));
-    arena_init(&request->arena, request->first_block, sizeof request->first_block);
-    list_init(&request->header_fields);
-    request->server = server;
-    request->connection = connection;
-    request->started = clock_now();
-    request->route = &routes[0];
-    list_push_back(&server->arriving, &request->link);
-    server->active++;
-    gate_name_request(request);
-    if (!request_set_uri(request, uri)) {
-        request->path = slice_of("");
-    }
-    return request;
-}
-
 /* From here on the request is not arriving any more: its answer is made, or on its way. */
 static void request_arrived(struct request *request)
 {
@@ -146,6 +121,33 @@ static void request_end(struct request *request)
     arena_reset(&request->arena);
     list_push_front(&server->free, &request->link);
     server->active--;
+}
+
+/* NULL when memory is exhausted. */
+static struct request *request_begin(struct http_server *server, struct MHD_Connection *connection,
+                                     const char *uri)
+{
+    struct list_node *node = list_pop_front(&server->free);
+    struct request *request =
+        node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    memset(request, 0, offsetof(struct request, first_block));
+    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    list_init(&request->header_fields);
+    request->server = server;
+    request->connection = connection;
+    request->started = clock_now();
+    request->route = &routes[0];
+    list_push_back(&server->arriving, &request->link);
+    server->active++;
+    gate_name_request(request);
+    if (!request_set_uri(request, uri)) {
+        request_end(request);
+        return NULL;
+    }
+    return request;
 }
 
 /* Adds arriving bytes to the body. False where memory is exhausted. */
