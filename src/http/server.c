@@ -545,18 +545,25 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     list_init(&server->fresh);
     list_init(&server->idle);
     server->daemon = start_daemon(server);
-    if (server->daemon == NULL) {
+    const union MHD_DaemonInfo *info =
+        server->daemon == NULL ? NULL
+                               : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    if (info == NULL || uv_poll_init(setup->loop, &server->poll, info->epoll_fd) != 0) {
         log_event(LOG_ERROR, "cannot start the HTTP server");
+        if (server->daemon != NULL) {
+            (void)MHD_quiesce_daemon(server->daemon); /* gives the socket back */
+            MHD_stop_daemon(server->daemon);
+        }
         free(server);
         return NULL;
     }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    int failed =
-        info == NULL ? UV_EINVAL : uv_poll_init(setup->loop, &server->poll, info->epoll_fd);
-    assert(failed == 0);
     server->poll.data = server;
-    uv_poll_start(&server->poll, UV_READABLE, on_poll);
+    if (uv_poll_start(&server->poll, UV_READABLE, on_poll) != 0) {
+        log_event(LOG_ERROR, "cannot start the HTTP server");
+        (void)MHD_quiesce_daemon(server->daemon);
+        http_server_destroy(&server);
+        return NULL;
+    }
     return server;
 }
 
