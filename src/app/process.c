@@ -215,18 +215,20 @@ static bool start_admin(struct process *process)
         return false;
     }
     process->metrics = metrics_create();
-    process->admin = process->metrics == NULL
-                         ? NULL
-                         : http_server_create(&(struct http_server_setup){
-                               .loop = &process->loop,
-                               .listen_fd = fd,
-                               .port = ROUTE_ADMIN,
-                               .metrics = process->metrics,
-                               .process = http_process(process, &process->admin_connections),
-                               .deadline_us = ADMIN_DEADLINE_US,
-                               .connections_max = ADMIN_CONNECTIONS_MAX,
-                               .random_seed = clock_entropy(),
-                           });
+    if (process->metrics == NULL) {
+        log_event(LOG_ERROR, "not enough memory for the admin port");
+        return false;
+    }
+    process->admin = http_server_create(&(struct http_server_setup){
+        .loop = &process->loop,
+        .listen_fd = fd,
+        .port = ROUTE_ADMIN,
+        .metrics = process->metrics,
+        .process = http_process(process, &process->admin_connections),
+        .deadline_us = ADMIN_DEADLINE_US,
+        .connections_max = ADMIN_CONNECTIONS_MAX,
+        .random_seed = clock_entropy(),
+    });
     return process->admin != NULL;
 }
 
@@ -309,7 +311,11 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     signal(SIGPIPE, SIG_IGN);
     body_prepare();
     raise_descriptor_limit(config);
-    if (!start_loop(&process) || !start_admin(&process) || !log_start()) {
+    if (!start_loop(&process) || !start_admin(&process)) {
+        return EXIT_FAILURE;
+    }
+    if (!log_start()) {
+        log_event(LOG_ERROR, "cannot start the log's thread");
         return EXIT_FAILURE;
     }
     log_attach_thread();

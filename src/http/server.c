@@ -536,6 +536,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
 {
     struct http_server *server = calloc(1, sizeof *server);
     if (server == NULL) {
+        log_event(LOG_ERROR, "not enough memory for the HTTP server");
         return NULL;
     }
     server->setup = *setup;
