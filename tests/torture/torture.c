@@ -44,10 +44,15 @@ static unsigned seed(void)
     return value;
 }
 
-static bool tries_all(void)
+/* How many calls of a kind are tried, of so many. */
+static int try_at_most(int budget, int calls)
 {
     const char *mode = getenv("TORTURE");
-    return mode != NULL && strcmp(mode, "full") == 0;
+    if (mode != NULL && strcmp(mode, "full") == 0) {
+        return calls;
+    }
+    budget = mode != NULL && atoi(mode) > 0 ? atoi(mode) : budget;
+    return calls < budget ? calls : budget;
 }
 
 void torture_arm(void)
@@ -82,7 +87,7 @@ struct torture_tally torture_each(enum fail_group group, int budget, void (*run)
         if (group != FAIL_GROUP_COUNT && fail_groups[kind] != group) {
             continue;
         }
-        const int count = calls[kind] < budget || tries_all() ? calls[kind] : budget;
+        const int count = try_at_most(budget, calls[kind]);
         tally.calls += calls[kind];
         for (int i = 0; i < count; i++) {
             run_armed((enum fail_kind)kind, spread(i, count, calls[kind]), run);

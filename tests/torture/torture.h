@@ -1,7 +1,7 @@
 /* What the programs of this directory share: which call numbers are tried, and what came of them.
  *
- * TORTURE=full tries every call number; otherwise so many of each kind as a test names, spread
- * evenly from an offset that follows from TEST_SEED (a fresh one is printed). */
+ * TORTURE=full tries every call number; otherwise so many of each kind as TORTURE says, or else the
+ * test, spread evenly from an offset that follows from TEST_SEED (a fresh one is printed). */
 #ifndef RSVPD_TESTS_TORTURE_H
 #define RSVPD_TESTS_TORTURE_H
 
