@@ -60,14 +60,18 @@ static void add_int_member(struct text *text, const char *name, int64_t value)
     text_add_int(text, value);
 }
 
-/* The body is whole, or the request fails as an internal error without one. */
-static void answer_json(struct request *request, unsigned status, const struct text *body)
+/* False where there was no memory for the body: then the request has failed as an internal error
+ * without one, and nothing more is to be said. */
+static bool answer_json(struct request *request, unsigned status, const char *content_type,
+                        const struct text *body)
 {
     if (body->truncated) {
         answer_with(request, 500, problem_type, slice_of(""));
-        return;
+        answer_add_header(request, "Cache-Control", "no-store");
+        return false;
     }
-    answer_with(request, status, json_type, text_slice(body));
+    answer_with(request, status, content_type, text_slice(body));
+    return true;
 }
 
 void answer_problem(struct request *request, enum problem problem, const char *detail)
@@ -93,8 +97,9 @@ void answer_problem(struct request *request, enum problem problem, const char *d
     add_string_member(&body, "request_id", slice_of(request->id));
     add_bool_member(&body, "retryable", type->retryable);
     text_add_cstr(&body, "}");
-    answer_json(request, type->status, &body);
-    request->answer.content_type = problem_type;
+    if (!answer_json(request, type->status, problem_type, &body)) {
+        return;
+    }
     answer_add_header(request, "Cache-Control", "no-store");
     if (type->status == 503) {
         answer_add_header(request, "Retry-After", retry_after_s);
@@ -144,7 +149,9 @@ void answer_write(struct request *request, const struct operation *operation)
     add_bool_member(&body, "changed", operation->changed);
     add_int_member(&body, operation->relation->count_member, operation->count.value);
     text_add_cstr(&body, "}");
-    answer_json(request, status, &body);
+    if (!answer_json(request, status, json_type, &body)) {
+        return;
+    }
     answer_add_header(request, "Cache-Control", "no-store");
     if (operation->replayed) {
         answer_add_header(request, "Idempotency-Replayed", "true");
@@ -156,8 +163,9 @@ void answer_lookup(struct request *request, const struct operation *operation)
     struct text body = request_text(request, BODY_SIZE_BYTES);
     add_membership(&body, operation);
     text_add_cstr(&body, "}");
-    answer_json(request, 200, &body);
-    answer_add_header(request, "Cache-Control", "private, no-cache");
+    if (answer_json(request, 200, json_type, &body)) {
+        answer_add_header(request, "Cache-Control", "private, no-cache");
+    }
 }
 
 /* Whether If-None-Match names this tag, by weak comparison (RFC 9110 section 13.1.2). */
@@ -202,7 +210,7 @@ void answer_count(struct request *request, const struct count *count)
     struct text etag = request_text(request, ETAG_SIZE_BYTES);
     struct text body = request_text(request, BODY_SIZE_BYTES);
     if (etag.capacity == 0) {
-        answer_with(request, 500, problem_type, slice_of(""));
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
         return;
     }
     text_add_cstr(&etag, "W/\"");
@@ -212,7 +220,9 @@ void answer_count(struct request *request, const struct count *count)
         answer_with(request, 304, NULL, slice_of(""));
     } else {
         answer_add_count(&body, request->route->relation, &request->entity, count);
-        answer_json(request, 200, &body);
+        if (!answer_json(request, 200, json_type, &body)) {
+            return;
+        }
     }
     answer_add_header(request, "ETag", etag.data);
     answer_add_header(request, "Cache-Control", answer_count_caching(request));

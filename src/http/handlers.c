@@ -111,6 +111,10 @@ void handle_problem_type(struct request *request)
     text_add_cstr(&body, "\"explanation\":");
     text_add_json_string(&body, slice_of(type->explanation));
     text_add_cstr(&body, "}");
+    if (body.truncated) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return;
+    }
     answer_with(request, 200, json_type, text_slice(&body));
 }
 
@@ -142,6 +146,10 @@ static void answer_health(struct request *request, bool good, const char *word,
     if (verbose) {
         add_dependency(&body, "postgres", &health->postgres);
         add_dependency(&body, "redis", &health->redis);
+    }
+    if (body.truncated) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return;
     }
     answer_with(request, good ? 200 : 503, verbose ? "application/x-ndjson" : json_type,
                 text_slice(&body));
