@@ -65,6 +65,7 @@ static int open_partial(struct output *output, const char *path)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     char *existing = realpath(path, NULL); /* a link stays, and what it leads to is replaced */
+    output->fd = -1; /* until the file is there, there is none to close or remove */
     output->target = existing != NULL ? existing : strdup(path);
     if (output->target == NULL || asprintf(&partial, "%s.partial", output->target) < 0) {
         return cannot_write(path, ENOMEM);

@@ -3,8 +3,8 @@
 #include "rsvpd/store/pg_codec.h"
 #include "rsvpd/store/pg_command.h"
 
-#include <assert.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +30,11 @@ struct pg_import *pg_import_open(const char *url, const struct relation *relatio
     }
     struct pg_command stage = {"import_stage", relation, 0, {NULL}};
     struct pg_import *import = malloc(sizeof *import);
-    assert(import != NULL);
+    if (import == NULL) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "out of memory");
+        PQfinish(connection);
+        return NULL;
+    }
     import->connection = connection;
     import->relation = relation;
     if (!pg_command_execute(connection, &stage, NULL, NULL, error)) {
