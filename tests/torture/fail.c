@@ -7,6 +7,7 @@
 #include <microhttpd.h>
 #include <openssl/hmac.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,21 @@ static void *no_memory(void)
 WRAP(void *, malloc, no_memory(), (size_t size), (size))
 WRAP(void *, calloc, no_memory(), (size_t count, size_t size), (count, size))
 WRAP(char *, strdup, no_memory(), (const char *text), (text))
+int __wrap_asprintf(char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **text, const char *format, ...)
+{
+    int size = -1; /* and *text is anything */
+    va_list arguments;
+    va_start(arguments, format);
+    if (fail_now(FAIL_asprintf)) {
+        *text = (char *)(uintptr_t)1;
+    } else {
+        size = vasprintf(text, format, arguments);
+    }
+    va_end(arguments);
+    return size;
+}
+
 WRAP(unsigned char *, HMAC, NULL,
      (const EVP_MD *type, const void *key, int key_size, const unsigned char *data, size_t size,
       unsigned char *mac, unsigned *mac_size),

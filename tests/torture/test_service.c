@@ -27,6 +27,7 @@ enum {
     BUDGET_REQUESTS = 5, /* of each kind */
     BUDGET_RECONNECT = 3,
     BUDGET_START = 2,
+    BUDGET_END = 1,
 };
 
 struct step {
@@ -435,7 +436,7 @@ static void run_start(void)
     struct http_client *admin;
     fixture.service =
         service_start_unready(fixture.database_url, redis_server_url(fixture.redis),
-                              (const char *const[]){torture_environment, "WORKERS=1", NULL});
+                              (const char *const[]){torture_environment, "WORKERS=2", NULL});
     admin = http_client_create(fixture.service->admin_port);
     const int64_t end_ms = process_now_ms() + RECOVERS_WITHIN_MS;
     bool ended = false, ready = false;
@@ -470,6 +471,49 @@ static void starts(void **state)
     (void)state;
     struct torture_tally tally = torture_each(FAIL_GROUP_COUNT, BUDGET_START, run_start);
     torture_report("starting", &tally);
+}
+
+/* It was told to end, and ends well. */
+static void run_end(void)
+{
+    run_number++;
+    start_service();
+    struct http_client *client = http_client_create(fixture.service->port);
+    take_step(client, &few_requests[0], false);
+    torture_arm();
+    service_stop(&fixture.service);
+    http_client_destroy(&client);
+}
+
+static void ends(void **state)
+{
+    (void)state;
+    struct torture_tally tally = torture_each(FAIL_GROUP_COUNT, BUDGET_END, run_end);
+    torture_report("ending", &tally);
+}
+
+/* A Redis that is named by a host, where none listens: it serves without. */
+static void resolves(void **state)
+{
+    static const enum fail_kind kinds[] = {FAIL_uv_getaddrinfo, FAIL_redisAsyncConnect};
+    (void)state;
+    fail_arm(torture_control, (enum fail_kind)0, 0);
+    fixture.service = service_start(fixture.database_url, "redis://localhost:1/0",
+                                    (const char *const[]){torture_environment, "WORKERS=1", NULL});
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        run_number++;
+        process_note("%s fails", fail_names[kinds[i]]);
+        fail_arm(torture_control, kinds[i], 1);
+        const int64_t end_ms = process_now_ms() + RECOVERS_WITHIN_MS;
+        while (!atomic_load(&torture_control->failed)) {
+            if (process_now_ms() > end_ms) {
+                process_fail("it is not called");
+            }
+            process_nap();
+        }
+        take_steps(few_requests, sizeof few_requests / sizeof few_requests[0], false);
+    }
+    service_stop(&fixture.service);
 }
 
 static int set_up(void **state)
@@ -509,11 +553,18 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     const struct CMUnitTest tests[] = {
-        GROUP_TEST(serves, MEMORY),    GROUP_TEST(serves, LIBPQ),
-        GROUP_TEST(serves, HIREDIS),   GROUP_TEST(serves, MICROHTTPD),
-        GROUP_TEST(serves, LIBUV),     GROUP_TEST(reconnects, MEMORY),
-        GROUP_TEST(reconnects, LIBPQ), GROUP_TEST(reconnects, HIREDIS),
-        GROUP_TEST(reconnects, LIBUV), cmocka_unit_test_teardown(starts, discard),
+        GROUP_TEST(serves, MEMORY),
+        GROUP_TEST(serves, LIBPQ),
+        GROUP_TEST(serves, HIREDIS),
+        GROUP_TEST(serves, MICROHTTPD),
+        GROUP_TEST(serves, LIBUV),
+        GROUP_TEST(reconnects, MEMORY),
+        GROUP_TEST(reconnects, LIBPQ),
+        GROUP_TEST(reconnects, HIREDIS),
+        GROUP_TEST(reconnects, LIBUV),
+        cmocka_unit_test_teardown(starts, discard),
+        cmocka_unit_test_teardown(ends, discard),
+        cmocka_unit_test_teardown(resolves, discard),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

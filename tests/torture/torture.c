@@ -8,6 +8,9 @@
 
 #include "process.h"
 
+/* So many calls are not all missed by chance: how often most are called varies from run to run. */
+enum { MANY = 10 };
+
 struct fail_control *torture_control;
 char torture_environment[PROCESS_PATH_SIZE + 32];
 
@@ -102,7 +105,7 @@ void torture_report(const char *name, const struct torture_tally *tally)
 {
     printf("%s: tried %d of %d calls, %d were reached and failed\n", name, tally->tried,
            tally->calls, tally->failed);
-    if (tally->tried > 0 && tally->failed == 0) {
+    if (tally->tried >= MANY && tally->failed == 0) {
         process_fail("no call failed");
     }
 }

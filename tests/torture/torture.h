@@ -28,7 +28,7 @@ struct torture_tally torture_each(enum fail_group group, int budget, void (*run)
 /* Within `run`: from here on calls count, and the one that is being tried fails. */
 void torture_arm(void);
 
-/* Prints a tally under that name; it fails the test where nothing failed. */
+/* Prints a tally under that name; it fails the test where of many calls none failed. */
 void torture_report(const char *name, const struct torture_tally *tally);
 
 #endif
