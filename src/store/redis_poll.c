@@ -5,6 +5,7 @@
  * NULL. */
 #include "rsvpd/store/redis_poll.h"
 
+#include <hiredis/async.h>
 #include <stdlib.h>
 
 struct redis_poll {

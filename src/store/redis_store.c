@@ -13,6 +13,7 @@
 #include "rsvpd/store/redis_poll.h"
 
 #include <assert.h>
+#include <hiredis/async.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -24,7 +24,8 @@ enum {
     TOKEN_SIZE = 128,
     RECOVERS_WITHIN_MS = 20000,
     CROWD = 38, /* header fields that leave little of what a request has of memory to begin with */
-    BUDGET_REQUESTS = 5, /* of each kind */
+    BUDGET_MEMORY = 40, /* of each kind */
+    BUDGET_REQUESTS = 5,
     BUDGET_RECONNECT = 3,
     BUDGET_START = 2,
     BUDGET_END = 1,
@@ -414,7 +415,9 @@ static void serves(void **state)
 {
     const enum fail_group group = (enum fail_group)(uintptr_t)*state;
     start_service();
-    struct torture_tally tally = torture_each(group, BUDGET_REQUESTS, run_requests);
+    const int budget = group == FAIL_GROUP_MEMORY ? BUDGET_MEMORY : BUDGET_REQUESTS;
+    struct torture_tally tally = torture_each(group, budget, run_requests);
+    process_note("it ends, after one of all these calls had failed");
     service_stop(&fixture.service);
     torture_report("requests", &tally);
 }
@@ -424,6 +427,7 @@ static void reconnects(void **state)
     const enum fail_group group = (enum fail_group)(uintptr_t)*state;
     start_service();
     struct torture_tally tally = torture_each(group, BUDGET_RECONNECT, run_reconnect);
+    process_note("it ends, after one of all these calls had failed");
     service_stop(&fixture.service);
     torture_report("reconnecting", &tally);
 }

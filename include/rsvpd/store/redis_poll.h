@@ -4,12 +4,13 @@
 
 #include <stdbool.h>
 
-#include <hiredis/async.h>
 #include <uv.h>
+
+struct redisAsyncContext; /* hiredis' own */
 
 /* Lets the loop watch the connection's socket until hiredis frees the context. False, with the
  * context as it was, where there is no memory or the loop cannot watch it. */
-bool redis_poll_attach(redisAsyncContext *context, uv_loop_t *loop)
+bool redis_poll_attach(struct redisAsyncContext *context, uv_loop_t *loop)
     __attribute__((warn_unused_result));
 
 #endif
