@@ -402,9 +402,11 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         }
         end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
         break;
+    case BATCH_LOCKED:
+        note_held(dispatch, queue, batch);
+        __attribute__((fallthrough));
     case BATCH_ROLLED_BACK:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
-        note_held(dispatch, queue, batch);
         /* Halved, so that those who share a batch with a locked row come free of it. */
         send_again(dispatch, queue, batch, false, (unsigned)(batch->size + 1) / 2, now_us);
         break;

@@ -415,8 +415,8 @@ static const struct {
     bool reconnect;
 } sqlstates[] = {
     {"40", BATCH_ROLLED_BACK, false},    /* serialization failure, deadlock */
-    {"55P03", BATCH_ROLLED_BACK, false}, /* lock time-out */
-    {"57014", BATCH_ROLLED_BACK, false}, /* statement time-out */
+    {"55P03", BATCH_LOCKED, false},      /* lock time-out */
+    {"57014", BATCH_LOCKED, false},      /* statement time-out */
     {"22P02", BATCH_MISROUTED, false},   /* settled.sql and lock.sql: not as the path supposes */
     {"22", BATCH_REJECTED, false},       /* data exception */
     {"23505", BATCH_ROLLED_BACK, false}, /* remember.sql: the key has been answered meanwhile */

@@ -288,6 +288,8 @@ static enum batch_outcome decide(struct world *world, const struct flight *fligh
     switch (flight->fate) {
     case FATE_ROLLED_BACK:
         return BATCH_ROLLED_BACK;
+    case FATE_LOCKED:
+        return BATCH_LOCKED;
     case FATE_UNAVAILABLE:
         return BATCH_UNAVAILABLE;
     case FATE_GOOD:
@@ -338,7 +340,7 @@ static void plan_flight(struct world *world, struct flight *flight)
     }
     int64_t answered_us = execute_us + choose_delay(random, world->pg.latency_us / 2);
     if (faults && choose_chance(random, plan->rolled_back)) {
-        flight->fate = FATE_ROLLED_BACK;
+        flight->fate = choose_between(random, 0, 1) == 0 ? FATE_ROLLED_BACK : FATE_LOCKED;
         world_note_fault(world, FAULT_ROLLED_BACK);
     } else if (faults && choose_chance(random, plan->unavailable)) {
         flight->fate = FATE_UNAVAILABLE;

@@ -16,7 +16,7 @@ struct worker;
 struct world;
 
 /* How the server treats a batch. */
-enum fate { FATE_GOOD, FATE_ROLLED_BACK, FATE_UNAVAILABLE };
+enum fate { FATE_GOOD, FATE_ROLLED_BACK, FATE_LOCKED, FATE_UNAVAILABLE };
 
 /* A batch on its way, and the session that has it. */
 struct flight {

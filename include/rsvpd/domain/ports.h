@@ -13,8 +13,9 @@ enum lane { LANE_WRITE, LANE_READ, LANE_COUNT };
 /* How a batch ended. */
 enum batch_outcome {
     BATCH_DONE,        /* committed; the operations hold their results */
-    BATCH_ROLLED_BACK, /* nothing was done, for a passing reason (deadlock, time-out of a lock):
-                          send it again */
+    BATCH_ROLLED_BACK, /* nothing was done, for a passing reason (a deadlock, a key that has been
+                          answered meanwhile): send it again */
+    BATCH_LOCKED,      /* nothing was done: it took too long, behind a lock as a rule */
     BATCH_MISROUTED,   /* nothing was done: the path was not right for all; each operation's `path`
                           says now which is */
     BATCH_REJECTED,    /* nothing was done: something in this batch is not acceptable */

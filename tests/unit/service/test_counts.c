@@ -520,8 +520,8 @@ static void test_what_redis_says_is_not_published(void **state)
 
 static void test_nothing_is_published_that_did_not_commit(void **state)
 {
-    static const enum batch_outcome ends[] = {BATCH_ROLLED_BACK, BATCH_REJECTED, BATCH_UNAVAILABLE,
-                                              BATCH_LOST};
+    static const enum batch_outcome ends[] = {BATCH_ROLLED_BACK, BATCH_LOCKED, BATCH_REJECTED,
+                                              BATCH_UNAVAILABLE, BATCH_LOST};
     (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);

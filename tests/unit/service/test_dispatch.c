@@ -135,9 +135,8 @@ static void test_every_end_of_a_batch(void **state)
         bool again;
         enum outcome outcome;
     } cases[] = {
-        {BATCH_DONE, false, OUTCOME_DONE},
-        {BATCH_ROLLED_BACK, true, OUTCOME_DONE},
-        {BATCH_UNAVAILABLE, false, OUTCOME_UNAVAILABLE},
+        {BATCH_DONE, false, OUTCOME_DONE},  {BATCH_ROLLED_BACK, true, OUTCOME_DONE},
+        {BATCH_LOCKED, true, OUTCOME_DONE}, {BATCH_UNAVAILABLE, false, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, true, OUTCOME_DONE},
     };
     (void)state;
@@ -224,8 +223,8 @@ static void test_a_write_that_took_effect_before_it_was_lost(void **state)
  * answer. */
 static void test_the_deadline_of_what_was_sent(void **state)
 {
-    static const enum batch_outcome ends[] = {BATCH_DONE, BATCH_ROLLED_BACK, BATCH_REJECTED,
-                                              BATCH_UNAVAILABLE, BATCH_LOST};
+    static const enum batch_outcome ends[] = {BATCH_DONE,     BATCH_ROLLED_BACK, BATCH_LOCKED,
+                                              BATCH_REJECTED, BATCH_UNAVAILABLE, BATCH_LOST};
     (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&one_of_each);
@@ -264,6 +263,7 @@ static void test_the_deadline_of_what_waits_to_go_again(void **state)
         enum outcome of_writes;
     } cases[] = {
         {BATCH_ROLLED_BACK, OUTCOME_UNAVAILABLE},
+        {BATCH_LOCKED, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, OUTCOME_UNKNOWN},
     };
     (void)state;
@@ -306,8 +306,8 @@ static void test_the_deadline_of_what_is_chained(void **state)
 /* Those who were answered meanwhile do not go again with those who were not. */
 static void test_who_is_answered_is_not_sent_again(void **state)
 {
-    static const enum batch_outcome ends[] = {BATCH_LOST, BATCH_ROLLED_BACK, BATCH_REJECTED,
-                                              BATCH_MISROUTED};
+    static const enum batch_outcome ends[] = {BATCH_LOST, BATCH_ROLLED_BACK, BATCH_LOCKED,
+                                              BATCH_REJECTED, BATCH_MISROUTED};
     (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
@@ -499,23 +499,30 @@ static void test_a_batch_that_was_split_stays_split(void **state)
     bench_finish(bench);
 }
 
-/* Those that share a batch with a row that somebody else has locked come free of it. */
-static void test_a_batch_that_is_rolled_back_again_and_again_gets_smaller(void **state)
+static void expect_halves(enum batch_outcome end, bool each)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (unsigned i = 0; i < 8; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
     }
     for (size_t size = 8; size > 1; size /= 2) {
-        for (size_t part = 0; part < 8 / size; part++) {
+        for (size_t part = 0; part < (each ? 8 / size : 1); part++) {
             bench_turn(bench);
             assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, size);
-            bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+            bench_end(bench, LANE_WRITE, end);
         }
     }
     bench_settle(bench);
     bench_finish(bench);
+}
+
+/* Those that share a batch with a row that somebody else has locked come free of it; and each part
+ * has its turn before any has its next. */
+static void test_a_batch_that_fails_again_and_again_gets_smaller(void **state)
+{
+    (void)state;
+    expect_halves(BATCH_ROLLED_BACK, false);
+    expect_halves(BATCH_LOCKED, true);
 }
 
 static void expect_flying(const struct bench *bench, size_t flight, enum write_path path,
@@ -542,14 +549,14 @@ static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
     bench_add(bench, "f", "u0");
     bench_add(bench, "e", "u1");
     bench_turn(bench);
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
     bench_add(bench, "e", "u2");
     bench_add(bench, "g", "u0");
     bench_turn(bench);
     assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
     expect_flying(bench, 0, PATH_HELD, "e", 2);
     expect_flying(bench, 1, PATH_PLAIN, "g", 1);
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
     bench_turn(bench);
     assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
     expect_flying(bench, 1, PATH_HELD, "f", 1);
@@ -570,7 +577,7 @@ static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
     bench_settle(bench);
     bench_add(bench, "e", "u0");
     bench_turn(bench);
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
     bench_settle(bench);
     bench_add(bench, "e", "u1");
     bench_turn(bench);
@@ -1416,7 +1423,7 @@ int main(void)
         cmocka_unit_test(test_one_poisonous_operation_fails_alone),
         cmocka_unit_test(test_several_poisonous_operations),
         cmocka_unit_test(test_a_batch_that_was_split_stays_split),
-        cmocka_unit_test(test_a_batch_that_is_rolled_back_again_and_again_gets_smaller),
+        cmocka_unit_test(test_a_batch_that_fails_again_and_again_gets_smaller),
         cmocka_unit_test(test_a_lock_on_one_entity_keeps_no_other_waiting),
         cmocka_unit_test(test_only_a_change_shows_that_a_lock_is_gone),
         cmocka_unit_test(test_what_gathers_goes_together),

@@ -553,8 +553,8 @@ static bool is_poisoned(const struct batch *batch)
 static void random_flight(struct history *h)
 {
     static const enum batch_outcome outcomes[] = {
-        BATCH_DONE, BATCH_DONE, BATCH_DONE,        BATCH_DONE,        BATCH_DONE,
-        BATCH_DONE, BATCH_LOST, BATCH_ROLLED_BACK, BATCH_UNAVAILABLE, BATCH_REJECTED};
+        BATCH_DONE, BATCH_DONE,        BATCH_DONE,   BATCH_DONE,        BATCH_DONE,    BATCH_DONE,
+        BATCH_LOST, BATCH_ROLLED_BACK, BATCH_LOCKED, BATCH_UNAVAILABLE, BATCH_REJECTED};
     struct fake_truth *truth = &h->bench->truth;
     if (truth->flight_count == 0) {
         return;
