@@ -265,7 +265,7 @@ static void send_next(struct load *load, struct connection *connection)
     connection->size_bytes = 0;
     load->in_flight++;
 
-    const uint64_t *offset = &load->stream.offsets[number % load->stream.records];
+    const uint64_t *offset = load->stream.offsets + number % load->stream.records;
     size_t size = (size_t)(offset[1] - offset[0]);
     /* A request fits into the buffer of a socket on which nothing is in flight. */
     if (send(connection->fd, load->stream.bytes + offset[0], size, MSG_NOSIGNAL) != (ssize_t)size) {
@@ -323,7 +323,7 @@ static enum answer_state examine(struct connection *connection, int *status)
         (lifetime != NULL && strncasecmp(lifetime, "close", 5) == 0)) {
         return ANSWER_BROKEN;
     }
-    *status = atoi(answer + 9);
+    *status = (int)strtol(answer + 9, NULL, 10);
     size_t wanted = (size_t)(end + 4 - answer) + strtoul(length, NULL, 10);
     if (connection->size_bytes < wanted) {
         return wanted <= ANSWER_SIZE_MAX_BYTES ? ANSWER_PARTIAL : ANSWER_BROKEN;

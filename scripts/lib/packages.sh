@@ -11,7 +11,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
     libmicrohttpd-dev libpq-dev libssl-dev libhiredis-dev libjansson-dev libuv1-dev)
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
-packages_test=(git clang clang-format libclang-rt-dev shellcheck libcmocka-dev
+packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
     libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034

@@ -10,6 +10,7 @@
 
 static const char *environment(const char *name)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */
     return getenv(name);
 }
 
@@ -134,6 +135,7 @@ int command_relation(const char *command, const char *name, const struct relatio
 int command_finish_output(int status)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
         return command_failed("cannot write to standard output", strerror(errno));
     }
     return status;

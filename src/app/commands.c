@@ -45,6 +45,7 @@ static int run_serve(int argc, char **argv)
             config.workers * (config.pg_write_connections + config.pg_read_connections) + 2;
         snprintf(threads, sizeof threads, "%d",
                  wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
         setenv("UV_THREADPOOL_SIZE", threads, 0);
         status =
             process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url, page_token_key);

@@ -50,6 +50,7 @@ static void remove_partial(int number)
 
 static int cannot_write(const char *name, int error)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
     fprintf(stderr, "rsvpd export: cannot write %s: %s\n", name, strerror(error));
     return EXIT_FAILURE;
 }

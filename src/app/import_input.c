@@ -10,6 +10,7 @@
 
 static bool fail(const char *what, const char *name, int error)
 {
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
     fprintf(stderr, "rsvpd import: cannot %s %s: %s\n", what, name, strerror(error));
     return false;
 }
@@ -125,7 +126,7 @@ bool import_input_flush(struct import_input *input)
 void import_input_close(struct import_input *input)
 {
     if (input->skipped != NULL) {
-        fclose(input->skipped); /* after a flush that told whether it went well */
+        (void)fclose(input->skipped); /* after a flush that told whether it went well */
     }
     if (input->fd > STDIN_FILENO) {
         close(input->fd);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,13 +169,15 @@ static bool set_from_file(struct config *config, const struct config_option *opt
     char text[SECRET_SIZE_MAX_BYTES + 1];
     FILE *file = fopen(path, "re");
     if (file == NULL) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
+        const char *why = strerror(errno);
         snprintf(error->line, sizeof error->line, "%s_FILE: cannot read '%.200s': %s", option->name,
-                 path, strerror(errno));
+                 path, why);
         return false;
     }
     size_t size = fread(text, 1, sizeof text, file);
     bool broken = ferror(file) != 0 || size == sizeof text || memchr(text, '\0', size) != NULL;
-    fclose(file);
+    (void)fclose(file);
     while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r')) {
         size--;
     }
@@ -193,8 +196,8 @@ static bool load_option(struct config *config, const struct config_option *optio
 {
     const char *value = lookup(option->name);
     const char *file = NULL;
+    char file_name[64];
     if (option->secret) {
-        char file_name[64];
         snprintf(file_name, sizeof file_name, "%s_FILE", option->name);
         file = lookup(file_name);
     }
@@ -241,7 +244,9 @@ static bool set_default(struct config *config, const struct config_option *optio
 static bool refuse(struct config_error *error)
 {
     for (char *c = error->line; *c != '\0'; c++) {
-        *c = (unsigned char)*c < ' ' ? '?' : *c;
+        if ((unsigned char)*c < ' ') {
+            *c = '?';
+        }
     }
     return false;
 }
@@ -262,10 +267,10 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
     }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > COUNT_TTL_SUM_MAX_MS) {
         snprintf(error->line, sizeof error->line,
-                 "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %lld, at most %d keeps "
+                 "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %" PRId64
+                 ", at most %d keeps "
                  "counts inside their bound of 5 s",
-                 (long long)(config->count_local_ttl_ms + config->count_redis_ttl_ms),
-                 COUNT_TTL_SUM_MAX_MS);
+                 config->count_local_ttl_ms + config->count_redis_ttl_ms, COUNT_TTL_SUM_MAX_MS);
         return false;
     }
     return true;

@@ -11,7 +11,7 @@ bool hash_table_init(struct hash_table *table, size_t expected, uint64_t secret)
         buckets *= 2;
     }
     *table = (struct hash_table){
-        .buckets = calloc(buckets, sizeof *table->buckets),
+        .buckets = calloc(buckets, sizeof(struct hash_node *)),
         .mask = buckets - 1,
         .secret = secret,
     };

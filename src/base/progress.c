@@ -50,7 +50,7 @@ void progress_update(struct progress *progress, int64_t count, int64_t done, int
     struct text text = text_over(line, sizeof line);
     progress_write(progress, count, done, total, now_us, &text);
     fprintf(progress->out, progress->is_terminal ? "\r%.*s\033[K" : "%.*s\n", (int)text.size, line);
-    fflush(progress->out);
+    (void)fflush(progress->out);
     progress->shown = progress->is_terminal;
     progress->next_us = now_us + (progress->is_terminal ? bar_every_us : line_every_us);
 }
@@ -59,7 +59,7 @@ void progress_clear(struct progress *progress)
 {
     if (progress->shown) {
         fputs("\r\033[K", progress->out);
-        fflush(progress->out);
+        (void)fflush(progress->out);
         progress->shown = false;
     }
 }

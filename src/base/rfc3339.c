@@ -32,10 +32,10 @@ static bool take_digits(struct slice *rest, size_t count, int *number)
 /* Takes one of these characters off the front; 0 where none of them stands there. */
 static char take_one_of(struct slice *rest, const char *characters)
 {
-    char c = rest->size == 0 ? '\0' : rest->data[0];
-    if (c == '\0' || strchr(characters, c) == NULL) {
+    if (rest->size == 0 || rest->data[0] == '\0' || strchr(characters, rest->data[0]) == NULL) {
         return '\0';
     }
+    char c = rest->data[0];
     *rest = slice_make(rest->data + 1, rest->size - 1);
     return c;
 }
@@ -128,7 +128,7 @@ bool rfc3339_parse(struct slice text, int64_t *unix_us)
         return false;
     }
     int64_t seconds =
-        days_since_epoch(&f) * 86400 + f.hour * 3600 + f.minute * 60 + f.second - f.offset_s;
+        ((days_since_epoch(&f) * 24 + f.hour) * 60 + f.minute) * 60 + f.second - f.offset_s;
     if (seconds < 0 || seconds >= end_of_9999_s) {
         return false;
     }

@@ -115,7 +115,7 @@ void batcher_return(struct batcher *batcher, struct batch *batch)
     for (size_t path = 0; path < PATH_COUNT; path++) {
         last[path] = &batcher->ready[path].head;
     }
-    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_turn);
+    qsort(batch->operations, batch->size, sizeof(struct operation *), by_turn);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         struct list_node **where = &last[operation->path], *next = (*where)->next;

@@ -171,7 +171,7 @@ void answer_lookup(struct request *request, const struct operation *operation)
 /* Whether If-None-Match names this tag, by weak comparison (RFC 9110 section 13.1.2). */
 static bool client_has(struct request *request, const char *etag)
 {
-    struct slice fields[SHOWN_ENTITY_TAGS_MAX];
+    struct slice fields[SHOWN_ENTITY_TAGS_MAX], wanted = slice_of(etag + strlen("W/"));
     size_t size = header_values(request, HEADER_IF_NONE_MATCH, fields, SHOWN_ENTITY_TAGS_MAX);
     for (size_t i = 0; i < size; i++) {
         struct slice list = fields[i];
@@ -179,7 +179,7 @@ static bool client_has(struct request *request, const char *etag)
             struct slice tag = slice_trim(slice_cut(&list, ','));
             bool weak = tag.size > 2 && memcmp(tag.data, "W/", 2) == 0;
             struct slice opaque = weak ? slice_make(tag.data + 2, tag.size - 2) : tag;
-            if (slice_equal(tag, slice_of("*")) || slice_equal(opaque, slice_of(etag + 2))) {
+            if (slice_equal(tag, slice_of("*")) || slice_equal(opaque, wanted)) {
                 return true;
             }
         }

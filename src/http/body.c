@@ -22,6 +22,7 @@ void body_prepare(void)
     json_set_alloc_funcs(allocate, free);
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): no deeper than `limit` */
 static int depth_of(const json_t *value, int limit)
 {
     int deepest = 0;

@@ -14,6 +14,7 @@ enum {
     SHARED_CACHE_US = 1000 * 1000, /* what max-age=1 lets a cache in front add to a count's age */
     METRICS_SIZE_BYTES = 4 * 1024 * 1024,
     HEALTH_SIZE_BYTES = 512,
+    PROBLEM_TYPE_SIZE_BYTES = 1024,
 };
 
 static const char json_type[] = "application/json";
@@ -105,7 +106,7 @@ void handle_problem_type(struct request *request)
         return;
     }
     const struct problem_type *type = &problem_types[problem];
-    struct text body = request_text(request, HEALTH_SIZE_BYTES * 2);
+    struct text body = request_text(request, PROBLEM_TYPE_SIZE_BYTES);
     text_add_format(&body, "{\"code\":\"%s\",\"title\":\"%s\",\"status\":%u,\"retryable\":%s,",
                     type->code, type->title, type->status, type->retryable ? "true" : "false");
     text_add_cstr(&body, "\"explanation\":");

@@ -16,10 +16,11 @@ static bool unquote(struct slice value, struct identifier *key)
             break;
         }
         if (quoted && c == '\\') {
-            c = ++i < value.size ? value.data[i] : '\0';
-            if (c != '"' && c != '\\') {
+            i++;
+            if (i == value.size || (value.data[i] != '"' && value.data[i] != '\\')) {
                 return false;
             }
+            c = value.data[i];
         }
         if (key->size == IDENTIFIER_SIZE_MAX_BYTES || c < ' ' || c > '~') {
             return false;

@@ -67,8 +67,10 @@ bool listener_open(const char *address_text, uint16_t port, int *fds, int count,
     if (done) {
         return true;
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
+    const char *why = strerror(errno);
     snprintf(error, LISTENER_ERROR_SIZE_BYTES, "cannot listen on %s port %u: %s", address_text,
-             (unsigned)port, strerror(errno));
+             (unsigned)port, why);
     while (opened > 0) {
         close(fds[--opened]);
     }

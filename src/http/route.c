@@ -4,6 +4,8 @@
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/settings.h"
 
+#include <assert.h>
+
 /* clang-format off */
 #define RSVP &relations[RELATION_RSVP]
 #define LIKE &relations[RELATION_LIKE]
@@ -134,6 +136,7 @@ static enum problem capture(const struct route *route, const struct segments *pa
     const char *pattern = without_version(route);
     struct slice segment;
     for (size_t i = 0; next_segment(&pattern, &segment); i++) {
+        assert(i < path->size);
         if (!is_capture(segment)) {
             continue;
         }

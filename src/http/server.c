@@ -189,7 +189,7 @@ static enum MHD_Result send_answer(struct request *request)
     request->answered_us = clock_mono_us();
     request_arrived(request);
     struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body.size, (void *)(uintptr_t)answer->body.data, MHD_RESPMEM_PERSISTENT);
+        answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
         return MHD_NO;
     }
@@ -233,7 +233,7 @@ static void refuse_on_socket(struct request *request, enum problem problem)
     char date[40];
     struct tm utc;
     time_t seconds = (time_t)(clock_now().wall_us / 1000000);
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
+    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
     text_add_format(&text,
                     "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\n"
                     "X-Request-Id: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
@@ -273,7 +273,7 @@ static void *on_uri(void *server, const char *uri, struct MHD_Connection *connec
         list_remove(&context->link); /* from here on the request's deadline holds */
     }
     struct request *request = request_begin(server, connection, uri);
-    char *query = strchr((char *)(uintptr_t)uri, '?');
+    char *query = strchr((char *)uri, '?');
     if (query != NULL) {
         /* We have a copy. libmicrohttpd would take the query apart in the connection's own memory,
          * where a long one, which we allow, leaves no room for the head. The line is in its buffer

@@ -120,7 +120,7 @@ static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant 
 bool pg_batch_begin(struct pg_batch *run, struct instant now)
 {
     struct batch *batch = run->batch;
-    qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
+    qsort(batch->operations, batch->size, sizeof(struct operation *), by_entity_and_user);
     return start(run, PG_PART_WHOLE, now);
 }
 

@@ -62,7 +62,7 @@ bool pg_command_execute(PGconn *connection, const struct pg_command *command, in
 {
     PGresult *result = pg_command_run(connection, command, state, error);
     if (result != NULL && changed != NULL) {
-        *changed = atoll(PQcmdTuples(result));
+        *changed = strtoll(PQcmdTuples(result), NULL, 10);
     }
     PQclear(result);
     return result != NULL;
@@ -93,5 +93,5 @@ bool pg_command_retryable(const char state[6])
 
 int64_t pg_command_integer(const PGresult *result, int row, int column)
 {
-    return atoll(PQgetvalue(result, row, column));
+    return strtoll(PQgetvalue(result, row, column), NULL, 10);
 }

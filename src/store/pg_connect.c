@@ -71,6 +71,7 @@ struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
     const char *values[8] = {0};
     size_t size = 0;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
+        /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */
         if (defaults[i].environment == NULL || getenv(defaults[i].environment) == NULL) {
             keywords[size] = defaults[i].keyword;
             values[size++] = defaults[i].value;

@@ -125,7 +125,7 @@ static bool end_copy(struct pg_import *import, char state[6], char error[PG_ERRO
     while ((result = PQgetResult(import->connection)) != NULL) {
         if (copied && PQresultStatus(result) != PGRES_COMMAND_OK) {
             const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-            memcpy(state, code == NULL ? "\0\0\0\0\0" : code, 5);
+            snprintf(state, 6, "%s", code == NULL ? "" : code);
             pg_first_line(PQresultErrorMessage(result), error);
             copied = false;
         }

@@ -62,7 +62,7 @@ void pg_keys_gather(struct pg_batch *run)
             run->keyed[run->keyed_size++] = batch->operations[i];
         }
     }
-    qsort(run->keyed, run->keyed_size, sizeof run->keyed[0], by_user_and_key);
+    qsort(run->keyed, run->keyed_size, sizeof(struct operation *), by_user_and_key);
 }
 
 void pg_keys_hold_back(struct pg_batch *run)

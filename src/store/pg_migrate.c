@@ -15,7 +15,7 @@ static const struct sql_file *migration(int number)
 {
     for (const struct sql_file *file = sql_files; file->name != NULL; file++) {
         if (strncmp(file->name, directory, strlen(directory)) == 0 &&
-            atoi(file->name + strlen(directory)) == number) {
+            strtol(file->name + strlen(directory), NULL, 10) == number) {
             return file;
         }
     }
@@ -63,12 +63,12 @@ static enum schema_state compare(PGconn *connection, int *applied, char error[PG
         goto out;
     }
     for (int row = 0; row < PQntuples(list); row++) {
-        int number = atoi(PQgetvalue(list, row, 0));
-        if (number != row + 1 || migration(number) == NULL) {
+        long number = strtol(PQgetvalue(list, row, 0), NULL, 10);
+        if (number != row + 1 || migration(row + 1) == NULL) {
             state = SCHEMA_UNKNOWN;
             goto out;
         }
-        *applied = number;
+        *applied = row + 1;
     }
     state = migration(*applied + 1) == NULL ? SCHEMA_CURRENT : SCHEMA_BEHIND;
 out:

@@ -152,9 +152,9 @@ static bool find_range(struct run *run, const char *after, char upto[ID_SIZE_BYT
     const char *id = PQgetvalue(result, 0, 0); /* empty where it is NULL */
     bool fits = strlen(id) < ID_SIZE_BYTES;
     if (fits) {
-        strcpy(upto, id);
+        memcpy(upto, id, strlen(id) + 1);
     } else {
-        strcpy(error, "an identifier is far too long");
+        pg_first_line("an identifier is far too long", error);
     }
     PQclear(result);
     return fits;
@@ -183,7 +183,7 @@ static bool run_check(struct run *run, char error[PG_ERROR_SIZE_BYTES])
     }
     do {
         const char *from = first ? NULL : after;
-        strcpy(after, upto);
+        memcpy(after, upto, sizeof after);
         if (!find_range(run, from, upto, error) ||
             !compare_range(run, from, *upto == '\0' ? NULL : upto, error)) {
             return false;

@@ -349,9 +349,8 @@ static size_t receive_head(struct http_raw *raw, int timeout_ms)
 
 static void parse_head(struct http_response *response, const char *head, size_t size)
 {
-    int status = 0;
-    sscanf(head, "HTTP/1.%*1[01] %3d", &status);
-    response->status = status;
+    bool known = strncmp(head, "HTTP/1.0 ", 9) == 0 || strncmp(head, "HTTP/1.1 ", 9) == 0;
+    response->status = known ? (int)strtol(head + 9, NULL, 10) : 0;
     const char *line = memmem(head, size, "\r\n", 2);
     while (line != NULL && line + 2 < head + size) {
         const char *start = line + 2;

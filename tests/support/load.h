@@ -85,7 +85,7 @@ bool load_is_done(const struct load *load);
 void load_finish(struct load *load);
 
 /* Ends the thread if it runs, frees all, nulls the pointer. Never fails the test: for teardown. */
-void load_destroy(struct load **load);
+void load_destroy(struct load **pointer);
 
 /* Keeps the message of the first violation and stops the load. For callbacks. */
 void load_violation(struct load *load, const char *format, ...)

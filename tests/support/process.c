@@ -122,9 +122,9 @@ char *process_read_file(const char *path)
     while (file != NULL && (got = fread(block, 1, sizeof block, file)) > 0) {
         fwrite(block, 1, got, copy);
     }
-    fclose(copy);
+    (void)fclose(copy);
     if (file != NULL) {
-        fclose(file);
+        (void)fclose(file);
     }
     return text;
 }
@@ -142,7 +142,7 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     (void)status;
     (void)type;
     (void)position;
-    remove(path);
+    (void)remove(path);
     return 0;
 }
 
@@ -177,9 +177,14 @@ static bool read_stat(pid_t pid, char *state, pid_t *parent)
         return false;
     }
     const char *read = fgets(line, sizeof line, file);
-    fclose(file);
+    (void)fclose(file);
     const char *rest = read == NULL ? NULL : strrchr(line, ')');
-    return rest != NULL && sscanf(rest + 1, " %c %d", state, parent) == 2;
+    if (rest == NULL || strlen(rest) <= strlen(") S ")) {
+        return false;
+    }
+    *state = rest[2];
+    *parent = (pid_t)strtol(rest + strlen(") S "), NULL, 10);
+    return true;
 }
 
 static void signal_children(pid_t parent, int signal_number)

@@ -169,7 +169,7 @@ struct service_run service_run_begin(const char *const *arguments, const char *c
     char err_path[PROCESS_PATH_SIZE + 16];
     const char *argv[16] = {binary_path()};
     struct environment full;
-    for (size_t i = 0; arguments[i] != NULL && i < 14; i++) {
+    for (size_t i = 0; i < 14 && arguments[i] != NULL; i++) {
         argv[i + 1] = arguments[i];
     }
     process_make_directory(run.directory, NULL);

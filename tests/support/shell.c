@@ -73,8 +73,8 @@ static pid_t begin(const char *name, const char *line)
     }
     path_of(out, name, "out");
     path_of(err, name, "err");
-    remove(out);
-    remove(err);
+    (void)remove(out);
+    (void)remove(err);
     const char *const argv[] = {"/bin/sh", "-c", line, NULL};
     const struct process_spec spec = {
         .argv = argv,

@@ -2,6 +2,7 @@
 #ifndef RSVPD_BASE_LIST_H
 #define RSVPD_BASE_LIST_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -73,8 +74,10 @@ static inline void list_push_front(struct list *list, struct list_node *node)
     list_insert_after(node, &list->head);
 }
 
+/* `node` must be in a list. */
 static inline void list_remove(struct list_node *node)
 {
+    assert(node->prev != NULL && node->next != NULL);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     node->next = node->prev = NULL;
@@ -85,7 +88,9 @@ static inline struct list_node *list_pop_front(struct list *list)
 {
     struct list_node *node = list_first(list);
     if (node != NULL) {
-        list_remove(node);
+        list->head.next = node->next;
+        node->next->prev = &list->head;
+        node->next = node->prev = NULL;
     }
     return node;
 }

@@ -31,12 +31,11 @@ struct log_field {
 /* log_event(level, message, fields...): message is a constant phrase; what varies goes into fields.
  * No field may hold a user id, a token or a password. */
 #define log_event(level, ...)                                                                      \
-    (log_enabled(level) ? log_write(level, LOG_COUNTED(__VA_ARGS__)) : (void)0)
+    (log_enabled(level) ? log_write(level, LOG_COUNTED(__VA_ARGS__, (struct log_field){0}))        \
+                        : (void)0)
 #define LOG_COUNTED(message, ...)                                                                  \
-    (message), (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}},                          \
-        sizeof((const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}}) /                        \
-                sizeof(struct log_field) -                                                         \
-            1
+    (message), (const struct log_field[]){__VA_ARGS__},                                            \
+        sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field) - 1
 
 void log_configure(enum log_level level, enum log_format format);
 bool log_enabled(enum log_level level);

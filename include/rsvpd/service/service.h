@@ -52,10 +52,10 @@ void service_tick(struct service *service, struct instant now);
 bool service_turn(struct service *service, struct instant now);
 
 /* For the stores: what they report, with the service as listener. */
-void service_batch_ended(void *service, struct batch *batch, enum batch_outcome outcome,
+void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,
                          int64_t now_us);
-void service_truth_changed(void *service, int64_t now_us);
-void service_shared_read_ended(void *service, const struct shared_count *entries, size_t size,
+void service_truth_changed(void *listener, int64_t now_us);
+void service_shared_read_ended(void *listener, const struct shared_count *entries, size_t size,
                                struct instant now);
 
 #endif
