@@ -16,6 +16,9 @@ packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellc
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
+# What scripts/coverage needs on top of packages_build.
+# shellcheck disable=SC2034
+packages_coverage=(gcovr libcmocka-dev libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
