@@ -119,6 +119,7 @@ static void expect_bad_row(struct slice line, const char *word)
 }
 
 #define EIGHT "12345678"
+#define EIGHT_BELLS "\a\a\a\a\a\a\a\a"
 #define SIXTY_FOUR EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT
 
 static void test_bad_rows(void **state)
@@ -146,6 +147,9 @@ static void test_bad_rows(void **state)
         expect_bad_row(slice_of(cases[i][0]), cases[i][1]);
     }
     expect_bad_row(slice_make("e,u\0,", 5), "user_id \"u\\u0000\"");
+    /* Few, but longer when they are shown. */
+    expect_bad_row(slice_of("e," EIGHT_BELLS EIGHT_BELLS EIGHT_BELLS ","),
+                   "\\u0007\\... is no identifier");
 }
 
 /* A field that is all of the longest line, and of bytes that are longest when shown. */

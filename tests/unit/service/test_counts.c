@@ -6,6 +6,7 @@
 #include "rsvpd/service/counts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const struct relation *const like = &relations[RELATION_LIKE];
@@ -764,6 +765,58 @@ static void test_no_operation_left_for_a_load(void **state)
     bench_finish(bench);
 }
 
+static void note_refusal(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    (void)now_us;
+    assert_int_equal(outcome, OUTCOME_OVERLOADED);
+    ++*(unsigned *)operation->owner;
+}
+
+static void learn(struct counts *counts, unsigned number, int64_t now_us)
+{
+    struct identifier entity = unit_numbered_id("e", number);
+    struct count count = {.value = 1, .version = 1, .as_of_mono_us = now_us};
+    counts_learn(counts, rsvp, &entity, &count, now_us);
+}
+
+/* When all that the cache holds waits to be published, one more is refused and not learnt, and what
+ * is held is served as ever. */
+static void test_no_entry_left(void **state)
+{
+    enum { MORE_THAN_ENTRIES = 1024 * 1024, NOW_US = 1000 };
+    const struct shared_counts_port shared = {0};
+    struct counts counts;
+    struct operations operations;
+    struct metrics *metrics = metrics_create();
+    unsigned refusals = 0, served = 0;
+    (void)state;
+    assert_true(operations_init(&operations, 1, BENCH_DEADLINE_US, NOW_US));
+    assert_true(counts_init(&counts, &operations, NULL, &shared, metrics, BENCH_DEADLINE_US,
+                            BENCH_LOCAL_US, BENCH_SHARED_US, 42));
+    const struct count_cache *cache = &counts.caches[rsvp->id];
+    while (cache->slab_used < cache->capacity && served < MORE_THAN_ENTRIES) {
+        learn(&counts, served++, NOW_US);
+    }
+    assert_int_equal(served, cache->capacity);
+    for (unsigned twice = 1; twice <= 2; twice++) {
+        struct operation *operation = operations_take(&operations);
+        assert_non_null(operation);
+        operation->kind = OPERATION_COUNT;
+        operation->relation = rsvp;
+        operation->entity = unit_numbered_id("e", served);
+        operation->deadline_us = NOW_US + BENCH_DEADLINE_US;
+        operation->done = note_refusal;
+        operation->owner = &refusals;
+        operations_watch(&operations, operation);
+        counts_submit(&counts, operation, NOW_US);
+        assert_int_equal(refusals, twice);
+        learn(&counts, served, NOW_US);
+    }
+    counts_free(&counts);
+    operations_free(&operations);
+    free(metrics);
+}
+
 /* As the handler does it: not_before is read off the clock a moment before the submission. */
 static void test_max_stale_0_submitted_a_microsecond_later(void **state)
 {
@@ -830,6 +883,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_that_lay_about),
         cmocka_unit_test(test_deadlines_of_those_who_share_a_load),
         cmocka_unit_test(test_no_operation_left_for_a_load),
+        cmocka_unit_test(test_no_entry_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,44 @@
 #include "unit.h"
 
 #include "rsvpd/domain/count_cache.h"
+#include "rsvpd/service/dispatch.h"
+
+/* How many more pieces of memory there are: the linker puts __wrap_calloc in the place of calloc.
+ */
+static size_t pieces_left = SIZE_MAX;
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    if (pieces_left == 0) {
+        return NULL;
+    }
+    pieces_left--;
+    return __real_calloc(count, size);
+}
+
+/* Wherever memory ends, what was made before is given back. */
+static void test_memory_ends_while_it_is_made(void **state)
+{
+    const struct service_setup setup = {.pending_max = 64,
+                                        .write_connections = 1,
+                                        .read_connections = 1,
+                                        .deadline_us = BENCH_DEADLINE_US};
+    struct service *service = NULL;
+    size_t pieces = 0;
+    (void)state;
+    while (service == NULL) {
+        pieces_left = pieces++;
+        service = service_create(&setup);
+        assert_true(service == NULL || pieces_left == 0);
+        pieces_left = SIZE_MAX;
+    }
+    assert_true(pieces > DISPATCH_QUEUES);
+    service_destroy(&service);
+    assert_null(service);
+}
 
 static void test_as_many_pending_as_may_be(void **state)
 {
@@ -680,6 +718,7 @@ static void test_random_histories(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory_ends_while_it_is_made),
         cmocka_unit_test(test_as_many_pending_as_may_be),
         cmocka_unit_test(test_what_postgres_still_has_is_still_pending),
         cmocka_unit_test(test_one_that_is_given_back_can_be_taken_again),

@@ -91,6 +91,7 @@ static const char *const malformed[] = {
     "redis://[::1]x",
     "redis://h%",
     "redis://h%4",
+    "redis://h%4z",
     "redis://h%zz",
     "redis://h%00",
     /* port */
