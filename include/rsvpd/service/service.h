@@ -26,7 +26,8 @@ struct service_setup {
 /* Copies the setup; what it points to must outlive the service. NULL when memory is exhausted. */
 struct service *service_create(const struct service_setup *setup);
 
-/* There must be no operation under way that still waits for its answer. */
+/* There must be no operation under way that still waits for its answer. Does nothing where there
+ * is no service. */
 void service_destroy(struct service **service);
 
 /* A cleared operation to fill in (kind, relation, entity, user, deadline_us, done, owner; for a

@@ -6,8 +6,8 @@
 #include "rsvpd/domain/count_cache.h"
 #include "rsvpd/service/dispatch.h"
 
-/* How many more pieces of memory there are: the linker puts __wrap_calloc in the place of calloc.
- */
+/* How many more pieces of memory there are before one cannot be had: the linker puts __wrap_calloc
+ * in the place of calloc. */
 static size_t pieces_left = SIZE_MAX;
 
 void *__real_calloc(size_t count, size_t size);
@@ -15,15 +15,11 @@ void *__wrap_calloc(size_t count, size_t size);
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    if (pieces_left == 0) {
-        return NULL;
-    }
-    pieces_left--;
-    return __real_calloc(count, size);
+    return pieces_left-- == 0 ? NULL : __real_calloc(count, size);
 }
 
-/* Wherever memory ends, what was made before is given back. */
-static void test_memory_ends_while_it_is_made(void **state)
+/* Whichever piece of memory cannot be had, there is no service, and the others are given back. */
+static void test_no_memory_while_it_is_made(void **state)
 {
     const struct service_setup setup = {.pending_max = 64,
                                         .write_connections = 1,
@@ -41,6 +37,7 @@ static void test_memory_ends_while_it_is_made(void **state)
     assert_true(pieces > DISPATCH_QUEUES);
     service_destroy(&service);
     assert_null(service);
+    service_destroy(&service); /* as whoever could not make it does */
 }
 
 static void test_as_many_pending_as_may_be(void **state)
@@ -718,7 +715,7 @@ static void test_random_histories(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_memory_ends_while_it_is_made),
+        cmocka_unit_test(test_no_memory_while_it_is_made),
         cmocka_unit_test(test_as_many_pending_as_may_be),
         cmocka_unit_test(test_what_postgres_still_has_is_still_pending),
         cmocka_unit_test(test_one_that_is_given_back_can_be_taken_again),

@@ -1,0 +1,156 @@
+/* A batch's parts: which comes next, and that what cannot be sent is told. Here no connection takes
+ * anything, as libpq has it where there is none. */
+#include "unit.h"
+
+#include "rsvpd/store/pg_batch.h"
+
+enum { SIZE = 3 };
+
+static struct pg_parameters parameters;
+static struct operation operations[SIZE];
+static struct batch batch;
+static struct pg_batch run;
+
+/* Of two entities, out of order. */
+static void make(enum operation_kind kind, enum write_path path)
+{
+    static const char *const ids[SIZE][2] = {{"e2", "u1"}, {"e1", "u2"}, {"e1", "u1"}};
+    batch = (struct batch){
+        .relation = &relations[RELATION_RSVP], .kind = kind, .path = path, .size = SIZE};
+    for (size_t i = 0; i < SIZE; i++) {
+        operations[i] = (struct operation){.kind = kind,
+                                           .relation = batch.relation,
+                                           .entity = unit_id(ids[i][0]),
+                                           .user = unit_id(ids[i][1]),
+                                           .path = path,
+                                           .arrival = i + 1};
+        batch.operations[i] = &operations[i];
+    }
+    run = (struct pg_batch){.batch = &batch, .parameters = &parameters};
+}
+
+static const struct instant now = {.mono_us = 1000, .wall_us = 2000};
+
+static void test_what_cannot_be_sent(void **state)
+{
+    static const struct {
+        enum operation_kind kind;
+        enum write_path path;
+        size_t size;
+    } cases[] = {
+        {OPERATION_ADD, PATH_PLAIN, SIZE},          {OPERATION_ADD, PATH_KEYED, SIZE},
+        {OPERATION_ADD, PATH_MANAGED, SIZE},        {OPERATION_REMOVE, PATH_PLAIN, SIZE},
+        {OPERATION_REMOVE, PATH_MANAGED, SIZE},     {OPERATION_LOOKUP, PATH_PLAIN, SIZE},
+        {OPERATION_COUNT, PATH_PLAIN, SIZE},        {OPERATION_FIND, PATH_PLAIN, SIZE},
+        {OPERATION_LIST_USERS, PATH_PLAIN, SIZE},   {OPERATION_LIST_ENTITIES, PATH_PLAIN, SIZE},
+        {OPERATION_LIST_WAITING, PATH_PLAIN, SIZE}, {OPERATION_SETTINGS, PATH_PLAIN, SIZE},
+        {OPERATION_CONFIGURE, PATH_PLAIN, 1},       {OPERATION_RELEASE, PATH_PLAIN, 1},
+        {OPERATION_FORGET, PATH_PLAIN, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        make(cases[i].kind, cases[i].path);
+        batch.size = cases[i].size;
+        if (pg_batch_begin(&run, now)) {
+            fail_msg("kind %d on path %d was sent", cases[i].kind, cases[i].path);
+        }
+        assert_int_equal(run.part, PG_PART_WHOLE);
+    }
+    make(OPERATION_ADD, PATH_PLAIN);
+    assert_false(pg_batch_ask_paths(&run, now));
+    assert_int_equal(run.part, PG_PART_ASK);
+}
+
+static void test_it_is_sorted(void **state)
+{
+    (void)state;
+    make(OPERATION_LOOKUP, PATH_PLAIN);
+    assert_false(pg_batch_begin(&run, now));
+    assert_ptr_equal(batch.operations[0], &operations[2]);
+    assert_ptr_equal(batch.operations[1], &operations[1]);
+    assert_ptr_equal(batch.operations[2], &operations[0]);
+}
+
+/* Nothing of an attempt that was lost stays. */
+static void test_it_begins_anew(void **state)
+{
+    (void)state;
+    make(OPERATION_ADD, PATH_PLAIN);
+    operations[0].kind = OPERATION_REMOVE;
+    for (size_t i = 0; i < SIZE; i++) {
+        operations[i].verdict = OUTCOME_FULL;
+        operations[i].changed = operations[i].waiting = operations[i].replayed = true;
+        operations[i].place = 7;
+        operations[i].member = i == 0;
+    }
+    assert_false(pg_batch_begin(&run, now));
+    for (size_t i = 0; i < SIZE; i++) {
+        assert_int_equal(operations[i].verdict, OUTCOME_DONE);
+        assert_false(operations[i].changed || operations[i].waiting || operations[i].replayed);
+        assert_int_equal(operations[i].place, 0);
+        assert_int_equal(operations[i].member, i != 0);
+    }
+}
+
+static void test_what_comes_after_a_part(void **state)
+{
+    static const struct {
+        enum pg_batch_part part;
+        bool failed;
+        enum pg_batch_part next;
+        bool ended;
+    } cases[] = {
+        {PG_PART_WHOLE, false, PG_PART_WHOLE, true},
+        {PG_PART_WHOLE, true, PG_PART_WHOLE, true},
+        {PG_PART_RECALL, false, PG_PART_WORK, false},
+        {PG_PART_RECALL, true, PG_PART_UNDO, false},
+        {PG_PART_WORK, false, PG_PART_REMEMBER, false},
+        {PG_PART_WORK, true, PG_PART_UNDO, false},
+        {PG_PART_REMEMBER, false, PG_PART_REMEMBER, true},
+        {PG_PART_REMEMBER, true, PG_PART_UNDO, false},
+        {PG_PART_UNDO, false, PG_PART_UNDO, true},
+        {PG_PART_UNDO, true, PG_PART_UNDO, true},
+        {PG_PART_ASK, false, PG_PART_ASK, true},
+        {PG_PART_ASK, true, PG_PART_ASK, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        make(OPERATION_ADD, PATH_KEYED);
+        run.part = cases[i].part;
+        assert_int_equal(pg_batch_synced(&run, cases[i].failed),
+                         cases[i].ended ? PG_BATCH_ENDED : PG_BATCH_BROKEN);
+        assert_int_equal(run.part, cases[i].next);
+    }
+}
+
+/* Only the first of those that carry one key, by arrival, goes on once none has been answered. */
+static void test_keys(void **state)
+{
+    static const enum write_path paths[] = {PATH_KEYED, PATH_MANAGED};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(paths); i++) {
+        make(OPERATION_ADD, paths[i]);
+        for (size_t j = 0; j < SIZE; j++) {
+            operations[j].idempotency_key = unit_id("k");
+        }
+        assert_false(pg_batch_begin(&run, now));
+        assert_int_equal(run.part, PG_PART_RECALL);
+        assert_int_equal(run.keyed_size, SIZE);
+        assert_int_equal(pg_batch_synced(&run, false), PG_BATCH_BROKEN);
+        assert_int_equal(operations[0].verdict, OUTCOME_DONE);
+        assert_int_equal(operations[1].verdict, OUTCOME_DONE); /* another user's */
+        assert_int_equal(operations[2].verdict, OUTCOME_IN_FLIGHT);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_cannot_be_sent),
+        cmocka_unit_test(test_it_is_sorted),
+        cmocka_unit_test(test_it_begins_anew),
+        cmocka_unit_test(test_what_comes_after_a_part),
+        cmocka_unit_test(test_keys),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

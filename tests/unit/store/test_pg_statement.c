@@ -1,0 +1,66 @@
+/* What rows are set against: the operations of a sorted batch, and our clocks. */
+#include "unit.h"
+
+#include "rsvpd/store/pg_statement.h"
+
+static void test_where_an_operation_stands(void **state)
+{
+    static struct operation operations[4];
+    static const char *const ids[4][2] = {{"a", "u2"}, {"b", "u1"}, {"b", "u3"}, {"d", "u1"}};
+    static const struct {
+        const char *entity, *user;
+        size_t place;
+    } cases[] = {
+        {"a", "u1", 0}, {"a", "u2", 0}, {"a", "u3", 1}, {"b", "u2", 2}, {"b", "u3", 2},
+        {"b", NULL, 1}, {"c", NULL, 3}, {"d", "u1", 3}, {"d", "u2", 4}, {"e", NULL, 4},
+    };
+    struct batch batch = {.size = 4};
+    (void)state;
+    for (size_t i = 0; i < batch.size; i++) {
+        operations[i].entity = unit_id(ids[i][0]);
+        operations[i].user = unit_id(ids[i][1]);
+        batch.operations[i] = &operations[i];
+    }
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct identifier entity = unit_id(cases[i].entity);
+        struct identifier user = unit_id(cases[i].user == NULL ? "-" : cases[i].user);
+        assert_int_equal(pg_row_lower_bound(&batch, &entity, cases[i].user == NULL ? NULL : &user),
+                         cases[i].place);
+    }
+}
+
+/* The server's clock counts between sending and receiving, and not outside of them. */
+static void test_as_of(void **state)
+{
+    enum { SENT_US = 1000, SENT_WALL_US = 50000, TOOK_US = 300 };
+    static const struct {
+        int64_t server_wall_us, since_sent_us;
+    } cases[] = {
+        {SENT_WALL_US, 0},
+        {SENT_WALL_US + 120, 120},
+        {SENT_WALL_US + TOOK_US, TOOK_US},
+        {SENT_WALL_US + TOOK_US + 1, TOOK_US},
+        {SENT_WALL_US - 1, 0},
+        {0, 0},
+        {INT64_MAX, TOOK_US},
+    };
+    static struct pg_batch run = {.sent = {.mono_us = SENT_US, .wall_us = SENT_WALL_US}};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct count count = {.stale = true};
+        pg_row_set_as_of(&run, &count, cases[i].server_wall_us,
+                         (struct instant){.mono_us = SENT_US + TOOK_US});
+        assert_int_equal(count.as_of_mono_us, SENT_US + cases[i].since_sent_us);
+        assert_int_equal(count.as_of_wall_us, SENT_WALL_US + cases[i].since_sent_us);
+        assert_false(count.stale);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_where_an_operation_stands),
+        cmocka_unit_test(test_as_of),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
