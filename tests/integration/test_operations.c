@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -150,6 +151,59 @@ static void verbose_names_each_dependency(void **state)
         assert_string_equal(health.postgres, "up");
         assert_string_equal(health.overall, "ready");
     }
+}
+
+static void wait_for_log(const char *words)
+{
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    bool logged = false;
+    while (!logged) {
+        char *log = service_read_log(fixture.service);
+        logged = strstr(log, words) != NULL;
+        assert_null(strstr(log, "sesame"));
+        if (!logged && process_now_ms() > end_ms) {
+            process_fail("'%s' is not in the log:\n%s", words, log);
+        }
+        free(log);
+        process_nap();
+    }
+}
+
+/* By name and by address, with and without a user, in another database than the first. */
+static void redis_over_tcp_wants_its_password(void **state)
+{
+    static const struct {
+        const char *before, *after;
+        bool answers;
+    } urls[] = {
+        {"redis://:sesame@localhost", "/3", true},
+        {"redis://default:sesame@127.0.0.1", "", true},
+        {"redis://127.0.0.1", "", false},
+        {"redis://:open@127.0.0.1", "", false},
+        {"redis://:sesame@127.0.0.1", "/1023", false}, /* it has 16 */
+        {"redis://:sesame@nowhere.invalid", "", false},
+    };
+    struct redis_server *redis = redis_server_create();
+    int lock;
+    const uint16_t port = port_reserve(&lock);
+    (void)state;
+    redis_server_open(redis, port, "sesame");
+    for (size_t i = 0; i < LENGTH(urls); i++) {
+        char entry[128];
+        snprintf(entry, sizeof entry, "REDIS_URL=%s:%u%s", urls[i].before, (unsigned)port,
+                 urls[i].after);
+        process_note("%s", entry);
+        fixture_restart_service((const char *const[]){entry, NULL});
+        if (urls[i].answers) {
+            wait_for_redis_status(fixture.admin, "up");
+        } else {
+            wait_for_log("redis is unavailable");
+            wait_for_redis_status(fixture.admin, "down");
+        }
+    }
+    fixture_restart_service(NULL);
+    redis_server_destroy(&redis);
+    close(lock);
 }
 
 static void without_redis_it_is_degraded_and_ready(void **state)
@@ -827,6 +881,7 @@ int main(void)
         cmocka_unit_test(wrong_health_parameters_are_refused),
         cmocka_unit_test(verbose_names_each_dependency),
         HEALED_TEST(without_redis_it_is_degraded_and_ready),
+        cmocka_unit_test(redis_over_tcp_wants_its_password),
         HEALED_TEST(with_redis_standing_still_counts_are_answered),
         cmocka_unit_test(redis_that_was_never_wanted_is_not_missed),
         HEALED_TEST(without_postgres_it_is_not_ready),

@@ -547,6 +547,13 @@ int64_t redis_server_client_count(const struct redis_server *server)
            1;
 }
 
+void redis_server_open(const struct redis_server *server, uint16_t port, const char *password)
+{
+    redis_server_execute(server, "CONFIG SET bind 127.0.0.1");
+    redis_server_execute(server, "CONFIG SET port %u", (unsigned)port);
+    redis_server_execute(server, "CONFIG SET requirepass %s", password);
+}
+
 const char *redis_server_url(const struct redis_server *server)
 {
     return server->url;
