@@ -188,13 +188,17 @@ static void redis_over_tcp_wants_its_password(void **state)
     const uint16_t port = port_reserve(&lock);
     (void)state;
     redis_server_open(redis, port, "sesame");
-    for (size_t i = 0; i < LENGTH(urls); i++) {
+    for (size_t i = 0; i <= LENGTH(urls); i++) {
+        const bool gone = i == LENGTH(urls); /* then the first again: nobody listens */
         char entry[128];
-        snprintf(entry, sizeof entry, "REDIS_URL=%s:%u%s", urls[i].before, (unsigned)port,
-                 urls[i].after);
+        if (gone) {
+            redis_server_destroy(&redis);
+        }
+        snprintf(entry, sizeof entry, "REDIS_URL=%s:%u%s", urls[gone ? 0 : i].before,
+                 (unsigned)port, urls[gone ? 0 : i].after);
         process_note("%s", entry);
         fixture_restart_service((const char *const[]){entry, NULL});
-        if (urls[i].answers) {
+        if (!gone && urls[i].answers) {
             wait_for_redis_status(fixture.admin, "up");
         } else {
             wait_for_log("redis is unavailable");
@@ -202,7 +206,6 @@ static void redis_over_tcp_wants_its_password(void **state)
         }
     }
     fixture_restart_service(NULL);
-    redis_server_destroy(&redis);
     close(lock);
 }
 

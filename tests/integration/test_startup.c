@@ -293,9 +293,8 @@ static void newer_schema_is_refused(void **state)
     service_migrate(url);
     pg_execute(url, "INSERT INTO rsvpd_migrations (number, name)"
                     " SELECT max(number) + 1, 'from the future' FROM rsvpd_migrations");
-    struct service_run run =
-        expect_run("serve", (const char *const[]){entry, NULL}, STATUS_FAILED, "newer");
-    service_run_free(&run);
+    check_run("serve", (const char *const[]){entry, NULL}, STATUS_FAILED, "newer");
+    check_run("migrate", (const char *const[]){entry, NULL}, STATUS_FAILED, "newer");
     free(entry);
     free(url);
 }
