@@ -75,8 +75,8 @@ void redis_server_execute(const struct redis_server *server, const char *format,
 int64_t redis_server_ask_int64(const struct redis_server *server, const char *format, ...);
 /* How many clients are connected, this question's own left out. */
 int64_t redis_server_client_count(const struct redis_server *server);
-/* Has it listen on that TCP port of loopback as well, and want that password of all who connect from
- * now on; for a server that is not going to be started again. */
+/* Has it listen on that TCP port of loopback as well, and want that password of all who connect
+ * from now on; for a server that is not going to be started again. */
 void redis_server_open(const struct redis_server *server, uint16_t port, const char *password);
 /* unix:///path; lives as long as the server. */
 const char *redis_server_url(const struct redis_server *server);
