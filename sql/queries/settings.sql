@@ -1,4 +1,4 @@
--- An entity's settings, how many wait, and its count as count.sql gives it.
+-- An entity's settings, how many wait, and its count as counted.sql gives it.
 -- $1: entity.
 SELECT e.capacity, coalesce(e.waitlist, false)::integer::bigint, e.opens_at, e.closes_at, coalesce(e.waiting, 0),
     c.count, c.version, statement_timestamp()

@@ -66,8 +66,9 @@ bool pg_writes_queue_plain(struct pg_batch *run)
     pg_statement_put_pairs(run, OPERATION_ADD, 0);
     pg_statement_put_pairs(run, OPERATION_REMOVE, 2);
     return held && pg_statement_queue_arrays(run, "write", take_changed, 4) &&
-           pg_statement_queue_entities(
-               run, run->batch->relation->has_settings ? "settled" : "count", pg_reads_take_counts);
+           pg_statement_queue_entities(run,
+                                       run->batch->relation->has_settings ? "settled" : "counted",
+                                       pg_reads_take_counts);
 }
 
 /* First who leaves, then who moves up, then who comes: each statement sees what the ones before it
@@ -90,7 +91,7 @@ bool pg_writes_queue_managed(struct pg_batch *run)
         }
         queued = queued && pg_statement_queue_arrays(run, "admit", take_admitted, 3);
     }
-    return queued && pg_statement_queue_entities(run, "count", pg_reads_take_counts);
+    return queued && pg_statement_queue_entities(run, "counted", pg_reads_take_counts);
 }
 
 static struct pg_parameter optional_parameter(bool given, const char bytes[8])
