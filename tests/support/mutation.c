@@ -60,7 +60,8 @@ static void flip_bits(struct mutant *mutant, struct load_random *random)
 {
     for (unsigned i = 1 + load_random_below(random, 4); i > 0 && mutant->size > 0; i--) {
         const unsigned bit = load_random_below(random, 8);
-        mutant->bytes[load_random_below(random, (unsigned)mutant->size)] ^= (char)(1u << bit);
+        char *byte = &mutant->bytes[load_random_below(random, (unsigned)mutant->size)];
+        *byte = (char)((unsigned char)*byte ^ (1u << bit));
     }
 }
 
@@ -152,7 +153,10 @@ static void insert_megabyte(struct mutant *mutant, struct load_random *random)
     static const char field[] = "X-Filler: 0123456789\r\n";
     const bool many = load_random_below(random, 2) == 0;
     for (size_t i = 0; i < sizeof huge; i++) {
-        huge[i] = many ? field[i % (sizeof field - 1)] : 'h';
+        huge[i] = field[i % (sizeof field - 1)];
+    }
+    if (!many) {
+        memset(huge, 'h', sizeof huge);
     }
     insert(mutant, first_field(mutant), huge, sizeof huge);
     insert_text(mutant, first_field(mutant), many ? "" : "X-Filler: ");
