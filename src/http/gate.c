@@ -119,10 +119,10 @@ bool gate_admit_head(struct request *request, const char *version, bool connecti
                       "The service has as many connections as it can hold. Nothing was done; try "
                       "again after the time in Retry-After.");
     }
-    if (request->header_malformed) {
+    if (request->malformed_header.data != NULL) {
         answer_problem_format(
             request, PROBLEM_INVALID_PARAMETER,
-            "the header %.*s is malformed: its name holds what no name may, such "
+            "the header '%.*s' is malformed: its name holds what no name may, such "
             "as a blank before the colon, or its value a control character",
             (int)(request->malformed_header.size > 64 ? 64 : request->malformed_header.size),
             request->malformed_header.data);

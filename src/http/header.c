@@ -51,7 +51,6 @@ static bool is_well_formed(struct slice name, struct slice value)
 bool header_note(struct request *request, struct slice name, struct slice value)
 {
     if (!is_well_formed(name, value)) {
-        request->header_malformed = true;
         request->malformed_header = name;
     }
     size_t i = 0;

@@ -238,21 +238,22 @@ static void read_wanted(struct counts *counts, struct count_cache *cache, struct
     }
 }
 
-/* Tells Redis of one relation's counts that have been learnt. */
+/* Tells Redis of one relation's counts that have been learnt, in this turn of as many as go at
+ * once. */
 static void publish_learnt(struct counts *counts, struct count_cache *cache)
 {
-    while (!list_empty(&cache->to_publish)) {
-        struct shared_count learnt[SHARED_COUNTS_MAX];
-        size_t size = 0;
-        struct list_node *node;
-        while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
-            const struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
-            if (entry->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
-                learnt[size++] = (struct shared_count){
-                    .relation = cache->relation, .entity = entry->entity, .count = entry->count};
-            }
+    struct shared_count learnt[SHARED_COUNTS_MAX];
+    size_t size = 0;
+    struct list_node *node;
+    while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
+        const struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
+        if (entry->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
+            learnt[size++] = (struct shared_count){
+                .relation = cache->relation, .entity = entry->entity, .count = entry->count};
         }
-        bool sent = size == 0 || counts->shared->publish(counts->shared->store, learnt, size);
+    }
+    if (size > 0) {
+        bool sent = counts->shared->publish(counts->shared->store, learnt, size);
         metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED, size);
     }
 }
@@ -260,12 +261,17 @@ static void publish_learnt(struct counts *counts, struct count_cache *cache)
 void counts_turn(struct counts *counts, struct instant now)
 {
     bool publish = now.mono_us >= counts->publish_at_us;
+    bool published = false, more = false;
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         struct count_cache *cache = &counts->caches[i];
         read_wanted(counts, cache, now);
         if (publish && !list_empty(&cache->to_publish)) {
             publish_learnt(counts, cache);
-            counts->publish_at_us = now.mono_us + PUBLISH_EVERY_US;
+            published = true;
+            more = more || !list_empty(&cache->to_publish);
         }
+    }
+    if (published && !more) { /* else the next turn goes on */
+        counts->publish_at_us = now.mono_us + PUBLISH_EVERY_US;
     }
 }

@@ -82,11 +82,11 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         }
     }
     dispatch->batches = calloc(dispatch->batch_count, sizeof *dispatch->batches);
-    if (dispatch->batches == NULL || !managed_set_init(&dispatch->managed, secret)) {
+    if (dispatch->batches == NULL || !entity_set_init(&dispatch->managed, secret)) {
         return false;
     }
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (!managed_set_init(&dispatch->held[i], secret)) {
+        if (!entity_set_init(&dispatch->held[i], secret)) {
             return false;
         }
     }
@@ -103,9 +103,9 @@ void dispatch_free(struct dispatch *dispatch)
         batcher_free(&dispatch->queues[i]);
     }
     free(dispatch->batches);
-    managed_set_free(&dispatch->managed);
+    entity_set_free(&dispatch->managed);
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        managed_set_free(&dispatch->held[i]);
+        entity_set_free(&dispatch->held[i]);
     }
 }
 
@@ -138,7 +138,7 @@ static void choose_path(const struct dispatch *dispatch, struct operation *opera
 {
     if (writes_user(operation)) {
         bool managed = operation->relation->has_settings &&
-                       managed_set_has(&dispatch->managed, &operation->entity);
+                       entity_set_has(&dispatch->managed, &operation->entity);
         operation->path = managed                               ? PATH_MANAGED
                           : operation->idempotency_key.size > 0 ? PATH_KEYED
                                                                 : PATH_PLAIN;
@@ -193,23 +193,30 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
     return NULL;
 }
 
-static bool leaves_plain_path(const struct dispatch *dispatch, const struct operation *operation)
+/* Managed writes go one batch at a time as it is. */
+static bool may_be_held(const struct operation *operation)
 {
-    return writes_user(operation) && operation->path != PATH_MANAGED &&
-           managed_set_has(&dispatch->held[operation->relation->id], &operation->entity);
+    return writes_user(operation) && operation->path != PATH_MANAGED;
+}
+
+static bool is_held(const struct dispatch *dispatch, const struct operation *operation)
+{
+    return may_be_held(operation) &&
+           entity_set_has(&dispatch->held[operation->relation->id], &operation->entity);
 }
 
 /* Takes out of a batch what may wait for a lock, for a batch of its own. */
 static void part_held(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
 {
-    struct batch held = {.size = 0};
-    size_t kept = 0;
     if (batch->path == PATH_HELD || dispatch->held[batch->relation->id].size == 0) {
         return;
     }
+    struct batch held;
+    held.size = 0;
+    size_t kept = 0;
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        if (leaves_plain_path(dispatch, operation)) {
+        if (is_held(dispatch, operation)) {
             operation->path = PATH_HELD;
             held.operations[held.size++] = operation;
         } else {
@@ -335,8 +342,8 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
         if (operation->kind == OPERATION_CONFIGURE || operation->kind == OPERATION_RELEASE) {
-            managed_set_note(&dispatch->managed, &operation->entity,
-                             operation->kind == OPERATION_CONFIGURE);
+            entity_set_note(&dispatch->managed, &operation->entity,
+                            operation->kind == OPERATION_CONFIGURE);
         }
     }
     dispatch->committed(dispatch->listener, batch, now_us);
@@ -347,7 +354,7 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
-        managed_set_note(&dispatch->managed, &operation->entity, operation->path == PATH_MANAGED);
+        entity_set_note(&dispatch->managed, &operation->entity, operation->path == PATH_MANAGED);
     }
 }
 
@@ -357,8 +364,8 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
 {
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        if (writes_user(operation) && operation->path != PATH_MANAGED) {
-            managed_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
+        if (may_be_held(operation)) {
+            entity_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
             operation->path = PATH_HELD;
             batcher_put_behind(queue, operation);
         }
@@ -369,13 +376,11 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
  */
 static void note_free(struct dispatch *dispatch, const struct batch *batch)
 {
-    bool changed = false;
-    for (size_t i = 0; i < batch->size; i++) {
-        changed = changed || batch->operations[i]->changed;
-    }
-    if (batch->path == PATH_HELD && changed) {
-        managed_set_note(&dispatch->held[batch->relation->id], &batch->operations[0]->entity,
-                         false);
+    for (size_t i = 0; i < batch->size && batch->path == PATH_HELD; i++) {
+        if (batch->operations[i]->changed) {
+            entity_set_note(&dispatch->held[batch->relation->id], &batch->operations[i]->entity,
+                            false);
+        }
     }
 }
 

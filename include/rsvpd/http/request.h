@@ -57,9 +57,8 @@ struct request {
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */
 
-    struct list header_fields; /* those that mean something here: http/header */
-    bool header_malformed;     /* one of all that came: the last such is named here */
-    struct slice malformed_header;
+    struct list header_fields;     /* those that mean something here: http/header */
+    struct slice malformed_header; /* the name of the last such of all that came; NULL: none */
 
     struct slice path;     /* as it came, without the query */
     struct slice query;    /* what follows the question mark */

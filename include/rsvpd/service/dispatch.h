@@ -4,7 +4,7 @@
 #define RSVPD_SERVICE_DISPATCH_H
 
 #include "rsvpd/base/metrics.h"
-#include "rsvpd/domain/managed_set.h"
+#include "rsvpd/domain/entity_set.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/service/operations.h"
 
@@ -35,10 +35,10 @@ struct dispatch {
     int64_t come_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
     /* While a batch of that queue and path is under way and young: monotonic, else 0. */
     int64_t gather_until_us[DISPATCH_PLACES];
-    size_t managed_flying;                   /* batches of PATH_MANAGED that are under way */
-    size_t held_flying;                      /* batches of PATH_HELD that are under way */
-    struct managed_set managed;              /* events with settings, as far as is known */
-    struct managed_set held[RELATION_COUNT]; /* entities of batches that were rolled back lately */
+    size_t managed_flying;                  /* batches of PATH_MANAGED that are under way */
+    size_t held_flying;                     /* batches of PATH_HELD that are under way */
+    struct entity_set managed;              /* events with settings, as far as is known */
+    struct entity_set held[RELATION_COUNT]; /* entities of batches that were rolled back lately */
     size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
     struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;

@@ -586,7 +586,7 @@ static void test_publications_that_redis_does_not_take_are_counted(void **state)
     bench_finish(bench);
 }
 
-/* More counts than a publication holds go in several. */
+/* More counts than a publication holds go in several, one a turn. */
 static void test_many_publications(void **state)
 {
     enum { ENTITIES = SHARED_COUNTS_MAX + 50 };
@@ -602,6 +602,9 @@ static void test_many_publications(void **state)
     while (bench->truth.flight_count > 0) {
         fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
     }
+    bench_turn(bench);
+    assert_int_equal(bench->shared.publications, 1);
+    assert_int_equal(bench->shared.published, SHARED_COUNTS_MAX);
     bench_turn(bench);
     assert_int_equal(bench->shared.publications, 2);
     assert_int_equal(bench->shared.published, ENTITIES);

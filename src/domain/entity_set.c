@@ -1,5 +1,5 @@
-/* Which entities have settings, as far as a worker knows. */
-#include "rsvpd/domain/managed_set.h"
+/* Entities about which a worker has lately found something out. */
+#include "rsvpd/domain/entity_set.h"
 #include "rsvpd/base/hash_table.h"
 
 #include <stdlib.h>
@@ -7,26 +7,26 @@
 
 enum { NEIGHBOURS = 8, SETS = 8 * 1024 };
 
-bool managed_set_init(struct managed_set *set, uint64_t secret)
+bool entity_set_init(struct entity_set *set, uint64_t secret)
 {
-    *set = (struct managed_set){.secret = secret};
+    *set = (struct entity_set){.secret = secret};
     set->hashes = calloc((size_t)SETS * NEIGHBOURS, sizeof *set->hashes);
     return set->hashes != NULL;
 }
 
-void managed_set_free(struct managed_set *set)
+void entity_set_free(struct entity_set *set)
 {
     free(set->hashes);
     set->hashes = NULL;
 }
 
 /* Never 0, which is an empty place. */
-static uint64_t hash_of(const struct managed_set *set, const struct identifier *entity)
+static uint64_t hash_of(const struct entity_set *set, const struct identifier *entity)
 {
     return hash_bytes(set->secret, identifier_slice(entity)) | 1;
 }
 
-static uint64_t *neighbours_of(const struct managed_set *set, uint64_t hash)
+static uint64_t *neighbours_of(const struct entity_set *set, uint64_t hash)
 {
     return set->hashes + (hash >> 1) % SETS * NEIGHBOURS;
 }
@@ -41,7 +41,7 @@ static size_t place_of(const uint64_t *neighbours, uint64_t hash)
     return place;
 }
 
-bool managed_set_has(const struct managed_set *set, const struct identifier *entity)
+bool entity_set_has(const struct entity_set *set, const struct identifier *entity)
 {
     if (set->size == 0) {
         return false;
@@ -50,7 +50,7 @@ bool managed_set_has(const struct managed_set *set, const struct identifier *ent
     return place_of(neighbours_of(set, hash), hash) < NEIGHBOURS;
 }
 
-void managed_set_note(struct managed_set *set, const struct identifier *entity, bool managed)
+void entity_set_note(struct entity_set *set, const struct identifier *entity, bool belongs)
 {
     uint64_t hash = hash_of(set, entity);
     uint64_t *neighbours = neighbours_of(set, hash);
@@ -61,7 +61,7 @@ void managed_set_note(struct managed_set *set, const struct identifier *entity, 
         neighbours[NEIGHBOURS - 1] = 0;
         set->size--;
     }
-    if (managed) {
+    if (belongs) {
         set->size += neighbours[NEIGHBOURS - 1] == 0;
         memmove(neighbours + 1, neighbours, (NEIGHBOURS - 1) * sizeof *neighbours);
         neighbours[0] = hash;

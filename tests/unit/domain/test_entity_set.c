@@ -3,32 +3,32 @@
 #include "unit.h"
 
 #include "rsvpd/base/hash_table.h"
-#include "rsvpd/domain/managed_set.h"
+#include "rsvpd/domain/entity_set.h"
 
 enum { SECRET = 42, SETS = 8 * 1024, NEIGHBOURS = 8 };
 
-static void init(struct managed_set *set, uint64_t secret)
+static void init(struct entity_set *set, uint64_t secret)
 {
-    assert_true(managed_set_init(set, secret));
+    assert_true(entity_set_init(set, secret));
     assert_int_equal(set->size, 0);
 }
 
-static bool has(const struct managed_set *set, const char *entity)
+static bool has(const struct entity_set *set, const char *entity)
 {
     struct identifier id = unit_id(entity);
-    return managed_set_has(set, &id);
+    return entity_set_has(set, &id);
 }
 
-static void note(struct managed_set *set, const char *entity, bool managed)
+static void note(struct entity_set *set, const char *entity, bool managed)
 {
     struct identifier id = unit_id(entity);
-    managed_set_note(set, &id, managed);
-    assert_int_equal(managed_set_has(set, &id), managed);
+    entity_set_note(set, &id, managed);
+    assert_int_equal(entity_set_has(set, &id), managed);
 }
 
 static void test_noted_and_forgotten(void **state)
 {
-    struct managed_set set;
+    struct entity_set set;
     (void)state;
     init(&set, SECRET);
     assert_false(has(&set, "e"));
@@ -45,14 +45,14 @@ static void test_noted_and_forgotten(void **state)
     assert_true(has(&set, "f"));
     note(&set, "f", false);
     assert_int_equal(set.size, 0);
-    managed_set_free(&set);
+    entity_set_free(&set);
 }
 
 /* Byte for byte. */
 static void test_entities_that_look_alike(void **state)
 {
     static const char *const others[] = {"e", "e1", "E10", "e10a", "ee10", "e100", "01e"};
-    struct managed_set set;
+    struct entity_set set;
     (void)state;
     init(&set, SECRET);
     note(&set, "e10", true);
@@ -62,7 +62,7 @@ static void test_entities_that_look_alike(void **state)
     }
     assert_true(has(&set, "e10"));
     assert_int_equal(set.size, 1);
-    managed_set_free(&set);
+    entity_set_free(&set);
 }
 
 /* The entities e0, e1, … that share a few places with e0, in order. */
@@ -80,10 +80,10 @@ static void find_neighbours(uint64_t secret, struct identifier *found, size_t co
     }
 }
 
-static void expect_all(const struct managed_set *set, const struct identifier *ids, size_t count)
+static void expect_all(const struct entity_set *set, const struct identifier *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        assert_true(managed_set_has(set, &ids[i]));
+        assert_true(entity_set_has(set, &ids[i]));
     }
 }
 
@@ -91,33 +91,33 @@ static void expect_all(const struct managed_set *set, const struct identifier *i
 static void test_the_one_met_longest_ago_is_forgotten(void **state)
 {
     struct identifier ids[NEIGHBOURS + 3], elsewhere = unit_id("elsewhere");
-    struct managed_set set;
+    struct entity_set set;
     (void)state;
     find_neighbours(SECRET, ids, LENGTH(ids));
     init(&set, SECRET);
-    managed_set_note(&set, &elsewhere, true);
+    entity_set_note(&set, &elsewhere, true);
     for (size_t i = 0; i < NEIGHBOURS; i++) {
-        managed_set_note(&set, &ids[i], true);
+        entity_set_note(&set, &ids[i], true);
     }
     expect_all(&set, ids, NEIGHBOURS);
     assert_int_equal(set.size, NEIGHBOURS + 1);
 
-    managed_set_note(&set, &ids[0], true); /* met again: the next one is the oldest now */
-    managed_set_note(&set, &ids[NEIGHBOURS], true);
-    assert_false(managed_set_has(&set, &ids[1]));
-    assert_true(managed_set_has(&set, &ids[0]));
+    entity_set_note(&set, &ids[0], true); /* met again: the next one is the oldest now */
+    entity_set_note(&set, &ids[NEIGHBOURS], true);
+    assert_false(entity_set_has(&set, &ids[1]));
+    assert_true(entity_set_has(&set, &ids[0]));
     expect_all(&set, ids + 2, NEIGHBOURS - 1);
     assert_int_equal(set.size, NEIGHBOURS + 1);
 
-    managed_set_note(&set, &ids[4], false); /* makes room: nobody need go */
-    managed_set_note(&set, &ids[NEIGHBOURS + 1], true);
-    assert_false(managed_set_has(&set, &ids[4]));
+    entity_set_note(&set, &ids[4], false); /* makes room: nobody need go */
+    entity_set_note(&set, &ids[NEIGHBOURS + 1], true);
+    assert_false(entity_set_has(&set, &ids[4]));
     expect_all(&set, ids + 2, 2);
     expect_all(&set, ids + 5, NEIGHBOURS - 3);
-    assert_true(managed_set_has(&set, &ids[0]));
+    assert_true(entity_set_has(&set, &ids[0]));
     assert_int_equal(set.size, NEIGHBOURS + 1);
-    assert_true(managed_set_has(&set, &elsewhere));
-    managed_set_free(&set);
+    assert_true(entity_set_has(&set, &elsewhere));
+    entity_set_free(&set);
 }
 
 /* Whoever does not know the secret cannot choose entities that push each other out. */
@@ -128,13 +128,13 @@ static void test_neighbours_under_another_secret(void **state)
     (void)state;
     find_neighbours(SECRET, ids, COUNT);
     for (uint64_t secret = SECRET; secret < SECRET + 2; secret++) {
-        struct managed_set set;
+        struct entity_set set;
         init(&set, secret);
         for (size_t i = 0; i < COUNT; i++) {
-            managed_set_note(&set, &ids[i], true);
+            entity_set_note(&set, &ids[i], true);
         }
         assert_int_equal(set.size, secret == SECRET ? NEIGHBOURS : COUNT);
-        managed_set_free(&set);
+        entity_set_free(&set);
     }
 }
 
@@ -142,22 +142,22 @@ static void test_neighbours_under_another_secret(void **state)
 static void test_many(void **state)
 {
     enum { COUNT = SETS * NEIGHBOURS / 2 };
-    struct managed_set set;
+    struct entity_set set;
     unsigned held = 0;
     (void)state;
     init(&set, SECRET);
     for (unsigned i = 0; i < COUNT; i++) {
         struct identifier id = unit_numbered_id("e", i);
-        managed_set_note(&set, &id, true);
+        entity_set_note(&set, &id, true);
     }
     for (unsigned i = 0; i < 2 * COUNT; i++) {
         struct identifier id = unit_numbered_id("e", i);
-        held += managed_set_has(&set, &id);
-        assert_true(i < COUNT || !managed_set_has(&set, &id));
+        held += entity_set_has(&set, &id);
+        assert_true(i < COUNT || !entity_set_has(&set, &id));
     }
     assert_int_equal(held, set.size);
     assert_true(held > COUNT - COUNT / 20);
-    managed_set_free(&set);
+    entity_set_free(&set);
 }
 
 /* Random histories of neighbours, against a plain row of them, the latest met last. */
@@ -167,14 +167,14 @@ static void test_random_histories(void **state)
     struct random random = unit_random(1);
     struct identifier ids[POOL];
     size_t row[POOL], size = 0;
-    struct managed_set set;
+    struct entity_set set;
     (void)state;
     find_neighbours(SECRET, ids, POOL);
     init(&set, SECRET);
     for (int step = 0; step < STEPS; step++) {
         size_t chosen = unit_below(&random, POOL), kept = 0;
         bool managed = unit_percent(&random, 70);
-        managed_set_note(&set, &ids[chosen], managed);
+        entity_set_note(&set, &ids[chosen], managed);
         for (size_t i = 0; i < size; i++) {
             row[kept] = row[i];
             kept += row[i] != chosen;
@@ -192,10 +192,10 @@ static void test_random_histories(void **state)
             for (size_t j = 0; j < size; j++) {
                 in_row = in_row || row[j] == i;
             }
-            assert_int_equal(managed_set_has(&set, &ids[i]), in_row);
+            assert_int_equal(entity_set_has(&set, &ids[i]), in_row);
         }
     }
-    managed_set_free(&set);
+    entity_set_free(&set);
 }
 
 int main(void)
