@@ -19,12 +19,17 @@ def write(path, text):
         file.write(text)
 
 
-def add_arguments(parser):
-    """Those that scripts/bench gives to every program that measures."""
+def parse_options(parser, works):
+    """The parser's own arguments and those that scripts/bench gives to every program that measures; `only` lists works by name."""
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default="")
     for name in ("out", "directory", "memory-directory", "rsvpd", "redis-socket", "postgres-programs", "postgres-socket"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("postgres-pid", "redis-pid"):
         parser.add_argument(f"--{name}", required=True, type=int)
+    options = parser.parse_args()
+    options.only = options.only.split(",") if options.only else [work.name for work in works]
+    return options
 
 
 class Environment:

@@ -264,13 +264,8 @@ def write_results(results, directory):
 
 def parse_options():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="")
     parser.add_argument("--openloop", required=True)
-    environment.add_arguments(parser)
-    options = parser.parse_args()
-    options.only = options.only.split(",") if options.only else [work.name for work in works.WORKS]
-    return options
+    return environment.parse_options(parser, works.WORKS)
 
 
 def main():

@@ -220,16 +220,11 @@ def parse_rows(text):
 
 def parse_options():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="")
     parser.add_argument("--rows", type=parse_rows)
     parser.add_argument("--minutes", type=float)
     for name in ("population", "plans"):
         parser.add_argument(f"--{name}", required=True)
-    environment.add_arguments(parser)
-    options = parser.parse_args()
-    options.only = options.only.split(",") if options.only else [work.name for work in scale_works.WORKS]
-    return options
+    return environment.parse_options(parser, scale_works.WORKS)
 
 
 def main():
