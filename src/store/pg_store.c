@@ -12,6 +12,8 @@
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/pg_batch.h"
 #include "rsvpd/store/pg_connect.h"
+#include "rsvpd/store/pg_failure.h"
+#include "rsvpd/store/pg_fence.h"
 #include "rsvpd/store/pg_statement.h"
 #include "rsvpd/store/sql.h"
 
@@ -29,9 +31,9 @@ enum {
     REFRESH_EVERY_US = 1000 * 1000,
     REFRESH_TIMEOUT_US = 1000 * 1000,
     BATCH_GRACE_US =
-        250 * 1000,    /* beyond the deadline at which Postgres itself should have given up */
-    GIVEN_UP_MAX = 32, /* more than a worker has links for writes */
+        250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
+    SETUP_IDENTITY_STEP = 1, /* of setting up: identity.sql */
 };
 
 enum link_state {
@@ -47,11 +49,6 @@ enum link_state {
 
 struct watch;
 
-/* What tells a session on the server apart from all others, as sql/session/identity.sql has it. */
-struct session {
-    char pid[16], start[48];
-};
-
 struct pg_link {
     struct pg_store *store;
     enum lane lane;
@@ -64,13 +61,12 @@ struct pg_link {
     unsigned step;                   /* statements answered, of a pipeline that is no batch's */
     bool failed;                     /* a statement of the pipeline failed, as `failure` says */
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
-    bool reconnect;  /* the failure is one that another connection may mend */
-    enum batch_outcome failure;
+    struct pg_failure failure;
     struct instant sent;
-    struct session session; /* the server's end; pid empty before it is known */
-    int64_t timeout_us;     /* monotonic; while waiting for the server */
-    int64_t refreshed_us;   /* monotonic; when plans were last forgotten */
-    struct pg_batch run;    /* its batch; run.batch is NULL while it has none */
+    struct pg_session session; /* the server's end */
+    int64_t timeout_us;        /* monotonic; while waiting for the server */
+    int64_t refreshed_us;      /* monotonic; when plans were last forgotten */
+    struct pg_batch run;       /* its batch; run.batch is NULL while it has none */
 };
 
 struct pg_store {
@@ -82,10 +78,7 @@ struct pg_store {
     bool closing;
     bool reported_available; /* what the listener and the log were last told */
     int64_t latency_us;
-    struct session
-        given_up[GIVEN_UP_MAX]; /* that had writes: they must be ended before others are sent */
-    size_t given_up_count;
-    size_t fencing_count;            /* of which one link is ending these, from the front */
+    struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
     size_t link_count;
     struct pg_link links[];
@@ -163,18 +156,6 @@ static struct watch *watch_socket(struct pg_link *link)
     return watch;
 }
 
-/* Whatever was with the session may still be done while it lives: nothing is written past it before
- * it is ended. */
-static void give_session_up(struct pg_store *store, const struct pg_link *link)
-{
-    bool writes = link->run.batch != NULL && link->lane == LANE_WRITE;
-    if (writes && link->session.pid[0] != '\0') {
-        /* A link adds one at most: it gets no further writes before all are ended. */
-        assert(store->given_up_count < GIVEN_UP_MAX);
-        store->given_up[store->given_up_count++] = link->session;
-    }
-}
-
 /* Closes the connection and reports its batch as lost. */
 static void drop_link(struct pg_link *link, const char *reason, bool server_at_fault,
                       int64_t now_us)
@@ -185,9 +166,13 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
         uv_close((uv_handle_t *)&link->watch->poll, free_watch);
         link->watch = NULL;
     }
-    give_session_up(store, link);
-    store->fencing_count = link->state == LINK_FENCING ? 0 : store->fencing_count;
-    link->session = (struct session){.pid = ""};
+    if (link->run.batch != NULL && link->lane == LANE_WRITE) {
+        pg_fence_add(&store->fence, &link->session);
+    }
+    if (link->state == LINK_FENCING) {
+        pg_fence_undone(&store->fence);
+    }
+    link->session = (struct pg_session){.pid = ""};
     PQfinish(link->connection);
     link->connection = NULL;
     link->state = LINK_DOWN;
@@ -229,7 +214,6 @@ static bool launch(struct pg_link *link, enum link_state state, struct instant n
     link->step = 0;
     link->failed = false;
     link->asks_paths = false;
-    link->reconnect = false;
     link->sent = now;
     link->timeout_us = now.mono_us + timeout_us;
     link->state = state;
@@ -316,7 +300,7 @@ static struct pg_link *ready_link(struct pg_store *store, enum lane lane)
 static bool port_can_send(void *store_, enum lane lane)
 {
     struct pg_store *store = store_;
-    bool fenced = lane == LANE_READ || store->given_up_count == 0;
+    bool fenced = lane == LANE_READ || store->fence.count == 0;
     return fenced && ready_link(store, lane) != NULL;
 }
 
@@ -351,34 +335,18 @@ static void refresh(struct pg_link *link, struct instant now)
 static void fence(struct pg_link *link, struct instant now)
 {
     struct pg_store *store = link->store;
-    bool queued = true;
-    for (size_t i = 0; i < store->given_up_count && queued; i++) {
-        const char *values[] = {store->given_up[i].pid, store->given_up[i].start};
-        queued = PQsendQueryParams(link->connection, sql_text("session/fence"), 2, NULL, values,
-                                   NULL, NULL, 0) == 1;
-    }
-    store->fencing_count = store->given_up_count;
-    if (!queued || PQpipelineSync(link->connection) != 1 ||
+    if (!pg_fence_queue(&store->fence, link->connection) || PQpipelineSync(link->connection) != 1 ||
         !launch(link, LINK_FENCING, now, FENCE_TIMEOUT_US)) {
         link->state = LINK_BROKEN;
-        store->fencing_count = 0;
+        pg_fence_undone(&store->fence);
     }
-}
-
-/* Those that were being ended are: later ones remain. */
-static void fenced(struct pg_store *store)
-{
-    store->given_up_count -= store->fencing_count;
-    memmove(store->given_up, store->given_up + store->fencing_count,
-            store->given_up_count * sizeof store->given_up[0]);
-    store->fencing_count = 0;
 }
 
 /* What a link that has nothing to do has to do first. */
 static void take_care(struct pg_link *link, struct instant now)
 {
     const struct pg_store *store = link->store;
-    if (link->lane == LANE_WRITE && store->given_up_count > 0 && store->fencing_count == 0) {
+    if (link->lane == LANE_WRITE && pg_fence_waits(&store->fence)) {
         fence(link, now);
     } else if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
         refresh(link, now);
@@ -387,46 +355,15 @@ static void take_care(struct pg_link *link, struct instant now)
 
 /* ---- answers ---- */
 
-/* Of the rows outside of batches only those of identity.sql, the second statement of setting up,
- * say anything. */
-static void take_setup_result(struct pg_link *link, const PGresult *result)
-{
-    if (link->state == LINK_SETTING_UP && link->step == 1 && PQntuples(result) == 1) {
-        snprintf(link->session.pid, sizeof link->session.pid, "%s", PQgetvalue(result, 0, 0));
-        snprintf(link->session.start, sizeof link->session.start, "%s", PQgetvalue(result, 0, 1));
-    }
-}
-
 static void take_result(struct pg_link *link, const PGresult *result, struct instant now)
 {
-    if (link->state != LINK_BUSY) {
-        take_setup_result(link, result);
-    } else if (!pg_batch_take(&link->run, result, now)) {
+    if (link->state == LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
+        pg_session_take(&link->session, result);
+    } else if (link->state == LINK_BUSY && !pg_batch_take(&link->run, result, now)) {
         link->failed = true;
-        link->failure = BATCH_UNAVAILABLE;
+        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, false};
     }
 }
-
-/* What an SQLSTATE means for a batch (PostgreSQL manual, appendix A), by its longest prefix here.
- */
-static const struct {
-    const char *prefix;
-    enum batch_outcome outcome;
-    bool reconnect;
-} sqlstates[] = {
-    {"40", BATCH_ROLLED_BACK, false},    /* serialization failure, deadlock */
-    {"55P03", BATCH_LOCKED, false},      /* lock time-out */
-    {"57014", BATCH_LOCKED, false},      /* statement time-out */
-    {"22P02", BATCH_MISROUTED, false},   /* settled.sql and lock.sql: not as the path supposes */
-    {"22", BATCH_REJECTED, false},       /* data exception */
-    {"23505", BATCH_ROLLED_BACK, false}, /* remember.sql: the key has been answered meanwhile */
-    {"23", BATCH_REJECTED, false},       /* constraint violation */
-    {"54", BATCH_REJECTED, false},       /* program limit exceeded */
-    {"53", BATCH_UNAVAILABLE, false},    /* out of disk, memory or connections */
-    {"58", BATCH_UNAVAILABLE, false},    /* I/O error */
-    {"", BATCH_UNAVAILABLE,
-     true}, /* read-only after a failover, statement gone, schema changed, … */
-};
 
 /* False where the error is libpq's own: the connection is gone, or there was no memory for what the
  * server said, and so nobody knows what became of the statement. */
@@ -436,14 +373,9 @@ static bool take_error(struct pg_link *link, const PGresult *result)
     if (sqlstate == NULL || link->failed) {
         return sqlstate != NULL;
     }
-    size_t i = 0;
-    while (strncmp(sqlstate, sqlstates[i].prefix, strlen(sqlstates[i].prefix)) != 0) {
-        i++;
-    }
     link->failed = true;
-    link->failure = sqlstates[i].outcome;
-    link->reconnect = sqlstates[i].reconnect;
-    if (link->failure == BATCH_MISROUTED) {
+    link->failure = pg_failure_of(sqlstate);
+    if (link->failure.outcome == BATCH_MISROUTED) {
         return true; /* in the course of things */
     }
     char message[PG_ERROR_SIZE_BYTES] = "";
@@ -472,7 +404,7 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     struct batch *batch = link->run.batch;
     store->latency_us = now.mono_us - link->sent.mono_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)store->latency_us);
-    if (link->failed && link->failure == BATCH_MISROUTED) {
+    if (link->failed && link->failure.outcome == BATCH_MISROUTED) {
         ask_paths(link, now);
         return;
     }
@@ -483,13 +415,13 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
         report_availability(store, "", now.mono_us);
     }
     if (ended == LINK_FENCING) {
-        fenced(store); /* if it was refused, then for good: that is in the log, and must not stop
-                          all writes */
+        pg_fence_ended(&store->fence); /* if it was refused, then for good: that is in the log, and
+                          must not stop all writes */
     }
-    enum batch_outcome outcome = link->failed       ? link->failure
+    enum batch_outcome outcome = link->failed       ? link->failure.outcome
                                  : link->asks_paths ? BATCH_MISROUTED
                                                     : BATCH_DONE;
-    if (link->failed && (link->reconnect || ended == LINK_SETTING_UP)) {
+    if (link->failed && (link->failure.reconnect || ended == LINK_SETTING_UP)) {
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
     if (link->state == LINK_READY) {

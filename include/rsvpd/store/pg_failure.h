@@ -1,0 +1,17 @@
+/* What errors of PostgreSQL mean for a batch. */
+#ifndef RSVPD_STORE_PG_FAILURE_H
+#define RSVPD_STORE_PG_FAILURE_H
+
+#include "rsvpd/domain/ports.h"
+
+#include <stdbool.h>
+
+struct pg_failure {
+    enum batch_outcome outcome;
+    bool reconnect; /* another connection may mend it */
+};
+
+/* By the SQLSTATE (PostgreSQL manual, appendix A). */
+struct pg_failure pg_failure_of(const char *sqlstate);
+
+#endif
