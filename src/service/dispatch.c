@@ -71,7 +71,6 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         .truth = truth,
         .metrics = metrics,
         .batch_count = write_connections + read_connections,
-        .lane_connections = {[LANE_WRITE] = write_connections, [LANE_READ] = read_connections},
     };
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
         const struct relation *relation = &relations[i / QUEUES_PER_RELATION];
@@ -125,13 +124,20 @@ static void end(struct dispatch *dispatch, struct operation *operation, enum out
     }
 }
 
-/* Whether whoever joins the queue now can hope to be answered before the deadline. */
-static bool in_time(const struct dispatch *dispatch, const struct batcher *queue, enum lane lane,
-                    int64_t now_us, int64_t deadline_us)
+static struct dispatch_place *place_of(struct dispatch *dispatch, const struct batcher *queue,
+                                       enum write_path path)
 {
-    size_t per_round = queue->batch_max * dispatch->lane_connections[lane];
-    int64_t rounds = (int64_t)(queue->size / per_round) + 1;
-    return now_us + rounds * dispatch->lane_batch_us[lane] <= deadline_us;
+    return &dispatch->places[queue_index(queue->relation, queue->kind) * PATH_COUNT + path];
+}
+
+/* Whether whoever joins the queue now can hope to be answered well before the deadline. One who is
+ * alone there is let in, to find out. */
+static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
+                    const struct operation *operation, int64_t now_us)
+{
+    int64_t batches = (int64_t)(queue->size / queue->batch_max) + 1;
+    int64_t wait_us = batches * place_of(dispatch, queue, operation->path)->pace_us;
+    return queue->size == 0 || wait_us <= (operation->deadline_us - now_us) / WAIT_SHARE;
 }
 
 static void choose_path(const struct dispatch *dispatch, struct operation *operation)
@@ -150,24 +156,18 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     struct batcher *queue = queue_of(dispatch, operation);
     const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
     bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
+    choose_path(dispatch, operation);
     if (!dispatch->truth->available(dispatch->truth->store)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
         end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
-    } else if (full || (queue->size > 0 &&
-                        !in_time(dispatch, queue, kind->lane, now_us, operation->deadline_us))) {
+    } else if (full || !in_time(dispatch, queue, operation, now_us)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
         end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
-        choose_path(dispatch, operation);
         dispatch->more_came = true;
+        operation->submitted_us = now_us;
         batcher_push(queue, operation);
     }
-}
-
-static int64_t *gather_until(struct dispatch *dispatch, const struct batch *batch)
-{
-    size_t queue = queue_index(batch->relation, batch->kind);
-    return &dispatch->gather_until_us[queue * PATH_COUNT + batch->path];
 }
 
 /* The next queue of this lane that has something to send, in turn, and on which path. */
@@ -185,7 +185,7 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
             continue; /* one at a time, so that others find a connection that does not wait */
         }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
-            batcher_has_ready(queue, *path) && now_us >= dispatch->gather_until_us[at]) {
+            batcher_has_ready(queue, *path) && now_us >= dispatch->places[at].gather_until_us) {
             dispatch->lane_turn[lane] = at + 1;
             return queue;
         }
@@ -258,8 +258,9 @@ bool dispatch_turn(struct dispatch *dispatch, int64_t now_us)
             }
             dispatch->free_batches = batch->next;
             batch->sent_at_us = now_us;
+            batch->waited_since_us = batch->operations[0]->submitted_us;
             /* What did not fit need not gather any more. */
-            *gather_until(dispatch, batch) =
+            place_of(dispatch, queue, path)->gather_until_us =
                 batcher_has_ready(queue, path) ? 0 : now_us + GATHER_US;
             dispatch->managed_flying += path == PATH_MANAGED;
             dispatch->held_flying += path == PATH_HELD;
@@ -384,21 +385,27 @@ static void note_free(struct dispatch *dispatch, const struct batch *batch)
     }
 }
 
+/* Who waited when the batch before ended shows how fast they follow each other, on all connections
+ * together; who came later, how long one takes that finds a connection free. */
+static void note_pace(struct dispatch_place *place, const struct batch *batch, int64_t now_us)
+{
+    int64_t since_us =
+        place->ended_us > batch->waited_since_us ? place->ended_us : batch->waited_since_us;
+    place->pace_us += (now_us - since_us - place->pace_us) / 8;
+    place->ended_us = now_us;
+}
+
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us)
 {
-    size_t kind = queue_kind_of(batch->kind);
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
+    struct dispatch_place *place = place_of(dispatch, queue, batch->path);
     dispatch->managed_flying -= batch->path == PATH_MANAGED;
     dispatch->held_flying -= batch->path == PATH_HELD;
-    if (*gather_until(dispatch, batch) == batch->sent_at_us + GATHER_US) {
-        *gather_until(dispatch, batch) = 0; /* it was the youngest */
+    if (place->gather_until_us == batch->sent_at_us + GATHER_US) {
+        place->gather_until_us = 0; /* it was the youngest */
     }
-    if (batch->path != PATH_HELD) {
-        /* What waits for a lock says nothing about how long others take. */
-        int64_t *smoothed_us = &dispatch->lane_batch_us[queue_kinds[kind].lane];
-        *smoothed_us += (now_us - batch->sent_at_us - *smoothed_us) / 8;
-    }
+    note_pace(place, batch, now_us);
     switch (outcome) {
     case BATCH_DONE:
         note_free(dispatch, batch);

@@ -43,7 +43,6 @@ struct fault {
     void (*prepare)(struct stand *stand); /* before the services start */
     /* Puts something in front of the services: the port that the crowd asks. NULL: theirs. */
     uint16_t (*front)(struct stand *stand);
-    void (*before)(struct stand *stand); /* when the services run, and the crowd does not yet */
     void (*begin)(struct stand *stand);
     /* What goes on until then, on the clock of process_now_ms. NULL: nothing, it lasts. */
     void (*go_on)(struct stand *stand, int64_t until_ms);

@@ -19,11 +19,14 @@ enum {
     PEAK_CONNECTIONS = 512,
     PEAK_MS = 4000,
     OVERLOAD_TIMES = 3,
-    OVERLOAD_CONNECTIONS = 9500, /* more than are answered in a deadline */
+    OVERLOAD_CONNECTIONS = 4000,
+    STORE_OVERLOAD_CONNECTIONS = 7500, /* more than are answered in a deadline */
     OVERLOAD_MS = 10000,
     GOODPUT_PERCENT = 80,
     REFUSAL_MS = 100, /* "fast", on average */
     DEADLINE_MS = 2000,
+    STORE_BYTES_PER_S = 196608, /* to and from a store that is the narrowest part, a connection */
+    STORE_PEAK_CONNECTIONS = 2000,
 };
 
 /* ---- pests ---- */
@@ -236,28 +239,53 @@ static unsigned good_per_s(const struct swarm_result *result)
     return (unsigned)(result->good * 1000 / (uint64_t)(result->elapsed_ms + 1));
 }
 
-static void find_peak(struct stand *stand)
+/* With the crowd there, which takes its part of the machine. */
+static void find_peak_with(struct stand *stand, unsigned connections)
 {
     swarm = swarm_start(&(const struct swarm_options){
         .port = stand->services[0]->port,
-        .connections = PEAK_CONNECTIONS,
+        .connections = connections,
         .lasts_ms = PEAK_MS,
         .deadline_ms = DEADLINE_MS,
     });
     swarm_finish(&swarm, &overload.peak);
 }
 
-static void ask_too_much(struct stand *stand, int64_t until_ms)
+static void find_peak(struct stand *stand)
 {
-    (void)until_ms;
+    find_peak_with(stand, PEAK_CONNECTIONS);
+}
+
+static void find_peak_of_store(struct stand *stand)
+{
+    /* So that the processors have time left for those who are refused. */
+    relay_set_weather(stand->pg_relay,
+                      &(const struct relay_weather){.bytes_per_s = STORE_BYTES_PER_S});
+    find_peak_with(stand, STORE_PEAK_CONNECTIONS);
+}
+
+static void ask_too_much_with(struct stand *stand, unsigned connections)
+{
     swarm = swarm_start(&(const struct swarm_options){
         .port = stand->services[0]->port,
-        .connections = OVERLOAD_CONNECTIONS,
+        .connections = connections,
         .rate_per_s = OVERLOAD_TIMES * good_per_s(&overload.peak),
         .lasts_ms = OVERLOAD_MS,
         .deadline_ms = DEADLINE_MS,
     });
     swarm_finish(&swarm, &overload.over);
+}
+
+static void ask_too_much(struct stand *stand, int64_t until_ms)
+{
+    (void)until_ms;
+    ask_too_much_with(stand, OVERLOAD_CONNECTIONS);
+}
+
+static void ask_too_much_of_store(struct stand *stand, int64_t until_ms)
+{
+    (void)until_ms;
+    ask_too_much_with(stand, STORE_OVERLOAD_CONNECTIONS);
 }
 
 static void judge_overload(struct stand *stand, struct verdict *verdict)
@@ -324,14 +352,29 @@ const struct fault faults_clients[] = {
     },
     {
         .name = "overload",
-        .promise = "three times what the machine can do: goodput >= 80 % of the peak, the rest "
-                   "gets 503 fast, with Retry-After",
+        .promise = "three times what the machine can do, as far as it can ask that of itself: "
+                   "goodput >= 80 % of the peak, the rest gets 503 fast, with Retry-After",
         .tolerated = CROWD_REFUSALS,
         .lasts_ms = OVERLOAD_MS,
         .memory_kib = 256 * 1024,
         .back_ms = 3000,
-        .before = find_peak,
+        .begin = find_peak,
         .go_on = ask_too_much,
+        .judge = judge_overload,
+        .clean_up = end_swarm,
+    },
+    {
+        .name = "overload-store",
+        .promise =
+            "three times what PostgreSQL can do: goodput >= 80 % of the peak, the rest gets 503 "
+            "fast, with Retry-After",
+        .tolerated = CROWD_REFUSALS,
+        .lasts_ms = OVERLOAD_MS,
+        .memory_kib = 256 * 1024,
+        .back_ms = 3000,
+        .is_remote = true,
+        .begin = find_peak_of_store,
+        .go_on = ask_too_much_of_store,
         .judge = judge_overload,
         .clean_up = end_swarm,
     },

@@ -217,9 +217,6 @@ static void run_under_load(const struct fault *fault, struct verdict *verdict)
         .deadline_ms = DEADLINE_MS,
     };
     struct crowd_report report;
-    if (fault->before != NULL) {
-        fault->before(&stand);
-    }
     if (fault->front != NULL) {
         options.ports[0] = options.ports[1] = fault->front(&stand);
     }
@@ -321,7 +318,7 @@ static void run_fault(void **state)
 static bool is_for_soak(const struct fault *fault)
 {
     return fault->obstacle == NULL && fault->prepare == NULL && fault->front == NULL &&
-           fault->before == NULL && fault->environment == NULL;
+           fault->environment == NULL;
 }
 
 static const struct fault *any_fault_for_soak(struct load_random *random)

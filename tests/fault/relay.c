@@ -37,7 +37,8 @@ struct lane {
     struct piece *pieces[PIECES_MAX];
     size_t first;
     size_t count;
-    bool ended; /* the sender has; the receiver hears of it after the last piece */
+    bool ended;      /* the sender has; the receiver hears of it after the last piece */
+    int64_t free_us; /* when what was taken will have passed, as many bytes a second as may */
 };
 
 struct link {
@@ -55,6 +56,7 @@ struct relay {
     atomic_int delay_ms;
     atomic_int loss_percent;
     atomic_int partitioned;
+    atomic_int bytes_per_s;
     atomic_bool cut;
     atomic_bool stopping;
     pthread_t thread;
@@ -113,7 +115,11 @@ static void lane_take(struct relay *relay, struct link *link, unsigned side)
     const bool lost =
         (int)load_random_below(&relay->random, 100) < atomic_load(&relay->loss_percent);
     const int64_t delay_ms = atomic_load(&relay->delay_ms) + (lost ? RESEND_MS : 0);
-    piece->due_us = load_now_us() + delay_ms * 1000;
+    const int64_t now_us = load_now_us();
+    const int bytes_per_s = atomic_load(&relay->bytes_per_s);
+    lane->free_us = lane->free_us > now_us ? lane->free_us : now_us;
+    lane->free_us += bytes_per_s > 0 ? size * 1000000 / bytes_per_s : 0;
+    piece->due_us = lane->free_us + delay_ms * 1000;
     piece->size = (size_t)size;
     piece->sent = 0;
     lane->pieces[(lane->first + lane->count++) % PIECES_MAX] = piece;
@@ -235,6 +241,7 @@ void relay_set_weather(struct relay *relay, const struct relay_weather *weather)
     atomic_store(&relay->delay_ms, weather->delay_ms);
     atomic_store(&relay->loss_percent, weather->loss_percent);
     atomic_store(&relay->partitioned, weather->partitioned);
+    atomic_store(&relay->bytes_per_s, weather->bytes_per_s);
 }
 
 void relay_cut(struct relay *relay)

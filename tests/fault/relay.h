@@ -9,6 +9,7 @@ struct relay_weather {
     int delay_ms;     /* each way */
     int loss_percent; /* of the pieces sent; a lost one comes as late as TCP would send it again */
     int partitioned;  /* nothing passes, nobody is told */
+    int bytes_per_s;  /* of a connection, each way; 0: as many as there are */
 };
 
 /* Listens in a directory of its own under the same name as the socket at path. */

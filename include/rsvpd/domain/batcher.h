@@ -20,8 +20,9 @@ struct batch {
     enum write_path path;     /* of such writes */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
-    int64_t sent_at_us; /* monotonic */
-    struct batch *next; /* in the service's list of free batches */
+    int64_t sent_at_us;      /* monotonic */
+    int64_t waited_since_us; /* when the first of its operations was submitted, monotonic */
+    struct batch *next;      /* in the service's list of free batches */
 };
 
 struct batcher {

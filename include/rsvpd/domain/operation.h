@@ -105,10 +105,11 @@ struct operation {
     struct identifier entity; /* event or post, where the kind is about one */
     struct identifier user;   /* where the kind is about one */
 
-    int64_t deadline_us; /* monotonic */
-    bool attempted;      /* a write that was with Postgres once, and how that ended is not known */
-    bool answered;       /* `done` was called while it was still with Postgres */
-    unsigned mates_max;  /* how large a batch may be that it goes in; shrinks when one fails */
+    int64_t submitted_us; /* monotonic */
+    int64_t deadline_us;  /* monotonic */
+    bool attempted;       /* a write that was with Postgres once, and how that ended is not known */
+    bool answered;        /* `done` was called while it was still with Postgres */
+    unsigned mates_max;   /* how large a batch may be that it goes in; shrinks when one fails */
 
     enum write_path path;              /* a write of one user */
     uint64_t arrival;                  /* a write of one user: grows from one to the next */

@@ -17,6 +17,16 @@ enum {
     GATHER_US = 10 * 1000,
     /* How long nothing is sent because every turn brings more that can go with it. */
     COME_US = 1000,
+    /* One in so many parts of the time left is what whoever joins a queue may have to wait: what
+     * waits until its deadline is done for nobody. */
+    WAIT_SHARE = 2,
+};
+
+/* What is known of the batches of one queue and path; times are monotonic. */
+struct dispatch_place {
+    int64_t gather_until_us; /* while a batch is under way and young, else 0 */
+    int64_t ended_us;        /* when one ended last */
+    int64_t pace_us; /* smoothed time from one's end to the next one's, of those that wait */
 };
 
 /* Called for a batch of writes or of changed settings that committed, before its operations end.
@@ -33,8 +43,7 @@ struct dispatch {
     struct batcher queues[DISPATCH_QUEUES];
     bool more_came;        /* since the last turn */
     int64_t come_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
-    /* While a batch of that queue and path is under way and young: monotonic, else 0. */
-    int64_t gather_until_us[DISPATCH_PLACES];
+    struct dispatch_place places[DISPATCH_PLACES];
     size_t managed_flying;                  /* batches of PATH_MANAGED that are under way */
     size_t held_flying;                     /* batches of PATH_HELD that are under way */
     struct entity_set managed;              /* events with settings, as far as is known */
@@ -43,8 +52,6 @@ struct dispatch {
     struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;
     size_t batch_count;
-    size_t lane_connections[LANE_COUNT];
-    int64_t lane_batch_us[LANE_COUNT]; /* smoothed time of a batch, to tell how long a queue is */
 };
 
 /* `write_connections` and `read_connections` are how many batches can be under way at once. */

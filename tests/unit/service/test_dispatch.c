@@ -1357,10 +1357,10 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    for (int i = 0; i < 40; i++) { /* every batch takes 1.5 s */
+    for (int i = 0; i < 40; i++) { /* every batch takes 0.8 s */
         bench_add(bench, "e", "u");
         bench_turn(bench);
-        bench_wait(bench, SECONDS(1.5));
+        bench_wait(bench, SECONDS(0.8));
         bench_end(bench, LANE_WRITE, BATCH_DONE);
     }
     bench_expect_waiting(ask_in_haste(bench, "first"));
