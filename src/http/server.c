@@ -27,7 +27,11 @@ enum {
     STALLED_TIMEOUT_S = 80, /* of a client that does not read its answer; beyond those below */
     FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
     NEXT_REQUEST_WITHIN_US = 75 * 1000 * 1000,
-    RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
+    /* The same, while somebody waits for a descriptor and there is none. */
+    FIRST_REQUEST_CROWDED_US = 250 * 1000,
+    NEXT_REQUEST_CROWDED_US = 1000 * 1000,
+    ENDED_PER_TICK_MAX = 8, /* of those: each makes room for one */
+    RUNS_PER_TURN_MAX = 4,  /* then the other descriptors of the loop have their turn */
     REFUSAL_SIZE_BYTES = 4096,
     /* Connections past the limit that are still told so; past these they are closed at once. */
     OVER_LIMIT_TOLD = 256,
@@ -469,20 +473,35 @@ bool http_server_turn(struct http_server *server)
     return server->run_wanted;
 }
 
-/* Ends the connections of a list that have been without a request for too long. */
-static void end_waiting(struct http_server *server, struct list *list, int64_t before_us)
+/* Ends the connections of a list that have been without a request for too long, the oldest first;
+ * answers how many, at most so many. */
+static size_t end_waiting(struct http_server *server, struct list *list, int64_t before_us,
+                          size_t count_max)
 {
+    size_t count = 0;
     struct list_node *node;
-    while ((node = list_first(list)) != NULL &&
+    while (count < count_max && (node = list_first(list)) != NULL &&
            list_entry(node, struct connection, link)->since_us < before_us) {
         list_remove(node);
         (void)shutdown(list_entry(node, struct connection, link)->fd, SHUT_RDWR);
         server->run_wanted = true;
+        count++;
     }
+    return count;
 }
 
-/* Takes in the connections that wait at the listener. */
-static void take_waiting(struct http_server *server, int listener)
+/* Ends some that want nothing now, those first that never did. */
+static void make_room(struct http_server *server, int64_t now_us)
+{
+    size_t ended =
+        end_waiting(server, &server->fresh, now_us - FIRST_REQUEST_CROWDED_US, ENDED_PER_TICK_MAX);
+    end_waiting(server, &server->idle, now_us - NEXT_REQUEST_CROWDED_US,
+                ENDED_PER_TICK_MAX - ended);
+}
+
+/* Takes in the connections that wait at the listener. False where there is no descriptor for one.
+ */
+static bool take_waiting(struct http_server *server, int listener)
 {
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
@@ -492,6 +511,7 @@ static void take_waiting(struct http_server *server, int listener)
         MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
         size = sizeof address;
     }
+    return errno != EMFILE && errno != ENFILE;
 }
 
 void http_server_tick(struct http_server *server, struct instant now)
@@ -505,12 +525,12 @@ void http_server_tick(struct http_server *server, struct instant now)
         refuse_on_socket(request, PROBLEM_REQUEST_TIMEOUT);
         server->run_wanted = true; /* libmicrohttpd is to find the connection closed */
     }
-    end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US);
-    end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US);
+    end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US, SIZE_MAX);
+    end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US, SIZE_MAX);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
      * connections ends: who waits meanwhile would wait for strangers to leave. */
-    if (!server->stopped_listening) {
-        take_waiting(server, server->setup.listen_fd);
+    if (!server->stopped_listening && !take_waiting(server, server->setup.listen_fd)) {
+        make_room(server, now.mono_us);
     }
     server->run_wanted = true; /* its stalled connections time out only while it runs */
 }
@@ -575,7 +595,7 @@ void http_server_stop_listening(struct http_server *server)
     if (listener < 0) {
         return;
     }
-    take_waiting(server, listener);
+    (void)take_waiting(server, listener);
     close(listener);
     server->run_wanted = true;
 }

@@ -62,6 +62,12 @@ static bool any_acts(const struct batch *batch)
     return false;
 }
 
+/* What is sent first of the transaction. */
+static bool queue_patience(struct pg_batch *run)
+{
+    return run->batch->path != PATH_HELD || pg_statement_queue_control(run, "session/held");
+}
+
 /* Without keys the whole batch is one part, which the sync commits. */
 static bool queue_part(struct pg_batch *run)
 {
@@ -70,10 +76,11 @@ static bool queue_part(struct pg_batch *run)
     run->answered = 0;
     switch (run->part) {
     case PG_PART_WHOLE:
-        queued = queue_work(run);
+        queued = queue_patience(run) && queue_work(run);
         break;
     case PG_PART_RECALL:
-        queued = pg_statement_queue_control(run, "session/begin") && pg_keys_queue_recall(run);
+        queued = pg_statement_queue_control(run, "session/begin") && queue_patience(run) &&
+                 pg_keys_queue_recall(run);
         break;
     case PG_PART_WORK:
         pg_keys_hold_back(run);

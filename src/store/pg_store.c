@@ -365,6 +365,15 @@ static void take_result(struct pg_link *link, const PGresult *result, struct ins
     }
 }
 
+/* Whether the failure is in the course of things: a path that was not known, an entity that is
+ * still held. */
+static bool is_expected(const struct pg_link *link)
+{
+    const struct batch *batch = link->run.batch;
+    return link->failure.outcome == BATCH_MISROUTED ||
+           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->path == PATH_HELD);
+}
+
 /* False where the error is libpq's own: the connection is gone, or there was no memory for what the
  * server said, and so nobody knows what became of the statement. */
 static bool take_error(struct pg_link *link, const PGresult *result)
@@ -375,8 +384,8 @@ static bool take_error(struct pg_link *link, const PGresult *result)
     }
     link->failed = true;
     link->failure = pg_failure_of(sqlstate);
-    if (link->failure.outcome == BATCH_MISROUTED) {
-        return true; /* in the course of things */
+    if (is_expected(link)) {
+        return true;
     }
     char message[PG_ERROR_SIZE_BYTES] = "";
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
