@@ -193,10 +193,12 @@ class Measurement:
                 results[runner.name].append(self.measure(runner, self.clients_of(runner), scale.measure_s, warmup_s))
         return results
 
-    def latency(self, peak_per_s):
-        """rsvpd at a share of its own peak, asked on schedule."""
+    def latencies(self, rate):
+        """The results of all rounds of rsvpd, asked on schedule so many times a second."""
+        return [self.latency(rate) for _ in range(self.bench.scale.latency_rounds)]
+
+    def latency(self, rate):
         runner, scale = self.runners[0], self.bench.scale
-        rate = LATENCY_SHARE_OF_PEAK * peak_per_s
         before = self.begin(runner, 0)
         command = [self.bench.openloop, str(runner.port), str(CLIENTS), f"{rate:.1f}", "1000", str(scale.latency_s * 1000),
                    self.path] + ([] if self.work.new_users else ["again"])
@@ -231,6 +233,11 @@ def median_throughput(results):
     return statistics.median(result["throughput_per_s"] for result in results)
 
 
+def median_latency(results):
+    """Of each quantile: a neighbour of the machine may stop it in any one round."""
+    return {name: statistics.median(result["latency_us"][name] for result in results) for name in results[0]["latency_us"]}
+
+
 def faults_of(*results):
     return sorted({fault for result in results for fault in result["faults"]})
 
@@ -240,7 +247,8 @@ def run_work(bench, work):
     with Measurement(bench, work) as measurement:
         measurement.calibrate()
         results = measurement.rounds()
-        latency = measurement.latency(median_throughput(results["rsvpd"]))
+        rate = LATENCY_SHARE_OF_PEAK * median_throughput(results["rsvpd"])
+        latencies = measurement.latencies(rate)
         curve = measurement.curve()
         setups = {runner.name: runner.setup for runner in measurement.runners}
     return {
@@ -248,7 +256,8 @@ def run_work(bench, work):
         "contestants": {name: {"setup": setups[name], "median_per_s": median_throughput(rounds), "rounds": rounds,
                                "faults": faults_of(*rounds)} for name, rounds in results.items()},
         "ratios": ratios(results, work.targets),
-        "latency": latency | {"p95_target_ms": work.p95_target_ms},
+        "latency": {"rate_per_s": rate, "rounds": latencies, "latency_us": median_latency(latencies),
+                    "faults": faults_of(*latencies), "p95_target_ms": work.p95_target_ms},
         "curve": curve,
     }
 

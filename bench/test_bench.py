@@ -307,20 +307,20 @@ class Results(unittest.TestCase):
             return {"throughput_per_s": throughput, "clients": 4, "latency_us": {"p50": 100, "p99": 900}, "faults": list(faults),
                     "cpu_us_per_request": {"load": 1, "service": 2, "postgres": 3, "redis": 4}}
 
-        return {"machine": {"cores": 2}, "scale": {"rounds": 1}, "quick": False, "seconds": 1, "works": {"w": {
+        return {"machine": {"cores": 2}, "scale": {"rounds": 1, "latency_rounds": 2}, "quick": False, "seconds": 1, "works": {"w": {
             "title": "a work", "contestants": {
                 "rsvpd": {"setup": {}, "median_per_s": 1500, "rounds": [result(1500)], "faults": []},
                 "pgbench": {"setup": {"clients": 16}, "median_per_s": 1000, "rounds": [result(1000)], "faults": ["broke"]}},
             "ratios": {"pgbench": {"rounds": [1.5], "median": 1.5, "min": 1.5, "max": 1.5, "target": 2}},
             "latency": {"latency_us": {"p50": 1, "p95": 4999, "p99": 3, "p99.9": 4}, "rate_per_s": 1050, "p95_target_ms": 5,
-                        "faults": []},
+                        "rounds": [{"latency_us": {"p95": 4000}}, {"latency_us": {"p95": 5998}}], "faults": []},
             "curve": {"rsvpd": [result(10), result(0, "broke")], "pgbench": [result(20)]}}}}
 
     def test_tables(self):
         results = self.results()
         self.assertEqual(list(report.throughput_rows(results)),
                          [["a work", "1,500", "pgbench, 16 clients", "1,000", "1.50", "1.50 to 1.50", "2", "no"]])
-        self.assertEqual(list(report.latency_rows(results))[0][-2:], ["5", "yes"])
+        self.assertEqual(list(report.latency_rows(results))[0][-3:], ["4 to 6", "5", "yes"])
         self.assertEqual(len(report.faults(results)), 2)
         for text in (report.as_text(results), report.as_markdown(results)):
             self.assertIn("INVALID: a work: pgbench: broke", text)

@@ -20,6 +20,7 @@ class Scale:
     warm_rounds: int  # how many rounds have a warm-up before each measurement
     calibrate_s: int
     calibrate: tuple  # connections to PostgreSQL to choose the best of
+    latency_rounds: int
     latency_s: int
     curve: tuple  # numbers of clients
     curve_s: int
@@ -32,10 +33,10 @@ class Scale:
 
 
 FULL = Scale(rounds=5, measure_s=6, start_warmup_s=6, warmup_s=1, warm_rounds=5, calibrate_s=3, calibrate=(16, 32, 64),
-             latency_s=10, curve=(1, 4, 16, 64, 256), curve_s=2, requests=1_200_000, cancel_requests=500_000,
+             latency_rounds=5, latency_s=4, curve=(1, 4, 16, 64, 256), curve_s=2, requests=1_200_000, cancel_requests=500_000,
              rows=10_000_000, members=100, mix_events=100_000, mix_members=10)
 QUICK = Scale(rounds=2, measure_s=1, start_warmup_s=3, warmup_s=1, warm_rounds=1, calibrate_s=1, calibrate=(32,),
-              latency_s=2, curve=(1, 256), curve_s=1, requests=300_000, cancel_requests=120_000,
+              latency_rounds=2, latency_s=1, curve=(1, 256), curve_s=1, requests=300_000, cancel_requests=120_000,
               rows=1_000_000, members=100, mix_events=100_000, mix_members=1)
 
 
