@@ -5,6 +5,7 @@
  * sees /readyz 503 and goes elsewhere, clients are told to close their connections), finishing (no
  * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
 #include "rsvpd/app/process.h"
+#include "rsvpd/app/memory.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/body.h"
@@ -38,6 +39,7 @@ struct process {
     uv_async_t worker_ended;
     struct metrics *metrics; /* of the admin port */
     struct http_server *admin;
+    struct memory_keeper memory;
     enum phase phase;
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
@@ -177,6 +179,7 @@ static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
     http_server_tick(process->admin, clock_now());
+    memory_note_connections(&process->memory, atomic_load(&process->connections));
 }
 
 static void on_turn(uv_prepare_t *turn)

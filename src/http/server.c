@@ -33,6 +33,7 @@ enum {
     ENDED_PER_TICK_MAX = 8, /* of those: each makes room for one */
     RUNS_PER_TURN_MAX = 4,  /* then the other descriptors of the loop have their turn */
     REFUSAL_SIZE_BYTES = 4096,
+    FREE_REQUESTS_MAX = 1024, /* kept for the next ones; a crowd's are not */
     /* Connections past the limit that are still told so; past these they are closed at once. */
     OVER_LIMIT_TOLD = 256,
 };
@@ -54,8 +55,9 @@ struct http_server {
     struct random random;
     struct list arriving; /* requests in the order in which they began */
     struct list free;     /* requests for reuse */
-    struct list fresh;    /* connections that have made no request, the oldest first */
-    struct list idle;     /* connections that wait for a further one, the longest waiting first */
+    size_t free_count;
+    struct list fresh; /* connections that have made no request, the oldest first */
+    struct list idle;  /* connections that wait for a further one, the longest waiting first */
     size_t active;
     int64_t access_log_turn;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
@@ -123,8 +125,13 @@ static void request_end(struct request *request)
         log_access(server, request, us);
     }
     arena_reset(&request->arena);
-    list_push_front(&server->free, &request->link);
     server->active--;
+    if (server->free_count == FREE_REQUESTS_MAX) {
+        free(request);
+        return;
+    }
+    list_push_front(&server->free, &request->link);
+    server->free_count++;
 }
 
 /* NULL when memory is exhausted. */
@@ -132,6 +139,7 @@ static struct request *request_begin(struct http_server *server, struct MHD_Conn
                                      const char *uri)
 {
     struct list_node *node = list_pop_front(&server->free);
+    server->free_count -= node != NULL;
     struct request *request =
         node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
     if (request == NULL) {

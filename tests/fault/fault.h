@@ -29,10 +29,7 @@ struct fault {
     unsigned services;  /* 0: one */
     unsigned tolerated; /* of enum in crowd.h; from the fault's begin on */
     int lasts_ms;
-    int back_ms; /* success is back so long after its end */
-    /* What the memory may have grown by in the end, where a great number of clients is the fault:
-     * the allocator keeps what they needed for the next ones. 0: little. */
-    int64_t memory_kib;
+    int back_ms;                    /* success is back so long after its end */
     bool is_short;                  /* takes seconds, and needs nothing that is not everywhere */
     bool is_remote;                 /* there are relays between the services and the stores */
     double slower_max;              /* writes and look-ups of other events, by their medians */

@@ -1,0 +1,16 @@
+/* Gives back to the system what a crowd of clients needed. */
+#include "rsvpd/app/memory.h"
+
+#include <malloc.h>
+
+enum { CROWD = 1000 /* connections; some 20 KiB each */ };
+
+void memory_note_connections(struct memory_keeper *keeper, int64_t connections)
+{
+    if (connections > keeper->most) {
+        keeper->most = connections;
+    } else if (keeper->most >= CROWD && connections < keeper->most / 2) {
+        keeper->most = connections;
+        (void)malloc_trim(0); /* 0: there was nothing to give */
+    }
+}
