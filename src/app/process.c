@@ -260,6 +260,7 @@ static bool start_workers(struct process *process)
             .listener = process,
         });
         if (worker == NULL) {
+            log_event(LOG_ERROR, "not enough resources for a worker");
             return false;
         }
         process->workers[process->worker_count++] = worker;

@@ -229,7 +229,6 @@ struct worker *worker_create(const struct worker_setup *setup)
     if (worker->metrics == NULL || uv_loop_init(&worker->loop) != 0 ||
         uv_async_init(&worker->loop, &worker->finish, on_finish) != 0 || !make_stores(worker) ||
         !make_service(worker) || !make_http(worker)) {
-        log_event(LOG_ERROR, "not enough resources for a worker");
         return NULL; /* the process ends */
     }
     start_handles(worker);

@@ -23,7 +23,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_COUNTS_FROM_POSTGRES] = {"rsvpd_counts_served_total", "tier=\"postgres\"", "", COUNTER},
     [METRIC_COUNTS_STALE] = {"rsvpd_counts_served_total", "tier=\"stale\"", "", COUNTER},
     [METRIC_PUBLISHED] = {"rsvpd_counts_published_total", "", "Counts sent to Redis.", COUNTER},
-    [METRIC_PUBLISH_DROPPED] = {"rsvpd_counts_publish_dropped_total", "", "Counts not sent to Redis because it was slow or away.", COUNTER},
+    [METRIC_PUBLISH_DROPPED] = {"rsvpd_counts_publish_dropped_total", "", "Counts not sent to Redis because it was slow or away, or because too many waited for it.", COUNTER},
     [METRIC_BATCH_RETRIED_LOST] = {"rsvpd_batches_retried_total", "reason=\"connection_lost\"", "Batches sent again, by reason.", COUNTER},
     [METRIC_BATCH_RETRIED_ROLLED_BACK] = {"rsvpd_batches_retried_total", "reason=\"rolled_back\"", "", COUNTER},
     [METRIC_BATCH_MISROUTED] = {"rsvpd_batches_retried_total", "reason=\"misrouted\"", "", COUNTER},

@@ -169,13 +169,15 @@ void counts_learn(struct counts *counts, const struct relation *relation,
 {
     struct count_cache *cache = &counts->caches[relation->id];
     struct count_entry *entry = count_cache_entry(cache, entity);
-    if (entry != NULL) {
-        if (counts->shared != NULL && !list_linked(&entry->to_publish)) {
-            list_push_back(&cache->to_publish, &entry->to_publish);
-        }
-        count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
-        answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
+    if (entry == NULL) { /* each is waited for, or to be published */
+        metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, counts->shared != NULL);
+        return;
     }
+    if (counts->shared != NULL && !list_linked(&entry->to_publish)) {
+        list_push_back(&cache->to_publish, &entry->to_publish);
+    }
+    count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
+    answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
 }
 
 static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us)

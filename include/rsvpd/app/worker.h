@@ -27,7 +27,7 @@ struct worker_state {
     struct dependency_state postgres, redis;
 };
 
-/* NULL where resources are missing; the cause is in the log. */
+/* NULL where resources are missing. */
 struct worker *worker_create(const struct worker_setup *setup);
 
 /* Starts its thread. False where there is none to be had. */
