@@ -137,7 +137,8 @@ static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
 {
     int64_t batches = (int64_t)(queue->size / queue->batch_max) + 1;
     int64_t wait_us = batches * place_of(dispatch, queue, operation->path)->pace_us;
-    return queue->size == 0 || wait_us <= (operation->deadline_us - now_us) / WAIT_SHARE;
+    return queue->size == 0 ||
+           wait_us * 100 <= (operation->deadline_us - now_us) * WAIT_PERCENT_MAX;
 }
 
 static void choose_path(const struct dispatch *dispatch, struct operation *operation)

@@ -17,9 +17,10 @@ enum {
     GATHER_US = 10 * 1000,
     /* How long nothing is sent because every turn brings more that can go with it. */
     COME_US = 1000,
-    /* One in so many parts of the time left is what whoever joins a queue may have to wait: what
-     * waits until its deadline is done for nobody. */
-    WAIT_SHARE = 2,
+    /* Of the time left, what whoever joins a queue may have to wait: the rest is for the answer's
+     * way, and for what the pace did not foretell. What waits until its deadline is done for
+     * nobody. */
+    WAIT_PERCENT_MAX = 75,
 };
 
 /* What is known of the batches of one queue and path; times are monotonic. */
