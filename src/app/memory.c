@@ -5,12 +5,14 @@
 
 enum { CROWD = 1000 /* connections; some 20 KiB each */ };
 
-void memory_note_connections(struct memory_keeper *keeper, int64_t connections)
+bool memory_note_connections(struct memory_keeper *keeper, int64_t connections)
 {
-    if (connections > keeper->most) {
+    bool left = keeper->most >= CROWD && connections < keeper->most / 2;
+    if (left || connections > keeper->most) {
         keeper->most = connections;
-    } else if (keeper->most >= CROWD && connections < keeper->most / 2) {
-        keeper->most = connections;
+    }
+    if (left) {
         (void)malloc_trim(0); /* 0: there was nothing to give */
     }
+    return left;
 }

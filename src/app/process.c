@@ -179,7 +179,7 @@ static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
     http_server_tick(process->admin, clock_now());
-    memory_note_connections(&process->memory, atomic_load(&process->connections));
+    (void)memory_note_connections(&process->memory, atomic_load(&process->connections));
 }
 
 static void on_turn(uv_prepare_t *turn)

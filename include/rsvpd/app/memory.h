@@ -2,6 +2,7 @@
 #ifndef RSVPD_APP_MEMORY_H
 #define RSVPD_APP_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Zeroed at first. */
@@ -10,8 +11,9 @@ struct memory_keeper {
 };
 
 /* To be told now and then how many connections there are. Once most of a crowd have left, what the
- * allocator keeps of theirs goes back (malloc_trim(3)): that takes milliseconds and a lock of each
- * thread's memory in turn, so not on a worker's thread and not for a few. */
-void memory_note_connections(struct memory_keeper *keeper, int64_t connections);
+ * allocator keeps of theirs goes back (malloc_trim(3)), and the answer is true: that takes
+ * milliseconds and a lock of each thread's memory in turn, so not on a worker's thread and not for
+ * a few. */
+bool memory_note_connections(struct memory_keeper *keeper, int64_t connections);
 
 #endif
