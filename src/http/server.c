@@ -33,7 +33,7 @@ enum {
     ENDED_PER_TICK_MAX = 8, /* of those: each makes room for one */
     RUNS_PER_TURN_MAX = 4,  /* then the other descriptors of the loop have their turn */
     REFUSAL_SIZE_BYTES = 4096,
-    FREE_REQUESTS_MAX = 1024, /* kept for the next ones; a crowd's are not */
+    FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
     /* Connections past the limit that are still told so; past these they are closed at once. */
     OVER_LIMIT_TOLD = 256,
 };

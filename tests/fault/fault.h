@@ -29,7 +29,10 @@ struct fault {
     unsigned services;  /* 0: one */
     unsigned tolerated; /* of enum in crowd.h; from the fault's begin on */
     int lasts_ms;
-    int back_ms;                    /* success is back so long after its end */
+    int back_ms; /* success is back so long after its end */
+    /* What may stay of a crowd that all asked at once: request objects and operations for reuse,
+     * and libpq's buffers. 0: little. */
+    int64_t memory_kib;
     bool is_short;                  /* takes seconds, and needs nothing that is not everywhere */
     bool is_remote;                 /* there are relays between the services and the stores */
     double slower_max;              /* writes and look-ups of other events, by their medians */

@@ -25,7 +25,7 @@ enum {
     GOODPUT_PERCENT = 80,
     REFUSAL_MS = 100, /* "fast", on average */
     DEADLINE_MS = 2000,
-    STORE_BYTES_PER_S = 196608, /* to and from a store that is the narrowest part, a connection */
+    STORE_BYTES_PER_S = 131072, /* to and from a store that is the narrowest part, a connection */
     STORE_PEAK_CONNECTIONS = 2000,
 };
 
@@ -354,6 +354,7 @@ const struct fault faults_clients[] = {
                    "goodput >= 80 % of the peak, the rest gets 503 fast, with Retry-After",
         .tolerated = CROWD_REFUSALS,
         .lasts_ms = OVERLOAD_MS,
+        .memory_kib = 32 * 1024,
         .back_ms = 3000,
         .begin = find_peak,
         .go_on = ask_too_much,
@@ -367,6 +368,7 @@ const struct fault faults_clients[] = {
             "fast, with Retry-After",
         .tolerated = CROWD_REFUSALS,
         .lasts_ms = OVERLOAD_MS,
+        .memory_kib = 32 * 1024,
         .back_ms = 3000,
         .is_remote = true,
         .begin = find_peak_of_store,

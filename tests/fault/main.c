@@ -130,18 +130,22 @@ static struct stand_resources measure_usual(void)
     return now;
 }
 
-static bool is_back(const struct stand_resources *now, const struct stand_resources *before)
+static bool is_back(const struct stand_resources *now, const struct stand_resources *before,
+                    int64_t memory_kib)
 {
     return now->descriptors <= before->descriptors + DESCRIPTORS_SLACK &&
            now->pg_sessions <= before->pg_sessions && now->redis_clients <= before->redis_clients &&
-           (!judges_figures || now->memory_kib <= before->memory_kib * 5 / 4 + MEMORY_SLACK_KIB);
+           (!judges_figures ||
+            now->memory_kib <= before->memory_kib * 5 / 4 + MEMORY_SLACK_KIB + memory_kib);
 }
 
-static void judge_resources(const struct stand_resources *before, struct verdict *verdict)
+static void judge_resources(const struct fault *fault, const struct stand_resources *before,
+                            struct verdict *verdict)
 {
     const int64_t end_ms = process_now_ms() + RESOURCES_BOUND_MS;
     struct stand_resources now = stand_measure(&stand);
-    while (!is_back(&now, before) && process_now_ms() < end_ms && !crowd_has_ended(stand.crowd)) {
+    while (!is_back(&now, before, fault->memory_kib) && process_now_ms() < end_ms &&
+           !crowd_has_ended(stand.crowd)) {
         stand_wait_ms(&stand, 100);
         now = stand_measure(&stand);
     }
@@ -153,7 +157,7 @@ static void judge_resources(const struct stand_resources *before, struct verdict
                 (long long)before->memory_kib, (long long)now.memory_kib, (long long)now.peak_kib,
                 (long long)before->pg_sessions, (long long)now.pg_sessions,
                 (long long)before->redis_clients, (long long)now.redis_clients);
-    if (!is_back(&now, before)) {
+    if (!is_back(&now, before, fault->memory_kib)) {
         verdict_fail(verdict, "resources are not back to where they were");
     }
     if (judges_figures && now.peak_kib > MEMORY_MAX_KIB) {
@@ -240,7 +244,7 @@ static void run_under_load(const struct fault *fault, struct verdict *verdict)
     crowd_note_end(stand.crowd);
 
     judge_back(fault, verdict);
-    judge_resources(&before, verdict);
+    judge_resources(fault, &before, verdict);
     stand_check(&stand, &report);
     judge_report(fault, &report, verdict);
 }
