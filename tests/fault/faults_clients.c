@@ -230,6 +230,7 @@ static void end_swarm(struct stand *stand)
 }
 
 static struct {
+    unsigned connections; /* that ask too much */
     struct swarm_result peak;
     struct swarm_result over;
 } overload;
@@ -253,6 +254,7 @@ static void find_peak_with(struct stand *stand, unsigned connections)
 
 static void find_peak(struct stand *stand)
 {
+    overload.connections = OVERLOAD_CONNECTIONS;
     find_peak_with(stand, PEAK_CONNECTIONS);
 }
 
@@ -261,31 +263,26 @@ static void find_peak_of_store(struct stand *stand)
     /* So that the processors have time left for those who are refused. */
     relay_set_weather(stand->pg_relay,
                       &(const struct relay_weather){.bytes_per_s = STORE_BYTES_PER_S});
+    overload.connections = STORE_OVERLOAD_CONNECTIONS;
     find_peak_with(stand, STORE_PEAK_CONNECTIONS);
 }
 
-static void ask_too_much_with(struct stand *stand, unsigned connections)
+static void widen_store(struct stand *stand)
 {
-    swarm = swarm_start(&(const struct swarm_options){
-        .port = stand->services[0]->port,
-        .connections = connections,
-        .rate_per_s = OVERLOAD_TIMES * good_per_s(&overload.peak),
-        .lasts_ms = OVERLOAD_MS,
-        .deadline_ms = DEADLINE_MS,
-    });
-    swarm_finish(&swarm, &overload.over);
+    relay_set_weather(stand->pg_relay, &(const struct relay_weather){.bytes_per_s = 0});
 }
 
 static void ask_too_much(struct stand *stand, int64_t until_ms)
 {
     (void)until_ms;
-    ask_too_much_with(stand, OVERLOAD_CONNECTIONS);
-}
-
-static void ask_too_much_of_store(struct stand *stand, int64_t until_ms)
-{
-    (void)until_ms;
-    ask_too_much_with(stand, STORE_OVERLOAD_CONNECTIONS);
+    swarm = swarm_start(&(const struct swarm_options){
+        .port = stand->services[0]->port,
+        .connections = overload.connections,
+        .rate_per_s = OVERLOAD_TIMES * good_per_s(&overload.peak),
+        .lasts_ms = OVERLOAD_MS,
+        .deadline_ms = DEADLINE_MS,
+    });
+    swarm_finish(&swarm, &overload.over);
 }
 
 static void judge_overload(struct stand *stand, struct verdict *verdict)
@@ -321,6 +318,16 @@ static void judge_overload(struct stand *stand, struct verdict *verdict)
         .lasts_ms = 5000, .back_ms = 1000, .is_short = in_short, .slower_max = 2, .go_on = what    \
     }
 
+#define OVERLOADED(fault_name, what, ...)                                                          \
+    {                                                                                              \
+        .name = fault_name,                                                                        \
+        .promise = "three times what " what ": goodput >= 80 % of the peak, the rest gets 503 "    \
+                   "fast, with Retry-After",                                                       \
+        .tolerated = CROWD_REFUSALS, .lasts_ms = OVERLOAD_MS, .memory_kib = 32 * 1024,             \
+        .back_ms = 3000, .go_on = ask_too_much, .judge = judge_overload, .clean_up = end_swarm,    \
+        __VA_ARGS__                                                                                \
+    }
+
 const struct fault faults_clients[] = {
     PESTERED("slow-headers", "slow headers", slow_headers, false),
     PESTERED("slow-bodies", "slow bodies", slow_bodies, true),
@@ -348,33 +355,9 @@ const struct fault faults_clients[] = {
         .end = end_swarm,
         .clean_up = end_swarm,
     },
-    {
-        .name = "overload",
-        .promise = "three times what the machine can do, as far as it can ask that of itself: "
-                   "goodput >= 80 % of the peak, the rest gets 503 fast, with Retry-After",
-        .tolerated = CROWD_REFUSALS,
-        .lasts_ms = OVERLOAD_MS,
-        .memory_kib = 32 * 1024,
-        .back_ms = 3000,
-        .begin = find_peak,
-        .go_on = ask_too_much,
-        .judge = judge_overload,
-        .clean_up = end_swarm,
-    },
-    {
-        .name = "overload-store",
-        .promise =
-            "three times what PostgreSQL can do: goodput >= 80 % of the peak, the rest gets 503 "
-            "fast, with Retry-After",
-        .tolerated = CROWD_REFUSALS,
-        .lasts_ms = OVERLOAD_MS,
-        .memory_kib = 32 * 1024,
-        .back_ms = 3000,
-        .is_remote = true,
-        .begin = find_peak_of_store,
-        .go_on = ask_too_much_of_store,
-        .judge = judge_overload,
-        .clean_up = end_swarm,
-    },
+    OVERLOADED("overload", "the machine can do, as far as it can ask that of itself",
+               .begin = find_peak),
+    OVERLOADED("overload-store", "PostgreSQL can do", .is_remote = true,
+               .begin = find_peak_of_store, .end = widen_store),
 };
 const size_t faults_clients_count = sizeof faults_clients / sizeof faults_clients[0];

@@ -225,16 +225,6 @@ struct gathering {
     const char *users[GATHERED_MAX];
 };
 
-static void execute(PGconn *connection, const char *sql)
-{
-    PGresult *result = PQexec(connection, sql);
-    const ExecStatusType status = PQresultStatus(result);
-    PQclear(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        process_fail("%s\n%s", sql, PQerrorMessage(connection));
-    }
-}
-
 /* The next one to arrive, of any event and with a key. */
 static void gather_keyed(struct gathering *gathering, const char *method, const char *id,
                          const char *user, const char *key)
@@ -296,8 +286,8 @@ static struct gathering gathering_begin(const char *id, const char *other)
     }
     gathering.holder = PQconnectdb(pair.database_url);
     snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
-    execute(gathering.holder, "BEGIN");
-    execute(gathering.holder, sql);
+    pg_session_execute(gathering.holder, "BEGIN");
+    pg_session_execute(gathering.holder, sql);
     gather(&gathering, "DELETE", "nobody"); /* goes alone, and waits for the counter */
     await_blocked();
     return gathering;
@@ -306,7 +296,7 @@ static struct gathering gathering_begin(const char *id, const char *other)
 /* Lets them go. */
 static void gathering_release(struct gathering *gathering)
 {
-    execute(gathering->holder, "ROLLBACK");
+    pg_session_execute(gathering->holder, "ROLLBACK");
     PQfinish(gathering->holder);
 }
 

@@ -304,15 +304,6 @@ static void events_with_settings_are_refused(void **state)
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
 }
 
-static void in_session(const char *sql)
-{
-    PGresult *result = PQexec(session, sql);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        process_fail("%s: %s", sql, PQresultErrorMessage(result));
-    }
-    PQclear(result);
-}
-
 static void await_lock_waiter(void)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
@@ -331,15 +322,17 @@ static void settings_that_come_in_between_are_seen(void **state)
 {
     (void)state;
     session = PQconnectdb(fixture.database_url);
-    in_session("INSERT INTO rsvp_counters (event_id, count, version) VALUES ('e', 0, 1)");
-    in_session("BEGIN");
-    in_session("UPDATE rsvp_counters SET managed = true WHERE event_id = 'e'");
-    in_session("INSERT INTO events (event_id, waitlist, capacity) VALUES ('e', false, 0)");
+    pg_session_execute(session,
+                       "INSERT INTO rsvp_counters (event_id, count, version) VALUES ('e', 0, 1)");
+    pg_session_execute(session, "BEGIN");
+    pg_session_execute(session, "UPDATE rsvp_counters SET managed = true WHERE event_id = 'e'");
+    pg_session_execute(session,
+                       "INSERT INTO events (event_id, waitlist, capacity) VALUES ('e', false, 0)");
     shell_write_file("file", "event_id,user_id\na,u1\ne,u1\nf,u1\n");
     const pid_t import =
         shell_begin("import", "exec rsvpd import --relation rsvp --skip-bad left file");
     await_lock_waiter();
-    in_session("COMMIT");
+    pg_session_execute(session, "COMMIT");
     assert_int_equal(shell_end(import, "import"), STATUS_DONE);
     assert_int_equal(count_where("event_id = 'e'"), 0);
     assert_int_equal(count_where("event_id IN ('a', 'f')"), 2);
@@ -556,15 +549,15 @@ static void an_export_that_is_ended_leaves_nothing(void **state)
     (void)state;
     session = PQconnectdb(fixture.database_url);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        in_session("BEGIN");
-        in_session("LOCK TABLE rsvps");
+        pg_session_execute(session, "BEGIN");
+        pg_session_execute(session, "LOCK TABLE rsvps");
         const pid_t export = shell_begin("export", "exec rsvpd export --relation rsvp ended");
         await_lock_waiter();
         assert_int_equal(shell_run("test -e ended.partial"), 0);
         kill(export, ends[i]);
         assert_int_equal(shell_end(export, "export"), 128 + ends[i]);
         assert_int_equal(shell_run("test ! -e ended.partial && test ! -e ended"), 0);
-        in_session("ROLLBACK");
+        pg_session_execute(session, "ROLLBACK");
         await_backends(1);
     }
 }

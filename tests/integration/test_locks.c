@@ -22,23 +22,13 @@ enum { RECEIVE_BOUND_MS = 30000, POLL_BOUND_MS = 30000, TIMES = 5 };
 
 static PGconn *holder;
 
-static void execute(const char *sql)
-{
-    PGresult *result = PQexec(holder, sql);
-    const ExecStatusType status = PQresultStatus(result);
-    PQclear(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        process_fail("%s\n%s", sql, PQerrorMessage(holder));
-    }
-}
-
 static void hold(const char *id)
 {
     char sql[128];
     snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
     holder = PQconnectdb(fixture.database_url);
-    execute("BEGIN");
-    execute(sql);
+    pg_session_execute(holder, "BEGIN");
+    pg_session_execute(holder, sql);
 }
 
 static int let_go(void **state)
@@ -99,7 +89,7 @@ static void known_lock_is_waited_for_shortly(void **state)
     await_rolled_back(TIMES);
     event_do(fixture.client, "POST", "free", "third", .status = "going", .changed = true,
              .count = 1);
-    execute("ROLLBACK");
+    pg_session_execute(holder, "ROLLBACK");
     struct http_response *response = http_raw_receive(raw, RECEIVE_BOUND_MS);
     expect_event_write(response, "held", "second", .status = "going", .changed = true, .count = 2);
     http_raw_close(&raw);

@@ -356,15 +356,6 @@ static void writing_and_importing_make_no_difference(void **state)
 
 static PGconn *session;
 
-static void in_session(const char *sql)
-{
-    PGresult *result = PQexec(session, sql);
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        process_fail("%s: %s", sql, PQresultErrorMessage(result));
-    }
-    PQclear(result);
-}
-
 static int close_session(void **state)
 {
     (void)state;
@@ -392,8 +383,8 @@ static void begin_with_a_wrong_counter(void)
     add_members(relation, "e", 3);
     add_counter(relation, "e", 100);
     session = PQconnectdb(fixture.database_url);
-    in_session("BEGIN");
-    in_session("INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'late')");
+    pg_session_execute(session, "BEGIN");
+    pg_session_execute(session, "INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'late')");
 }
 
 static void expect_mended(int64_t count)
@@ -408,10 +399,11 @@ static void a_repair_counts_after_it_has_the_lock(void **state)
 {
     (void)state;
     begin_with_a_wrong_counter();
-    in_session("UPDATE rsvp_counters SET count = count + 1, version = version + 1");
+    pg_session_execute(session,
+                       "UPDATE rsvp_counters SET count = count + 1, version = version + 1");
     const pid_t repair = shell_begin("repair", "exec rsvpd verify --repair");
     await_lock_waiter();
-    in_session("COMMIT");
+    pg_session_execute(session, "COMMIT");
     assert_int_equal(shell_end(repair, "repair"), STATUS_DIFFERS);
     expect_mended(4);
 }
@@ -423,8 +415,9 @@ static void a_repair_leaves_what_is_not_counted_to_its_writer(void **state)
     begin_with_a_wrong_counter();
     expect_shell(STATUS_DIFFERS, "1 mended", NULL, "rsvpd verify --repair");
     assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count FROM rsvp_counters"), 3);
-    in_session("UPDATE rsvp_counters SET count = count + 1, version = version + 1");
-    in_session("COMMIT");
+    pg_session_execute(session,
+                       "UPDATE rsvp_counters SET count = count + 1, version = version + 1");
+    pg_session_execute(session, "COMMIT");
     expect_mended(4);
 }
 

@@ -296,15 +296,26 @@ static void ignore_notice(void *user_data, const char *message)
 }
 
 /* Runs one statement; the caller clears the result. */
+static PGresult *run_in_session(PGconn *session, const char *sql)
+{
+    PGresult *result = PQexec(session, sql);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
+        process_fail("%s\n%s", sql, PQerrorMessage(session));
+    }
+    return result;
+}
+
+void pg_session_execute(PGconn *session, const char *sql)
+{
+    PQclear(run_in_session(session, sql));
+}
+
 static PGresult *run_sql(const char *url, const char *sql)
 {
     PGconn *connection = PQconnectdb(url);
     PQsetNoticeProcessor(connection, ignore_notice, NULL);
-    PGresult *result = PQexec(connection, sql);
-    const ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) {
-        process_fail("%s\n%s", sql, PQerrorMessage(connection));
-    }
+    PGresult *result = run_in_session(connection, sql);
     PQfinish(connection);
     return result;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct pg_conn; /* libpq's PGconn */
 struct pg_server;
 struct redis_server;
 
@@ -53,6 +54,8 @@ void pg_execute(const char *url, const char *format, ...) __attribute__((format(
 int64_t pg_query_int64(const char *url, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool pg_query_bool(const char *url, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* SQL in a session that goes on, such as one that holds a lock. */
+void pg_session_execute(struct pg_conn *session, const char *sql);
 
 /* A Redis without persistence, started. */
 struct redis_server *redis_server_create(void);
