@@ -16,6 +16,13 @@ def _field(path, name):
     return found[1] if found else "unknown"
 
 
+def largest_mapping_page_kib(pid):
+    """The size of the pages of a process's largest mapping: PostgreSQL's shared memory, where it is one of its. proc_pid_smaps(5)."""
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        found = re.findall(r"^Size:\s*(\d+) kB\nKernelPageSize:\s*(\d+) kB$", file.read(), re.M)
+    return max((int(size), int(page)) for size, page in found)[1]
+
+
 def _npm_version(package):
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers", "fastify", "node_modules", package, "package.json")
     with open(path, encoding="utf-8") as file:
@@ -35,6 +42,7 @@ def describe(bench):
         "rsvpd": _first_line(bench.rsvpd, "version"),
         "PostgreSQL": postgres.pop("server_version"),
         "PostgreSQL's settings": ", ".join(f"{name} {value}" for name, value in postgres.items()),
+        "pages of its shared memory": f"{largest_mapping_page_kib(bench.server_pids['postgres'])} KiB",
         "Redis": _first_line("redis-server", "--version"),
         "wrk": _first_line("wrk", "-v"),
     }

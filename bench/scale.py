@@ -56,6 +56,7 @@ class Bench(environment.Environment):
         self.plans = options.plans
         self.plan = Plan(**asdict(QUICK if options.quick else FULL) | {
             name: value for name in ("rows", "minutes") if (value := getattr(options, name)) is not None})
+        self.checkpoint = None  # the last one before the measurements, among which there is none
         self.databases = [scale_stores.Database(self, population.Population(options.population, rows))
                           for rows in self.plan.rows]
 
@@ -64,6 +65,12 @@ class Bench(environment.Environment):
         if free < needed:
             sys.exit(f"bench: {self.directory} has {free / 1e9:.0f} GB free; {max(self.plan.rows):,} rows and the smaller "
                      f"databases need {needed / 1e9:.0f} GB: give another directory with --out, or fewer rows with --rows")
+
+    def log_pages(self):
+        """So that measurements are those of between two checkpoints, not of right after one."""
+        self.checkpoint = self.postgres.last_checkpoint()
+        for database in self.databases:
+            database.log_pages()
 
 
 class Service(contestants.Rsvpd):
@@ -131,6 +138,8 @@ class Case:
             result = self.run(service, plan.measure_s)
             if self.work.capacity:
                 service.release(population.LARGEST_EVENT)
+        if self.bench.postgres.last_checkpoint() != self.bench.checkpoint:
+            result["faults"].append("there was a checkpoint, after which whole pages went into the write-ahead log")
         faults = "".join(f" INVALID: {fault}" for fault in result["faults"])
         say(f"{self.work.name}: {self.database.rows:,} rows: {result['throughput_per_s']:,.0f}/s{faults}")
         return result
@@ -198,6 +207,7 @@ def run(bench, options):
         database.fill(population.ORDER_OF_IMPORT)
     save(databases=describe_databases(bench))
     save(idle=measure_idle_connections(bench))
+    bench.log_pages()
     for work in scale_works.WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)

@@ -9,8 +9,11 @@ from environment import say
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BYTES_PER_ROW = 250  # of disk, with all indexes and what autovacuum and updates leave free
-LOG_BYTES_PER_ROW, LOG_BYTES_MAX = 2000, 20 * 10 ** 9  # of write-ahead log before a checkpoint
+LOG_BYTES_PER_ROW, LOG_BYTES_MAX = 2000, 40 * 10 ** 9  # of write-ahead log before a checkpoint
 VACUUM_SHARE = 0.01  # of the rows have changed
+# Of the rows, by chance, so that 95 in 100 pages of the table, and more of the indexes, have one: a page of the table has 150.
+LOGGED_SHARE = 0.02
+SAMPLE_LOGGED = 5  # a key
 
 # The pairs of a file, where they are there, and their counters: what an import is the reverse of.
 REMOVE = """WITH gone AS (
@@ -69,6 +72,7 @@ class Database:
             lines.stdout.close()
         self.imported["faults"] = self.faults_of_import(lines.returncode)
         self.vacuum("ANALYZE")
+        self.postgres.settle(self.name)
         self.storage = self.measure_storage()
         say(f"{self.imported['lines_per_s']:,} rows/s, {self.storage['bytes_per_row']:.0f} bytes a row")
 
@@ -93,7 +97,6 @@ class Database:
 
     def vacuum(self, *options):
         self.sql(f"VACUUM ({', '.join(options)}) rsvps, rsvp_counters" if options else "VACUUM rsvps, rsvp_counters")
-        self.postgres.settle(self.name)
         self.changed = 0
 
     def wait_until_idle(self):
@@ -123,8 +126,18 @@ class Database:
         self.changed += sum(done.values())
         if self.changed > VACUUM_SHARE * self.rows:
             self.vacuum()
-        self.postgres.settle(self.name)
         return done
+
+    def log_pages(self):
+        """Changes nearly every page, as the hours do to a server that is in use: a page goes whole into the write-ahead log
+        when it is changed for the first time after a checkpoint. Afterwards the database is what it was."""
+        say(f"changing a row in nearly every page of {self.name}")
+        path = f"{self.bench.memory_directory}/logged.{self.rows}"
+        write_pairs(path, self.people.sample(SAMPLE_LOGGED, int(self.rows * LOGGED_SHARE)))
+        self.remove(path)
+        self.import_from(path)
+        os.unlink(path)
+        self.vacuum()
 
     def verify(self):
         """The faults that `rsvpd verify` finds: counters that are not the number of rows."""

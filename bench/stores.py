@@ -62,8 +62,12 @@ class Postgres:
                  "ANALYZE")
 
     def settle(self, database):
-        """Every measurement begins with an empty list of dirty pages."""
+        """Leaves no dirty pages."""
         self.sql(database, "CHECKPOINT")
+
+    def last_checkpoint(self):
+        """Where in the write-ahead log it began."""
+        return self.sql("postgres", "SELECT redo_lsn FROM pg_control_checkpoint()")
 
     def rows_and_counts(self, database):
         """(rows, sum of all counters), once nothing changes them any more: the load generator leaves with requests

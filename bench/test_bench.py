@@ -6,6 +6,7 @@ import argparse
 import collections
 import itertools
 import json
+import mmap
 import os
 import selectors
 import signal
@@ -17,6 +18,7 @@ import unittest
 import xml.dom.minidom
 
 import contestants
+import machine
 import memory
 import plot
 import population
@@ -290,6 +292,12 @@ class Scale(unittest.TestCase):
         self.assertEqual(scale.parse_rows("100000,200000"), (100_000, 200_000))
         for wrong in ("200000,100000", "100000,100000", "1000", "100001"):
             self.assertRaises(argparse.ArgumentTypeError, scale.parse_rows, wrong)
+
+
+class Machine(unittest.TestCase):
+    def test_pages_of_the_largest_mapping(self):
+        with mmap.mmap(-1, 2 ** 30):
+            self.assertEqual(machine.largest_mapping_page_kib(os.getpid()) * 1024, mmap.PAGESIZE)
 
 
 class Results(unittest.TestCase):
