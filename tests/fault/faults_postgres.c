@@ -200,24 +200,13 @@ static void unmount_wal(struct stand *stand)
 
 /* ---- failover ---- */
 
-static void await_true(const char *url, const char *question)
-{
-    const int64_t end_ms = process_now_ms() + 30000;
-    while (!pg_query_bool(url, "%s", question)) {
-        if (process_now_ms() > end_ms) {
-            process_fail("never true: %s", question);
-        }
-        process_nap();
-    }
-}
-
 static void put_standby(struct stand *stand)
 {
     stand->standby = pg_server_create_standby(stand->pg);
     pg_execute(stand->database_url, "ALTER SYSTEM SET synchronous_standby_names = '*'");
     pg_execute(stand->database_url, "SELECT pg_reload_conf()");
-    await_true(stand->database_url,
-               "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')");
+    pg_await(stand->database_url,
+             "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')");
     free(stand->service_url);
     if (asprintf(&stand->service_url, "postgresql://postgres@/faults?host=%s,%s&port=5432,5432",
                  pg_server_directory(stand->pg), pg_server_directory(stand->standby)) < 0) {

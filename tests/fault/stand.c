@@ -16,8 +16,6 @@
 #include "load_relation.h"
 #include "process.h"
 
-enum { SESSIONS_END_BOUND_MS = 30000 };
-
 #define SERVICE_SESSIONS                                                                           \
     " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \
     " AND backend_type = 'client backend'"
@@ -219,19 +217,6 @@ void stand_close_sessions(struct stand *stand)
 
 /* ---- comparing ---- */
 
-/* What is asked next can only be compared when no transaction of before is still to come. */
-static void await_quiet(const struct stand *stand)
-{
-    const int64_t give_up_ms = process_now_ms() + SESSIONS_END_BOUND_MS;
-    while (pg_query_int64(stand->database_url,
-                          "SELECT count(*)" SERVICE_SESSIONS " AND state <> 'idle'") > 0) {
-        if (process_now_ms() > give_up_ms) {
-            process_fail("a transaction does not end");
-        }
-        process_nap();
-    }
-}
-
 static PGresult *query(PGconn *session, const char *sql)
 {
     PGresult *result = PQexec(session, sql);
@@ -335,7 +320,8 @@ void stand_check(struct stand *stand, struct crowd_report *report)
 {
     crowd_finish(stand->crowd, report);
     crowd_destroy(&stand->crowd);
-    await_quiet(stand);
+    /* What is asked next can only be compared when no transaction of before is still to come. */
+    pg_await(stand->database_url, "SELECT count(*) = 0" SERVICE_SESSIONS " AND state <> 'idle'");
     compare_with_database(stand);
     for (unsigned i = 0; i < stand->service_count; i++) {
         compare_with_service(stand, stand->services[i]);

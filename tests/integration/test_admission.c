@@ -260,19 +260,6 @@ static void teach(const struct service *service, const char *id)
 }
 
 /* Until the first request has gone and waits for the counter, as PostgreSQL tells. */
-static void await_blocked(void)
-{
-    const int64_t end_ms = process_now_ms() + RECEIVE_BOUND_MS;
-    while (pg_query_int64(pair.database_url,
-                          "SELECT count(*) FROM pg_stat_activity"
-                          " WHERE datname = current_database() AND wait_event_type = 'Lock'") < 1) {
-        if (process_now_ms() > end_ms) {
-            process_fail("nobody waits for the counter");
-        }
-        process_nap();
-    }
-}
-
 /* Requests are going to be of the event, or of the other one where it is not NULL. */
 static struct gathering gathering_begin(const char *id, const char *other)
 {
@@ -289,7 +276,7 @@ static struct gathering gathering_begin(const char *id, const char *other)
     pg_session_execute(gathering.holder, "BEGIN");
     pg_session_execute(gathering.holder, sql);
     gather(&gathering, "DELETE", "nobody"); /* goes alone, and waits for the counter */
-    await_blocked();
+    pg_await_lock_waiter(pair.database_url);
     return gathering;
 }
 

@@ -26,7 +26,6 @@ enum {
     CHUNK_LINES = 20000,
     MANY_LINES = 1000000,
     MANY_THINGS = 100,
-    POLL_BOUND_MS = 60000,
 };
 
 #define LINE_TOO_LONG 5000
@@ -304,19 +303,6 @@ static void events_with_settings_are_refused(void **state)
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
 }
 
-static void await_lock_waiter(void)
-{
-    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (!pg_query_bool(fixture.database_url,
-                          "SELECT EXISTS (SELECT FROM pg_stat_activity"
-                          " WHERE wait_event_type = 'Lock' AND datname = current_database())")) {
-        if (process_now_ms() > end_ms) {
-            process_fail("nobody waits for the lock");
-        }
-        process_nap();
-    }
-}
-
 /* The settings are made while the import has the event's rows already and waits for its counter. */
 static void settings_that_come_in_between_are_seen(void **state)
 {
@@ -331,7 +317,7 @@ static void settings_that_come_in_between_are_seen(void **state)
     shell_write_file("file", "event_id,user_id\na,u1\ne,u1\nf,u1\n");
     const pid_t import =
         shell_begin("import", "exec rsvpd import --relation rsvp --skip-bad left file");
-    await_lock_waiter();
+    pg_await_lock_waiter(fixture.database_url);
     pg_session_execute(session, "COMMIT");
     assert_int_equal(shell_end(import, "import"), STATUS_DONE);
     assert_int_equal(count_where("event_id = 'e'"), 0);
@@ -405,43 +391,15 @@ static void make_many_lines(void)
         MANY_LINES, MANY_THINGS);
 }
 
-/* Until so many rows are there, which somebody is adding. */
-static void await_rows(int64_t rows)
-{
-    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (pg_query_int64(fixture.database_url,
-                          "SELECT coalesce(sum(count), 0)::bigint FROM rsvp_counters") < rows) {
-        if (process_now_ms() > end_ms) {
-            process_fail("the import does not come this far");
-        }
-        process_nap();
-    }
-}
-
-/* A backend whose client is dead may still be ending its transaction: until so many are left. */
-static void await_backends(int left)
-{
-    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (pg_query_int64(fixture.database_url,
-                          "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                          " AND pid <> pg_backend_pid() AND backend_type = 'client backend'") >
-           left) {
-        if (process_now_ms() > end_ms) {
-            process_fail("the import's session does not end");
-        }
-        process_nap();
-    }
-}
-
 static void a_killed_import_can_be_started_again(void **state)
 {
     (void)state;
     make_many_lines();
     const pid_t import = shell_begin("import", "exec rsvpd import --relation rsvp many");
-    await_rows(1);
+    pg_await(fixture.database_url, "SELECT count(*) > 0 FROM rsvp_counters");
     kill(import, SIGKILL);
     assert_int_equal(shell_end(import, "import"), 128 + SIGKILL);
-    await_backends(0);
+    pg_await_sessions(fixture.database_url, 0);
     const int64_t applied = count_rows(&relations[RELATION_RSVP]);
     process_note("%lld lines were applied", (long long)applied);
     assert_true(applied > 0 && applied < MANY_LINES);
@@ -552,13 +510,13 @@ static void an_export_that_is_ended_leaves_nothing(void **state)
         pg_session_execute(session, "BEGIN");
         pg_session_execute(session, "LOCK TABLE rsvps");
         const pid_t export = shell_begin("export", "exec rsvpd export --relation rsvp ended");
-        await_lock_waiter();
+        pg_await_lock_waiter(fixture.database_url);
         assert_int_equal(shell_run("test -e ended.partial"), 0);
         kill(export, ends[i]);
         assert_int_equal(shell_end(export, "export"), 128 + ends[i]);
         assert_int_equal(shell_run("test ! -e ended.partial && test ! -e ended"), 0);
         pg_session_execute(session, "ROLLBACK");
-        await_backends(1);
+        pg_await_sessions(fixture.database_url, 1);
     }
 }
 

@@ -326,19 +326,6 @@ static void expect_nothing_lost(void)
     " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \
     " AND backend_type = 'client backend'"
 
-/* A backend goes on with what a killed service sent last. Who looks before it has ended looks too
- * early. */
-static void await_end_of_sessions(void)
-{
-    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
-    while (pg_query_int64(database_url, "SELECT count(*)" OTHER_SESSIONS) > 0) {
-        if (process_now_ms() > give_up_ms) {
-            process_fail("sessions of the killed service remain");
-        }
-        process_nap();
-    }
-}
-
 static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
 {
     (void)state;
@@ -350,7 +337,7 @@ static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
         load_await_progress(crowd, WRITES_BEFORE, STEP_BOUND_MS);
         service_kill(&service);
         load_await_done(crowd, STEP_BOUND_MS);
-        await_end_of_sessions();
+        pg_await_sessions(database_url, 0);
         start_service(load_patient_environment);
         expect_nothing_lost();
     }
@@ -393,18 +380,6 @@ static void acknowledged_writes_survive_terminated_sessions(void **state)
 }
 
 /* ---- commits that hang ---- */
-
-static void await_no_transaction(void)
-{
-    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
-    while (pg_query_int64(database_url,
-                          "SELECT count(*)" OTHER_SESSIONS " AND xact_start IS NOT NULL") > 0) {
-        if (process_now_ms() > give_up_ms) {
-            process_fail("a transaction does not end");
-        }
-        process_nap();
-    }
-}
 
 static int write_once(struct http_client *client, const char *method, const char *user)
 {
@@ -452,7 +427,7 @@ static void a_write_of_unknown_outcome_never_overtakes_a_later_one(void **state)
     set_commits_hang(true);
     add_until_one_hangs(client, user);
     remove_user(client, user);
-    await_no_transaction();
+    pg_await(database_url, "SELECT count(*) = 0" OTHER_SESSIONS " AND xact_start IS NOT NULL");
     expect_member(client, &relations[RELATION_RSVP], "thing", user, false);
     expect_counters_equal_rows(database_url);
     http_client_destroy(&client);

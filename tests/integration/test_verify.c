@@ -364,19 +364,6 @@ static int close_session(void **state)
     return 0;
 }
 
-static void await_lock_waiter(void)
-{
-    const int64_t end_ms = process_now_ms() + STEP_BOUND_MS;
-    while (!pg_query_bool(fixture.database_url,
-                          "SELECT EXISTS (SELECT FROM pg_stat_activity"
-                          " WHERE wait_event_type = 'Lock' AND datname = current_database())")) {
-        if (process_now_ms() > end_ms) {
-            process_fail("nobody waits for the lock");
-        }
-        process_nap();
-    }
-}
-
 static void begin_with_a_wrong_counter(void)
 {
     const struct relation *relation = &relations[RELATION_RSVP];
@@ -402,7 +389,7 @@ static void a_repair_counts_after_it_has_the_lock(void **state)
     pg_session_execute(session,
                        "UPDATE rsvp_counters SET count = count + 1, version = version + 1");
     const pid_t repair = shell_begin("repair", "exec rsvpd verify --repair");
-    await_lock_waiter();
+    pg_await_lock_waiter(fixture.database_url);
     pg_session_execute(session, "COMMIT");
     assert_int_equal(shell_end(repair, "repair"), STATUS_DIFFERS);
     expect_mended(4);

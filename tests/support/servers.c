@@ -17,6 +17,7 @@
 enum {
     START_TIMEOUT_MS = 150000, /* a slow disk's recovery is no defect of the service */
     LOG_TAIL_BYTES = 2000,
+    AWAIT_BOUND_MS = 60000,
 };
 
 struct pg_server {
@@ -366,6 +367,39 @@ bool pg_query_bool(const char *url, const char *format, ...)
     fetch_one(run_formatted(url, format, arguments), value, sizeof value);
     va_end(arguments);
     return strcmp(value, "t") == 0;
+}
+
+void pg_await(const char *url, const char *format, ...)
+{
+    const int64_t give_up_ms = process_now_ms() + AWAIT_BOUND_MS;
+    char *query = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&query, format, arguments) < 0) {
+        process_fail("out of memory");
+    }
+    va_end(arguments);
+    while (!pg_query_bool(url, "%s", query)) {
+        if (process_now_ms() > give_up_ms) {
+            process_fail("not true for %d s: %s", AWAIT_BOUND_MS / 1000, query);
+        }
+        process_nap();
+    }
+    free(query);
+}
+
+void pg_await_lock_waiter(const char *url)
+{
+    pg_await(url, "SELECT EXISTS (SELECT FROM pg_stat_activity"
+                  " WHERE wait_event_type = 'Lock' AND datname = current_database())");
+}
+
+void pg_await_sessions(const char *url, int left)
+{
+    pg_await(url,
+             "SELECT count(*) <= %d FROM pg_stat_activity WHERE datname = current_database()"
+             " AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
+             left);
 }
 
 char *pg_fresh_database(struct pg_server *server, const char *name)

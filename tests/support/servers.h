@@ -54,6 +54,13 @@ void pg_execute(const char *url, const char *format, ...) __attribute__((format(
 int64_t pg_query_int64(const char *url, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 bool pg_query_bool(const char *url, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Until the query, of one boolean, answers true; fails after a minute. */
+void pg_await(const char *url, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Until somebody waits for a lock in the database. */
+void pg_await_lock_waiter(const char *url);
+/* Until so many sessions are left besides the one that asks: a backend goes on for a while with
+ * what a client sent that is dead by now, and who looks before it has ended looks too early. */
+void pg_await_sessions(const char *url, int left);
 /* SQL in a session that goes on, such as one that holds a lock. */
 void pg_session_execute(struct pg_conn *session, const char *sql);
 
