@@ -17,9 +17,13 @@ def _field(path, name):
 
 
 def largest_mapping_page_kib(pid):
-    """The size of the pages of a process's largest mapping: PostgreSQL's shared memory, where it is one of its. proc_pid_smaps(5)."""
-    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
-        found = re.findall(r"^Size:\s*(\d+) kB\nKernelPageSize:\s*(\d+) kB$", file.read(), re.M)
+    """The size of the pages of a process's largest mapping, which in one of PostgreSQL's is the shared memory; None for a process
+    into which we may not look. proc_pid_smaps(5)."""
+    try:
+        with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+            found = re.findall(r"^Size:\s*(\d+) kB\nKernelPageSize:\s*(\d+) kB$", file.read(), re.M)
+    except PermissionError:
+        return None
     return max((int(size), int(page)) for size, page in found)[1]
 
 
@@ -32,6 +36,7 @@ def _npm_version(package):
 def describe(bench):
     """{name: value}, in the order in which it reads best."""
     postgres = bench.postgres.settings()
+    page_kib = largest_mapping_page_kib(bench.server_pids["postgres"])
     return {
         "processor": _field("/proc/cpuinfo", "model name"),
         "cores": len(os.sched_getaffinity(0)),
@@ -42,7 +47,7 @@ def describe(bench):
         "rsvpd": _first_line(bench.rsvpd, "version"),
         "PostgreSQL": postgres.pop("server_version"),
         "PostgreSQL's settings": ", ".join(f"{name} {value}" for name, value in postgres.items()),
-        "pages of its shared memory": f"{largest_mapping_page_kib(bench.server_pids['postgres'])} KiB",
+        "pages of its shared memory": f"{page_kib} KiB" if page_kib else "unknown",
         "Redis": _first_line("redis-server", "--version"),
         "wrk": _first_line("wrk", "-v"),
     }

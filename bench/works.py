@@ -1,4 +1,5 @@
 """The works: what is asked, what it starts from, who does it, and what must come out."""
+import collections
 import random
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ import stores
 import streams
 
 SEED = 17  # all streams are the same in every run
+CANCELLED_AFTER = 100  # RSVPs of the mix, so that the one to be cancelled has been answered
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,21 @@ def count_stream(scale):
 
 
 def mix_stream(scale):
-    """80 % counts, 15 % look-ups, 4 % RSVPs of new users, 1 % cancellations; counts and RSVPs by a Zipf law."""
+    """80 % counts, 15 % look-ups, 4 % RSVPs of new users, 1 % cancellations of such; counts and RSVPs by a Zipf law."""
     generator = random.Random(SEED)
     kinds = generator.choices(("count", "find", "post", "delete"), weights=(80, 15, 4, 1), k=scale.requests)
     rows = scale.mix_events * scale.mix_members
+    posted = collections.deque(maxlen=CANCELLED_AFTER)
     for number, (kind, event) in enumerate(zip(kinds, streams.zipf(scale.mix_events, scale.requests, SEED))):
         if kind == "count":
             yield streams.count(event)
         elif kind == "find":
             yield _look_up(generator, rows, scale.mix_members)
-        elif kind == "post":
-            yield streams.post(event, streams.new_user(number))
+        elif kind == "post" or not posted:
+            posted.append((event, streams.new_user(number)))
+            yield streams.post(*posted[-1])
         else:
-            member = generator.randrange(rows)
-            yield streams.delete(member // scale.mix_members, member)
+            yield streams.delete(*posted.popleft())
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,15 @@ server_spawn() {
     while [[ ! -s $dir/pid ]] && kill -0 $!; do sleep 0.01; done
 }
 
+# Takes libpq's own variables out of the environment, which are about other servers: PGHOST and the like. Those of the
+# service have an underscore after the PG.
+forget_libpq_environment() {
+    local variable
+    for variable in "${!PG@}"; do
+        [[ $variable == PG_* ]] || unset "$variable"
+    done
+}
+
 # The process of the server in DIR; fails if it does not run.
 server_pid() {
     local pid started
