@@ -70,7 +70,9 @@ static void health(void *process_, struct http_health *health)
     };
     for (size_t i = 0; i < process->worker_count; i++) {
         struct worker_state state = worker_state(process->workers[i]);
-        health->alive = health->alive && now_us - state.turned_us < STUCK_AFTER_US;
+        /* While finishing, workers end one by one. */
+        health->alive = health->alive && (process->phase == PHASE_FINISHING ||
+                                          now_us - state.turned_us < STUCK_AFTER_US);
         merge(&health->postgres, &state.postgres);
         merge(&health->redis, &state.redis);
     }

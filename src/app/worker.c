@@ -88,6 +88,18 @@ static void publish_state(struct worker *worker, struct instant now)
     }
 }
 
+/* Whether every request is answered, or is late and does not wait for us: a connection that was
+ * open already may have begun one at any time. */
+static bool may_end(struct worker *worker, struct instant now)
+{
+    bool late = now.mono_us > worker->finish_by_us;
+    if (late) {
+        http_server_stop_serving(worker->http);
+    }
+    return http_server_active(worker->http) == 0 ||
+           (late && http_server_waiting(worker->http) == 0);
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct worker *worker = tick->data;
@@ -99,8 +111,7 @@ static void on_tick(uv_timer_t *tick)
     service_tick(worker->service, now);
     http_server_tick(worker->http, now);
     publish_state(worker, now);
-    if (worker->finishing &&
-        (http_server_active(worker->http) == 0 || now.mono_us > worker->finish_by_us)) {
+    if (worker->finishing && may_end(worker, now)) {
         close_everything(worker);
     }
 }

@@ -43,7 +43,7 @@ const struct config_option config_options[] = {
      .default_value = "0", .min = 0, .max = 1000000,
      .help = "client connections per process from one address; 0 sets no limit, as behind a load balancer"},
     {.name = "MAX_PENDING", .type = OPTION_INTEGER, .offset = AT(max_pending), .default_value = "20000",
-     .min = 1, .max = 1000000, .help = "requests waiting for a store, per process; past it requests are refused, not queued"},
+     .min = 1, .max = 1000000, .help = "requests waiting for a store, per process, shared out among the workers; past it requests are refused, not queued"},
     {.name = "PG_WRITE_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_write_connections), .default_value = "2",
      .min = 1, .max = 16, .help = "PostgreSQL connections for writes, per worker"},
     {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
@@ -201,7 +201,7 @@ static bool load_option(struct config *config, const struct config_option *optio
         snprintf(file_name, sizeof file_name, "%s_FILE", option->name);
         file = lookup(file_name);
     }
-    if (value != NULL && file != NULL) {
+    if (value != NULL && *value != '\0' && file != NULL) {
         return fail(error, option->name, "set either it or the variable ending in _FILE, not both");
     }
     if (file != NULL) {
@@ -234,7 +234,8 @@ static bool set_default(struct config *config, const struct config_option *optio
     }
     if (*value == '\0') { /* the one default that depends on the machine */
         assert(option->offset == offsetof(struct config, workers));
-        *integer_at(config, option) = processors();
+        int64_t count = processors();
+        *integer_at(config, option) = count < option->max ? count : option->max;
         return true;
     }
     return set_option(config, option, value, error);

@@ -231,11 +231,7 @@ void log_stop(void)
         return; /* nobody reads: the process is ending and takes the writer and the rings with it */
     }
     close(wake_fd);
-    own_ring = NULL;
-    unsigned count = atomic_exchange(&ring_count, 0);
-    for (unsigned i = 0; i < count && i < RINGS_MAX; i++) {
-        free(atomic_exchange(&rings[i], NULL));
-    }
+    own_ring = NULL; /* other threads may be writing into theirs still: the rings stay */
 }
 
 void log_attach_thread(void)

@@ -215,8 +215,8 @@ void answer_count(struct request *request, const struct count *count)
     }
     text_add_cstr(&etag, "W/\"");
     text_add_int(&etag, count->value);
-    text_add(&etag, slice_make("\"", 2)); /* with the zero that ends it */
-    if (client_has(request, etag.data)) {
+    text_add(&etag, slice_make("\"", 2));                  /* with the zero that ends it */
+    if (!count->stale && client_has(request, etag.data)) { /* that it is stale is in the body */
         answer_with(request, 304, NULL, slice_of(""));
     } else {
         answer_add_count(&body, request->route->relation, &request->entity, count);

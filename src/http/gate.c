@@ -40,7 +40,7 @@ void gate_name_request(struct request *request)
 
 static void take_request_id(struct request *request)
 {
-    struct slice id = header_value(request, HEADER_X_REQUEST_ID);
+    struct slice id = slice_trim(header_value(request, HEADER_X_REQUEST_ID));
     if (valid_request_id(id)) {
         memcpy(request->id, id.data, id.size);
         request->id[id.size] = '\0';
@@ -52,7 +52,7 @@ static void take_request_id(struct request *request)
 /* W3C Trace Context, section 3.2: version-traceid-parentid-flags, in lower-case hexadecimal. */
 static void set_traceparent(struct request *request)
 {
-    struct slice value = header_value(request, HEADER_TRACEPARENT);
+    struct slice value = slice_trim(header_value(request, HEADER_TRACEPARENT));
     if (value.size < TRACEPARENT_SIZE_BYTES) {
         return;
     }
@@ -82,7 +82,9 @@ static const char *framing_problem(struct request *request)
         return "the head gives the size of the body more than once: send one Content-Length or one "
                "Transfer-Encoding";
     }
-    if (encoding_count == 1 && !slice_equal_nocase(slice_trim(encodings[0]), slice_of("chunked"))) {
+    /* With blanks behind it libmicrohttpd would not know it, and take the body to go on for ever.
+     */
+    if (encoding_count == 1 && !slice_equal_nocase(encodings[0], slice_of("chunked"))) {
         return "the only Transfer-Encoding that is understood here is chunked";
     }
     return NULL;
@@ -102,31 +104,35 @@ static bool announces_too_much(struct request *request)
     return false;
 }
 
-/* Refuses without reading on: the connection ends with the answer. */
 static bool refuse(struct request *request, enum problem problem, const char *detail)
 {
     answer_problem(request, problem, detail);
-    request->answer.close = true;
     return false;
 }
 
-bool gate_admit_head(struct request *request, const char *version, bool connection_over_limit)
+bool gate_admit_head(struct request *request, const struct gate_head *head)
 {
     take_request_id(request);
     set_traceparent(request);
-    if (connection_over_limit) {
+    if (head->over_limit || head->ending) {
         return refuse(request, PROBLEM_OVERLOADED,
-                      "The service has as many connections as it can hold. Nothing was done; try "
-                      "again after the time in Retry-After.");
+                      head->ending
+                          ? "The service is ending. Nothing was done; send the request again."
+                          : "The service has as many connections as it can hold. Nothing was "
+                            "done; try again after the time in Retry-After.");
+    }
+    if (head->size_bytes > GATE_HEAD_SIZE_MAX_BYTES) {
+        return refuse(request, PROBLEM_INVALID_PARAMETER,
+                      "the path, the query and the headers are more than is taken here: 14 KiB in "
+                      "all, where each header counts for 64 bytes more than it has");
     }
     if (request->malformed_header.data != NULL) {
         answer_problem_format(
             request, PROBLEM_INVALID_PARAMETER,
             "the header '%.*s' is malformed: its name holds what no name may, such "
-            "as a blank before the colon, or its value a control character",
+            "as a blank before the colon, or its value a control character or a line break",
             (int)(request->malformed_header.size > 64 ? 64 : request->malformed_header.size),
             request->malformed_header.data);
-        request->answer.close = true;
         return false;
     }
     const char *framing = framing_problem(request);
@@ -135,7 +141,7 @@ bool gate_admit_head(struct request *request, const char *version, bool connecti
     }
     struct slice hosts[2];
     size_t host_count = header_values(request, HEADER_HOST, hosts, 2);
-    if (host_count > 1 || (host_count == 0 && strcmp(version, "HTTP/1.1") == 0)) {
+    if (host_count > 1 || (host_count == 0 && strcmp(head->version, "HTTP/1.1") == 0)) {
         return refuse(request, PROBLEM_INVALID_PARAMETER,
                       "a request of HTTP/1.1 names its host in one header Host");
     }

@@ -248,7 +248,7 @@ static void handle_many(struct request *request, const struct identifier *ids, s
         for (size_t i = 0; i < taken; i++) {
             submission_give_back(request, operations[i]);
         }
-        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        answer_problem(request, many == NULL ? PROBLEM_INTERNAL : PROBLEM_OVERLOADED, NULL);
         return;
     }
     *many = (struct many){.size = size, .pending = size, .answer = answer};

@@ -2,10 +2,11 @@
  *
  * DESIGN: libmicrohttpd runs in external epoll mode: its epoll descriptor is one more descriptor of
  * the loop. A request that waits for the service is suspended, and resumed when its answer is made;
- * resumed connections are served at the end of the loop's turn, all at once. libmicrohttpd takes an
- * answer before a request's body has arrived whole only at its head, and closes the connection
- * then; what must be refused later (a body that turns out too large, or does not arrive in time) is
- * answered on the socket directly, where nothing was sent yet. */
+ * resumed connections are served at the end of the loop's turn, all at once. libmicrohttpd takes no
+ * answer in the middle of a body, none where the head has left it no room for one, and at the head
+ * it closes the connection while the body still comes, so that the answer may be lost. So what is
+ * refused before it has arrived whole is answered on the socket directly, where nothing was sent
+ * yet, and what still comes is read and dropped. */
 #include "rsvpd/http/server.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
@@ -22,8 +23,11 @@
 #include <unistd.h>
 
 enum {
-    CONNECTION_MEMORY_BYTES =
-        16 * 1024,          /* of libmicrohttpd, per connection: bounds a request's head */
+    /* libmicrohttpd keeps the heads of a request and of its answer in so much memory per
+     * connection, and closes the connection without a word where the second finds no room: some is
+     * left for it. */
+    CONNECTION_MEMORY_BYTES = GATE_HEAD_SIZE_MAX_BYTES + 2 * 1024,
+    FIELD_SIZE_BYTES = 64,  /* what it takes for a field beyond its bytes */
     STALLED_TIMEOUT_S = 80, /* of a client that does not read its answer; beyond those below */
     FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
     NEXT_REQUEST_WITHIN_US = 75 * 1000 * 1000,
@@ -31,8 +35,11 @@ enum {
     FIRST_REQUEST_CROWDED_US = 250 * 1000,
     NEXT_REQUEST_CROWDED_US = 1000 * 1000,
     ENDED_PER_TICK_MAX = 8, /* of those: each makes room for one */
-    RUNS_PER_TURN_MAX = 4,  /* then the other descriptors of the loop have their turn */
-    REFUSAL_SIZE_BYTES = 4096,
+    /* How long a client that was refused may go on sending. Where the socket were closed while
+     * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
+    LINGER_US = 2 * 1000 * 1000,
+    RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
+    REFUSAL_HEAD_SIZE_BYTES = 512,
     FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
     /* Connections past the limit that are still told so; past these they are closed at once. */
     OVER_LIMIT_TOLD = 256,
@@ -54,14 +61,17 @@ struct http_server {
     uv_poll_t poll;
     struct random random;
     struct list arriving; /* requests in the order in which they began */
+    struct list refused;  /* requests whose clients may still be sending, the first refused first */
     struct list free;     /* requests for reuse */
     size_t free_count;
     struct list fresh; /* connections that have made no request, the oldest first */
     struct list idle;  /* connections that wait for a further one, the longest waiting first */
-    size_t active;
+    size_t active;     /* requests that have begun and not ended */
+    size_t waiting;    /* those of them that were suspended, and whose answer is not on its way */
     int64_t access_log_turn;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
+    bool stopped_serving; /* requests that begin are refused */
 };
 
 struct random *http_server_random(struct http_server *server)
@@ -77,6 +87,11 @@ const struct http_server_setup *http_server_setup_of(const struct http_server *s
 size_t http_server_active(const struct http_server *server)
 {
     return server->active;
+}
+
+size_t http_server_waiting(const struct http_server *server)
+{
+    return server->waiting;
 }
 
 /* ---- requests ---- */
@@ -110,11 +125,18 @@ static void log_access(struct http_server *server, const struct request *request
     log_write(LOG_INFO, "request", fields, count);
 }
 
+static void request_waits_no_more(struct request *request)
+{
+    request->server->waiting -= request->suspended;
+    request->suspended = false;
+}
+
 /* The request is over, answered or not. */
 static void request_end(struct request *request)
 {
     struct http_server *server = request->server;
     request_arrived(request);
+    request_waits_no_more(request);
     if (request->answer.status != 0) {
         /* A client may hang up between the making of its answer and the sending. */
         int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
@@ -187,7 +209,6 @@ void http_server_answered(struct request *request)
 {
     request->phase = REQUEST_ANSWERED;
     if (request->suspended) {
-        request->suspended = false;
         request->server->run_wanted = true;
         MHD_resume_connection(request->connection);
     }
@@ -200,13 +221,14 @@ static enum MHD_Result send_answer(struct request *request)
     const struct answer *answer = &request->answer;
     request->answered_us = clock_mono_us();
     request_arrived(request);
+    request_waits_no_more(request);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
         return MHD_NO;
     }
-    bool close = answer->close || atomic_load_explicit(request->server->setup.process.draining,
-                                                       memory_order_relaxed);
+    bool close =
+        atomic_load_explicit(request->server->setup.process.draining, memory_order_relaxed);
     bool made = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES;
     if (answer->content_type != NULL) {
         made = MHD_add_response_header(response, "Content-Type", answer->content_type) && made;
@@ -232,31 +254,35 @@ static int socket_of(struct MHD_Connection *connection)
     return info == NULL ? -1 : info->connect_fd;
 }
 
-/* Answers a request that has not arrived whole on its socket, where nothing was sent yet. The
- * connection is to be closed after it. */
-static void refuse_on_socket(struct request *request, enum problem problem)
+/* Sends the answer of a request that has not arrived whole. The connection ends with it, once the
+ * client has sent what it has to send. */
+static void send_on_socket(struct request *request)
 {
-    char buffer[REFUSAL_SIZE_BYTES];
-    struct text text = text_over(buffer, sizeof buffer);
-    answer_problem(request, problem, NULL);
     const struct answer *answer = &request->answer;
+    struct text text = request_text(request, REFUSAL_HEAD_SIZE_BYTES + answer->body.size);
     request->answered_us = clock_mono_us();
+    request->phase = REQUEST_REFUSED;
     request_arrived(request);
+    list_push_back(&request->server->refused, &request->link);
     char date[40];
     struct tm utc;
     time_t seconds = (time_t)(clock_now().wall_us / 1000000);
     (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
     text_add_format(&text,
                     "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\n"
-                    "X-Request-Id: %s\r\nCache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
-                    answer->status, problem_types[problem].title, date, answer->content_type,
-                    request->id, answer->body.size);
+                    "X-Request-Id: %s\r\nContent-Length: %zu\r\n",
+                    answer->status, MHD_get_reason_phrase_for(answer->status), date,
+                    answer->content_type, request->id, answer->body.size);
+    for (size_t i = 0; i < answer->header_count; i++) {
+        text_add_format(&text, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
+    }
+    text_add_cstr(&text, "\r\n");
     text_add(&text, request->method == HTTP_HEAD ? slice_of("") : answer->body);
     int fd = socket_of(request->connection);
-    if (fd >= 0 && !text.truncated) {
+    if (!text.truncated) {
         (void)send(fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)shutdown(fd, SHUT_RDWR);
     }
+    (void)shutdown(fd, SHUT_WR);
 }
 
 /* ---- libmicrohttpd's call-backs ---- */
@@ -309,26 +335,60 @@ static enum MHD_Result proceed(struct request *request)
         return send_answer(request);
     }
     request->suspended = true;
+    request->server->waiting++;
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
 
-static enum MHD_Result on_header(void *request, enum MHD_ValueKind kind, const char *name,
-                                 size_t name_size, const char *value, size_t value_size)
+/* Whether a field came in one line, its value behind its colon. Where it goes on in the next one
+ * (RFC 9112 section 5.2), libmicrohttpd lengthens the name by that, in another place. */
+static bool is_in_one_line(struct slice name, struct slice value)
 {
-    (void)kind;
-    return header_note(request, slice_make(name, name_size), slice_make(value, value_size))
-               ? MHD_YES
-               : MHD_NO;
+    uintptr_t end = (uintptr_t)name.data + name.size, begin = (uintptr_t)value.data;
+    if (begin <= end || begin - end > CONNECTION_MEMORY_BYTES) {
+        return false;
+    }
+    return slice_trim(slice_make(name.data + name.size + 1, begin - end - 1)).size == 0;
 }
 
-/* Takes in the head. False when memory is exhausted. */
-static bool note_headers(struct request *request)
+static enum MHD_Result on_header(void *request_, enum MHD_ValueKind kind, const char *name_,
+                                 size_t name_size, const char *value_, size_t value_size)
 {
-    int had = MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, NULL, NULL);
-    int noted =
+    struct request *request = request_;
+    struct slice name = slice_make(name_, name_size), value = slice_make(value_, value_size);
+    (void)kind;
+    request->headless = !header_note(request, name, value);
+    if (!is_in_one_line(name, value)) {
+        request->malformed_header = name;
+    }
+    return request->headless ? MHD_NO : MHD_YES;
+}
+
+/* Takes in the head; answers how much of its memory libmicrohttpd took for it. */
+static size_t note_head(struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    int fields =
         MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
-    return noted == had;
+    return (info == NULL ? 0 : info->header_size) + (size_t)fields * FIELD_SIZE_BYTES;
+}
+
+/* Takes in a piece of the body. False where memory is exhausted. */
+static bool take_body(struct request *request, const char *data, size_t size)
+{
+    if (request->body_size + size <= REQUEST_BODY_SIZE_MAX_BYTES) {
+        return body_append(request, data, size);
+    }
+    answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
+    send_on_socket(request);
+    return true;
+}
+
+static bool is_over_limit(struct MHD_Connection *connection)
+{
+    const struct connection *context = connection_of(connection);
+    return context != NULL && context->over_limit;
 }
 
 static enum MHD_Result on_access(void *server, struct MHD_Connection *connection, const char *url,
@@ -336,7 +396,6 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
                                  size_t *data_size, void **request_)
 {
     struct request *request = *request_;
-    (void)server;
     (void)url;
     if (request == NULL) {
         return MHD_NO; /* no memory for it */
@@ -344,23 +403,26 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     if (!request->handled) {
         request->handled = true;
         request->method = method_named(method);
-        if (!note_headers(request)) {
+        const struct gate_head head = {
+            .version = version,
+            .size_bytes = note_head(request),
+            .over_limit = is_over_limit(connection),
+            .ending = ((const struct http_server *)server)->stopped_serving,
+        };
+        if (request->headless) {
             return MHD_NO;
         }
-        const struct connection *context = connection_of(connection);
-        bool over_limit = context != NULL && context->over_limit;
-        return gate_admit_head(request, version, over_limit) ? MHD_YES : send_answer(request);
+        if (!gate_admit_head(request, &head)) {
+            send_on_socket(request);
+        }
+        return MHD_YES;
     }
     if (*data_size == 0) {
-        return proceed(request);
+        return request->phase == REQUEST_REFUSED ? MHD_NO : proceed(request);
     }
-    if (request->body_size + *data_size > REQUEST_BODY_SIZE_MAX_BYTES) {
-        refuse_on_socket(request, PROBLEM_PAYLOAD_TOO_LARGE);
-        return MHD_NO;
-    }
-    bool kept = body_append(request, data, *data_size);
+    bool good = request->phase == REQUEST_REFUSED || take_body(request, data, *data_size);
     *data_size = 0;
-    return kept ? MHD_YES : MHD_NO;
+    return good ? MHD_YES : MHD_NO;
 }
 
 static void on_completed(void *server_, struct MHD_Connection *connection, void **request,
@@ -530,8 +592,16 @@ void http_server_tick(struct http_server *server, struct instant now)
         if (now.mono_us - request->started.mono_us < server->setup.deadline_us) {
             break;
         }
-        refuse_on_socket(request, PROBLEM_REQUEST_TIMEOUT);
-        server->run_wanted = true; /* libmicrohttpd is to find the connection closed */
+        answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
+        send_on_socket(request);
+    }
+    while ((node = list_first(&server->refused)) != NULL) {
+        struct request *request = list_entry(node, struct request, link);
+        if (now.mono_us - request->answered_us < LINGER_US) {
+            break;
+        }
+        list_remove(node);
+        (void)shutdown(socket_of(request->connection), SHUT_RDWR);
     }
     end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US, SIZE_MAX);
     end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US, SIZE_MAX);
@@ -570,6 +640,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->setup = *setup;
     server->random.state = setup->random_seed;
     list_init(&server->arriving);
+    list_init(&server->refused);
     list_init(&server->free);
     list_init(&server->fresh);
     list_init(&server->idle);
@@ -606,6 +677,11 @@ void http_server_stop_listening(struct http_server *server)
     (void)take_waiting(server, listener);
     close(listener);
     server->run_wanted = true;
+}
+
+void http_server_stop_serving(struct http_server *server)
+{
+    server->stopped_serving = true;
 }
 
 static void on_poll_closed(uv_handle_t *handle)

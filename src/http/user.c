@@ -46,6 +46,12 @@ static bool from_header(struct request *request)
 {
     struct slice values[HEADER_VALUES_MAX];
     size_t size = header_values(request, HEADER_X_USER_ID, values, HEADER_VALUES_MAX);
+    if (size == HEADER_VALUES_MAX) {
+        answer_problem(
+            request, PROBLEM_INVALID_PARAMETER,
+            "the header X-User-Id is given more often than anybody needs: once is enough");
+        return false;
+    }
     for (size_t i = 0; i < size; i++) {
         struct identifier user;
         if (!name_user(request, identifier_parse(slice_trim(values[i]), &user), &user,

@@ -183,7 +183,7 @@ struct user_source {
     const char *name;
     const char *body;  /* NULL: none */
     const char *query; /* begins with '?', or "" */
-    const char *headers[3];
+    const char *headers[10];
     const char *problem; /* NULL: u1 acts */
 };
 
@@ -205,6 +205,12 @@ static const struct user_source user_sources[] = {
     {"body against query", "{\"user_id\":\"u1\"}", "?user_id=u2", {NULL}, "conflicting-user-id"},
     {"body against header", "{\"user_id\":\"u1\"}", "", {"X-User-Id: u2"}, "conflicting-user-id"},
     {"query against header", NULL, "?user_id=u1", {"X-User-Id: u2"}, "conflicting-user-id"},
+    {"header again and again",
+     NULL,
+     "?user_id=u1",
+     {"X-User-Id: u1", "X-User-Id: u1", "X-User-Id: u1", "X-User-Id: u1", "X-User-Id: u1",
+      "X-User-Id: u1", "X-User-Id: u1", "X-User-Id: u1", "X-User-Id: u2"},
+     "invalid-parameter"},
     {"header against both",
      "{\"user_id\":\"u1\"}",
      "?user_id=u1",

@@ -450,6 +450,7 @@ static void malformed_requests_are_refused(void **state)
         {"HTTP/1.1", "Content-Length: -16\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "no colon\r\nContent-Length: 16\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "zz\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked \r\n", "10\r\n{\"user_id\":\"u1\"}\r\n0\r\n\r\n"},
         /* RFC 9112, section 6.3: a proxy may believe the other one, and requests be smuggled */
         {"HTTP/1.1", "Content-Length: 16\r\nContent-Length: 5\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "Content-Length: 16\r\nTransfer-Encoding: chunked\r\n",
@@ -468,7 +469,7 @@ static void malformed_requests_are_refused(void **state)
 
 /* Fields that a proxy in front may read otherwise. Were they passed over, the request would be
  * done, and what the proxy takes for its body be taken for the next request (RFC 9112, sections 3.2
- * and 5.1). */
+ * and 5.1); or what goes on in a next line (section 5.2) be taken for a part of the name. */
 static void malformed_fields_are_refused(void **state)
 {
     const struct relation *relation = *state;
@@ -482,6 +483,10 @@ static void malformed_fields_are_refused(void **state)
         ": 36\r\n",
         "X: \x7f\r\n",
         "Host: other\r\n",
+        "X: y\r\n z\r\n",
+        "X: y\r\n\tz\r\n",
+        "X:\r\n z\r\n",
+        "Content-Len: 36\r\n gth\r\n",
     };
     for (size_t i = 0; i < LENGTH(fields); i++) {
         char request[1024];
@@ -531,6 +536,70 @@ static void endless_heads_are_refused(void **state)
         http_raw_close(&raw);
     }
     free(path);
+    struct http_response *response = http_request(fixture.client, "GET", "/livez", NULL);
+    expect_status(response, 200);
+    http_response_free(&response);
+}
+
+/* Between what fits easily and what does not fit at all: each has an answer. */
+static void heads_that_leave_no_room_are_refused(void **state)
+{
+    enum { FITS_BYTES = 13000, NEVER_FITS_BYTES = 17000, STEP_BYTES = 97 };
+    (void)state;
+    char *field = malloc(NEVER_FITS_BYTES + STEP_BYTES);
+    for (int size = FITS_BYTES; size <= NEVER_FITS_BYTES; size += STEP_BYTES) {
+        snprintf(field, NEVER_FITS_BYTES, "X: %0*d", size, 0);
+        const struct http_options options = {.headers = (const char *const[]){field, NULL}};
+        struct http_response *response = http_request(
+            fixture.client, "GET", "/v1/events/wide/rsvp_count?max_stale_ms=0", &options);
+        process_note("%d bytes", size);
+        if (size == FITS_BYTES) {
+            expect_status(response, 200);
+        } else if (size >= NEVER_FITS_BYTES - STEP_BYTES) {
+            assert_int_equal(response->status, 431); /* libmicrohttpd's own */
+        } else if (response->status != 200 && response->status != 431) {
+            expect_problem(response, 400, "invalid-parameter");
+        }
+        http_response_free(&response);
+    }
+    free(field);
+}
+
+/* What is refused before it has arrived whole says why, however long its path; and what arrives
+ * after that does no harm. */
+static void long_paths_are_refused_in_full(void **state)
+{
+    static const struct {
+        const char *field;
+        const char *body; /* NULL: one that is too large */
+        int status;
+        const char *code;
+    } rows[] = {
+        {"Content-Length: 2", "x", 408, "request-timeout"},
+        {"Transfer-Encoding: chunked", NULL, 413, "payload-too-large"},
+    };
+    (void)state;
+    char *too_large = padded_body(2 * BODY_MAX_BYTES);
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char head[8192];
+        snprintf(head, sizeof head, "POST /%06000d HTTP/1.1\r\nHost: test\r\n%s\r\n\r\n", 0,
+                 rows[i].field);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, head));
+        if (rows[i].body == NULL) {
+            snprintf(head, sizeof head, "%x\r\n", 2 * BODY_MAX_BYTES);
+            assert_true(http_raw_send_text(raw, head));
+        }
+        assert_true(http_raw_send_text(raw, rows[i].body == NULL ? too_large : rows[i].body));
+        struct http_response *response = http_raw_receive(raw, ANSWER_BOUND_MS);
+        expect_problem(response, rows[i].status, rows[i].code);
+        http_response_free(&response);
+        (void)http_raw_send_text(raw, "x");
+        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        http_raw_close(&raw);
+    }
+    free(too_large);
     struct http_response *response = http_request(fixture.client, "GET", "/livez", NULL);
     expect_status(response, 200);
     http_response_free(&response);
@@ -624,6 +693,20 @@ static void wait_for_stale_count(const struct relation *relation, const char *id
     }
 }
 
+/* Also whoever has that count already. */
+static void expect_told_stale(const struct relation *relation, const char *id)
+{
+    char target[128];
+    snprintf(target, sizeof target, "/v1/%s/%s/%s", relation->collection, id,
+             relation->count_member);
+    const struct http_options options = {.headers =
+                                             (const char *const[]){"If-None-Match: *", NULL}};
+    struct http_response *response = http_request(fixture.client, "GET", target, &options);
+    expect_status(response, 200);
+    assert_true(json_is_true(json_object_get(response->json, "stale")));
+    http_response_free(&response);
+}
+
 /* A narrower bound cannot be kept now: refused, or answered and marked. */
 static void check_exact_count_while_away(const struct relation *relation, const char *id)
 {
@@ -651,6 +734,7 @@ static void check_while_away(const struct relation *relation, int64_t lost_ms)
         http_response_free(&response);
     }
     wait_for_stale_count(relation, "away", 1, lost_ms);
+    expect_told_stale(relation, "away");
     check_exact_count_while_away(relation, "away");
     response = relation_get_count(fixture.client, relation, "away-and-unknown", "");
     expect_problem(response, 503, "store-unavailable");
@@ -890,6 +974,8 @@ int main(void)
         RELATION_TESTS(malformed_requests_are_refused),
         RELATION_TESTS(malformed_fields_are_refused),
         cmocka_unit_test(endless_heads_are_refused),
+        cmocka_unit_test(heads_that_leave_no_room_are_refused),
+        cmocka_unit_test(long_paths_are_refused_in_full),
         cmocka_unit_test(unfinished_body_is_answered_in_time),
         cmocka_unit_test_teardown(without_postgres_counts_are_stale_and_the_rest_is_refused,
                                   fixture_heal),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <libpq-fe.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -379,6 +380,60 @@ static void requests_in_flight_finish(void **state)
     http_raw_close(&raw);
     assert_int_equal(service_wait_end(&service), 0);
     expect_member(fixture.client, rsvp, "in-flight", "u1", true);
+}
+
+static PGconn *holder;
+
+static int let_go(void **state)
+{
+    (void)state;
+    PQfinish(holder);
+    holder = NULL;
+    return 0;
+}
+
+/* A connection that was open already may begin a request at any time: here one that is still
+ * waiting when all those that were in flight at first have been answered or given up. */
+static void late_requests_do_not_break_the_end(void **state)
+{
+    enum { LATE_MS = 1500 }; /* half of the deadline */
+    (void)state;
+    struct service *service =
+        start_service((const char *const[]){"REQUEST_DEADLINE_MS=3000", NULL});
+    static const char *const users[] = {"first", "late"};
+    struct http_raw *raws[LENGTH(users)];
+    int64_t first_ms = 0;
+    for (size_t i = 0; i < LENGTH(users); i++) {
+        raws[i] = http_raw_connect(service->port);
+        assert_non_null(raws[i]);
+    }
+    holder = PQconnectdb(fixture.database_url);
+    pg_session_execute(holder, "BEGIN");
+    pg_session_execute(holder, "LOCK TABLE rsvps");
+    for (size_t i = 0; i < LENGTH(users); i++) {
+        char request[256];
+        snprintf(request, sizeof request,
+                 "POST /v1/events/late-%zu/rsvp?user_id=%s HTTP/1.1\r\nHost: test\r\n"
+                 "Content-Length: 0\r\n\r\n",
+                 i, users[i]);
+        while (i > 0 && process_now_ms() < first_ms + LATE_MS) {
+            process_nap();
+        }
+        assert_true(http_raw_send_text(raws[i], request));
+        if (i == 0) {
+            service_wait_queued(service, "writes", 1);
+            first_ms = process_now_ms();
+            kill(service->pid, SIGTERM);
+            wait_until_closed(service->port);
+        }
+    }
+    for (size_t i = 0; i < LENGTH(users); i++) {
+        struct http_response *response = http_raw_receive(raws[i], RAW_TIMEOUT_MS);
+        assert_in_range(response->status, 503, 504);
+        http_response_free(&response);
+        http_raw_close(&raws[i]);
+    }
+    assert_int_equal(service_wait_end(&service), 0);
 }
 
 /* ---- metrics ---- */
@@ -888,6 +943,7 @@ int main(void)
         HEALED_TEST(with_redis_standing_still_counts_are_answered),
         cmocka_unit_test(redis_that_was_never_wanted_is_not_missed),
         HEALED_TEST(without_postgres_it_is_not_ready),
+        cmocka_unit_test_teardown(late_requests_do_not_break_the_end, let_go),
         cmocka_unit_test(draining_still_serves_until_a_second_signal),
         cmocka_unit_test(either_signal_ends_it_well),
         HEALED_TEST(requests_in_flight_finish),

@@ -26,7 +26,8 @@ enum {
 enum request_phase {
     REQUEST_ARRIVING, /* head or body not complete */
     REQUEST_WAITING,  /* its operation is under way; the connection is suspended */
-    REQUEST_ANSWERED  /* the answer is made */
+    REQUEST_ANSWERED, /* the answer is made */
+    REQUEST_REFUSED   /* answered before it had arrived whole; the connection is about to end */
 };
 
 struct answer_header {
@@ -40,7 +41,6 @@ struct answer {
     struct slice body;
     struct answer_header headers[ANSWER_HEADERS_MAX];
     size_t header_count;
-    bool close; /* the connection ends with it */
 };
 
 struct request {
@@ -49,7 +49,8 @@ struct request {
     void *connection; /* the HTTP library's */
     enum request_phase phase;
     bool handled;   /* the library has handed over the head */
-    bool suspended; /* the library waits for us */
+    bool suspended; /* the library was told to wait, and has not taken the answer yet */
+    bool headless;  /* there was no memory for all of the head */
     struct instant started;
     int64_t answered_us; /* monotonic; 0 before */
     enum http_method method;

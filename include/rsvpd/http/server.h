@@ -23,7 +23,7 @@ struct http_health {
 struct http_process {
     void *process;
     void (*health)(void *process, struct http_health *health);
-    /* Writes the metrics; false where this server has none to show. */
+    /* Writes the metrics. */
     void (*metrics)(void *process, struct text *out);
     _Atomic int64_t *connections; /* open client connections of all servers that share the limit */
     const _Atomic bool *draining;
@@ -58,8 +58,14 @@ void http_server_tick(struct http_server *server, struct instant now);
 /* Takes in the connections that wait to be accepted, and no more. */
 void http_server_stop_listening(struct http_server *server);
 
-/* Requests that have begun and not been answered. */
+/* Refuses the requests that begin from here on. */
+void http_server_stop_serving(struct http_server *server);
+
+/* Requests that have begun, and whose answer has not been sent whole. */
 size_t http_server_active(const struct http_server *server);
+
+/* Those of them that wait for the service. */
+size_t http_server_waiting(const struct http_server *server);
 
 /* Ends all connections; none may have a request that waits for the service. The loop must run once
  * more before it is closed. */

@@ -263,7 +263,8 @@ void exchange_run(struct exchange *exchange, enum route_flags port, const char *
 {
     current = exchange;
     server.setup.port = port;
-    if (gate_admit_head(&exchange->request, version, false)) {
+    const struct gate_head head = {.version = version};
+    if (gate_admit_head(&exchange->request, &head)) {
         exchange->request.body = (char *)(uintptr_t)body.data;
         exchange->request.body_size = body.size;
         gate_handle(&exchange->request);
