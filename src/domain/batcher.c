@@ -9,7 +9,11 @@ bool batcher_init(struct batcher *batcher, const struct relation *relation,
 {
     assert(batch_max >= 1 && batch_max <= BATCH_SIZE_MAX);
     *batcher = (struct batcher){
-        .relation = relation, .kind = kind, .batch_max = batch_max, .keyed = kind == OPERATION_ADD};
+        .relation = relation,
+        .kind = kind,
+        .batch_max = batch_max,
+        .keyed = kind == OPERATION_ADD || kind == OPERATION_CONFIGURE,
+    };
     for (size_t path = 0; path < PATH_COUNT; path++) {
         list_init(&batcher->ready[path]);
     }
@@ -61,27 +65,21 @@ bool batcher_has_ready(const struct batcher *batcher, enum write_path path)
     return !list_empty(&batcher->ready[path]);
 }
 
-/* A lock that somebody holds on one entity must keep no other one waiting. */
-static bool may_share(const struct batch *batch, const struct operation *operation)
-{
-    return batch->path != PATH_HELD || batch->size == 0 ||
-           identifier_equal(&batch->operations[0]->entity, &operation->entity);
-}
-
-void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch)
+void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_fn *takes,
+                  const void *context, struct batch *batch)
 {
     struct list *ready = &batcher->ready[path];
     batch->relation = batcher->relation;
     batch->kind = batcher->kind;
     batch->path = path;
+    batch->impatient = false;
     batch->size = 0;
     unsigned limit = batcher->batch_max;
-    struct list_node *node = list_first(ready);
-    assert(node != NULL);
+    struct list_node *node = ready->head.next;
     while (node != &ready->head && batch->size < limit) {
         struct operation *operation = list_entry(node, struct operation, link);
         struct list_node *next = node->next;
-        if (!may_share(batch, operation)) {
+        if (takes != NULL && !takes(context, batch, operation)) {
             node = next;
             continue;
         }
@@ -101,6 +99,21 @@ void batcher_put_behind(struct batcher *batcher, struct operation *operation)
     operation->turn = ++batcher->arrivals;
 }
 
+/* Puts an operation into the queue of its path, behind `after` and all that follow it and have
+ * their turn before it. Answers its place. */
+static struct list_node *insert_by_turn(struct batcher *batcher, struct operation *operation,
+                                        struct list_node *after)
+{
+    const struct list_node *end = &batcher->ready[operation->path].head;
+    while (after->next != end &&
+           list_entry(after->next, struct operation, link)->turn < operation->turn) {
+        after = after->next;
+    }
+    operation->state = OPERATION_READY;
+    list_insert_after(&operation->link, after);
+    return &operation->link;
+}
+
 static int by_turn(const void *a_, const void *b_)
 {
     const struct operation *a = *(const struct operation *const *)a_;
@@ -118,15 +131,8 @@ void batcher_return(struct batcher *batcher, struct batch *batch)
     qsort(batch->operations, batch->size, sizeof(struct operation *), by_turn);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        struct list_node **where = &last[operation->path], *next = (*where)->next;
-        while (next != &batcher->ready[operation->path].head &&
-               list_entry(next, struct operation, link)->turn < operation->turn) {
-            *where = next;
-            next = next->next;
-        }
-        operation->state = OPERATION_READY;
-        list_insert_after(&operation->link, *where);
-        *where = &operation->link;
+        struct list_node **where = &last[operation->path];
+        *where = insert_by_turn(batcher, operation, *where);
     }
     batch->size = 0;
 }
@@ -144,8 +150,7 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
     list_init(&heir->chain);
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
-    heir->state = OPERATION_READY;
-    list_push_back(&batcher->ready[heir->path], &heir->link);
+    insert_by_turn(batcher, heir, &batcher->ready[heir->path].head);
 }
 
 void batcher_finish(struct batcher *batcher, struct operation *operation)

@@ -91,7 +91,9 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
-        if (in_bound && as_of_us >= operation->not_before_us) {
+        bool shared = tier == METRIC_COUNTS_FROM_REDIS;
+        if (in_bound && as_of_us >= operation->not_before_us &&
+            !(shared && operation->wants_truth)) {
             answer(counts, operation, &count, tier, now_us);
         } else {
             list_push_back(&unsatisfied, node);
@@ -125,10 +127,10 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
 
 /* Starts the cheapest load that can satisfy somebody who waits. */
 static void start_load(struct counts *counts, struct count_entry *entry,
-                       const struct relation *relation, int64_t not_before_us, int64_t now_us)
+                       const struct relation *relation, bool wants_truth, int64_t now_us)
 {
-    bool may_share = now_us - not_before_us >= SHARED_AGE_MIN_US && counts->shared != NULL &&
-                     counts->shared->available(counts->shared->store);
+    bool may_share =
+        !wants_truth && counts->shared != NULL && counts->shared->available(counts->shared->store);
     if (may_share) {
         entry->load = COUNT_LOAD_WANTED;
         list_push_back(&counts->caches[relation->id].to_load, &entry->to_load);
@@ -150,9 +152,10 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
         return;
     }
     operation->state = OPERATION_WAITING;
+    operation->wants_truth = now_us - operation->not_before_us < SHARED_AGE_MIN_US;
     list_push_back(&entry->waiters, &operation->link);
     if (entry->load == COUNT_LOAD_NONE) {
-        start_load(counts, entry, operation->relation, operation->not_before_us, now_us);
+        start_load(counts, entry, operation->relation, operation->wants_truth, now_us);
     }
 }
 
@@ -195,7 +198,7 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
     struct list_node *node = list_first(&entry->waiters);
     if (node != NULL) { /* came after this load began and wants nothing older than itself */
         start_load(counts, entry, load->relation,
-                   list_entry(node, struct operation, link)->not_before_us, now_us);
+                   list_entry(node, struct operation, link)->wants_truth, now_us);
     }
 }
 

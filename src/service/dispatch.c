@@ -194,22 +194,88 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enu
     return NULL;
 }
 
-/* Managed writes go one batch at a time as it is. */
-static bool may_be_held(const struct operation *operation)
-{
-    return writes_user(operation) && operation->path != PATH_MANAGED;
-}
-
 static bool is_held(const struct dispatch *dispatch, const struct operation *operation)
 {
-    return may_be_held(operation) &&
+    return writes_user(operation) &&
            entity_set_has(&dispatch->held[operation->relation->id], &operation->entity);
+}
+
+/* ---- what may share a batch ---- */
+
+static bool is_of_the_first(const void *unused, const struct batch *batch,
+                            const struct operation *operation)
+{
+    (void)unused;
+    return batch->size == 0 || identifier_equal(&batch->operations[0]->entity, &operation->entity);
+}
+
+static bool is_free(const void *dispatch, const struct batch *batch,
+                    const struct operation *operation)
+{
+    (void)batch;
+    return !is_held(dispatch, operation);
+}
+
+static bool is_of_a_held_one(const void *dispatch, const struct batch *batch,
+                             const struct operation *operation)
+{
+    return is_held(dispatch, operation) && is_of_the_first(NULL, batch, operation);
+}
+
+static bool is_of_another_held_one(const void *dispatch_, const struct batch *batch,
+                                   const struct operation *operation)
+{
+    const struct dispatch *dispatch = dispatch_;
+    return !identifier_equal(&dispatch->waited_for, &operation->entity) &&
+           is_of_a_held_one(dispatch, batch, operation);
+}
+
+/* Managed writes keep their order, whoever holds a lock: all those of one event wait, and those of
+ * the others pass by. Who is known to be held goes alone, each in turn, and every other time. */
+static void form_managed(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
+{
+    batch->size = 0;
+    if (dispatch->held[queue->relation->id].size == 0) {
+        batcher_form(queue, PATH_MANAGED, NULL, NULL, batch);
+        return;
+    }
+    dispatch->held_turn = !dispatch->held_turn;
+    if (!dispatch->held_turn) {
+        batcher_form(queue, PATH_MANAGED, is_free, dispatch, batch);
+    }
+    if (batch->size == 0) {
+        batcher_form(queue, PATH_MANAGED, is_of_another_held_one, dispatch, batch);
+    }
+    if (batch->size == 0) {
+        batcher_form(queue, PATH_MANAGED, is_of_a_held_one, dispatch, batch);
+    }
+    if (batch->size == 0) {
+        batcher_form(queue, PATH_MANAGED, is_free, dispatch, batch);
+        return;
+    }
+    if (is_held(dispatch, batch->operations[0])) {
+        dispatch->waited_for = batch->operations[0]->entity;
+        batch->impatient = true;
+    }
+}
+
+/* Those of a path that may go together. */
+static void form(struct dispatch *dispatch, struct batcher *queue, enum write_path path,
+                 struct batch *batch)
+{
+    if (path == PATH_MANAGED) {
+        form_managed(dispatch, queue, batch);
+        return;
+    }
+    batcher_form(queue, path, path == PATH_HELD ? is_of_the_first : NULL, NULL, batch);
+    batch->impatient = path == PATH_HELD;
 }
 
 /* Takes out of a batch what may wait for a lock, for a batch of its own. */
 static void part_held(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
 {
-    if (batch->path == PATH_HELD || dispatch->held[batch->relation->id].size == 0) {
+    if (batch->path == PATH_HELD || batch->path == PATH_MANAGED ||
+        dispatch->held[batch->relation->id].size == 0) {
         return;
     }
     struct batch held;
@@ -252,7 +318,7 @@ bool dispatch_turn(struct dispatch *dispatch, int64_t now_us)
                (queue = next_queue(dispatch, (enum lane)lane, &path, now_us)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
-            batcher_form(queue, path, batch);
+            form(dispatch, queue, path, batch);
             part_held(dispatch, queue, batch);
             if (batch->size == 0) {
                 continue;
@@ -361,25 +427,28 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
 }
 
 /* Any of its entities may be locked by somebody: from now on each goes by itself, behind those that
- * came meanwhile, until it is through. */
+ * came meanwhile, until it is through. Where seats are given, each keeps its turn. */
 static void note_held(struct dispatch *dispatch, struct batcher *queue, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        if (may_be_held(operation)) {
+        if (writes_user(operation)) {
             entity_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
+        }
+        if (writes_user(operation) && operation->path != PATH_MANAGED) {
             operation->path = PATH_HELD;
             batcher_put_behind(queue, operation);
         }
     }
 }
 
-/* Only a change shows that nobody holds the entity: who finds nothing to change waits for nobody.
- */
+/* Only a change shows that nobody holds the entity: who finds nothing to change waits for nobody;
+ * but who is admitted or leaves has had the lock in any case. */
 static void note_free(struct dispatch *dispatch, const struct batch *batch)
 {
-    for (size_t i = 0; i < batch->size && batch->path == PATH_HELD; i++) {
-        if (batch->operations[i]->changed) {
+    for (size_t i = 0; i < batch->size && batch->impatient; i++) {
+        bool locked = batch->path == PATH_MANAGED || batch->operations[i]->changed;
+        if (locked && operation_acts(batch->operations[i])) {
             entity_set_note(&dispatch->held[batch->relation->id], &batch->operations[i]->entity,
                             false);
         }

@@ -65,7 +65,14 @@ static bool any_acts(const struct batch *batch)
 /* What is sent first of the transaction. */
 static bool queue_patience(struct pg_batch *run)
 {
-    return run->batch->path != PATH_HELD || pg_statement_queue_control(run, "session/held");
+    return !run->batch->impatient || pg_statement_queue_control(run, "session/held");
+}
+
+/* What is sent last of a transaction of writes, whose commit is going to be acknowledged. */
+static bool queue_durable(struct pg_batch *run)
+{
+    return run->batch->kind != OPERATION_ADD ||
+           pg_statement_queue(run, "durable", pg_row_take_nothing, NULL, 0);
 }
 
 /* Without keys the whole batch is one part, which the sync commits. */
@@ -76,7 +83,7 @@ static bool queue_part(struct pg_batch *run)
     run->answered = 0;
     switch (run->part) {
     case PG_PART_WHOLE:
-        queued = queue_patience(run) && queue_work(run);
+        queued = queue_patience(run) && queue_work(run) && queue_durable(run);
         break;
     case PG_PART_RECALL:
         queued = pg_statement_queue_control(run, "session/begin") && queue_patience(run) &&
@@ -87,7 +94,8 @@ static bool queue_part(struct pg_batch *run)
         queued = !any_acts(run->batch) || queue_work(run);
         break;
     case PG_PART_REMEMBER:
-        queued = pg_keys_queue_remember(run) && pg_statement_queue_control(run, "session/commit");
+        queued = pg_keys_queue_remember(run) && queue_durable(run) &&
+                 pg_statement_queue_control(run, "session/commit");
         break;
     case PG_PART_UNDO:
         queued = pg_statement_queue_control(run, "session/rollback");

@@ -1,5 +1,6 @@
 /* Statements that only look, and what their rows say of the operations. */
 #include "rsvpd/store/pg_reads.h"
+#include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
@@ -45,8 +46,16 @@ static bool take_page(struct pg_batch *run, const PGresult *rows, struct instant
     }
     page->size = size;
     for (size_t i = 0; i < size; i++) {
+        struct identifier id;
+        if (!identifier_parse(pg_row_text(rows, (int)i, 0), &id)) {
+            log_event(LOG_ERROR,
+                      "a row that is to be listed holds what is no identifier: it was not "
+                      "rsvpd that wrote it",
+                      LOG_CSTR("relation", run->batch->relation->name));
+            return false;
+        }
         page->lines[i] = (struct page_line){
-            .id = pg_row_identifier(rows, (int)i, 0),
+            .id = id,
             .created_at_us = pg_decode_time_us(PQgetvalue(rows, (int)i, 1)),
             .ticket = PQnfields(rows) > 2 ? pg_row_number(rows, (int)i, 2) : 0,
         };

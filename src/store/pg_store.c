@@ -371,7 +371,7 @@ static bool is_expected(const struct pg_link *link)
 {
     const struct batch *batch = link->run.batch;
     return link->failure.outcome == BATCH_MISROUTED ||
-           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->path == PATH_HELD);
+           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->impatient);
 }
 
 /* False where the error is libpq's own: the connection is gone, or there was no memory for what the

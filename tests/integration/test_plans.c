@@ -368,7 +368,7 @@ static void expect_lookups(const char *path, const struct relation *relation,
             process_fail("%s for %s, %s, %s: %s", path, relation->name, when, modes[i],
                          finding.offence);
         }
-        assert_true(finding.table_nodes > 0);
+        assert_true(finding.table_nodes > 0 || strstr(sql, "FROM") == NULL);
     }
     free(sql);
 }

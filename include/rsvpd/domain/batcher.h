@@ -18,6 +18,7 @@ struct batch {
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction, and likewise
                                  OPERATION_CONFIGURE for a release */
     enum write_path path;     /* of such writes */
+    bool impatient;           /* somebody may hold a lock on its entity: it waits for less long */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
     int64_t sent_at_us;      /* monotonic */
@@ -50,9 +51,14 @@ void batcher_push(struct batcher *batcher, struct operation *operation);
 /* Whether an operation of that path may go. Whatever is no write of one user is PATH_PLAIN. */
 bool batcher_has_ready(const struct batcher *batcher, enum write_path path);
 
-/* Moves operations from the front of a path's queue into `batch`, as many as may go together. There
- * must be at least one. */
-void batcher_form(struct batcher *batcher, enum write_path path, struct batch *batch);
+/* Whether an operation may go into a batch with those that it has by now. */
+typedef bool batcher_takes_fn(const void *context, const struct batch *batch,
+                              const struct operation *operation);
+
+/* Moves operations from the front of a path's queue into `batch`, as many as may go together, and
+ * passes over those that `takes` does not take; NULL takes all. */
+void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_fn *takes,
+                  const void *context, struct batch *batch);
 
 /* Puts a batch's operations back into the queues of their paths, before all whose turn is later:
  * they are to be sent again. The batch is empty then. */

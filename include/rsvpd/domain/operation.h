@@ -117,6 +117,7 @@ struct operation {
     struct identifier idempotency_key; /* likewise, 1 to 64 printable ASCII bytes; size 0: none */
 
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
+    bool wants_truth;      /* the same: so new a one that no other host's clock is to be believed */
 
     struct identifier after; /* a listing: what the page follows; size 0: from the beginning */
     int64_t after_ticket;    /* OPERATION_LIST_WAITING, instead */

@@ -49,6 +49,8 @@ struct dispatch {
     size_t held_flying;                     /* batches of PATH_HELD that are under way */
     struct entity_set managed;              /* events with settings, as far as is known */
     struct entity_set held[RELATION_COUNT]; /* entities of batches that were rolled back lately */
+    struct identifier waited_for;           /* the held entity whose managed writes went last */
+    bool held_turn;                         /* those of held entities go next of the managed ones */
     size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
     struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;

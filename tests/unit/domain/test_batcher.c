@@ -34,12 +34,19 @@ static void push(struct batcher *batcher, struct operation *operation, enum oper
     push_on(batcher, operation, PATH_PLAIN, kind, entity, user);
 }
 
+static bool of_the_first(const void *unused, const struct batch *batch,
+                         const struct operation *operation)
+{
+    (void)unused;
+    return batch->size == 0 || identifier_equal(&batch->operations[0]->entity, &operation->entity);
+}
+
 /* Forms a batch and checks that it holds these operations, in this order. */
 static void expect_batch(struct batcher *batcher, enum write_path path, struct batch *batch,
                          struct operation *const *expected, size_t size)
 {
     assert_true(batcher_has_ready(batcher, path));
-    batcher_form(batcher, path, batch);
+    batcher_form(batcher, path, path == PATH_HELD ? of_the_first : NULL, NULL, batch);
     assert_int_equal(batch->size, size);
     assert_int_equal(batch->path, path);
     assert_ptr_equal(batch->relation, batcher->relation);
@@ -145,7 +152,7 @@ static void test_keys_that_differ_go_together(void **state)
     for (size_t i = 0; i < LENGTH(ops); i++) {
         push(&batcher, &ops[i], OPERATION_ADD, keys[i][0], keys[i][1]);
     }
-    batcher_form(&batcher, PATH_PLAIN, &batch);
+    batcher_form(&batcher, PATH_PLAIN, NULL, NULL, &batch);
     assert_int_equal(batch.size, LENGTH(ops));
     batcher_free(&batcher);
 }
@@ -185,7 +192,7 @@ static void test_a_full_batch(void **state)
     }
     for (unsigned done = 0; done < COUNT; done += (unsigned)batch.size) {
         unsigned rest = COUNT - done;
-        batcher_form(&batcher, PATH_PLAIN, &batch);
+        batcher_form(&batcher, PATH_PLAIN, NULL, NULL, &batch);
         assert_int_equal(batch.size, rest < BATCH_SIZE_MAX ? rest : BATCH_SIZE_MAX);
         assert_ptr_equal(batch.operations[0], &ops[done]);
         assert_ptr_equal(batch.operations[batch.size - 1], &ops[done + batch.size - 1]);
@@ -249,7 +256,7 @@ static void test_how_many_go_together(void **state)
             ops[j].mates_max = cases[i].mates_max[j];
         }
         for (size_t j = 0; batcher_has_ready(&batcher, PATH_PLAIN); j++) {
-            batcher_form(&batcher, PATH_PLAIN, &batch);
+            batcher_form(&batcher, PATH_PLAIN, NULL, NULL, &batch);
             assert_int_equal(batch.size, cases[i].sizes[j]);
             finish_all(&batcher, &batch);
         }
@@ -312,7 +319,7 @@ static void test_withdrawing_one_that_is_ready(void **state)
     assert_int_equal(batcher.size, 3);
     assert_int_equal(second.state, OPERATION_READY);
     assert_int_equal(third.state, OPERATION_CHAINED);
-    EXPECT_BATCH(&batcher, &batch, &other, &second); /* the heir queues up behind */
+    EXPECT_BATCH(&batcher, &batch, &second, &other); /* each at its turn */
     finish_all(&batcher, &batch);
     EXPECT_BATCH(&batcher, &batch, &third);
     finish_all(&batcher, &batch);
@@ -606,10 +613,15 @@ static enum write_path random_path(struct history *history)
     return history->keyed ? (enum write_path)unit_below(&history->random, PATH_COUNT) : PATH_PLAIN;
 }
 
+/* Before the first whose turn is later. */
 static void get_ready(struct history *history, struct operation *operation)
 {
     struct row *ready = &history->ready[operation->path];
-    row_insert(ready, ready->size, operation);
+    size_t at = 0;
+    while (at < ready->size && ready->at[at]->turn < operation->turn) {
+        at++;
+    }
+    row_insert(ready, at, operation);
 }
 
 static void random_push(struct history *history, size_t at)
@@ -717,13 +729,8 @@ static void random_land(struct history *history, struct batch *batch)
         }
     }
     batch->size = 0;
-    for (size_t i = 0; i < rest.size; i++) { /* before the first that came later, each by itself */
-        struct row *ready = &history->ready[rest.operations[i]->path];
-        size_t at = 0;
-        while (at < ready->size && ready->at[at]->turn < rest.operations[i]->turn) {
-            at++;
-        }
-        row_insert(ready, at, rest.operations[i]);
+    for (size_t i = 0; i < rest.size; i++) {
+        get_ready(history, rest.operations[i]);
     }
     batcher_return(&history->batcher, &rest);
 }

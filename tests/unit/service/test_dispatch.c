@@ -568,6 +568,50 @@ static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
     bench_finish(bench);
 }
 
+/* Events with settings keep the order of each one's writes; a lock on some of them lets the others
+ * pass, and each of the locked ones is tried in turn. */
+static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
+{
+    static const struct {
+        const char *entity;
+        size_t size;
+        bool impatient;
+        enum batch_outcome outcome;
+    } batches[] = {
+        {"e", 4, false, BATCH_LOCKED}, /* of e and f */
+        {"e", 2, true, BATCH_LOCKED},  {"g", 1, false, BATCH_DONE}, {"f", 2, true, BATCH_LOCKED},
+        {"e", 1, true, BATCH_LOCKED},  {"f", 1, true, BATCH_DONE},
+    };
+    struct settings many = {.limited = true, .capacity = 100};
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (const char *id = "efg"; *id != '\0'; id++) {
+        const char name[] = {*id, '\0'};
+        fake_truth_configure(&bench->truth, name, &many, bench->now);
+        bench_add(bench, name, "first"); /* the worker learns that it is managed */
+        bench_settle(bench);
+    }
+    bench_add(bench, "e", "u0");
+    bench_add(bench, "f", "u0");
+    bench_add(bench, "e", "u1");
+    bench_add(bench, "f", "u1");
+    for (size_t i = 0; i < LENGTH(batches); i++) {
+        bench_turn(bench);
+        const struct batch *batch = bench->truth.flights[0].batch;
+        struct identifier expected = unit_id(batches[i].entity);
+        assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+        assert_int_equal(batch->size, batches[i].size);
+        assert_int_equal(batch->impatient, batches[i].impatient);
+        assert_true(identifier_equal(&batch->operations[0]->entity, &expected));
+        bench_end(bench, LANE_WRITE, batches[i].outcome);
+        if (i == 0) {
+            bench_add(bench, "g", "u0");
+        }
+    }
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
 /* Who finds nothing to change waits for no lock, and so cannot tell that there is none. */
 static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
 {
@@ -1425,6 +1469,7 @@ int main(void)
         cmocka_unit_test(test_a_batch_that_was_split_stays_split),
         cmocka_unit_test(test_a_batch_that_fails_again_and_again_gets_smaller),
         cmocka_unit_test(test_a_lock_on_one_entity_keeps_no_other_waiting),
+        cmocka_unit_test(test_a_lock_on_a_managed_event_lets_the_others_pass),
         cmocka_unit_test(test_only_a_change_shows_that_a_lock_is_gone),
         cmocka_unit_test(test_what_gathers_goes_together),
         cmocka_unit_test(test_those_who_keep_coming_go_together),
