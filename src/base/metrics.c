@@ -31,7 +31,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_REFUSED_OVERLOAD] = {"rsvpd_requests_refused_total", "reason=\"overloaded\"", "Requests refused at the door, by reason.", COUNTER},
     [METRIC_REFUSED_UNAVAILABLE] = {"rsvpd_requests_refused_total", "reason=\"store_unavailable\"", "", COUNTER},
     [METRIC_EXPIRED] = {"rsvpd_requests_expired_total", "", "Requests whose deadline passed before their answer came.", COUNTER},
-    [METRIC_STORE_RECONNECTS_POSTGRES] = {"rsvpd_dependency_connects_total", "dependency=\"postgres\"", "Connections made to a dependency.", COUNTER},
+    [METRIC_STORE_RECONNECTS_POSTGRES] = {"rsvpd_dependency_connects_total", "dependency=\"postgres\"", "Attempts to connect to a dependency.", COUNTER},
     [METRIC_STORE_RECONNECTS_REDIS] = {"rsvpd_dependency_connects_total", "dependency=\"redis\"", "", COUNTER},
     [METRIC_QUEUE_WRITES] = {"rsvpd_queue_depth", "queue=\"writes\"", "Operations waiting for or with a store.", GAUGE_SUM},
     [METRIC_QUEUE_LOOKUPS] = {"rsvpd_queue_depth", "queue=\"lookups\"", "", GAUGE_SUM},
@@ -40,7 +40,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_UP_POSTGRES] = {"rsvpd_dependency_up", "dependency=\"postgres\"", "Whether the dependency answers.", GAUGE_ANY},
     [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
     [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
-    [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections closed at once because of a limit.", COUNTER},
+    [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections past a limit, refused or closed at once.", COUNTER},
 };
 
 /* The upper bounds of buckets, ascending, 0 ends them. */
