@@ -400,8 +400,14 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     if (request == NULL) {
         return MHD_NO; /* no memory for it */
     }
-    if (!request->handled) {
-        request->handled = true;
+    bool at_head = !request->handled;
+    request->handled = true;
+    if (request->phase == REQUEST_REFUSED) { /* perhaps before its head was here */
+        bool ends = *data_size == 0 && !at_head;
+        *data_size = 0;
+        return ends ? MHD_NO : MHD_YES;
+    }
+    if (at_head) {
         request->method = method_named(method);
         const struct gate_head head = {
             .version = version,
@@ -418,11 +424,11 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
         return MHD_YES;
     }
     if (*data_size == 0) {
-        return request->phase == REQUEST_REFUSED ? MHD_NO : proceed(request);
+        return proceed(request);
     }
-    bool good = request->phase == REQUEST_REFUSED || take_body(request, data, *data_size);
+    bool kept = take_body(request, data, *data_size);
     *data_size = 0;
-    return good ? MHD_YES : MHD_NO;
+    return kept ? MHD_YES : MHD_NO;
 }
 
 static void on_completed(void *server_, struct MHD_Connection *connection, void **request,

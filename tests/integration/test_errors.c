@@ -570,20 +570,22 @@ static void heads_that_leave_no_room_are_refused(void **state)
 static void long_paths_are_refused_in_full(void **state)
 {
     static const struct {
-        const char *field;
+        const char *head; /* the rest of it */
         const char *body; /* NULL: one that is too large */
+        const char *rest; /* what comes after the answer */
         int status;
         const char *code;
     } rows[] = {
-        {"Content-Length: 2", "x", 408, "request-timeout"},
-        {"Transfer-Encoding: chunked", NULL, 413, "payload-too-large"},
+        {"Content-Length: 2\r\n\r\n", "x", "x", 408, "request-timeout"},
+        {"Content-Length: 2\r\n", "", "\r\nxx", 408, "request-timeout"},
+        {"Content-Length: 2\r\n\r\n", "", "xxGET / HTTP/1.1\r\n\r\n", 408, "request-timeout"},
+        {"Transfer-Encoding: chunked\r\n\r\n", NULL, "\r\n0\r\n\r\n", 413, "payload-too-large"},
     };
     (void)state;
     char *too_large = padded_body(2 * BODY_MAX_BYTES);
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char head[8192];
-        snprintf(head, sizeof head, "POST /%06000d HTTP/1.1\r\nHost: test\r\n%s\r\n\r\n", 0,
-                 rows[i].field);
+        snprintf(head, sizeof head, "POST /%06000d HTTP/1.1\r\nHost: test\r\n%s", 0, rows[i].head);
         struct http_raw *raw = http_raw_connect(fixture.service->port);
         assert_non_null(raw);
         assert_true(http_raw_send_text(raw, head));
@@ -595,7 +597,7 @@ static void long_paths_are_refused_in_full(void **state)
         struct http_response *response = http_raw_receive(raw, ANSWER_BOUND_MS);
         expect_problem(response, rows[i].status, rows[i].code);
         http_response_free(&response);
-        (void)http_raw_send_text(raw, "x");
+        (void)http_raw_send_text(raw, rows[i].rest);
         assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
         http_raw_close(&raw);
     }

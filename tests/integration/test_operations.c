@@ -399,7 +399,7 @@ static void late_requests_do_not_break_the_end(void **state)
     enum { LATE_MS = 1500 }; /* half of the deadline */
     (void)state;
     struct service *service =
-        start_service((const char *const[]){"REQUEST_DEADLINE_MS=3000", NULL});
+        start_service((const char *const[]){"REQUEST_DEADLINE_MS=3000", "WORKERS=1", NULL});
     static const char *const users[] = {"first", "late"};
     struct http_raw *raws[LENGTH(users)];
     int64_t first_ms = 0;
