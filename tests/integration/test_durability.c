@@ -434,6 +434,31 @@ static void a_write_of_unknown_outcome_never_overtakes_a_later_one(void **state)
     service_stop(&service);
 }
 
+/* A commit that waited for a standby in vain has its session ended, and then it can be seen. Who
+ * finds that it is done already must wait for the standby as well: a failover could take it back.
+ */
+static void what_is_found_done_is_as_safe_as_what_is_done(void **state)
+{
+    char user[ID_SIZE];
+    struct http_client *client = http_client_create(port);
+    (void)state;
+    set_commits_hang(true);
+    add_until_one_hangs(client, user);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_in_range(write_once(client, "POST", user), 503, 504);
+    }
+    expect_member(client, &relations[RELATION_RSVP], "thing", user, true);
+    assert_in_range(write_once(client, "POST", user), 503, 504);
+    set_commits_hang(false);
+    const int64_t give_up_ms = process_now_ms() + STEP_BOUND_MS;
+    while (write_once(client, "POST", user) != 200) {
+        assert_true(process_now_ms() < give_up_ms);
+    }
+    expect_counters_equal_rows(database_url);
+    http_client_destroy(&client);
+    service_stop(&service);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,6 +470,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_write_of_unknown_outcome_never_overtakes_a_later_one,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_found_done_is_as_safe_as_what_is_done, set_up,
+                                        tear_down),
     };
     load_seed();
     return cmocka_run_group_tests(tests, set_up_servers, tear_down_servers);
