@@ -197,6 +197,25 @@ static void test_a_correction_is_kept(void **state)
     count_cache_free(&cache);
 }
 
+/* A failover took a version back. It is held while it may be a slow answer that is older, and not
+ * for longer, however often it is asked for. */
+static void test_what_was_taken_back_goes(void **state)
+{
+    struct count_cache cache;
+    (void)state;
+    init(&cache, CAPACITY, LIFETIME_US);
+    struct count_entry *entry = entry_of(&cache, 1);
+    int64_t now_us = start_us;
+    put(entry, 7, now_us, COUNT_FROM_TRUTH, now_us);
+    for (; now_us <= start_us + COUNT_BOUND_US; now_us += SECONDS(1)) {
+        put(entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+        assert_int_equal(entry->count.version, 7);
+    }
+    put(entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+    assert_int_equal(entry->count.version, 5);
+    count_cache_free(&cache);
+}
+
 static void test_stale_has_a_limit_too(void **state)
 {
     const int64_t ten_minutes_us = SECONDS(600);
@@ -385,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_when_it_is_served),
         cmocka_unit_test(test_which_one_stays),
         cmocka_unit_test(test_a_correction_is_kept),
+        cmocka_unit_test(test_what_was_taken_back_goes),
         cmocka_unit_test(test_stale_has_a_limit_too),
         cmocka_unit_test(test_versions_never_go_back),
         cmocka_unit_test(test_the_least_recently_used_goes),

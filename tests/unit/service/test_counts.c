@@ -219,6 +219,23 @@ static void test_redis_with_a_clock_that_is_ahead(void **state)
     bench_finish(bench);
 }
 
+/* Who wants a count as new as the request is told by the truth, whatever Redis believes to know. */
+static void test_no_clock_is_believed_about_the_present(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    (void)state;
+    hold(bench, 2, 2, SECONDS(-0.5));
+    const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
+    const struct ask *exact = bench_count(bench, "e", 0);
+    bench_turn(bench);
+    fake_shared_answer(&bench->shared, bench->now);
+    bench_expect_count(patient, 2, 2);
+    bench_expect_waiting(exact);
+    bench_settle(bench);
+    bench_expect_count(exact, 3, 3);
+    bench_finish(bench);
+}
+
 /* A version that nobody has given out does not outlive the next answer of the truth. */
 static void test_the_truth_corrects_redis(void **state)
 {
@@ -858,6 +875,7 @@ int main(void)
         cmocka_unit_test(test_from_the_truth_when_redis_is_away),
         cmocka_unit_test(test_what_is_believed_of_redis),
         cmocka_unit_test(test_redis_with_a_clock_that_is_ahead),
+        cmocka_unit_test(test_no_clock_is_believed_about_the_present),
         cmocka_unit_test(test_the_truth_corrects_redis),
         cmocka_unit_test(test_redis_does_not_take_back_what_is_known),
         cmocka_unit_test(test_relations_are_apart),
