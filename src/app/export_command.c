@@ -117,7 +117,7 @@ static bool flush(struct output *output)
     return true;
 }
 
-/* What was written gets its name, durably; or, where something failed, goes. */
+/* What was written is on the disk before it gets its name; or, where something failed, goes. */
 static int close_output(struct output *output, int status)
 {
     bool is_file = output->target != NULL && output->fd >= 0;

@@ -33,12 +33,6 @@ static inline struct list_node *list_first(const struct list *list)
     return list_empty(list) ? NULL : list->head.next;
 }
 
-/* The last node, NULL where there is none. */
-static inline struct list_node *list_last(const struct list *list)
-{
-    return list_empty(list) ? NULL : list->head.prev;
-}
-
 static inline bool list_linked(const struct list_node *node)
 {
     return node->next != NULL;

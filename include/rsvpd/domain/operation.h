@@ -95,7 +95,7 @@ typedef void operation_done_fn(struct operation *operation, enum outcome outcome
 
 struct operation {
     struct list_node link;        /* in a ready queue, a key's chain, or a cache entry's waiters */
-    struct list_node by_deadline; /* in the service's list of those still to be answered */
+    struct list_node by_deadline; /* with those whose deadline falls into the same moment */
     struct hash_node key;         /* in the batcher's table, of the first operation of its key */
     struct list chain;            /* of the first: later operations on the same key, in order */
 
