@@ -150,7 +150,12 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
     list_init(&heir->chain);
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
-    insert_by_turn(batcher, heir, &batcher->ready[heir->path].head);
+    if (heir->path == PATH_MANAGED) { /* seats are given in the order of arrival */
+        insert_by_turn(batcher, heir, &batcher->ready[heir->path].head);
+    } else {
+        heir->state = OPERATION_READY;
+        list_push_back(&batcher->ready[heir->path], &heir->link);
+    }
 }
 
 void batcher_finish(struct batcher *batcher, struct operation *operation)

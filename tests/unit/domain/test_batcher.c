@@ -319,7 +319,7 @@ static void test_withdrawing_one_that_is_ready(void **state)
     assert_int_equal(batcher.size, 3);
     assert_int_equal(second.state, OPERATION_READY);
     assert_int_equal(third.state, OPERATION_CHAINED);
-    EXPECT_BATCH(&batcher, &batch, &second, &other); /* each at its turn */
+    EXPECT_BATCH(&batcher, &batch, &other, &second); /* the heir queues up behind */
     finish_all(&batcher, &batch);
     EXPECT_BATCH(&batcher, &batch, &third);
     finish_all(&batcher, &batch);
@@ -613,6 +613,12 @@ static enum write_path random_path(struct history *history)
     return history->keyed ? (enum write_path)unit_below(&history->random, PATH_COUNT) : PATH_PLAIN;
 }
 
+static void get_behind(struct history *history, struct operation *operation)
+{
+    struct row *ready = &history->ready[operation->path];
+    row_insert(ready, ready->size, operation);
+}
+
 /* Before the first whose turn is later. */
 static void get_ready(struct history *history, struct operation *operation)
 {
@@ -642,7 +648,7 @@ static void random_push(struct history *history, size_t at)
     struct row *row = &history->of_key[key];
     row_insert(row, row->size, operation);
     if (row->size == 1 || !history->keyed) {
-        get_ready(history, operation);
+        get_behind(history, operation);
     }
 }
 
@@ -653,7 +659,11 @@ static void model_end(struct history *history, const struct operation *operation
     bool held = row->at[0] == operation;
     row_remove(row, operation);
     if (history->keyed && held && row->size > 0) {
-        get_ready(history, row->at[0]);
+        if (row->at[0]->path == PATH_MANAGED) {
+            get_ready(history, row->at[0]);
+        } else {
+            get_behind(history, row->at[0]);
+        }
     }
 }
 
