@@ -150,7 +150,8 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
     list_init(&heir->chain);
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
-    if (heir->path == PATH_MANAGED) { /* seats are given in the order of arrival */
+    /* Seats and settings are given in the order of arrival. */
+    if (heir->path == PATH_MANAGED || batcher->kind == OPERATION_CONFIGURE) {
         insert_by_turn(batcher, heir, &batcher->ready[heir->path].head);
     } else {
         heir->state = OPERATION_READY;
