@@ -40,7 +40,7 @@ struct process {
     struct metrics *metrics; /* of the admin port */
     struct http_server *admin;
     struct memory_keeper memory;
-    enum phase phase;
+    _Atomic enum phase phase; /* the main thread changes it, workers look */
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
     _Atomic size_t workers_ended;
@@ -71,7 +71,7 @@ static void health(void *process_, struct http_health *health)
     for (size_t i = 0; i < process->worker_count; i++) {
         struct worker_state state = worker_state(process->workers[i]);
         /* While finishing, workers end one by one. */
-        health->alive = health->alive && (process->phase == PHASE_FINISHING ||
+        health->alive = health->alive && (atomic_load(&process->phase) == PHASE_FINISHING ||
                                           now_us - state.turned_us < STUCK_AFTER_US);
         merge(&health->postgres, &state.postgres);
         merge(&health->redis, &state.redis);
@@ -141,7 +141,7 @@ static void worker_has_ended(void *process_)
 static void finish(struct process *process)
 {
     log_event(LOG_INFO, "closing the listener and finishing the requests in flight");
-    process->phase = PHASE_FINISHING;
+    atomic_store(&process->phase, PHASE_FINISHING);
     uv_timer_stop(&process->drain);
     for (size_t i = 0; i < process->worker_count; i++) {
         worker_finish(process->workers[i]);
@@ -156,12 +156,12 @@ static void on_drained(uv_timer_t *drain)
 static void on_signal(uv_signal_t *handle, int signal)
 {
     struct process *process = handle->data;
-    switch (process->phase) {
+    switch (atomic_load(&process->phase)) {
     case PHASE_SERVING:
         log_event(LOG_INFO, "shutting down", LOG_INT("signal", signal),
                   LOG_INT("drain_ms", process->config->shutdown_drain_ms));
         atomic_store(&process->draining, true);
-        process->phase = PHASE_DRAINING;
+        atomic_store(&process->phase, PHASE_DRAINING);
         uv_timer_start(&process->drain, on_drained, (uint64_t)process->config->shutdown_drain_ms,
                        0);
         return;

@@ -88,19 +88,20 @@ void count_entry_put(struct count_entry *entry, const struct count *count, enum 
                      int64_t now_us)
 {
     const struct count *held = &entry->count;
-    bool past_bound = entry->read_mono_us < now_us - COUNT_BOUND_US;
+    bool past_bound =
+        entry->learnt_us < now_us - COUNT_BOUND_US && count->as_of_mono_us >= entry->learnt_us;
     bool newer = count->version > held->version ||
                  (count->version == held->version && count->as_of_mono_us > held->as_of_mono_us);
     bool corrects = origin == COUNT_FROM_TRUTH && entry->origin == COUNT_FROM_SHARED &&
                     count->as_of_mono_us >= held->as_of_mono_us;
     if (!entry->known || past_bound || newer || corrects) {
         entry->count = *count;
-        entry->read_mono_us = count->as_of_mono_us;
+        entry->learnt_us = now_us;
         entry->origin = origin;
         entry->known = true;
     } else if (origin == COUNT_FROM_TRUTH && count->as_of_mono_us > held->as_of_mono_us) {
         /* The version that is held was committed after this older one was read; or a failover has
-         * taken it back, which shows once nobody has read it for as long as the bound. */
+         * taken it back, which shows once nobody has met it for as long as the bound. */
         entry->count.as_of_mono_us = count->as_of_mono_us;
         entry->count.as_of_wall_us = count->as_of_wall_us;
     }

@@ -33,8 +33,8 @@ struct count_entry {
     struct list waiters; /* operations in the order of their arrival */
     bool known;          /* `count` holds a value */
     enum count_origin origin;
-    int64_t put_at_us;    /* monotonic; starts the lifetime */
-    int64_t read_mono_us; /* when the version that is held was read, or told, itself */
+    int64_t put_at_us; /* monotonic; starts the lifetime */
+    int64_t learnt_us; /* when the version that is held was met last: it was committed by then */
     struct count count;
 };
 

@@ -158,7 +158,7 @@ static void test_which_one_stays(void **state)
         init(&cache, CAPACITY, LIFETIME_US);
         struct count_entry *entry = entry_of(&cache, 1);
         put(entry, cases[i].held.version, start_us + cases[i].held.as_of_us, cases[i].held.origin,
-            start_us - 1);
+            start_us + cases[i].held.as_of_us);
         put(entry, cases[i].put.version, start_us + cases[i].put.as_of_us, cases[i].put.origin,
             start_us);
         struct count expected =
