@@ -25,6 +25,7 @@ packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
 # What scripts/bench --scale needs instead.
 # shellcheck disable=SC2034
 packages_scale=(postgresql redis-server wrk python3 libcmocka-dev libcurl4-openssl-dev)
+
 # What the fault suite needs on top of packages_test: scripts/fault, scripts/soak, and its short form in scripts/test.
 # shellcheck disable=SC2034
 packages_fault=(haproxy libfaketime)

@@ -1,7 +1,8 @@
 -- Applies a batch of writes and answers which of them changed anything.
 -- $1, $2: entities and users to add; $3, $4: entities and users to remove. No pair occurs twice, both lists are
 -- sorted by entity and user, so that batches of several connections take their locks in one order:
--- first what hold.sql puts where a row to be removed is not there, then all additions, all removals, the counters. The counters change by what really changed.
+-- first what hold.sql puts where a row to be removed is not there, then all additions, all removals, the counters.
+-- The counters change by what really changed.
 WITH added AS (
     INSERT INTO :members (:id, user_id)
     SELECT a.id, a.user_id

@@ -86,12 +86,12 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
 {
     struct count count = entry->count; /* never an older version than was answered before */
     bool in_bound = as_of_us >= now_us - COUNT_BOUND_US;
+    bool shared = tier == METRIC_COUNTS_FROM_REDIS;
     struct list unsatisfied;
     list_init(&unsatisfied);
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
-        bool shared = tier == METRIC_COUNTS_FROM_REDIS;
         if (in_bound && as_of_us >= operation->not_before_us &&
             !(shared && operation->wants_truth)) {
             answer(counts, operation, &count, tier, now_us);

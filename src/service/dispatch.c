@@ -234,28 +234,22 @@ static bool is_of_another_held_one(const void *dispatch_, const struct batch *ba
  * the others pass by. Who is known to be held goes alone, each in turn, and every other time. */
 static void form_managed(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
 {
-    batch->size = 0;
+    static batcher_takes_fn *const orders[2][3] = {
+        {is_free, is_of_another_held_one, is_of_a_held_one},
+        {is_of_another_held_one, is_of_a_held_one, is_free},
+    };
     if (dispatch->held[queue->relation->id].size == 0) {
         batcher_form(queue, PATH_MANAGED, NULL, NULL, batch);
         return;
     }
     dispatch->held_turn = !dispatch->held_turn;
-    if (!dispatch->held_turn) {
-        batcher_form(queue, PATH_MANAGED, is_free, dispatch, batch);
+    batch->size = 0;
+    for (size_t i = 0; i < 3 && batch->size == 0; i++) {
+        batcher_form(queue, PATH_MANAGED, orders[dispatch->held_turn][i], dispatch, batch);
     }
-    if (batch->size == 0) {
-        batcher_form(queue, PATH_MANAGED, is_of_another_held_one, dispatch, batch);
-    }
-    if (batch->size == 0) {
-        batcher_form(queue, PATH_MANAGED, is_of_a_held_one, dispatch, batch);
-    }
-    if (batch->size == 0) {
-        batcher_form(queue, PATH_MANAGED, is_free, dispatch, batch);
-        return;
-    }
-    if (is_held(dispatch, batch->operations[0])) {
+    batch->impatient = is_held(dispatch, batch->operations[0]);
+    if (batch->impatient) {
         dispatch->waited_for = batch->operations[0]->entity;
-        batch->impatient = true;
     }
 }
 

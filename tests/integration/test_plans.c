@@ -358,6 +358,16 @@ static bool is_foreign(const char *path, const struct relation *relation)
 static const char *const service_modes[] = {"force_generic_plan", NULL};
 static const char *const all_modes[] = {"force_generic_plan", "force_custom_plan", NULL};
 
+static bool names_a_table(const char *sql)
+{
+    static const char *const words[] = {"FROM", "INTO", "UPDATE"};
+    bool names = false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        names = names || strstr(sql, words[i]) != NULL;
+    }
+    return names;
+}
+
 static void expect_lookups(const char *path, const struct relation *relation,
                            const char *const *modes, const char *when)
 {
@@ -368,7 +378,7 @@ static void expect_lookups(const char *path, const struct relation *relation,
             process_fail("%s for %s, %s, %s: %s", path, relation->name, when, modes[i],
                          finding.offence);
         }
-        assert_true(finding.table_nodes > 0 || strstr(sql, "FROM") == NULL);
+        assert_int_equal(finding.table_nodes > 0, names_a_table(sql));
     }
     free(sql);
 }
