@@ -4,7 +4,7 @@
 #include "rsvpd/app/data_commands.h"
 #include "rsvpd/app/process.h"
 #include "rsvpd/store/pg_migrate.h"
-#include "rsvpd/store/pg_secret.h"
+#include "rsvpd/store/pg_secrets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ static int run_serve(int argc, char **argv)
 {
     struct config config;
     struct redis_url redis_url;
-    unsigned char page_token_key[MAC_KEY_SIZE_BYTES];
+    struct pg_secrets secrets;
     char threads[16], reason[PG_ERROR_SIZE_BYTES];
     if (argc > 0) {
         return command_unexpected("serve", argv[0]);
@@ -35,8 +35,7 @@ static int run_serve(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         status = command_check_schema(&config);
     }
-    if (status == EXIT_SUCCESS &&
-        !pg_secret_load(config.database_url, "page_token", page_token_key, reason)) {
+    if (status == EXIT_SUCCESS && !pg_secrets_load(config.database_url, &secrets, reason)) {
         status = command_failed("cannot read the database of DATABASE_URL", reason);
     }
     if (status == EXIT_SUCCESS) {
@@ -47,8 +46,7 @@ static int run_serve(int argc, char **argv)
                  wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
         setenv("UV_THREADPOOL_SIZE", threads, 0);
-        status =
-            process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url, page_token_key);
+        status = process_serve(&config, *config.redis_url == '\0' ? NULL : &redis_url, &secrets);
     }
     config_free(&config);
     return status;

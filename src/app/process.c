@@ -31,7 +31,7 @@ enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FINISHING };
 struct process {
     const struct config *config;
     const struct redis_url *redis_url;
-    const unsigned char *page_token_key;
+    const struct pg_secrets *secrets;
     uv_loop_t loop;
     uv_signal_t on_term, on_int;
     uv_timer_t drain, tick;
@@ -257,7 +257,7 @@ static bool start_workers(struct process *process)
             .listen_fd = fds[i],
             .process = http_process(process, &process->connections),
             .hash_secret = hash_secret,
-            .page_token_key = process->page_token_key,
+            .secrets = process->secrets,
             .ended = worker_has_ended,
             .listener = process,
         });
@@ -308,12 +308,12 @@ static void announce(const struct config *config)
 }
 
 int process_serve(const struct config *config, const struct redis_url *redis_url,
-                  const unsigned char *page_token_key)
+                  const struct pg_secrets *secrets)
 {
     static struct process process; /* workers' threads refer to it until the process is gone */
     process.config = config;
     process.redis_url = redis_url;
-    process.page_token_key = page_token_key;
+    process.secrets = secrets;
     signal(SIGPIPE, SIG_IGN);
     body_prepare();
     raise_descriptor_limit(config);

@@ -151,6 +151,7 @@ static bool make_stores(struct worker *worker)
         worker->redis = redis_store_create(&(struct redis_store_setup){
             .loop = &worker->loop,
             .url = worker->setup.redis_url,
+            .namespace = worker->setup.secrets->redis_namespace,
             .ttl_ms = config->count_redis_ttl_ms,
             .metrics = worker->metrics,
             .random_seed = clock_entropy(),
@@ -206,7 +207,7 @@ static bool make_http(struct worker *worker)
         .metrics = worker->metrics,
         .process = worker->setup.process,
         .deadline_us = config->request_deadline_ms * 1000,
-        .page_token_key = worker->setup.page_token_key,
+        .page_token_key = worker->setup.secrets->page_token_key,
         .connections_max = config->max_connections,
         .connections_per_address_max =
             (int64_t)share(config->max_connections_per_address, config->workers),

@@ -3,9 +3,11 @@
 
 enum { VERSION_DIGITS = 19, AS_OF_DIGITS = 16, COUNT_DIGITS_MAX = 18 };
 
-void redis_encode_key(const struct shared_count *entry, struct text *out)
+void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out)
 {
-    text_add_cstr(out, "rsvpd:1:");
+    text_add_cstr(out, "rsvpd:2:");
+    text_add_cstr(out, namespace);
+    text_add_cstr(out, ":");
     text_add_cstr(out, entry->relation->name);
     text_add_cstr(out, ":");
     text_add(out, identifier_slice(&entry->entity));

@@ -185,10 +185,11 @@ static void add_written(struct command *command, const struct text *text)
     command->used += text->size;
 }
 
-static void add_key(struct command *command, const struct shared_count *entry)
+static void add_key(const struct redis_store *store, struct command *command,
+                    const struct shared_count *entry)
 {
     struct text key = argument_space(command, REDIS_KEY_SIZE_BYTES);
-    redis_encode_key(entry, &key);
+    redis_encode_key(store->setup.namespace, entry, &key);
     add_written(command, &key);
 }
 
@@ -229,7 +230,7 @@ static bool port_read(void *store_, const struct shared_count *entries, size_t s
     for (size_t i = 0; i < size; i++) {
         read->entries[i] = entries[i];
         read->entries[i].found = false;
-        add_key(&command, &entries[i]);
+        add_key(store, &command, &entries[i]);
     }
     read->store = store;
     read->size = size;
@@ -260,7 +261,7 @@ static bool port_publish(void *store_, const struct shared_count *entries, size_
     add_argument(&command, slice_of(publish_script));
     add_argument(&command, slice_of(key_count));
     for (size_t i = 0; i < size; i++) {
-        add_key(&command, &entries[i]);
+        add_key(store, &command, &entries[i]);
     }
     add_argument(&command, slice_of(ttl));
     for (size_t i = 0; i < size; i++) {

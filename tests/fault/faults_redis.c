@@ -90,20 +90,16 @@ static void name_commands(struct stand *stand)
 
 /* ---- what is under our keys ---- */
 
-/* Puts something under the keys of every client's own things, in one step each: the services write
- * to them meanwhile. */
+/* Puts something under the keys of every client's own things, in one step: the services write to
+ * them meanwhile. */
 static void spoil(struct stand *stand, const char *command, const char *value)
 {
-    for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
-        for (unsigned j = 0; j < RELATION_COUNT; j++) {
-            char key[64];
-            snprintf(key, sizeof key, "rsvpd:1:%s:own-%u", relations[j].name, i);
-            redis_server_execute(stand->redis, "EVAL %s 1 %s %s %s",
-                                 "redis.call('DEL', KEYS[1])"
-                                 " return redis.call(ARGV[1], KEYS[1], ARGV[2])",
-                                 key, command, value);
-        }
-    }
+    redis_server_execute(stand->redis, "EVAL %s 0 %s %s",
+                         "for _, key in ipairs(redis.call('KEYS', 'rsvpd:2:*:own-*')) do"
+                         "  redis.call('DEL', key)"
+                         "  redis.call(ARGV[1], key, ARGV[2])"
+                         " end",
+                         command, value);
 }
 
 static void spoil_again_and_again(struct stand *stand, int64_t until_ms, const char *command,

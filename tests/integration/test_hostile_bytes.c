@@ -61,7 +61,7 @@ static const char *const decent_requests[] = {
 static const char *const internals[] = {
     "HTTP/1.1 500", "SQLSTATE",  "libpq",     "PGRES",    "hiredis", "rsvp_counters",
     "SELECT",       "INSERT",    ".c:",       "/src/",    "/tmp/",   "assert",
-    "Assertion",    "Sanitizer", "backtrace", "rsvpd:1:",
+    "Assertion",    "Sanitizer", "backtrace", "rsvpd:2:",
 };
 
 /* Reads the answers, if there are any; the service ends the connection behind the last of them. */

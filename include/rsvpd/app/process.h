@@ -3,12 +3,12 @@
 #define RSVPD_APP_PROCESS_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/store/pg_secrets.h"
 #include "rsvpd/store/redis_url.h"
 
-/* What all processes on these stores share: `page_token_key` signs the tokens of listings. Serves
- * until a signal ends it. Returns the exit status: 0 after an orderly end, 1 where it could not
- * start, the cause being in the log. */
+/* Serves until a signal ends it. Returns the exit status: 0 after an orderly end, 1 where it could
+ * not start, the cause being in the log. */
 int process_serve(const struct config *config, const struct redis_url *redis_url,
-                  const unsigned char *page_token_key);
+                  const struct pg_secrets *secrets);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/config.h"
 #include "rsvpd/http/server.h"
+#include "rsvpd/store/pg_secrets.h"
 #include "rsvpd/store/redis_url.h"
 
 struct worker;
@@ -15,7 +16,7 @@ struct worker_setup {
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;
     uint64_t hash_secret;
-    const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES; must outlive the worker */
+    const struct pg_secrets *secrets;
     void (*ended)(
         void *listener); /* called on the worker's thread when it has nothing left to do */
     void *listener;

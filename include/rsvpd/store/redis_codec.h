@@ -1,15 +1,20 @@
-/* How a count is written into Redis: key rsvpd:1:<relation>:<entity>, value <version>:<as
- * of>:<count>, version with 19 digits, as-of with 16 (microseconds since the Unix epoch), so that
- * comparing bytes compares versions and then times. */
+/* How a count is written into Redis: key rsvpd:2:<namespace>:<relation>:<entity>, value
+ * <version>:<as of>:<count>, version with 19 digits, as-of with 16 (microseconds since the Unix
+ * epoch), so that comparing bytes compares versions and then times. The namespace is the
+ * database's, so that several may share a Redis. */
 #ifndef RSVPD_STORE_REDIS_CODEC_H
 #define RSVPD_STORE_REDIS_CODEC_H
 
 #include "rsvpd/base/text.h"
 #include "rsvpd/domain/ports.h"
 
-enum { REDIS_KEY_SIZE_BYTES = 96, REDIS_VALUE_SIZE_BYTES = 64 };
+enum {
+    REDIS_NAMESPACE_SIZE_BYTES = 17, /* with its NUL */
+    REDIS_KEY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + REDIS_NAMESPACE_SIZE_BYTES + 24,
+    REDIS_VALUE_SIZE_BYTES = 64
+};
 
-void redis_encode_key(const struct shared_count *entry, struct text *out);
+void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out);
 void redis_encode_value(const struct count *count, struct text *out);
 
 /* False where the bytes are no value of ours. Sets value, version and as_of_wall_us. */

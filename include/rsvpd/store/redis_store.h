@@ -14,6 +14,7 @@ struct redis_store;
 struct redis_store_setup {
     uv_loop_t *loop;
     const struct redis_url *url; /* must outlive the store */
+    const char *namespace;       /* of the keys; must outlive the store */
     int64_t ttl_ms;              /* how long a published count lives */
     struct metrics *metrics;
     uint64_t random_seed;

@@ -9,11 +9,12 @@ static void test_keys(void **state)
         enum relation_id relation;
         const char *entity, *key;
     } cases[] = {
-        {RELATION_RSVP, "101a", "rsvpd:1:rsvp:101a"},
-        {RELATION_LIKE, "101a", "rsvpd:1:like:101a"},
-        {RELATION_LIKE, "a:b@c", "rsvpd:1:like:a:b@c"},
+        {RELATION_RSVP, "101a", "rsvpd:2:0123456789abcdef:rsvp:101a"},
+        {RELATION_LIKE, "101a", "rsvpd:2:0123456789abcdef:like:101a"},
+        {RELATION_LIKE, "a:b@c", "rsvpd:2:0123456789abcdef:like:a:b@c"},
         {RELATION_RSVP, "0123456789012345678901234567890123456789012345678901234567890123",
-         "rsvpd:1:rsvp:0123456789012345678901234567890123456789012345678901234567890123"},
+         "rsvpd:2:0123456789abcdef:rsvp:"
+         "0123456789012345678901234567890123456789012345678901234567890123"},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -21,7 +22,7 @@ static void test_keys(void **state)
                                      .entity = unit_id(cases[i].entity)};
         char buffer[REDIS_KEY_SIZE_BYTES];
         struct text key = text_over(buffer, sizeof buffer);
-        redis_encode_key(&entry, &key);
+        redis_encode_key("0123456789abcdef", &entry, &key);
         assert_false(key.truncated);
         unit_expect_text("key", text_slice(&key), cases[i].key);
     }
