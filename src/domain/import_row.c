@@ -91,7 +91,7 @@ static bool read_identifier(const struct csv_record *record, const struct import
     char what[32];
     snprintf(what, sizeof what, "%s ", field_name(columns->relation, field));
     return identifier_parse(value, out) ||
-           bad_field(problem, what, value, "is no identifier: 1 to 64 of A-Z a-z 0-9 - . _ ~ : @");
+           bad_field(problem, what, value, "is no identifier: " IDENTIFIER_RULE);
 }
 
 bool import_read_row(struct slice line, const struct import_columns *columns,

@@ -4,7 +4,10 @@
 
 #include <assert.h>
 
-enum { MESSAGE_SIZE_BYTES = 256, RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES };
+enum {
+    MESSAGE_SIZE_BYTES = 2 * IDENTIFIER_SIZE_MAX_BYTES + 64,
+    RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES
+};
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -83,8 +86,8 @@ enum problem page_token_parse(const unsigned char *key, const struct listing *li
     unsigned char raw[RAW_SIZE_MAX_BYTES], mac[MAC_SIZE_BYTES];
     size_t size = decode(token, raw);
     if (size <= MAC_SIZE_BYTES ||
-        !identifier_parse(slice_make((const char *)raw + MAC_SIZE_BYTES, size - MAC_SIZE_BYTES),
-                          last)) {
+        !identifier_parse_stored(
+            slice_make((const char *)raw + MAC_SIZE_BYTES, size - MAC_SIZE_BYTES), last)) {
         return PROBLEM_INVALID_PARAMETER;
     }
     if (!sign(key, listing, last, mac)) {

@@ -1,11 +1,12 @@
 /* The errors that clients can meet. */
 #include "rsvpd/domain/problem.h"
+#include "rsvpd/domain/identifier.h"
 
 /* clang-format off */
 const struct problem_type problem_types[PROBLEM_COUNT] = {
     [PROBLEM_NONE] = {"", 200, false, "", ""},
     [PROBLEM_INVALID_IDENTIFIER] = {"invalid-identifier", 400, false, "Invalid identifier",
-        "An identifier is 1 to 64 bytes out of A-Z a-z 0-9 - . _ ~ : @ after percent-decoding. Correct it and send the request again."},
+        "An identifier is " IDENTIFIER_RULE ", after percent-decoding; in a query a plus is written %2B. Correct it and send the request again."},
     [PROBLEM_INVALID_JSON] = {"invalid-json", 400, false, "Invalid JSON",
         "The body must be one JSON object in UTF-8, without duplicate keys and no deeper than the request needs."},
     [PROBLEM_INVALID_PARAMETER] = {"invalid-parameter", 400, false, "Invalid parameter",

@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 enum {
-    BODY_SIZE_BYTES = 512,
+    /* Two identifiers, and what is said of them. */
+    BODY_SIZE_BYTES = 2 * IDENTIFIER_SIZE_MAX_BYTES + 384,
     /* Beyond the path, which can grow sixfold when it is escaped, and the detail. */
     PROBLEM_SIZE_BYTES = 512,
     DETAIL_SIZE_BYTES = 512,

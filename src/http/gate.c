@@ -2,6 +2,7 @@
 #include "rsvpd/http/gate.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
@@ -162,11 +163,11 @@ static const char *allow(struct request *request)
     return text.data;
 }
 
-/* Whether one of the words in `words` is `name`. */
+/* Whether one of the words in `words` is what `name` says, which is encoded. */
 static bool one_of(struct slice words, struct slice name)
 {
     while (words.size > 0) {
-        if (slice_equal(slice_cut(&words, ' '), name)) {
+        if (uri_equal(name, slice_cut(&words, ' '))) {
             return true;
         }
     }
@@ -235,8 +236,8 @@ void gate_handle(struct request *request)
     }
     if (problem != PROBLEM_NONE) {
         answer_problem_format(request, problem,
-                              "%s in the path is not an identifier: 1 to 64 bytes out of "
-                              "A-Z a-z 0-9 - . _ ~ : @ after percent-decoding",
+                              "%s in the path is not an identifier: " IDENTIFIER_RULE
+                              ", after percent-decoding",
                               member);
         return;
     }

@@ -5,10 +5,10 @@
 
 /* What stands between the quotes, or as it came where there are none; false where a quote is not
  * closed at the very end. */
-static bool unquote(struct slice value, struct identifier *key)
+static bool unquote(struct slice value, struct idempotency_key *key)
 {
     bool quoted = value.size > 0 && value.data[0] == '"', closed = !quoted;
-    *key = (struct identifier){.size = 0};
+    *key = (struct idempotency_key){.size = 0};
     for (size_t i = quoted; i < value.size; i++) {
         char c = value.data[i];
         if (quoted && c == '"') {
@@ -22,7 +22,7 @@ static bool unquote(struct slice value, struct identifier *key)
             }
             c = value.data[i];
         }
-        if (key->size == IDENTIFIER_SIZE_MAX_BYTES || c < ' ' || c > '~') {
+        if (key->size == IDEMPOTENCY_KEY_SIZE_MAX_BYTES || c < ' ' || c > '~') {
             return false;
         }
         key->data[key->size++] = c;
@@ -30,7 +30,7 @@ static bool unquote(struct slice value, struct identifier *key)
     return closed;
 }
 
-bool idempotency_key_parse(struct slice value, struct identifier *key)
+bool idempotency_key_parse(struct slice value, struct idempotency_key *key)
 {
     return unquote(slice_trim(value), key) && key->size > 0;
 }
@@ -44,7 +44,7 @@ bool idempotency_key_find(struct request *request)
     }
     answer_problem(
         request, PROBLEM_INVALID_PARAMETER,
-        "the header Idempotency-Key holds one key of 1 to 64 printable ASCII bytes, with "
+        "the header Idempotency-Key holds one key of 1 to 255 printable ASCII bytes, with "
         "or without double quotes around it");
     return false;
 }

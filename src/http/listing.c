@@ -20,9 +20,10 @@ enum {
     PAGE_SIZE_DEFAULT = 50,
     PAGE_SIZE_MAX = 1000,
     MANY_MAX = 100,
-    HEAD_SIZE_BYTES = 512, /* of a body: all but its lines */
-    LINE_SIZE_BYTES = 192,
-    LINK_SIZE_BYTES = 1024,
+    HEAD_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + PAGE_TOKEN_SIZE_BYTES + 64, /* all but lines */
+    LINE_SIZE_BYTES = 128, /* beyond its identifier */
+    /* The longest path is one whose every byte came percent-encoded. */
+    LINK_SIZE_BYTES = 3 * (IDENTIFIER_SIZE_MAX_BYTES + 32) + PAGE_TOKEN_SIZE_BYTES + 64,
 };
 
 /* Which way a listing goes: from an entity to its users, or from a user to its entities. */
@@ -77,10 +78,11 @@ static void add_line(struct text *body, bool first, const char *member, const st
     text_add_cstr(body, "\"}");
 }
 
+/* `ids_size`: the bytes of all identifiers in the lines. */
 static struct text begin_body(struct request *request, const struct direction *direction,
-                              size_t lines)
+                              size_t lines, size_t ids_size)
 {
-    struct text body = request_text(request, HEAD_SIZE_BYTES + lines * LINE_SIZE_BYTES);
+    struct text body = request_text(request, HEAD_SIZE_BYTES + lines * LINE_SIZE_BYTES + ids_size);
     text_add_cstr(&body, "{\"");
     text_add_cstr(&body, direction->of_member);
     text_add_cstr(&body, "\":");
@@ -138,7 +140,11 @@ static void answer_page(struct request *request, const struct operation *operati
         operation->page_size - 1; /* one more was asked for, to know whether there is more */
     bool more = page->size > page_size;
     size_t lines = more ? page_size : page->size;
-    struct text body = begin_body(request, &direction, lines);
+    size_t ids_size = 0;
+    for (size_t i = 0; i < lines; i++) {
+        ids_size += page->lines[i].id.size;
+    }
+    struct text body = begin_body(request, &direction, lines, ids_size);
     for (size_t i = 0; i < lines; i++) {
         add_line(&body, i == 0, direction.line_member, &page->lines[i].id,
                  page->lines[i].created_at_us);
@@ -268,10 +274,19 @@ static enum operation_kind list_kind(const struct request *request)
     return request->entity.size > 0 ? OPERATION_LIST_USERS : OPERATION_LIST_ENTITIES;
 }
 
+static size_t ids_size(const struct many *many)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < many->size; i++) {
+        size += many->items[i].id.size;
+    }
+    return size;
+}
+
 static void answer_found(struct request *request, const struct many *many)
 {
     struct direction direction = direction_of(request, list_kind(request));
-    struct text body = begin_body(request, &direction, many->size);
+    struct text body = begin_body(request, &direction, many->size, ids_size(many));
     bool first = true;
     for (size_t i = 0; i < many->size; i++) {
         if (many->items[i].member) {
@@ -321,7 +336,8 @@ void handle_waitlist(struct request *request)
 
 static void answer_counts(struct request *request, const struct many *many)
 {
-    struct text body = request_text(request, HEAD_SIZE_BYTES + many->size * LINE_SIZE_BYTES);
+    struct text body =
+        request_text(request, HEAD_SIZE_BYTES + many->size * LINE_SIZE_BYTES + ids_size(many));
     text_add_cstr(&body, "{\"counts\":[");
     for (size_t i = 0; i < many->size; i++) {
         text_add_cstr(&body, i == 0 ? "" : ",");

@@ -1,6 +1,31 @@
 /* The parameters of a query, by name. */
 #include "rsvpd/http/query.h"
+#include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
+
+/* Undoes a value's percent-encoding; never gives NULL as data. */
+static bool decode_value(struct request *request, const char *name, struct slice encoded,
+                         struct slice *value)
+{
+    if (encoded.size == 0 || memchr(encoded.data, '%', encoded.size) == NULL) {
+        *value = slice_make(encoded.data == NULL ? "" : encoded.data, encoded.size);
+        return true;
+    }
+    char *decoded = arena_take(&request->arena, encoded.size);
+    if (decoded == NULL) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
+        return false;
+    }
+    value->data = decoded;
+    if (!uri_decode(encoded, decoded, encoded.size, &value->size)) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "the query parameter '%s' holds a percent sign that no two "
+                              "hexadecimal digits follow",
+                              name);
+        return false;
+    }
+    return true;
+}
 
 bool query_value(struct request *request, const char *name, struct slice *value)
 {
@@ -9,7 +34,7 @@ bool query_value(struct request *request, const char *name, struct slice *value)
     bool seen = false;
     *value = (struct slice){NULL, 0};
     while (request_next_parameter(&query, &parameter)) {
-        if (!slice_equal(parameter.name, slice_of(name))) {
+        if (!uri_equal(parameter.name, slice_of(name))) {
             continue;
         }
         if (seen) {
@@ -18,8 +43,9 @@ bool query_value(struct request *request, const char *name, struct slice *value)
             return false;
         }
         seen = true;
-        *value = slice_make(parameter.value.data == NULL ? "" : parameter.value.data,
-                            parameter.value.size);
+        if (!decode_value(request, name, parameter.value, value)) {
+            return false;
+        }
     }
     return true;
 }
@@ -81,7 +107,7 @@ bool query_identifiers(struct request *request, const char *name, size_t max,
     *size = 0;
     *ids = NULL;
     while (request_next_parameter(&query, &parameter)) {
-        if (!slice_equal(parameter.name, slice_of(name))) {
+        if (!uri_equal(parameter.name, slice_of(name))) {
             continue;
         }
         if (*size == max) {
@@ -94,10 +120,10 @@ bool query_identifiers(struct request *request, const char *name, size_t max,
             answer_problem(request, PROBLEM_INTERNAL, NULL);
             return false;
         }
-        if (!identifier_parse_encoded(parameter.value, &(*ids)[(*size)++])) {
+        if (!identifier_parse_query(parameter.value, &(*ids)[(*size)++])) {
             answer_problem_format(request, PROBLEM_INVALID_IDENTIFIER,
-                                  "%s in the query is not an identifier: 1 to 64 bytes out of "
-                                  "A-Z a-z 0-9 - . _ ~ : @ after percent-decoding",
+                                  "%s in the query is not an identifier: " IDENTIFIER_RULE
+                                  ", after percent-decoding; a plus is written %%2B",
                                   name);
             return false;
         }

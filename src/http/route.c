@@ -1,5 +1,6 @@
 /* Which paths there are, and what answers them. */
 #include "rsvpd/http/route.h"
+#include "rsvpd/base/uri.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/settings.h"
@@ -62,11 +63,7 @@ struct segments {
 /* A literal segment may come percent-encoded: the same path (RFC 3986 section 6.2.2.2). */
 static bool same_literal(struct slice literal, struct slice segment)
 {
-    struct identifier decoded;
-    return slice_equal(literal, segment) ||
-           (segment.size > 0 && memchr(segment.data, '%', segment.size) != NULL &&
-            identifier_parse_encoded(segment, &decoded) &&
-            slice_equal(literal, identifier_slice(&decoded)));
+    return slice_equal(literal, segment) || uri_equal(segment, literal);
 }
 
 /* The segments after the first slash, and after /v1/ where the path begins so. False where there

@@ -8,7 +8,7 @@
 #include "rsvpd/http/server.h"
 #include "rsvpd/http/submission.h"
 
-enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = 512 };
+enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
 
 /* ---- the body that asks for settings ---- */
 

@@ -1,13 +1,13 @@
 /* Who acts. */
 #include "rsvpd/http/user.h"
+#include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/header.h"
 
 enum { HEADER_VALUES_MAX = 8 };
 
-static const char invalid_id[] = "user_id %s is not an identifier: 1 to 64 bytes out of "
-                                 "A-Z a-z 0-9 - . _ ~ : @";
+static const char invalid_id[] = "user_id %s is not an identifier: " IDENTIFIER_RULE;
 
 /* Notes one more place that names the user: it must be an identifier, and the same as before. */
 static bool name_user(struct request *request, bool valid, const struct identifier *user,
@@ -33,9 +33,9 @@ static bool from_query(struct request *request)
     struct query_parameter parameter;
     while (request_next_parameter(&query, &parameter)) {
         struct identifier user;
-        if (slice_equal(parameter.name, slice_of("user_id")) &&
-            !name_user(request, identifier_parse_encoded(parameter.value, &user), &user,
-                       "in the query")) {
+        if (uri_equal(parameter.name, slice_of("user_id")) &&
+            !name_user(request, identifier_parse_query(parameter.value, &user), &user,
+                       "in the query (where a plus is written %2B)")) {
             return false;
         }
     }

@@ -38,19 +38,26 @@ static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct ins
     return true;
 }
 
+static int key_compare(const struct idempotency_key *a, const struct idempotency_key *b)
+{
+    size_t common = a->size < b->size ? a->size : b->size;
+    int order = memcmp(a->data, b->data, common);
+    return order != 0 ? order : (int)a->size - (int)b->size;
+}
+
 static int by_user_and_key(const void *a_, const void *b_)
 {
     const struct operation *a = *(const struct operation *const *)a_;
     const struct operation *b = *(const struct operation *const *)b_;
     int order = identifier_compare(&a->user, &b->user);
-    order = order != 0 ? order : identifier_compare(&a->idempotency_key, &b->idempotency_key);
+    order = order != 0 ? order : key_compare(&a->idempotency_key, &b->idempotency_key);
     return order != 0 ? order : (a->arrival > b->arrival) - (a->arrival < b->arrival);
 }
 
 static bool same_key(const struct operation *a, const struct operation *b)
 {
     return identifier_equal(&a->user, &b->user) &&
-           identifier_equal(&a->idempotency_key, &b->idempotency_key);
+           idempotency_key_equal(&a->idempotency_key, &b->idempotency_key);
 }
 
 void pg_keys_gather(struct pg_batch *run)
@@ -83,7 +90,7 @@ bool pg_keys_queue_recall(struct pg_batch *run)
     pg_statement_clear_texts(run, 2);
     for (size_t i = 0; i < run->keyed_size; i++) {
         pg_array_add_text(&arrays[0], identifier_slice(&run->keyed[i]->user));
-        pg_array_add_text(&arrays[1], identifier_slice(&run->keyed[i]->idempotency_key));
+        pg_array_add_text(&arrays[1], idempotency_key_slice(&run->keyed[i]->idempotency_key));
     }
     return pg_statement_queue_arrays(run, "recall", take_recalled, 2);
 }
@@ -105,7 +112,7 @@ bool pg_keys_queue_remember(struct pg_batch *run)
         const struct operation *operation = run->keyed[i];
         if (is_to_remember(operation)) {
             pg_array_add_text(&arrays[0], identifier_slice(&operation->user));
-            pg_array_add_text(&arrays[1], identifier_slice(&operation->idempotency_key));
+            pg_array_add_text(&arrays[1], idempotency_key_slice(&operation->idempotency_key));
             pg_array_add_text(&arrays[2], slice_of(action_of(operation)));
             pg_array_add_text(&arrays[3], identifier_slice(&operation->entity));
             pg_array_add_int64(&arrays[4], operation->changed);

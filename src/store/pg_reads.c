@@ -47,7 +47,7 @@ static bool take_page(struct pg_batch *run, const PGresult *rows, struct instant
     page->size = size;
     for (size_t i = 0; i < size; i++) {
         struct identifier id;
-        if (!identifier_parse(pg_row_text(rows, (int)i, 0), &id)) {
+        if (!identifier_parse_stored(pg_row_text(rows, (int)i, 0), &id)) {
             log_event(LOG_ERROR,
                       "a row that is to be listed holds what is no identifier: it was not "
                       "rsvpd that wrote it",

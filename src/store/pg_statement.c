@@ -152,7 +152,7 @@ struct slice pg_row_text(const PGresult *rows, int row, int column)
 struct identifier pg_row_identifier(const PGresult *rows, int row, int column)
 {
     struct identifier id;
-    bool valid = identifier_parse(pg_row_text(rows, row, column), &id);
+    bool valid = identifier_parse_stored(pg_row_text(rows, row, column), &id);
     assert(valid); /* it equals one that was sent */
     return id;
 }

@@ -65,7 +65,7 @@ static void expect_alike(const struct exchange *a, const struct exchange *b)
         const struct operation *x = &a->operations[i], *y = &b->operations[i];
         assert(x->kind == y->kind && x->relation == y->relation);
         assert(identifier_equal(&x->entity, &y->entity) && identifier_equal(&x->user, &y->user));
-        assert(identifier_equal(&x->idempotency_key, &y->idempotency_key));
+        assert(idempotency_key_equal(&x->idempotency_key, &y->idempotency_key));
         assert(identifier_equal(&x->after, &y->after) && x->page_size == y->page_size);
     }
 }

@@ -247,12 +247,12 @@ static void bad_parameters_are_named(void **state)
 /* -- which of these -------------------------------------------------------------------------------
  */
 
-/* "name=<64 bytes that end with the number>&…", `size` times. */
+/* "name=<128 bytes that end with the number>&…", `size` times. */
 static void repeat_parameter(char *query, const char *name, size_t size)
 {
     size_t used = 0;
     for (size_t i = 0; i < size; i++) {
-        used += (size_t)snprintf(query + used, TARGET_SIZE - used, "%s%s=%060zu.%03zu",
+        used += (size_t)snprintf(query + used, TARGET_SIZE - used, "%s%s=%0124zu.%03zu",
                                  i == 0 ? "" : "&", name, (size_t)0, i);
     }
 }
@@ -260,9 +260,9 @@ static void repeat_parameter(char *query, const char *name, size_t size)
 static void many_of_the_longest_names_are_looked_up(void **state)
 {
     const struct relation *relation = *state;
-    char query[TARGET_SIZE], user[65];
+    char query[TARGET_SIZE], user[129];
     const char *found[] = {user};
-    snprintf(user, sizeof user, "%060zu.%03zu", (size_t)0, (size_t)42);
+    snprintf(user, sizeof user, "%0124zu.%03zu", (size_t)0, (size_t)42);
     put_in(relation, "which", user);
     repeat_parameter(query, "user_id", MANY_MAX);
     struct http_response *response = get("/v1/%s/which/users?%s", relation->collection, query);

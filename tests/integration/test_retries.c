@@ -22,9 +22,11 @@
 #include "relation.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define KEY_255 KEY_64 KEY_64 KEY_64 KEY_63
+#define KEY_63 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define KEY_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-enum { ID_SIZE = 32, TEXT_SIZE = 256, RECEIVE_BOUND_MS = 20000, RUN_BOUND_MS = 200000 };
+enum { ID_SIZE = 32, TEXT_SIZE = 512, RECEIVE_BOUND_MS = 20000, RUN_BOUND_MS = 200000 };
 
 static struct load *crowd;
 
@@ -51,7 +53,7 @@ static struct http_response *keyed(struct http_client *client, const struct rela
                                    const char *method, const char *id, const char *user,
                                    const char *key)
 {
-    char target[RELATION_TARGET_SIZE], body[256], header[256];
+    char target[RELATION_TARGET_SIZE], body[256], header[TEXT_SIZE];
     const char *const headers[] = {header, NULL};
     relation_action_target(target, relation, id);
     snprintf(body, sizeof body, "{\"user_id\":\"%s\"}", user);
@@ -188,7 +190,7 @@ static void quotes_are_no_part_of_a_key(void **state)
         {"\"plain\"", "plain"},
         {"with blanks", "\"with blanks\""},
         {"  trimmed  ", "trimmed"},
-        {KEY_64, "\"" KEY_64 "\""},
+        {KEY_255, "\"" KEY_255 "\""},
         {"\"a \\\"b\\\" c\"", "a \"b\" c"},
         {"\"back\\\\slash\"", "back\\slash"},
         {"!~", "\"!~\""},
@@ -215,8 +217,8 @@ static void malformed_keys_are_refused(void **state)
         "Idempotency-Key:",
         "Idempotency-Key:    ",
         "Idempotency-Key: \"\"",
-        "Idempotency-Key: " KEY_64 "0",
-        "Idempotency-Key: \"" KEY_64 "0\"",
+        "Idempotency-Key: " KEY_255 "0",
+        "Idempotency-Key: \"" KEY_255 "0\"",
         "Idempotency-Key: \"open",
         "Idempotency-Key: \"",
         "Idempotency-Key: \"shut\"and more",
@@ -234,7 +236,7 @@ static void malformed_keys_are_refused(void **state)
     static const char *const methods[] = {"POST", "DELETE"};
     (void)state;
     for (size_t i = 0; i < LENGTH(headers) * LENGTH(methods); i++) {
-        char text[512];
+        char text[1024];
         const char *header = headers[i / LENGTH(methods)];
         process_note("%s", header);
         struct http_raw *raw = http_raw_connect(pair.services[0]->port);

@@ -82,7 +82,7 @@ INVALID_WRITES = [case._replace(operation=operation) for operation in WRITES for
     Case("", 400, "conflicting-user-id", body=U1, query="?user_id=u2"),
     Case("", 400, "conflicting-user-id", body=U1, headers={"X-User-Id": "u2"}),
     Case("", 400, "invalid-identifier", body=U1, item="a%20b"),
-    Case("", 400, "invalid-identifier", body=U1, item="x" * 65),
+    Case("", 400, "invalid-identifier", body=U1, item="x" * 129),
     Case("", 400, "invalid-identifier", body=b'{"user_id":"a b"}'),
     Case("", 400, "invalid-identifier", query="?user_id=a%2Fb"),
     Case("", 400, "invalid-identifier", headers={"X-User-Id": "a/b"}),
@@ -118,7 +118,7 @@ LISTED = [Case("create$R", 201, item=item, query=f"?user_id={user}")
 
 def many(name, count, last=""):
     """A query that names as many, each as long as may be; the last one of them may be given."""
-    ids = [f"{number:064}" for number in range(count)]
+    ids = [f"{number:0128}" for number in range(count)]
     return "?" + "&".join(f"{name}={id}" for id in (ids[:-1] + [last] if last else ids))
 
 
@@ -151,7 +151,7 @@ def listing_cases(operation, name, ids):
             "?max_stale_ms=0", "?colour=red")),
         bad._replace(item=ITEMS[1], user=USERS[0], query="?page_token=$token"),
         odd._replace(item="a%20b", user="a%20b"),
-        odd._replace(item="x" * 65, user="x" * 65),
+        odd._replace(item="x" * 129, user="x" * 129),
         odd._replace(query=f"?{name}=a%2Fb"),
         odd._replace(query=f"?{name}={first}&{name}="),
     ]
@@ -208,7 +208,7 @@ RETRIES = [
     keyed("create$R", 201, user="another"),
     keyed("create$R", 201, key="k" * 60 + "$R", user="$item"),  # as long as may be
     *(keyed(operation, 400, "invalid-parameter", key) for operation in WRITES for key in (
-        "", '""', '"', '"open', '"a"b', '"a\\b"', "k" * 65, '"' + "k" * 65 + '"', "\u00fc", "a\tb")),
+        "", '""', '"', '"open', '"a"b', '"a\\b"', "k" * 256, '"' + "k" * 256 + '"', "\u00fc", "a\tb")),
 ]
 
 EVENT = ("getEventSettings", "putEventSettings", "deleteEventSettings")
@@ -240,7 +240,7 @@ SETTINGS = [
 
 INVALID_SETTINGS = [case._replace(operation=operation) for operation in (PUT, DELETE) for case in (
     Case("", 400, "invalid-identifier", body=b"{}", item="a%20b"),
-    Case("", 400, "invalid-identifier", body=b"{}", item="x" * 65),
+    Case("", 400, "invalid-identifier", body=b"{}", item="x" * 129),
     Case("", 400, "invalid-json", body=b"capacity"),
     Case("", 400, "invalid-json", body=b"[]"),
     Case("", 400, "invalid-json", body=b'{"capacity":1,"capacity":1}'),

@@ -55,7 +55,7 @@ static bool is_of(const struct operation *operation, const struct request *reque
     return operation->kind == request->kind && operation->relation->id == request->relation &&
            number_of(&operation->entity) == (int)request->entity &&
            number_of(&operation->user) == (int)request->user &&
-           number_of(&operation->idempotency_key) == request->key;
+           key_number_of(&operation->idempotency_key) == request->key;
 }
 
 static bool collides(const struct operation *operation, const struct batch *batch)

@@ -238,7 +238,7 @@ static void submit(struct request *request, struct operation *operation)
     operation->entity = name_of('e', request->entity);
     operation->user = name_of('u', request->user);
     if (request->key != KEY_NONE) {
-        operation->idempotency_key = name_of('k', (unsigned)request->key);
+        operation->idempotency_key = key_named((unsigned)request->key);
     }
     if (request->after != KEY_NONE) {
         bool of_users = request->kind == OPERATION_LIST_USERS;

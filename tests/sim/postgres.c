@@ -39,7 +39,7 @@ static struct work *work_of(const struct batch *batch)
             .path = operation->path,
             .entity = operation->entity.size == 0 ? 0 : (unsigned)number_of(&operation->entity),
             .user = operation->user.size == 0 ? 0 : (unsigned)number_of(&operation->user),
-            .key = number_of(&operation->idempotency_key),
+            .key = key_number_of(&operation->idempotency_key),
             .poisonous = request != NULL && request->poisonous,
             .arrival = operation->arrival,
             .settings = operation->settings,

@@ -112,5 +112,7 @@ bool history_holds(const struct history *history, int64_t count, int64_t version
 /* Names: sorted as the numbers are. The other way round, KEY_NONE for no name. */
 struct identifier name_of(char kind, unsigned number);
 int number_of(const struct identifier *name);
+struct idempotency_key key_named(unsigned number);
+int key_number_of(const struct idempotency_key *key);
 
 #endif

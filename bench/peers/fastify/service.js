@@ -16,7 +16,7 @@ const PORT = Number(process.env.PORT || 3000)
 const POOL_SIZE = Number(process.env.POOL_SIZE || 10) // per process; 10 is pg's own default
 const COUNT_TTL_MS = Number(process.env.COUNT_TTL_MS || 3500) // the sum of rsvpd's two lifetimes of a count
 
-const identifier = { type: 'string', pattern: '^[A-Za-z0-9._~:@-]{1,64}$' }
+const identifier = { type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._~:@|+=-]{1,128}$' }
 const eventParams = { type: 'object', required: ['event_id'], properties: { event_id: identifier } }
 const memberParams = {
   type: 'object',

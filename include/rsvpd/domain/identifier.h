@@ -1,4 +1,4 @@
-/* Identifiers of events, posts and users: opaque, 1 to 64 bytes out of A-Z a-z 0-9 - . _ ~ : @. */
+/* Identifiers of events, posts and users: opaque, by the rule below. */
 #ifndef RSVPD_DOMAIN_IDENTIFIER_H
 #define RSVPD_DOMAIN_IDENTIFIER_H
 
@@ -7,7 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { IDENTIFIER_SIZE_MAX_BYTES = 64 };
+enum { IDENTIFIER_SIZE_MAX_BYTES = 128 };
+
+/* The same for people. Clients take . and .. out of paths (RFC 3986 section 5.2.4). */
+#define IDENTIFIER_RULE                                                                            \
+    "1 to 128 bytes out of A-Z a-z 0-9 - . _ ~ : @ | + =, and neither '.' nor '..'"
 
 /* A valid identifier by value, or none (size 0). */
 struct identifier {
@@ -19,8 +23,17 @@ struct identifier {
 bool identifier_parse(struct slice bytes, struct identifier *out)
     __attribute__((warn_unused_result));
 
-/* The same for bytes out of a URI, undoing percent-encoding (RFC 3986 section 2.1) once. */
+/* The same for bytes out of a path, undoing percent-encoding once. */
 bool identifier_parse_encoded(struct slice bytes, struct identifier *out)
+    __attribute__((warn_unused_result));
+
+/* The same for bytes out of a query, where no plus may stand for itself: half of the world's
+ * clients mean a blank by it. */
+bool identifier_parse_query(struct slice bytes, struct identifier *out)
+    __attribute__((warn_unused_result));
+
+/* The same for bytes that were stored: what was an identifier once is still read. */
+bool identifier_parse_stored(struct slice bytes, struct identifier *out)
     __attribute__((warn_unused_result));
 
 static inline struct slice identifier_slice(const struct identifier *id)

@@ -4,6 +4,7 @@
 
 #include "rsvpd/base/hash_table.h"
 #include "rsvpd/base/list.h"
+#include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/relation.h"
 
@@ -111,10 +112,10 @@ struct operation {
     bool answered;        /* `done` was called while it was still with Postgres */
     unsigned mates_max;   /* how large a batch may be that it goes in; shrinks when one fails */
 
-    enum write_path path;              /* a write of one user */
-    uint64_t arrival;                  /* a write of one user: grows from one to the next */
-    uint64_t turn;                     /* its place in the queue: as it arrived, or behind others */
-    struct identifier idempotency_key; /* likewise, 1 to 64 printable ASCII bytes; size 0: none */
+    enum write_path path; /* a write of one user */
+    uint64_t arrival;     /* a write of one user: grows from one to the next */
+    uint64_t turn;        /* its place in the queue: as it arrived, or behind others */
+    struct idempotency_key idempotency_key; /* likewise; size 0: none */
 
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
     bool wants_truth;      /* the same: so new a one that no other host's clock is to be believed */

@@ -7,8 +7,8 @@
 /* Reads a key out of the header's value: a string in double quotes, in which a backslash stands
  * before a double quote or a backslash (RFC 8941 section 3.3.3, as in
  * draft-ietf-httpapi-idempotency-key-header), or the same without the quotes and as it stands. 1 to
- * 64 printable ASCII bytes. False where it is none. */
-bool idempotency_key_parse(struct slice value, struct identifier *key)
+ * 255 printable ASCII bytes. False where it is none. */
+bool idempotency_key_parse(struct slice value, struct idempotency_key *key)
     __attribute__((warn_unused_result));
 
 /* Sets request->idempotency_key from the header; size 0 where there is none. False with a problem

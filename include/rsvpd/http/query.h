@@ -1,11 +1,11 @@
 /* The parameters of a query, by name: each call answers the problem itself where one is not as it
- * must be. */
+ * must be. Names and values are percent-decoded, once. */
 #ifndef RSVPD_HTTP_QUERY_H
 #define RSVPD_HTTP_QUERY_H
 
 #include "rsvpd/http/request.h"
 
-/* The value of a parameter that may be given once, still encoded; data NULL where it is absent. */
+/* The value of a parameter that may be given once; data NULL where it is absent. */
 bool query_value(struct request *request, const char *name, struct slice *value)
     __attribute__((warn_unused_result));
 

@@ -7,6 +7,7 @@
 #include "rsvpd/base/clock.h"
 #include "rsvpd/base/list.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/problem.h"
 
@@ -67,7 +68,7 @@ struct request {
     struct identifier entity,
         user; /* from the path, and for writes from wherever the user is named */
 
-    struct identifier idempotency_key; /* a write: its Idempotency-Key; size 0: none */
+    struct idempotency_key idempotency_key; /* a write: its Idempotency-Key; size 0: none */
 
     bool cacheable; /* a count: a cache in front may hold it for a second, which is part of its age
                      */

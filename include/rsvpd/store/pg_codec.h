@@ -5,14 +5,17 @@
 #define RSVPD_STORE_PG_CODEC_H
 
 #include "rsvpd/domain/batcher.h"
+#include "rsvpd/domain/idempotency_key.h"
 
 #include <stdint.h>
 
 enum {
-    PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + IDENTIFIER_SIZE_MAX_BYTES),
+    PG_TEXT_SIZE_MAX_BYTES = IDEMPOTENCY_KEY_SIZE_MAX_BYTES, /* longer than an identifier */
+    PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + PG_TEXT_SIZE_MAX_BYTES),
 };
 
-/* A one-dimensional array of text or of bigint, with room for a batch's identifiers. */
+/* A one-dimensional array of text or of bigint, with room for a batch's
+ * identifiers or keys. */
 struct pg_array {
     size_t size_bytes;
     uint32_t elements;
@@ -23,7 +26,7 @@ struct pg_array {
 void pg_array_clear_text(struct pg_array *array);
 void pg_array_clear_int64(struct pg_array *array);
 
-/* Adds an element of the array's type; a text has at most IDENTIFIER_SIZE_MAX_BYTES. */
+/* Adds an element of the array's type; a text has at most PG_TEXT_SIZE_MAX_BYTES. */
 void pg_array_add_text(struct pg_array *array, struct slice text);
 void pg_array_add_int64(struct pg_array *array, int64_t number);
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 static const char allowed[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:@";
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:@|+=";
 
 static bool is_allowed(int byte)
 {
@@ -17,7 +17,8 @@ static void test_every_byte_alone_and_inside(void **state)
     for (int byte = 0; byte < 256; byte++) {
         const char inside[] = {'a', (char)byte, 'z'};
         struct identifier id;
-        assert_int_equal(identifier_parse(slice_make(inside + 1, 1), &id), is_allowed(byte));
+        assert_int_equal(identifier_parse(slice_make(inside + 1, 1), &id),
+                         is_allowed(byte) && byte != '.');
         assert_int_equal(identifier_parse(slice_make(inside, 3), &id), is_allowed(byte));
         if (is_allowed(byte)) {
             unit_expect_bytes("inside", identifier_slice(&id), slice_make(inside, 3));
@@ -34,7 +35,7 @@ static void test_sizes(void **state)
         snprintf(encoded + 3 * i, 4, "%%%02X", (unsigned)bytes[i]);
     }
     for (size_t size = 0; size <= sizeof bytes; size++) {
-        bool good = size >= 1 && size <= 64;
+        bool good = size >= 1 && size <= 128;
         struct identifier id;
         struct slice as_is = slice_make(bytes, size);
         assert_int_equal(identifier_parse(as_is, &id), good);
@@ -55,7 +56,7 @@ static void test_parse_takes_bytes_as_they_stand(void **state)
     struct identifier id;
     (void)state;
     assert_false(identifier_parse(slice_of("%61"), &id));
-    assert_false(identifier_parse(slice_of("a+b"), &id));
+    assert_false(identifier_parse(slice_of("a b"), &id));
 }
 
 static void test_every_encoded_byte(void **state)
@@ -68,7 +69,7 @@ static void test_every_encoded_byte(void **state)
             snprintf(encoded, sizeof encoded, i == 0 ? "%%%02x" : "%%%02X", byte);
             snprintf(around, sizeof around, "a%sz", encoded);
             assert_int_equal(identifier_parse_encoded(slice_of(encoded), &id),
-                             is_allowed((int)byte));
+                             is_allowed((int)byte) && byte != '.');
             assert_int_equal(identifier_parse_encoded(slice_of(around), &id),
                              is_allowed((int)byte));
             if (is_allowed((int)byte)) {
@@ -93,6 +94,15 @@ static void test_encoded(void **state)
         {"a:b@c", "a:b@c"},
         {"%40%3A%3a", "@::"},
         {"%41%6A%4a", "AjJ"},
+        {"%2B", "+"},
+        {"a+b", "a+b"},
+        {"auth0|5f7c8ec7c33c6c004bbafe82", "auth0|5f7c8ec7c33c6c004bbafe82"},
+        {"auth0%7C5f7c", "auth0|5f7c"},
+        {"ada+rsvp@example.org", "ada+rsvp@example.org"},
+        {"bWFpbA==", "bWFpbA=="},
+        {"...", "..."},
+        {".a", ".a"},
+        {"a..", "a.."},
         /* decoded once */
         {"%2541", NULL},
         {"%25", NULL},
@@ -103,8 +113,10 @@ static void test_encoded(void **state)
         {"a%00", NULL},
         {"%20", NULL},
         {"%3F", NULL},
-        {"%2B", NULL},
-        {"a+b", NULL},
+        {".", NULL},
+        {"..", NULL},
+        {"%2E", NULL},
+        {".%2e", NULL},
         {"%C3%A9", NULL},
         {"%FF", NULL},
         {"%0a", NULL},
@@ -150,6 +162,50 @@ static void test_encoded(void **state)
     }
 }
 
+/* In a query a plus stands for itself only where it is encoded. */
+static void test_a_plus_in_a_query(void **state)
+{
+    static const struct {
+        const char *encoded, *decoded; /* NULL: refused */
+    } cases[] = {
+        {"a", "a"},       {"a%2Bb", "a+b"}, {"%2b", "+"},      {"%7C%3d=", "|=="},
+        {"a+b", NULL},    {"+", NULL},      {"a%2Bb+c", NULL}, {"%20", NULL},
+        {"a%2520", NULL}, {"..", NULL},     {"%2e", NULL},     {"", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct identifier id;
+        bool good = identifier_parse_query(slice_of(cases[i].encoded), &id);
+        assert_int_equal(good, cases[i].decoded != NULL);
+        if (good) {
+            unit_expect_text(cases[i].encoded, identifier_slice(&id), cases[i].decoded);
+        }
+    }
+}
+
+/* What was stored before the rule became narrower is still read. */
+static void test_stored(void **state)
+{
+    struct identifier id;
+    (void)state;
+    assert_true(identifier_parse_stored(slice_of(".."), &id));
+    unit_expect_text("stored", identifier_slice(&id), "..");
+    assert_false(identifier_parse_stored(slice_of("%41"), &id));
+    assert_false(identifier_parse_stored(slice_of(""), &id));
+}
+
+/* People are told the same rule. */
+static void test_the_rule_in_words(void **state)
+{
+    char size[16];
+    (void)state;
+    snprintf(size, sizeof size, "1 to %d ", IDENTIFIER_SIZE_MAX_BYTES);
+    assert_ptr_equal(strstr(IDENTIFIER_RULE, size), IDENTIFIER_RULE);
+    for (const char *c = strchr(allowed, '-'); *c != '\0'; c++) {
+        assert_non_null(strchr(IDENTIFIER_RULE, *c));
+    }
+}
+
 /* An escape that is cut short by the end of the slice is malformed, whatever follows in memory. */
 static void test_an_escape_ends_with_the_slice(void **state)
 {
@@ -169,9 +225,9 @@ static int sign(int number)
 static void test_byte_order(void **state)
 {
     /* Ascending, as in PostgreSQL's collation "C". */
-    static const char *const ascending[] = {"-",  "-a", ".",  "0", "00", "1",  "10", "2",
-                                            ":",  "@",  "A",  "B", "Z",  "_",  "a",  "aA",
-                                            "a_", "aa", "ab", "b", "z",  "zz", "~"};
+    static const char *const ascending[] = {"+",  "-",  "-a", ".a", "0", "00", "1", "10", "2",
+                                            ":",  "=",  "@",  "A",  "B", "Z",  "_", "a",  "aA",
+                                            "a_", "aa", "ab", "b",  "z", "zz", "|", "~"};
     (void)state;
     for (size_t i = 0; i < LENGTH(ascending); i++) {
         for (size_t j = 0; j < LENGTH(ascending); j++) {
@@ -203,6 +259,9 @@ int main(void)
         cmocka_unit_test(test_parse_takes_bytes_as_they_stand),
         cmocka_unit_test(test_every_encoded_byte),
         cmocka_unit_test(test_encoded),
+        cmocka_unit_test(test_a_plus_in_a_query),
+        cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_the_rule_in_words),
         cmocka_unit_test(test_an_escape_ends_with_the_slice),
         cmocka_unit_test(test_byte_order),
         cmocka_unit_test(test_what_lies_behind_does_not_count),

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ID64 "0123456789012345678901234567890123456789012345678901234567890123"
+#define ID128                                                                                      \
+    "0123456789012345678901234567890123456789012345678901234567890123"                             \
+    "0123456789012345678901234567890123456789012345678901234567890123"
 
 enum { BOTH = ROUTE_PUBLIC | ROUTE_ADMIN };
 
@@ -101,7 +103,7 @@ static const struct documented documented[] = {
     /* identifiers are decoded, once */
     {"/v1/events/%31%30%31a/rsvp", RSVP, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/events/a:b@c~_.-/rsvp", RSVP, ROUTE_PUBLIC, "a:b@c~_.-", NULL, NULL},
-    {"/v1/events/" ID64 "/users/" ID64, RSVPED, ROUTE_PUBLIC, ID64, ID64, NULL},
+    {"/v1/events/" ID128 "/users/" ID128, RSVPED, ROUTE_PUBLIC, ID128, ID128, NULL},
     {"/v1/posts/%7e/users/%7E", LIKED, ROUTE_PUBLIC, "~", "~", NULL},
     /* so are the words of the path */
     {"/v1/%65vents/101a/%72svp", RSVP, ROUTE_PUBLIC, "101a", NULL, NULL},
@@ -112,7 +114,7 @@ static const struct documented documented[] = {
     {"/v1/events/rsvp/rsvp", RSVP, ROUTE_PUBLIC, "rsvp", NULL, NULL},
     {"/v1/events/users/users/users", RSVPED, ROUTE_PUBLIC, "users", "users", NULL},
     {"/v1/events/v1/rsvp", RSVP, ROUTE_PUBLIC, "v1", NULL, NULL},
-    {"/v1/posts/./like", LIKE, ROUTE_PUBLIC, ".", NULL, NULL},
+    {"/v1/posts/=+|/like", LIKE, ROUTE_PUBLIC, "=+|", NULL, NULL},
     /* what a {name} without _id captures stands as it came */
     {"/v1/problems/a%20b", "/v1/problems/{code}", BOTH, NULL, NULL, "a%20b"},
     {"/v1/problems/", "/v1/problems/{code}", BOTH, NULL, NULL, ""},
@@ -268,28 +270,29 @@ static void test_identifiers_that_are_none(void **state)
         {"/events/a b/rsvp", RSVP, "event_id"},
         {"/events/%/rsvp_count", RSVPS, "event_id"},
         {"/events/%00/rsvp_count", RSVPS, "event_id"},
-        {"/events/" ID64 "x/rsvp", RSVP, "event_id"},
+        {"/events/" ID128 "x/rsvp", RSVP, "event_id"},
         {"/events/a/users/", RSVPED, "user_id"},
         {"/events/a/users/%ff", RSVPED, "user_id"},
-        {"/events/a/users/" ID64 "x", RSVPED, "user_id"},
+        {"/events/a/users/" ID128 "x", RSVPED, "user_id"},
         {"/events/!/users/u", RSVPED, "event_id"},
         {"/events/!/users/!", RSVPED, "event_id"},
         {"/events//users", GOERS, "event_id"},
         {"/events/a%2Frsvp", EVENT, "event_id"},
         {"/events/!", EVENT, "event_id"},
-        {"/events/" ID64 "x", EVENT, "event_id"},
+        {"/events/" ID128 "x", EVENT, "event_id"},
         {"/events//waitlist", WAITERS, "event_id"},
         {"/events/a b/waitlist", WAITERS, "event_id"},
         {"/users//events", OWN_EVENTS, "user_id"},
         {"/users/!/posts", OWN_POSTS, "user_id"},
         {"/posts//like", LIKE, "post_id"},
-        {"/posts/+/like_count", LIKES, "post_id"},
+        {"/posts/../like_count", LIKES, "post_id"},
+        {"/posts/%2E/like_count", LIKES, "post_id"},
         {"/posts/!/users/u", LIKED, "post_id"},
         {"/posts/a/users/,", LIKED, "user_id"},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases) * 2; i++) {
-        char path[256];
+        char path[512];
         struct request request;
         const char *detail;
         snprintf(path, sizeof path, "%s%s", i % 2 == 0 ? "" : "/v1", cases[i / 2].path);

@@ -1019,7 +1019,7 @@ static void test_likes_are_never_managed(void **state)
     struct ask *keyed = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("v"));
     plain->relation = &relations[RELATION_LIKE];
     keyed->relation = &relations[RELATION_LIKE];
-    keyed->key = unit_id("k");
+    keyed->key = unit_key("k");
     bench_submit(plain);
     bench_submit(keyed);
     bench_turn(bench);
@@ -1107,8 +1107,9 @@ static void test_no_path_starves(void **state)
             struct ask *ask = bench_ask(bench, OPERATION_ADD, unit_id(way == 4 ? "managed" : "e"),
                                         unit_numbered_id("u", number++));
             ask->relation = &relations[way % 2 == 1 ? RELATION_LIKE : RELATION_RSVP];
-            ask->key = way == 2 || way == 3 ? unit_numbered_id("k", number)
-                                            : (struct identifier){.size = 0};
+            if (way == 2 || way == 3) {
+                ask->key = unit_key("k");
+            }
             bench_submit(ask);
         }
         bench_configure(bench, "other", turn, false);

@@ -553,6 +553,7 @@ static void random_ask(struct history *h)
         OPERATION_ADD,         OPERATION_CONFIGURE,     OPERATION_RELEASE, OPERATION_SETTINGS,
         OPERATION_LIST_WAITING};
     static const int64_t bounds_us[] = {0, 1, 1000, SECONDS(0.3), SECONDS(1.5), COUNT_BOUND_US};
+    static const char *const keys[KEYS] = {"k0", "k1", "k2"};
     struct bench *bench = h->bench;
     enum operation_kind kind = kinds[unit_below(&h->random, LENGTH(kinds))];
     const char *prefix = unit_percent(&h->random, 3) ? "p" : "u";
@@ -561,7 +562,7 @@ static void random_ask(struct history *h)
                   unit_numbered_id(prefix, unit_below(&h->random, USERS)));
     ask->relation = &relations[unit_below(&h->random, RELATION_COUNT)];
     if (is_write(ask) && unit_percent(&h->random, 30)) {
-        ask->key = unit_numbered_id("k", unit_below(&h->random, KEYS));
+        ask->key = unit_key(keys[unit_below(&h->random, KEYS)]);
     }
     if (kind >= OPERATION_LIST_WAITING) {
         ask->relation = &relations[RELATION_RSVP];

@@ -131,7 +131,7 @@ static void test_keys(void **state)
     for (size_t i = 0; i < LENGTH(paths); i++) {
         make(OPERATION_ADD, paths[i]);
         for (size_t j = 0; j < SIZE; j++) {
-            operations[j].idempotency_key = unit_id("k");
+            operations[j].idempotency_key = unit_key("k");
         }
         assert_false(pg_batch_begin(&run, now));
         assert_int_equal(run.part, PG_PART_RECALL);

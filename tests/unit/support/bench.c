@@ -246,7 +246,7 @@ static struct ask *ask_keyed(struct bench *bench, enum operation_kind kind, cons
                              const char *user, const char *key)
 {
     struct ask *ask = bench_ask(bench, kind, unit_id(entity), unit_id(user));
-    ask->key = unit_id(key);
+    ask->key = unit_key(key);
     bench_submit(ask);
     return ask;
 }

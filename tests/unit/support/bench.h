@@ -24,8 +24,8 @@ struct ask {
     enum operation_kind kind;
     const struct relation *relation;
     struct identifier entity, user;
-    struct identifier key;    /* idempotency key; size 0: none */
-    struct settings settings; /* asked for; and what came */
+    struct idempotency_key key; /* idempotency key; size 0: none */
+    struct settings settings;   /* asked for; and what came */
     int64_t asked_us, deadline_us, not_before_us;
     bool refused;      /* the service had no operation to give */
     unsigned sent;     /* a write: how often it went to the truth */

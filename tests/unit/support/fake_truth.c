@@ -231,7 +231,7 @@ static const struct kept *find_kept(const struct fake_truth *truth,
     for (size_t i = 0; i < truth->kept_count; i++) {
         const struct kept *kept = &truth->kept[i];
         if (identifier_equal(&kept->user, &operation->user) &&
-            identifier_equal(&kept->key, &operation->idempotency_key)) {
+            idempotency_key_equal(&kept->key, &operation->idempotency_key)) {
             return kept;
         }
     }
@@ -245,7 +245,7 @@ static bool has_predecessor(const struct batch *batch, const struct operation *o
         const struct operation *other = batch->operations[i];
         if (other->arrival < operation->arrival &&
             identifier_equal(&other->user, &operation->user) &&
-            identifier_equal(&other->idempotency_key, &operation->idempotency_key)) {
+            idempotency_key_equal(&other->idempotency_key, &operation->idempotency_key)) {
             return true;
         }
     }
@@ -286,11 +286,9 @@ static void remember(struct fake_truth *truth, const struct operation *operation
         operation->verdict == OUTCOME_DONE) {
         truth->kept =
             grown(truth->kept, truth->kept_count, &truth->kept_capacity, sizeof *truth->kept);
-        truth->kept[truth->kept_count++] =
-            (struct kept){operation->user,        operation->idempotency_key,
-                          operation->entity,      operation->kind,
-                          operation->relation,    operation->changed,
-                          operation->count.value, operation->place};
+        truth->kept[truth->kept_count++] = (struct kept){
+            operation->user,     operation->entity,  operation->idempotency_key, operation->kind,
+            operation->relation, operation->changed, operation->count.value,     operation->place};
     }
 }
 

@@ -45,7 +45,8 @@ struct managed {
 
 /* An answer that is kept under an idempotency key. */
 struct kept {
-    struct identifier user, key, entity;
+    struct identifier user, entity;
+    struct idempotency_key key;
     enum operation_kind kind;
     const struct relation *relation;
     bool changed;

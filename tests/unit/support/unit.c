@@ -45,6 +45,13 @@ struct identifier unit_id(const char *text)
     return id;
 }
 
+struct idempotency_key unit_key(const char *text)
+{
+    struct idempotency_key key = {.size = (uint8_t)strlen(text)};
+    memcpy(key.data, text, key.size);
+    return key;
+}
+
 struct identifier unit_numbered_id(const char *prefix, unsigned number)
 {
     char text[IDENTIFIER_SIZE_MAX_BYTES];

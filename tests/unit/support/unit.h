@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/slice.h"
+#include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 
 #include <setjmp.h>
@@ -28,6 +29,9 @@ bool unit_percent(struct random *random, unsigned percent);
 
 /* The identifier of that text, which must be one. */
 struct identifier unit_id(const char *text);
+
+/* The idempotency key of that text. */
+struct idempotency_key unit_key(const char *text);
 
 /* The identifier <prefix><number>, as in u17. */
 struct identifier unit_numbered_id(const char *prefix, unsigned number);

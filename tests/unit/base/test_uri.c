@@ -1,0 +1,70 @@
+/* Percent-encoding: what an encoded text means, and that nothing else is taken for it. */
+#include "unit.h"
+
+#include "rsvpd/base/uri.h"
+
+static const struct {
+    const char *encoded, *plain; /* NULL: malformed */
+} cases[] = {
+    {"", ""},         {"a", "a"},      {"%61", "a"},  {"a%2Bb+c", "a+b+c"}, {"%2561", "%61"},
+    {"%7e%7E", "~~"}, {"%c3", "\xC3"}, {"%", NULL},   {"%4", NULL},         {"a%", NULL},
+    {"%%41", NULL},   {"%g1", NULL},   {"%1g", NULL}, {"% 1", NULL},        {"%0x41", NULL},
+    {"%-1", NULL},    {"%4%31", NULL},
+};
+
+static void test_decode(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char out[16];
+        size_t size;
+        bool good = uri_decode(slice_of(cases[i].encoded), out, sizeof out, &size);
+        if (good != (cases[i].plain != NULL)) {
+            fail_msg("'%s' is %s", cases[i].encoded, good ? "taken" : "refused");
+        }
+        if (good) {
+            unit_expect_text(cases[i].encoded, slice_make(out, size), cases[i].plain);
+        }
+    }
+}
+
+static void test_room(void **state)
+{
+    char out[2];
+    size_t size;
+    (void)state;
+    assert_true(uri_decode(slice_of("%61b"), out, 2, &size));
+    assert_int_equal(size, 2);
+    assert_false(uri_decode(slice_of("%61b"), out, 1, &size));
+    assert_false(uri_decode(slice_of("a"), out, 0, &size));
+}
+
+static void test_equal(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct slice encoded = slice_of(cases[i].encoded);
+        for (size_t j = 0; j < LENGTH(cases); j++) {
+            if (cases[j].plain != NULL) {
+                bool same = cases[i].plain != NULL && strcmp(cases[i].plain, cases[j].plain) == 0;
+                assert_int_equal(uri_equal(encoded, slice_of(cases[j].plain)), same);
+            }
+        }
+    }
+    assert_false(uri_equal(slice_of("ab"), slice_of("a")));
+    assert_false(uri_equal(slice_of("a"), slice_of("ab")));
+    assert_false(uri_equal(slice_of("a%"), slice_of("a")));
+    assert_true(uri_equal(slice_of("%00"), slice_make("\0", 1)));
+    assert_false(uri_equal(slice_of("%00"), slice_of("")));
+    assert_false(uri_equal(slice_of("A"), slice_of("a")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_equal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
