@@ -3,14 +3,25 @@
 
 enum { VERSION_DIGITS = 19, AS_OF_DIGITS = 16, COUNT_DIGITS_MAX = 18 };
 
-void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out)
+static void begin_key(const char *namespace, const char *kind, struct text *out)
 {
     text_add_cstr(out, "rsvpd:2:");
     text_add_cstr(out, namespace);
     text_add_cstr(out, ":");
-    text_add_cstr(out, entry->relation->name);
+    text_add_cstr(out, kind);
     text_add_cstr(out, ":");
+}
+
+void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out)
+{
+    begin_key(namespace, entry->relation->name, out);
     text_add(out, identifier_slice(&entry->entity));
+}
+
+void redis_encode_probe_key(const char *namespace, uint64_t number, struct text *out)
+{
+    begin_key(namespace, "probe", out);
+    text_add_uint(out, number);
 }
 
 void redis_encode_value(const struct count *count, struct text *out)

@@ -1,19 +1,20 @@
 /* Redis for one worker.
  *
  * DESIGN: Redis is a convenience: whatever it does, it may cost a request no more than
- * COMMAND_TIMEOUT_US. A command that is not answered in time closes the connection, which ends all
- * others on it, and the breaker keeps everybody from trying again for a while. Counts then come
- * from Postgres. Answers come in the order of the commands, so the times at which commands were
- * sent are a ring. */
+ * COMMAND_TIMEOUT_US. A command that is not answered in time, or that is refused, closes the
+ * connection, which ends all others on it, and the breaker keeps everybody from trying again for a
+ * while. Counts then come from Postgres. There is no half of it: every count in Redis is gone
+ * within seconds, so a Redis that takes no new ones (a read-only replica, a full one) is worth as
+ * much as none. A connection is up once it has done what it is for, publishing a count and reading
+ * it, and does so again when it idles: a probe, under a key of its own. */
 #include "rsvpd/store/redis_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/redis_codec.h"
-#include "rsvpd/store/redis_poll.h"
+#include "rsvpd/store/redis_link.h"
 
 #include <assert.h>
-#include <hiredis/async.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,16 +23,16 @@ enum {
     CONNECT_TIMEOUT_US = 1000 * 1000,
     BACKOFF_MIN_US = 100 * 1000,
     BACKOFF_MAX_US = 2000 * 1000,
-    PING_AFTER_US = 1000 * 1000, /* of idling */
-    COMMANDS_MAX = 64,           /* unanswered at a time */
-    READS_MAX = 16,              /* of which reads */
-    REASON_SIZE_BYTES = 160,
+    PROBE_AFTER_US = 1000 * 1000,  /* of idling */
+    PROVEN_AFTER_US = 2000 * 1000, /* a connection that has held for so long is no accident */
+    READS_MAX = 16,                /* under way at a time */
+    NUMBER_SIZE_BYTES = 24,
 };
 
 enum redis_state {
     REDIS_DOWN,
     REDIS_RESOLVING,  /* the host's name */
-    REDIS_CONNECTING, /* until the answer to a first PING is here */
+    REDIS_CONNECTING, /* until the probe has been answered */
     REDIS_UP
 };
 
@@ -48,27 +49,27 @@ struct redis_store {
     struct shared_counts_listener listener;
     struct shared_counts_port port;
     enum redis_state state;
-    redisAsyncContext *context;
+    struct redis_link *link; /* NULL while there is none */
     uv_getaddrinfo_t resolve;
     struct breaker breaker;
     struct random random;
     bool closing;
-    bool reported_up;    /* what the log was last told */
-    bool reported_error; /* an error reply on this connection is in the log already */
-    int64_t timeout_us;  /* while resolving or connecting; monotonic */
-    bool late; /* the last tick found a command past its time; if the loop was late itself, the
-                * answer is there by the next */
-    int64_t sent_us[COMMANDS_MAX];
-    size_t sent_first, sent_count; /* the ring's oldest, and how many */
-    int64_t used_us;               /* the last answer */
+    const char *reported; /* what the log was last told: why it is unavailable, or NULL */
+    int64_t timeout_us;   /* while resolving or connecting; monotonic */
+    int64_t up_us;        /* since when it is up; monotonic */
+    bool late;            /* the last tick found a command past its time; if the loop was late
+                           * itself, the answer is there by the next */
+    int64_t used_us;      /* the last answer */
     int64_t latency_us;
+    uint64_t probe; /* the probe's key, this store's alone */
     struct redis_read reads[READS_MAX];
 };
 
 /* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. Keeps what is there
  * only where it is a value of ours, of about now, and not older than the new one; anything else is
- * replaced. */
+ * replaced. Answers with the first error of a replacement. */
 static const char publish_script[] =
+    "local refused\n"
     "for i = 1, #KEYS do\n"
     "  local new = ARGV[i + 1]\n"
     "  local held = redis.pcall('GET', KEYS[i])\n"
@@ -78,9 +79,15 @@ static const char publish_script[] =
     "    local apart = as_of and tonumber(as_of) - tonumber(string.sub(new, 21, 36))\n"
     "    keep = apart and apart > -5000000 and apart < 5000000 and held >= new\n"
     "  end\n"
-    "  if not keep then redis.pcall('SET', KEYS[i], new, 'PX', ARGV[1]) end\n"
+    "  if not keep then\n"
+    "    local set = redis.pcall('SET', KEYS[i], new, 'PX', ARGV[1])\n"
+    "    if set.err then refused = refused or set end\n"
+    "  end\n"
+    "  if type(held) == 'table' and not string.find(held.err, '^WRONGTYPE') then\n"
+    "    refused = refused or held\n"
+    "  end\n"
     "end\n"
-    "return #KEYS\n";
+    "return refused or #KEYS\n";
 
 static bool port_available(void *store_)
 {
@@ -88,14 +95,16 @@ static bool port_available(void *store_)
     return store->state == REDIS_UP;
 }
 
+/* Tells the log that it is unavailable, once for each reason in turn, or (NULL) that it is back. */
 static void report(struct redis_store *store, const char *reason)
 {
-    bool up = store->state == REDIS_UP;
-    if (up == store->reported_up || store->closing) {
+    bool known = reason == NULL || store->reported == NULL ? reason == store->reported
+                                                           : strcmp(reason, store->reported) == 0;
+    if (known || store->closing) {
         return;
     }
-    store->reported_up = up;
-    if (up) {
+    store->reported = reason;
+    if (reason == NULL) {
         log_event(LOG_INFO, "redis answers");
     } else {
         log_event(LOG_WARN, "redis is unavailable, counts come from postgres",
@@ -103,111 +112,106 @@ static void report(struct redis_store *store, const char *reason)
     }
 }
 
-/* Gives the connection up. hiredis ends every command with a NULL reply from in here. */
-static void give_up(struct redis_store *store, const char *reason_, int64_t now_us)
+/* Gives the connection up, which ends every command as lost. `reason` is a constant. */
+static void give_up(struct redis_store *store, const char *reason, int64_t now_us)
 {
-    char reason[REASON_SIZE_BYTES]; /* it may lie in what is freed now */
-    snprintf(reason, sizeof reason, "%s", reason_);
-    redisAsyncContext *context = store->context;
-    store->context = NULL;
     store->state = REDIS_DOWN;
     breaker_failure(&store->breaker, now_us, random_next(&store->random));
-    if (context != NULL) {
-        redisAsyncFree(context);
-    }
-    store->sent_count = 0;
     report(store, reason);
+    if (store->link != NULL) {
+        redis_link_close(&store->link);
+    }
 }
 
 /* ---- commands ---- */
 
-static bool send_command(struct redis_store *store, redisCallbackFn *answered, void *data, int argc,
-                         const char **argv, const size_t *sizes)
+/* Notes how a command ended; a refusal is the end of the connection. */
+static void note_end(struct redis_store *store, const struct redis_answer *answer)
 {
-    if (store->sent_count == COMMANDS_MAX ||
-        redisAsyncCommandArgv(store->context, answered, data, argc, argv, sizes) != REDIS_OK) {
-        return false;
+    if (answer->end == REDIS_LOST) {
+        return;
     }
-    size_t at = (store->sent_first + store->sent_count++) % COMMANDS_MAX;
-    store->sent_us[at] = clock_mono_us();
-    return true;
-}
-
-/* Notes that the oldest command has been answered; an error goes into the log, once a connection.
- */
-static void note_answer(struct redis_store *store, const redisReply *reply)
-{
-    assert(store->sent_count > 0);
     store->used_us = clock_mono_us();
-    store->latency_us = store->used_us - store->sent_us[store->sent_first];
-    store->sent_first = (store->sent_first + 1) % COMMANDS_MAX;
-    store->sent_count--;
+    store->latency_us = store->used_us - answer->sent_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_REDIS, (uint64_t)store->latency_us);
-    if (reply->type == REDIS_REPLY_ERROR && !store->reported_error) {
-        store->reported_error = true;
-        log_event(LOG_WARN, "redis refused a command",
-                  LOG_STR("reason", slice_make(reply->str, strcspn(reply->str, " "))));
+    if (answer->end == REDIS_REFUSED) {
+        give_up(store, answer->refusal, store->used_us);
     }
 }
 
-/* The arguments of one command with many keys, built in place. */
-struct command {
-    const char *argv[2 * SHARED_COUNTS_MAX + 4];
+/* The words of one command with many keys, built in place. */
+struct words {
+    const char *at[2 * SHARED_COUNTS_MAX + 4];
     size_t sizes[2 * SHARED_COUNTS_MAX + 4];
-    int argc;
+    int count;
     size_t used;
     char bytes[SHARED_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES)];
 };
 
-static void add_argument(struct command *command, struct slice argument)
+static void add_word(struct words *words, struct slice word)
 {
-    command->argv[command->argc] = argument.data;
-    command->sizes[command->argc++] = argument.size;
+    words->at[words->count] = word.data;
+    words->sizes[words->count++] = word.size;
 }
 
-static void command_begin(struct command *command, const char *name)
+static void words_begin(struct words *words, const char *name)
 {
-    command->argc = 0; /* not the whole of it: it is large, and only what is used gets written */
-    command->used = 0;
-    add_argument(command, slice_of(name));
+    words->count = 0; /* not the whole of it: it is large, and only what is used gets written */
+    words->used = 0;
+    add_word(words, slice_of(name));
 }
 
-static struct text argument_space(struct command *command, size_t size)
+static struct text word_space(struct words *words, size_t size)
 {
-    assert(sizeof command->bytes - command->used >= size);
-    return text_over(command->bytes + command->used, size);
+    assert(sizeof words->bytes - words->used >= size);
+    return text_over(words->bytes + words->used, size);
 }
 
-static void add_written(struct command *command, const struct text *text)
+static void add_written(struct words *words, const struct text *text)
 {
     assert(!text->truncated);
-    add_argument(command, text_slice(text));
-    command->used += text->size;
+    add_word(words, text_slice(text));
+    words->used += text->size;
 }
 
-static void add_key(const struct redis_store *store, struct command *command,
+static void add_key(const struct redis_store *store, struct words *words,
                     const struct shared_count *entry)
 {
-    struct text key = argument_space(command, REDIS_KEY_SIZE_BYTES);
+    struct text key = word_space(words, REDIS_KEY_SIZE_BYTES);
     redis_encode_key(store->setup.namespace, entry, &key);
-    add_written(command, &key);
+    add_written(words, &key);
 }
 
-static void read_answered(redisAsyncContext *context, void *reply_, void *read_)
+static void add_value(struct words *words, const struct count *count)
 {
-    const redisReply *reply = reply_;
+    struct text value = word_space(words, REDIS_VALUE_SIZE_BYTES);
+    redis_encode_value(count, &value);
+    add_written(words, &value);
+}
+
+static bool send_words(struct redis_store *store, struct redis_command command,
+                       struct words *words)
+{
+    command.sent_us = clock_mono_us();
+    return redis_link_send(store->link, &command, words->count, words->at, words->sizes);
+}
+
+/* ---- counts ---- */
+
+static void take_count(void *read_, size_t place, struct slice value)
+{
+    struct redis_read *read = read_;
+    struct shared_count *entry = &read->entries[place];
+    entry->found = redis_decode_value(value, &entry->count);
+}
+
+static void read_ended(void *read_, const struct redis_answer *answer)
+{
     struct redis_read *read = read_;
     struct redis_store *store = read->store;
-    (void)context;
-    if (reply != NULL) {
-        note_answer(store, reply);
-    }
-    bool whole = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == read->size;
-    for (size_t i = 0; i < read->size && whole; i++) {
-        const redisReply *value = reply->element[i];
-        read->entries[i].found =
-            value->type == REDIS_REPLY_STRING &&
-            redis_decode_value(slice_make(value->str, value->len), &read->entries[i].count);
+    note_end(store, answer);
+    for (size_t i = 0; i < read->size; i++) { /* part of an answer is none */
+        read->entries[i].found = read->entries[i].found && answer->end == REDIS_ANSWERED;
     }
     store->listener.read_ended(store->listener.service, read->entries, read->size, clock_now());
     read->in_use = false;
@@ -225,26 +229,43 @@ static bool port_read(void *store_, const struct shared_count *entries, size_t s
     if (store->state != REDIS_UP || read == store->reads + READS_MAX) {
         return false;
     }
-    struct command command;
-    command_begin(&command, "MGET");
+    struct words words;
+    words_begin(&words, "MGET");
     for (size_t i = 0; i < size; i++) {
         read->entries[i] = entries[i];
         read->entries[i].found = false;
-        add_key(store, &command, &entries[i]);
+        add_key(store, &words, &entries[i]);
     }
     read->store = store;
     read->size = size;
     read->in_use =
-        send_command(store, read_answered, read, command.argc, command.argv, command.sizes);
+        send_words(store,
+                   (struct redis_command){
+                       .list_size = size, .take = take_count, .ended = read_ended, .data = read},
+                   &words);
     return read->in_use;
 }
 
-static void publish_answered(redisAsyncContext *context, void *reply, void *store)
+/* The words of a publication before its keys, and between its keys and its values. */
+static void begin_publication(struct words *words, size_t size)
 {
-    (void)context;
-    if (reply != NULL) {
-        note_answer(store, reply);
-    }
+    words_begin(words, "EVAL");
+    add_word(words, slice_of(publish_script));
+    struct text key_count = word_space(words, NUMBER_SIZE_BYTES);
+    text_add_uint(&key_count, size);
+    add_written(words, &key_count);
+}
+
+static void add_lifetime(const struct redis_store *store, struct words *words)
+{
+    struct text lifetime = word_space(words, NUMBER_SIZE_BYTES);
+    text_add_int(&lifetime, store->setup.ttl_ms);
+    add_written(words, &lifetime);
+}
+
+static void publish_ended(void *store, const struct redis_answer *answer)
+{
+    note_end(store, answer);
 }
 
 static bool port_publish(void *store_, const struct shared_count *entries, size_t size)
@@ -253,128 +274,146 @@ static bool port_publish(void *store_, const struct shared_count *entries, size_
     if (store->state != REDIS_UP) {
         return false;
     }
-    char key_count[24], ttl[24];
-    struct command command;
-    snprintf(key_count, sizeof key_count, "%zu", size);
-    snprintf(ttl, sizeof ttl, "%lld", (long long)store->setup.ttl_ms);
-    command_begin(&command, "EVAL");
-    add_argument(&command, slice_of(publish_script));
-    add_argument(&command, slice_of(key_count));
+    struct words words;
+    begin_publication(&words, size);
     for (size_t i = 0; i < size; i++) {
-        add_key(store, &command, &entries[i]);
+        add_key(store, &words, &entries[i]);
     }
-    add_argument(&command, slice_of(ttl));
+    add_lifetime(store, &words);
     for (size_t i = 0; i < size; i++) {
-        struct text value = argument_space(&command, REDIS_VALUE_SIZE_BYTES);
-        redis_encode_value(&entries[i].count, &value);
-        add_written(&command, &value);
+        add_value(&words, &entries[i].count);
     }
-    return send_command(store, publish_answered, store, command.argc, command.argv, command.sizes);
+    return send_words(store, (struct redis_command){.ended = publish_ended, .data = store}, &words);
+}
+
+/* ---- the probe ---- */
+
+static void take_nothing(void *store, size_t place, struct slice value)
+{
+    (void)store;
+    (void)place;
+    (void)value;
+}
+
+static void probe_ended(void *store_, const struct redis_answer *answer)
+{
+    struct redis_store *store = store_;
+    note_end(store, answer);
+    if (answer->end == REDIS_ANSWERED && store->state == REDIS_CONNECTING) {
+        store->state = REDIS_UP;
+        store->up_us = store->used_us;
+        store->late = false;
+    }
+}
+
+static void add_probe_key(const struct redis_store *store, struct words *words)
+{
+    struct text key = word_space(words, REDIS_KEY_SIZE_BYTES);
+    redis_encode_probe_key(store->setup.namespace, store->probe, &key);
+    add_written(words, &key);
+}
+
+/* Publishes a count under the store's own key, always a newer one, and reads it. */
+static bool send_probe(struct redis_store *store)
+{
+    struct instant now = clock_now();
+    const struct count count = {.version = now.mono_us, .as_of_wall_us = now.wall_us};
+    struct words words;
+    begin_publication(&words, 1);
+    add_probe_key(store, &words);
+    add_lifetime(store, &words);
+    add_value(&words, &count);
+    if (!send_words(store, (struct redis_command){.ended = publish_ended, .data = store}, &words)) {
+        return false;
+    }
+    words_begin(&words, "MGET");
+    add_probe_key(store, &words);
+    return send_words(
+        store,
+        (struct redis_command){
+            .list_size = 1, .take = take_nothing, .ended = probe_ended, .data = store},
+        &words);
 }
 
 /* ---- connecting ---- */
 
-static void handshake_answered(redisAsyncContext *context, void *reply_, void *store_)
+static void end_step(struct redis_store *store, const struct redis_answer *answer,
+                     const char *words)
 {
-    struct redis_store *store = store_;
-    const redisReply *reply = reply_;
-    if (reply == NULL || context != store->context) {
-        return;
+    struct redis_answer told = *answer;
+    if (told.refusal == redis_refusal_unknown) {
+        told.refusal = words;
     }
-    note_answer(store, reply);
-    if (reply->type == REDIS_REPLY_ERROR) {
-        give_up(store, reply->str, clock_mono_us());
-    } else if (store->sent_count == 0 && store->state == REDIS_CONNECTING) {
-        store->state = REDIS_UP;
-        breaker_success(&store->breaker);
-        report(store, "");
-    }
+    note_end(store, &told);
 }
 
-static bool send_words(struct redis_store *store, const char **words, int count)
+static void auth_ended(void *store, const struct redis_answer *answer)
 {
-    size_t sizes[4];
-    for (int i = 0; i < count; i++) {
-        sizes[i] = strlen(words[i]);
-    }
-    return send_command(store, handshake_answered, store, count, words, sizes);
+    end_step(store, answer, "it refuses the user or password of REDIS_URL");
 }
 
-static bool send_handshake(struct redis_store *store)
+static void select_ended(void *store, const struct redis_answer *answer)
+{
+    end_step(store, answer, "it refuses the database of REDIS_URL");
+}
+
+static bool send_auth(struct redis_store *store)
 {
     const struct redis_url *url = store->setup.url;
-    bool sent = true;
-    if (url->password[0] != '\0') {
-        const char *named[] = {"AUTH", url->user, url->password};
-        const char *unnamed[] = {"AUTH", url->password};
-        sent = url->user[0] != '\0' ? send_words(store, named, 3) : send_words(store, unnamed, 2);
+    struct words words;
+    words_begin(&words, "AUTH");
+    if (url->user[0] != '\0') {
+        add_word(&words, slice_of(url->user));
     }
-    if (sent && url->database != 0) {
-        char database[16];
-        snprintf(database, sizeof database, "%d", url->database);
-        const char *words[] = {"SELECT", database};
-        sent = send_words(store, words, 2);
-    }
-    const char *words[] = {"PING"};
-    return sent && send_words(store, words, 1);
+    add_word(&words, slice_of(url->password));
+    return send_words(store, (struct redis_command){.ended = auth_ended, .data = store}, &words);
 }
 
-/* hiredis frees the context itself in these two cases. */
-static void on_disconnected(const redisAsyncContext *context, int status)
+static bool send_select(struct redis_store *store)
 {
-    struct redis_store *store = context->data;
-    (void)status;
-    if (store->context == context) {
-        store->context = NULL;
-        give_up(store, context->c.errstr[0] != '\0' ? context->c.errstr : "connection closed",
-                clock_mono_us());
-    }
+    struct words words;
+    words_begin(&words, "SELECT");
+    struct text number = word_space(&words, NUMBER_SIZE_BYTES);
+    text_add_int(&number, store->setup.url->database);
+    add_written(&words, &number);
+    return send_words(store, (struct redis_command){.ended = select_ended, .data = store}, &words);
 }
 
-static void on_connected(const redisAsyncContext *context, int status)
+static void on_opened(void *store_)
 {
-    if (status != REDIS_OK) {
-        on_disconnected(context, status);
+    struct redis_store *store = store_;
+    const struct redis_url *url = store->setup.url;
+    bool sent = (url->password[0] == '\0' || send_auth(store)) &&
+                (url->database == 0 || send_select(store)) && send_probe(store);
+    if (!sent) {
+        give_up(store, "cannot send", clock_mono_us());
     }
 }
 
-/* Takes a connection that hiredis has begun, and sends what opens it. */
-static void adopt(struct redis_store *store, redisAsyncContext *context, int64_t now_us)
+static void on_failed(void *store, const char *reason)
 {
-    store->context = context;
+    give_up(store, reason, clock_mono_us());
+}
+
+/* Connects to the address, or, without one, to the socket of REDIS_URL. */
+static void open_link(struct redis_store *store, const struct sockaddr *address, int64_t now_us)
+{
+    const struct redis_link_owner owner = {store, on_opened, on_failed};
+    const char *reason;
+    store->link =
+        redis_link_open(store->setup.loop, address, store->setup.url->path, &owner, &reason);
     store->state = REDIS_CONNECTING;
-    store->sent_first = store->sent_count = 0;
-    store->reported_error = false;
-    if (context == NULL || context->err != 0) {
-        give_up(store, context == NULL ? "out of memory" : context->c.errstr, now_us);
-        return;
-    }
-    if (!redis_poll_attach(context, store->setup.loop)) {
-        give_up(store, "cannot watch its socket", now_us);
-        return;
-    }
-    context->data = store;
-    redisAsyncSetConnectCallback(context, on_connected);
-    redisAsyncSetDisconnectCallback(context, on_disconnected);
-    if (!send_handshake(store)) {
-        give_up(store, "cannot send", now_us);
+    if (store->link == NULL) {
+        give_up(store, reason, now_us);
     }
 }
 
 static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
     struct redis_store *store = request->data;
-    char address[64] = "";
     store->state = REDIS_DOWN;
     if (status == 0 && !store->closing) {
-        if (addresses->ai_family == AF_INET6) {
-            uv_ip6_name((const struct sockaddr_in6 *)(const void *)addresses->ai_addr, address,
-                        sizeof address);
-        } else {
-            uv_ip4_name((const struct sockaddr_in *)(const void *)addresses->ai_addr, address,
-                        sizeof address);
-        }
-        adopt(store, redisAsyncConnect(address, store->setup.url->port), clock_mono_us());
+        open_link(store, addresses->ai_addr, clock_mono_us());
     } else if (!store->closing) {
         give_up(store, uv_strerror(status), clock_mono_us());
     }
@@ -387,14 +426,16 @@ static void start_connecting(struct redis_store *store, int64_t now_us)
     store->timeout_us = now_us + CONNECT_TIMEOUT_US;
     metrics_add(store->setup.metrics, METRIC_STORE_RECONNECTS_REDIS, 1);
     if (url->path[0] != '\0') {
-        adopt(store, redisAsyncConnectUnix(url->path), now_us);
+        open_link(store, NULL, now_us);
         return;
     }
+    char port[NUMBER_SIZE_BYTES];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
-    store->state = REDIS_RESOLVING; /* hiredis would resolve too, but block meanwhile */
+    snprintf(port, sizeof port, "%d", url->port);
+    store->state = REDIS_RESOLVING;
     store->resolve.data = store;
     int failed =
-        uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, NULL, &hints);
+        uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, port, &hints);
     if (failed != 0) {
         store->state = REDIS_DOWN;
         give_up(store, uv_strerror(failed), now_us);
@@ -411,7 +452,7 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
     }
     store->setup = *setup;
     store->random.state = setup->random_seed;
-    store->reported_up = true; /* so that a first failure is told */
+    store->probe = random_next(&store->random);
     store->latency_us = -1;
     store->port = (struct shared_counts_port){
         .store = store, .available = port_available, .read = port_read, .publish = port_publish};
@@ -429,33 +470,45 @@ const struct shared_counts_port *redis_store_port(const struct redis_store *stor
     return &store->port;
 }
 
+/* A connection that is up: is it still answered, and does it still do what it is for? */
+static void look_after(struct redis_store *store, int64_t now_us)
+{
+    const struct redis_exchange *exchange = redis_link_exchange(store->link);
+    bool idle = redis_exchange_size(exchange) == 0;
+    bool late = !idle && now_us - redis_exchange_oldest_us(exchange) > COMMAND_TIMEOUT_US;
+    if (late && store->late) {
+        give_up(store, "no answer in time", now_us);
+        return;
+    }
+    store->late = late;
+    if (idle && now_us - store->used_us > PROBE_AFTER_US) {
+        (void)send_probe(store); /* if it cannot be sent, the next command tells */
+    }
+    if (now_us - store->up_us > PROVEN_AFTER_US) {
+        breaker_success(&store->breaker);
+        report(store, NULL);
+    }
+}
+
 void redis_store_tick(struct redis_store *store, struct instant now)
 {
-    int64_t now_us = now.mono_us;
-    int64_t oldest_us = store->sent_count > 0 ? store->sent_us[store->sent_first] : now_us;
-    const char *ping[] = {"PING"};
     switch (store->state) {
     case REDIS_DOWN:
-        if (!store->closing && breaker_allows(&store->breaker, now_us)) {
-            start_connecting(store, now_us);
+        if (!store->closing && breaker_allows(&store->breaker, now.mono_us)) {
+            start_connecting(store, now.mono_us);
         }
         break;
     case REDIS_RESOLVING: /* ends by itself; the resolver has time-outs of its own */
         break;
     case REDIS_CONNECTING:
-        if (now_us > store->timeout_us) {
-            give_up(store, "no connection in time", now_us);
+        if (now.mono_us > store->timeout_us) {
+            give_up(store, "no connection in time", now.mono_us);
         }
         break;
     case REDIS_UP:
-        if (now_us - oldest_us > COMMAND_TIMEOUT_US && store->late) {
-            give_up(store, "no answer in time", now_us);
-        } else if (store->sent_count == 0 && now_us - store->used_us > PING_AFTER_US) {
-            (void)send_words(store, ping, 1); /* if it cannot be sent, the next command tells */
-        }
+        look_after(store, now.mono_us);
         break;
     }
-    store->late = now_us - oldest_us > COMMAND_TIMEOUT_US;
     metrics_set(store->setup.metrics, METRIC_UP_REDIS, store->state == REDIS_UP);
 }
 
@@ -468,7 +521,7 @@ struct dependency_state redis_store_state(const struct redis_store *store)
 void redis_store_close(struct redis_store *store)
 {
     store->closing = true;
-    if (store->context != NULL) {
+    if (store->link != NULL) {
         give_up(store, "", clock_mono_us());
     }
 }

@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 enum { DEFAULT_PORT = 6379, PORT_MAX = 65535, DATABASE_MAX = 1023 };
 
@@ -114,7 +115,11 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **probl
     *url = (struct redis_url){0};
     if (starts_with(&rest, "unix://")) {
         *problem = "has no absolute path of a socket after unix://";
-        return rest.size > 1 && rest.data[0] == '/' && take_part(rest, url->path);
+        if (rest.size < 2 || rest.data[0] != '/' || !take_part(rest, url->path)) {
+            return false;
+        }
+        *problem = "has a path of a socket that is longer than the system's limit";
+        return strlen(url->path) < sizeof((struct sockaddr_un *)0)->sun_path;
     }
     if (!starts_with(&rest, "redis://")) {
         *problem = "is not of the form redis://[user:password@]host:port/db or unix:///path";

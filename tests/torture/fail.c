@@ -2,7 +2,7 @@
 #include "fail.h"
 
 #include <errno.h>
-#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 #include <microhttpd.h>
 #include <openssl/hmac.h>
@@ -124,24 +124,17 @@ PGresult *__wrap_PQgetResult(PGconn *connection)
 
 /* ---- hiredis ---- */
 
-WRAP(redisAsyncContext *, redisAsyncConnect, NULL, (const char *host, int port), (host, port))
-WRAP(int, redisAsyncCommandArgv, REDIS_ERR,
-     (redisAsyncContext * context, redisCallbackFn *answered, void *data, int count,
-      const char **words, const size_t *sizes),
-     (context, answered, data, count, words, sizes))
+WRAP(redisReader *, redisReaderCreateWithFunctions, NULL, (redisReplyObjectFunctions * functions),
+     (functions))
+WRAP(int, redisReaderFeed, REDIS_ERR, (redisReader * reader, const char *bytes, size_t size),
+     (reader, bytes, size))
+WRAP(int, redisReaderGetReply, REDIS_ERR, (redisReader * reader, void **reply), (reader, reply))
 
-/* By turns without memory, and with a context that says what went wrong. */
-redisAsyncContext *__real_redisAsyncConnectUnix(const char *path);
-redisAsyncContext *__wrap_redisAsyncConnectUnix(const char *path);
-redisAsyncContext *__wrap_redisAsyncConnectUnix(const char *path)
-{
-    bool fails = fail_now(FAIL_redisAsyncConnectUnix);
-    bool reports = atomic_load(&fail_control->at) % 2 == 0;
-    if (fails && !reports) {
-        return NULL;
-    }
-    return __real_redisAsyncConnectUnix(fails ? "/nowhere" : path);
-}
+/* int or long long, by the version. */
+typedef __typeof__(redisFormatCommandArgv(NULL, 0, NULL, NULL)) command_size;
+WRAP(command_size, redisFormatCommandArgv, -1,
+     (char **command, int count, const char **words, const size_t *sizes),
+     (command, count, words, sizes))
 
 /* ---- libmicrohttpd ---- */
 
@@ -206,3 +199,24 @@ WRAP(int, uv_getaddrinfo, UV_ENOMEM,
      (uv_loop_t * loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done, const char *node,
       const char *service, const struct addrinfo *hints),
      (loop, request, done, node, service, hints))
+WRAP(int, uv_tcp_connect, UV_ENOMEM,
+     (uv_connect_t * request, uv_tcp_t *handle, const struct sockaddr *address, uv_connect_cb done),
+     (request, handle, address, done))
+WRAP(int, uv_read_start, UV_ENOMEM,
+     (uv_stream_t * stream, uv_alloc_cb give_memory, uv_read_cb came), (stream, give_memory, came))
+WRAP(int, uv_write, UV_ENOMEM,
+     (uv_write_t * request, uv_stream_t *stream, const uv_buf_t *buffers, unsigned count,
+      uv_write_cb sent),
+     (request, stream, buffers, count, sent))
+
+/* It tells by its call-back alone. */
+void __real_uv_pipe_connect(uv_connect_t *request, uv_pipe_t *handle, const char *path,
+                            uv_connect_cb done);
+void __wrap_uv_pipe_connect(uv_connect_t *request, uv_pipe_t *handle, const char *path,
+                            uv_connect_cb done);
+void __wrap_uv_pipe_connect(uv_connect_t *request, uv_pipe_t *handle, const char *path,
+                            uv_connect_cb done)
+{
+    __real_uv_pipe_connect(request, handle, fail_now(FAIL_uv_pipe_connect) ? "/nowhere" : path,
+                           done);
+}

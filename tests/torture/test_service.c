@@ -499,7 +499,7 @@ static void ends(void **state)
 /* A Redis that is named by a host, where none listens: it serves without. */
 static void resolves(void **state)
 {
-    static const enum fail_kind kinds[] = {FAIL_uv_getaddrinfo, FAIL_redisAsyncConnect};
+    static const enum fail_kind kinds[] = {FAIL_uv_getaddrinfo, FAIL_uv_tcp_connect};
     (void)state;
     fail_arm(torture_control, (enum fail_kind)0, 0);
     fixture.service = service_start(fixture.database_url, "redis://localhost:1/0",

@@ -15,6 +15,10 @@ enum {
 };
 
 void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out);
+
+/* A key that is no count's: a store's own, by its number, to find out whether Redis works. */
+void redis_encode_probe_key(const char *namespace, uint64_t number, struct text *out);
+
 void redis_encode_value(const struct count *count, struct text *out);
 
 /* False where the bytes are no value of ours. Sets value, version and as_of_wall_us. */

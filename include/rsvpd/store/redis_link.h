@@ -1,0 +1,37 @@
+/* A connection to a Redis server in a loop: its socket, and the commands and bytes that go through
+ * it. Alone knows how they are sent. */
+#ifndef RSVPD_STORE_REDIS_LINK_H
+#define RSVPD_STORE_REDIS_LINK_H
+
+#include "rsvpd/store/redis_exchange.h"
+
+#include <uv.h>
+
+struct redis_link;
+
+/* Called from the loop, never from inside a call of this module. */
+struct redis_link_owner {
+    void *owner;
+    void (*opened)(void *owner);
+    /* It cannot be used any more, and is to be closed. `reason` is words of ours or libuv's. */
+    void (*failed)(void *owner, const char *reason);
+};
+
+/* Begins to connect to the address, or, where that is NULL, to the socket of that path. NULL, with
+ * `reason` set, where it cannot even begin. */
+struct redis_link *redis_link_open(uv_loop_t *loop, const struct sockaddr *address,
+                                   const char *path, const struct redis_link_owner *owner,
+                                   const char **reason) __attribute__((warn_unused_result));
+
+/* Sends a command of these words. False, with nothing sent and nobody told, where too much is under
+ * way or memory is exhausted. */
+bool redis_link_send(struct redis_link *link, const struct redis_command *command, int count,
+                     const char **words, const size_t *sizes) __attribute__((warn_unused_result));
+
+const struct redis_exchange *redis_link_exchange(const struct redis_link *link);
+
+/* Ends all commands under way, as lost, and closes the connection; *link becomes NULL first. May be
+ * called by whoever is told of an answer. */
+void redis_link_close(struct redis_link **link);
+
+#endif
