@@ -30,7 +30,8 @@ struct redis_exchange {
 
 /* ---- errors ---- */
 
-const char redis_refusal_unknown[] = "it refuses a command";
+const char redis_refusal_unknown[] =
+    "it refuses a command: its user may lack a right, or the command has another name there";
 
 /* The words that errors of Redis begin with. What follows them, and other words, are the server's:
  * they may quote anything, and are not repeated. */

@@ -24,7 +24,7 @@ enum {
     BACKOFF_MIN_US = 100 * 1000,
     BACKOFF_MAX_US = 2000 * 1000,
     PROBE_AFTER_US = 1000 * 1000,  /* of idling */
-    PROVEN_AFTER_US = 2000 * 1000, /* a connection that has held for so long is no accident */
+    PROVEN_AFTER_US = 1500 * 1000, /* a connection that has held for so long is no accident */
     READS_MAX = 16,                /* under way at a time */
     NUMBER_SIZE_BYTES = 24,
 };

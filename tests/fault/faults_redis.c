@@ -1,6 +1,7 @@
 /* What can happen to Redis. None of it may fail a request or make a count lie. */
 #include <stdio.h>
 
+#include "fake_redis.h"
 #include "fault.h"
 #include "process.h"
 
@@ -43,6 +44,40 @@ static void flush_again_and_again(struct stand *stand, int64_t until_ms)
         redis_server_flush(stand->redis);
         stand_wait_ms(stand, TURNS_MS);
     }
+}
+
+/* ---- another one in its place ---- */
+
+static struct fake_redis *fake;
+
+static void replace_redis(struct stand *stand)
+{
+    redis_server_kill(stand->redis);
+    fake = fake_redis_create(redis_server_url(stand->redis));
+}
+
+static void end_fake(struct stand *stand)
+{
+    (void)stand;
+    fake_redis_destroy(&fake);
+}
+
+static void restore_redis(struct stand *stand)
+{
+    end_fake(stand);
+    redis_server_start(stand->redis);
+}
+
+/* ---- a replica ---- */
+
+static void make_replica(struct stand *stand)
+{
+    redis_server_execute(stand->redis, "REPLICAOF 127.0.0.1 1");
+}
+
+static void make_primary(struct stand *stand)
+{
+    redis_server_execute(stand->redis, "REPLICAOF NO ONE");
 }
 
 /* ---- memory ---- */
@@ -168,6 +203,28 @@ const struct fault faults_redis[] = {
         .slower_max = SLOWER_MAX,
         .begin = flush,
         .go_on = flush_again_and_again,
+    },
+    {
+        .name = "redis-hostile",
+        .promise = "a Redis that sends what nobody asked for, of any size and form: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = replace_redis,
+        .end = restore_redis,
+        .clean_up = end_fake,
+    },
+    {
+        .name = "redis-replica",
+        .promise = "Redis made a read-only replica, and a primary again: the same",
+        .lasts_ms = 5000,
+        .back_ms = 1000,
+        .is_short = true,
+        .slower_max = SLOWER_MAX,
+        .begin = make_replica,
+        .end = make_primary,
+        .clean_up = make_primary,
     },
     {
         .name = "redis-full",

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "expect.h"
+#include "fake_redis.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
@@ -15,7 +16,7 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { BOUND_MS = 20000 };
+enum { BOUND_MS = 20000, TRICKS_BOUND_MS = 60000 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
@@ -84,10 +85,133 @@ static void databases_may_share_a_redis(void **state)
     }
 }
 
+/* ---- a Redis that refuses ---- */
+
+/* Waits until the service says so of itself. */
+static void await_status(const struct service *service, const char *status)
+{
+    struct http_client *client = http_client_create(service->admin_port);
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    bool is_so = false;
+    while (!is_so) {
+        struct http_response *response = http_request(client, "GET", "/readyz", NULL);
+        is_so = response->status == 200 && strstr(response->body, status) != NULL;
+        if (!is_so && process_now_ms() > end_ms) {
+            process_fail("/readyz says %s, not %s", response->body, status);
+        }
+        http_response_free(&response);
+        process_nap();
+    }
+    http_client_destroy(&client);
+}
+
+static size_t count_in_log(const struct service *service, const char *word)
+{
+    char *log = service_read_log(service);
+    size_t count = 0;
+    for (const char *at = log; (at = strstr(at, word)) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+/* Waits until the log has the word so often. */
+static void await_in_log(const struct service *service, const char *word, size_t times)
+{
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    while (count_in_log(service, word) < times) {
+        if (process_now_ms() > end_ms) {
+            process_fail("'%s' is not in the log", word);
+        }
+        process_nap();
+    }
+}
+
+/* What makes it refuse, what ends that, and the word of the log. */
+static const struct {
+    const char *begin, *end, *word;
+} refusals[] = {
+    {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "READONLY"},
+    {"CONFIG SET maxmemory-policy noeviction maxmemory 1", "CONFIG SET maxmemory 0", "OOM"},
+    {"ACL SETUSER default -mget", "ACL SETUSER default +mget", "NOPERM"},
+    {"ACL SETUSER default -set", "ACL SETUSER default +set", "refuses a command"},
+    {"ACL SETUSER default -eval", "ACL SETUSER default +eval", "NOPERM"},
+    {"ACL SETUSER default resetkeys ~other:*", "ACL SETUSER default ~*", "NOPERM"},
+};
+
+/* Nobody asks it for anything meanwhile: it finds out by itself, says so once, and uses Redis again
+ * when it can. */
+static void redis_that_refuses_is_degraded(void **state)
+{
+    (void)state;
+    struct service *service = service_start(fixture.database_url, redis_server_url(fixture.redis),
+                                            (const char *const[]){"WORKERS=1", NULL});
+    for (size_t i = 0; i < LENGTH(refusals); i++) {
+        process_note("%s", refusals[i].begin);
+        await_status(service, "ready");
+        const size_t logged = count_in_log(service, refusals[i].word);
+        redis_server_execute(fixture.redis, refusals[i].begin);
+        await_status(service, "degraded");
+        expect_count_of(service, 0);
+        redis_server_execute(fixture.redis, refusals[i].end);
+        await_status(service, "ready");
+        await_in_log(service, "redis answers", i + 1);
+        assert_int_equal(count_in_log(service, refusals[i].word) - logged, 1);
+        assert_int_equal(count_in_log(service, "redis is unavailable"), i + 1);
+    }
+    service_stop(&service);
+}
+
+/* ---- a Redis that sends what it likes ---- */
+
+static void ask_and_write(const struct service *service, int number)
+{
+    char event[32], other[32];
+    snprintf(event, sizeof event, "asked-%d", number);
+    snprintf(other, sizeof other, "other-%d", number);
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *response = relation_write(client, rsvp, "POST", event, "u1");
+    expect_status(response, 201);
+    http_response_free(&response);
+    response = relation_get_count(client, rsvp, event, "");
+    expect_count(response, "event_id", event, "rsvp_count", 1);
+    http_response_free(&response);
+    response = relation_get_count(client, rsvp, other, ""); /* it is read from Redis */
+    expect_count(response, "event_id", other, "rsvp_count", 0);
+    http_response_free(&response);
+    http_client_destroy(&client);
+}
+
+/* Each worker has a connection, and meets the next trick with each that it makes. */
+static void whatever_redis_sends_the_service_goes_on(void **state)
+{
+    static const char *const environment[] = {"WORKERS=16", "PG_WRITE_CONNECTIONS=1",
+                                              "PG_READ_CONNECTIONS=1", NULL};
+    (void)state;
+    redis_server_kill(fixture.redis);
+    struct fake_redis *fake = fake_redis_create(redis_server_url(fixture.redis));
+    struct service *service =
+        service_start(fixture.database_url, redis_server_url(fixture.redis), environment);
+    const int64_t end_ms = process_now_ms() + TRICKS_BOUND_MS;
+    for (int number = 0; fake_redis_played(fake) < fake_redis_trick_count; number++) {
+        ask_and_write(service, number);
+        if (process_now_ms() > end_ms) {
+            process_fail("only %zu of %zu tricks ended with their connection",
+                         fake_redis_played(fake), fake_redis_trick_count);
+        }
+        process_nap();
+    }
+    service_stop(&service);
+    fake_redis_destroy(&fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(databases_may_share_a_redis, fixture_heal),
+        cmocka_unit_test_teardown(redis_that_refuses_is_degraded, fixture_heal),
+        cmocka_unit_test_teardown(whatever_redis_sends_the_service_goes_on, fixture_heal),
     };
     return cmocka_run_group_tests(tests, fixture_setup_servers, fixture_teardown);
 }
