@@ -12,13 +12,13 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
-    libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
+    libcurl4-openssl-dev python3 python3-yaml python3-jsonschema pgbouncer)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
 # What scripts/coverage needs on top of packages_build.
 # shellcheck disable=SC2034
-packages_coverage=(gcovr libcmocka-dev libcurl4-openssl-dev python3 python3-yaml python3-jsonschema)
+packages_coverage=(gcovr libcmocka-dev libcurl4-openssl-dev python3 python3-yaml python3-jsonschema pgbouncer)
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
@@ -131,7 +131,7 @@ package_main() {
     local service
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     undo=() services=()
-    for service in postgresql redis-server haproxy; do
+    for service in postgresql redis-server haproxy pgbouncer; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
     [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)

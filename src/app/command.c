@@ -69,6 +69,8 @@ int command_check_schema(const struct config *config)
     case SCHEMA_UNKNOWN:
         return command_failed("the database's schema is newer than this rsvpd knows",
                               "use the rsvpd that migrated it, or a newer one");
+    case SCHEMA_UNUSABLE:
+        return command_failed("cannot work on the database of DATABASE_URL", reason);
     case SCHEMA_UNREACHABLE:
         return command_failed("cannot reach the database of DATABASE_URL", reason);
     }

@@ -12,6 +12,8 @@
 
 enum { POOL_THREADS_MAX = 128 };
 
+#define MIGRATE_WAIT_S "60" /* unless --wait says otherwise */
+
 struct command {
     const char *name;
     int (*run)(int argc, char **argv); /* arguments after the command's name */
@@ -57,17 +59,46 @@ static void print_migrated(const char *name)
     printf("applied %s\n", name);
 }
 
+static void print_waiting(const char *holder)
+{
+    fprintf(stderr, "rsvpd migrate: waiting for another migration: %s\n", holder);
+}
+
+/* Seconds as --wait gives them, in microseconds. */
+static bool parse_wait(const char *text, int64_t *wait_us)
+{
+    int64_t seconds = 0;
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 6 || text[digits] != '\0') {
+        return false;
+    }
+    for (size_t i = 0; i < digits; i++) {
+        seconds = seconds * 10 + (text[i] - '0');
+    }
+    *wait_us = seconds * 1000000;
+    return true;
+}
+
 static int run_migrate(int argc, char **argv)
 {
+    static const struct pg_migrate_listener listener = {print_migrated, print_waiting};
     struct config config;
     struct redis_url redis_url;
     char reason[PG_ERROR_SIZE_BYTES];
-    if (argc > 0) {
-        return command_unexpected("migrate", argv[0]);
+    const char *wait = MIGRATE_WAIT_S;
+    int64_t wait_us = 0;
+    const struct command_option options[] = {{"--wait", &wait, NULL}};
+    int status = command_read_options("migrate", argc, argv, options, 1, NULL);
+    if (status == EXIT_SUCCESS && !parse_wait(wait, &wait_us)) {
+        status =
+            command_wrong_usage("migrate", "--wait takes whole seconds, 0 to 999999, not", wait);
     }
-    int status = command_load(&config, &redis_url, false);
+    if (status != EXIT_SUCCESS) {
+        return status;
+    }
+    status = command_load(&config, &redis_url, false);
     if (status == EXIT_SUCCESS) {
-        if (pg_migrate(config.database_url, print_migrated, reason)) {
+        if (pg_migrate(config.database_url, wait_us, &listener, reason)) {
             puts("the schema is up to date");
         } else {
             status = command_failed("cannot migrate", reason);
@@ -127,10 +158,14 @@ static const struct command commands[] = {
      "Exit status: 0 after an orderly end, 1 where it cannot start, 2 where a variable is "
      "wrong.\n"},
     {"migrate", run_migrate, "bring the database's schema up to date",
-     "usage: rsvpd migrate\n\n"
+     "usage: rsvpd migrate [--wait SECONDS]\n\n"
      "Applies the migrations that DATABASE_URL's database lacks, each in a transaction. May be "
      "run\n"
-     "at any time, and by several at once.\n"},
+     "at any time, and by several at once: one works, the others say who it is and wait, for at\n"
+     "most SECONDS (" MIGRATE_WAIT_S "; 0: not at all). Locks on tables are waited for as long.\n"
+     "Where nothing is lacking it only reads.\n"
+     "Exit status: 0 the schema is up to date, 1 it failed or waited in vain, 2 where an argument\n"
+     "or a variable is wrong.\n"},
     {"import", import_command, "add RSVPs or likes from CSV", import_help},
     {"export", export_command, "write all RSVPs or likes as CSV", export_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},

@@ -10,10 +10,11 @@
 
 enum { SQL_SIZE_BYTES = 4096 };
 
-struct pg_conn *pg_command_connect(const char *url, const char *statement_timeout,
-                                   const char *lock_timeout, char error[PG_ERROR_SIZE_BYTES])
+struct pg_conn *pg_command_connect(const char *url, enum pg_access access,
+                                   const char *statement_timeout, const char *lock_timeout,
+                                   char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_connect(url, error);
+    PGconn *connection = pg_connect(url, access, error);
     if (connection == NULL) {
         return NULL;
     }

@@ -55,7 +55,8 @@ static void ignore_notice(void *unused, const PGresult *notice)
     (void)notice;
 }
 
-struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
+/* One attempt at every host, for a session of these attributes. */
+static PGconn *attempt(const char *url, const char *attributes, char error[PG_ERROR_SIZE_BYTES])
 {
     /* What stands before dbname is a default, which the URL overrides; where the environment has a
      * word of its own there is no default of ours. */
@@ -63,7 +64,7 @@ struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
         const char *keyword, *value, *environment;
     } defaults[] = {
         {"fallback_application_name", "rsvpd", NULL},
-        {"target_session_attrs", "read-write", "PGTARGETSESSIONATTRS"},
+        {"target_session_attrs", attributes, "PGTARGETSESSIONATTRS"},
         {"connect_timeout", "2", "PGCONNECT_TIMEOUT"},
         {"tcp_user_timeout", "5000", NULL},
     };
@@ -90,4 +91,25 @@ struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
         return NULL;
     }
     return connection;
+}
+
+struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG_ERROR_SIZE_BYTES])
+{
+    char ignored[PG_ERROR_SIZE_BYTES];
+    PGconn *connection = attempt(url, "read-write", error);
+    if (connection == NULL && access == PG_READS) {
+        connection = attempt(url, "any", ignored); /* the first error says more */
+    }
+    return connection;
+}
+
+static bool is_on(const char *status)
+{
+    return status != NULL && strcmp(status, "on") == 0;
+}
+
+bool pg_is_read_only(const struct pg_conn *connection)
+{
+    return is_on(PQparameterStatus(connection, "default_transaction_read_only")) ||
+           is_on(PQparameterStatus(connection, "in_hot_standby"));
 }

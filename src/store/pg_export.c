@@ -46,7 +46,7 @@ bool pg_export(const char *url, const struct relation *relation, pg_export_fn *t
     struct pg_command command = {"export", relation, 0, {NULL}};
     bool done = false;
     int64_t total;
-    PGconn *connection = pg_command_connect(url, "0", "10s", error);
+    PGconn *connection = pg_command_connect(url, PG_READS, "0", "10s", error);
     if (connection == NULL) {
         return false;
     }

@@ -24,7 +24,7 @@ struct pg_import {
 struct pg_import *pg_import_open(const char *url, const struct relation *relation,
                                  char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_command_connect(url, "10min", "10s", error);
+    PGconn *connection = pg_command_connect(url, PG_WRITES, "10min", "10s", error);
     if (connection == NULL) {
         return NULL;
     }

@@ -1,5 +1,7 @@
 /* The schema: applies the migrations that are built in. */
 #include "rsvpd/store/pg_migrate.h"
+#include "rsvpd/base/clock.h"
+#include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
@@ -8,6 +10,11 @@
 #include <string.h>
 
 static const char directory[] = "migrations/";
+
+/* The number of the lock: any that nobody else uses. */
+static const char lock_number[] = "823746120459";
+
+static const char lock_not_available[] = "55P03";
 
 /* The built-in migrations stand in the order of their numbers, which begin their names and count
  * from 1. Returns the one of this number, NULL past the last. */
@@ -22,18 +29,29 @@ static const struct sql_file *migration(int number)
     return NULL;
 }
 
-/* Runs statements without parameters. NULL with `error` filled in where they fail; else to be
- * cleared. */
+/* Takes what came back: NULL, with `error` filled in, where it is an error; else to be cleared. */
+static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERROR_SIZE_BYTES])
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        return result;
+    }
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (state != NULL && strcmp(state, lock_not_available) == 0) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "waited in vain for a lock that another session holds; try again when it has "
+                 "ended, or with a longer --wait");
+    } else {
+        pg_first_line(PQerrorMessage(connection), error);
+    }
+    PQclear(result);
+    return NULL;
+}
+
+/* Runs statements without parameters. */
 static PGresult *run(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result = PQexec(connection, sql);
-    ExecStatusType status = PQresultStatus(result);
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        pg_first_line(PQerrorMessage(connection), error);
-        PQclear(result);
-        return NULL;
-    }
-    return result;
+    return accept(connection, PQexec(connection, sql), error);
 }
 
 static bool run_only(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
@@ -41,6 +59,15 @@ static bool run_only(PGconn *connection, const char *sql, char error[PG_ERROR_SI
     PGresult *result = run(connection, sql, error);
     PQclear(result);
     return result != NULL;
+}
+
+/* Runs a file of sql/schema/. */
+static PGresult *run_with(PGconn *connection, const char *file, const char *const *values,
+                          int count, char error[PG_ERROR_SIZE_BYTES])
+{
+    return accept(connection,
+                  PQexecParams(connection, sql_text(file), count, NULL, values, NULL, NULL, 0),
+                  error);
 }
 
 /* How many of the built-in migrations a database has, in `applied`. */
@@ -79,73 +106,151 @@ out:
 
 enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_connect(url, error);
+    PGconn *connection = pg_connect(url, PG_READS, error);
     if (connection == NULL) {
         return SCHEMA_UNREACHABLE;
     }
     int applied;
-    enum schema_state state = compare(connection, &applied, error);
+    enum schema_state state = pg_vet_session(connection, url, error)
+                                  ? compare(connection, &applied, error)
+                                  : SCHEMA_UNUSABLE;
     PQfinish(connection);
     return state;
 }
 
-static bool record(PGconn *connection, int number, const char *name,
-                   char error[PG_ERROR_SIZE_BYTES])
+/* ---- migrating ---- */
+
+struct migrator {
+    PGconn *connection;
+    const struct pg_migrate_listener *listener;
+    int64_t wait_until_us; /* monotonic: for the lock */
+    char *error;           /* of PG_ERROR_SIZE_BYTES */
+};
+
+/* Says who holds the lock, as well as can be found out. */
+static void find_holder(struct migrator *migrator, char holder[PG_ERROR_SIZE_BYTES])
+{
+    const char *values[] = {lock_number};
+    char ignored[PG_ERROR_SIZE_BYTES];
+    PGresult *result = run_with(migrator->connection, "schema/lock_holder", values, 1, ignored);
+    bool found = result != NULL && PQntuples(result) == 1;
+    snprintf(holder, PG_ERROR_SIZE_BYTES, "%.400s",
+             found ? PQgetvalue(result, 0, 0) : "a session that has ended meanwhile");
+    PQclear(result);
+}
+
+/* How long a transaction that begins now may wait for locks; PostgreSQL takes 0 for ever. */
+static void lock_timeout(const struct migrator *migrator, char timeout[32])
+{
+    int64_t left_ms = (migrator->wait_until_us - clock_mono_us()) / 1000;
+    snprintf(timeout, 32, "%lldms", (long long)(left_ms < 1 ? 1 : left_ms));
+}
+
+/* Begins a transaction and takes the lock for it. */
+static bool begin_locked(struct migrator *migrator)
+{
+    char timeout[32], holder[PG_ERROR_SIZE_BYTES];
+    const char *values[] = {lock_number, timeout};
+    lock_timeout(migrator, timeout);
+    PGresult *tried = NULL;
+    if (!run_only(migrator->connection, "BEGIN", migrator->error) ||
+        (tried = run_with(migrator->connection, "schema/try_lock", values, 2, migrator->error)) ==
+            NULL) {
+        return false;
+    }
+    bool locked = strcmp(PQgetvalue(tried, 0, 1), "t") == 0;
+    PQclear(tried);
+    if (locked) {
+        return true;
+    }
+    find_holder(migrator, holder);
+    migrator->listener->waiting(holder);
+    PGresult *waited = run_with(migrator->connection, "schema/lock", values, 1, migrator->error);
+    PQclear(waited);
+    if (waited == NULL && run_only(migrator->connection, "ROLLBACK", migrator->error)) {
+        find_holder(migrator, holder);
+        snprintf(migrator->error, PG_ERROR_SIZE_BYTES,
+                 "another migration holds the lock: %.300s; end it, or wait longer with --wait",
+                 holder);
+    }
+    return waited != NULL;
+}
+
+static bool record(struct migrator *migrator, int number, const char *name)
 {
     char digits[16];
     snprintf(digits, sizeof digits, "%d", number);
     const char *values[] = {digits, name};
-    PGresult *result =
-        PQexecParams(connection, sql_text("schema/record"), 2, NULL, values, NULL, NULL, 0);
-    bool recorded = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!recorded) {
-        pg_first_line(PQerrorMessage(connection), error);
-    }
+    PGresult *result = run_with(migrator->connection, "schema/record", values, 2, migrator->error);
     PQclear(result);
-    return recorded;
+    return result != NULL;
 }
 
-static bool apply(PGconn *connection, int number, const struct sql_file *file,
-                  char error[PG_ERROR_SIZE_BYTES])
-{
-    return run_only(connection, "BEGIN", error) && run_only(connection, file->text, error) &&
-           record(connection, number, file->name + strlen(directory), error) &&
-           run_only(connection, "COMMIT", error);
-}
+enum step {
+    STEP_APPLIED, /* one more */
+    STEP_NONE,    /* there is nothing to do */
+    STEP_FAILED
+};
 
-bool pg_migrate(const char *url, pg_migrated_fn *migrated, char error[PG_ERROR_SIZE_BYTES])
+/* What a state of the schema means for a migration. */
+static enum step judge(enum schema_state state, char error[PG_ERROR_SIZE_BYTES])
 {
-    bool done = false;
-    int applied;
-    PGconn *connection = pg_connect(url, error);
-    if (connection == NULL) {
-        return false;
-    }
-    if (!run_only(connection, sql_text("schema/lock"), error) ||
-        !run_only(connection, sql_text("schema/create_history"), error)) {
-        goto out;
-    }
-    switch (compare(connection, &applied, error)) {
-    case SCHEMA_UNREACHABLE:
-        goto out;
+    switch (state) {
+    case SCHEMA_CURRENT:
+        return STEP_NONE;
+    case SCHEMA_BEHIND:
+        return STEP_APPLIED;
     case SCHEMA_UNKNOWN:
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
                  "the database has migrations that this rsvpd does not know; use a newer rsvpd");
-        goto out;
-    case SCHEMA_CURRENT:
-    case SCHEMA_BEHIND:
-        break;
+        return STEP_FAILED;
+    case SCHEMA_UNUSABLE:
+    case SCHEMA_UNREACHABLE:
+        return STEP_FAILED;
     }
-    const struct sql_file *file;
-    while ((file = migration(applied + 1)) != NULL) {
-        if (!apply(connection, applied + 1, file, error)) {
-            goto out;
-        }
-        migrated(file->name + strlen(directory));
-        applied++;
+    return STEP_FAILED;
+}
+
+/* Applies the next migration in a transaction that holds the lock. What is missing is looked up
+ * under it: somebody else may have been here before. */
+static enum step migrate_once(struct migrator *migrator)
+{
+    PGconn *connection = migrator->connection;
+    char *error = migrator->error;
+    int applied;
+    if (!begin_locked(migrator) ||
+        !run_only(connection, sql_text("schema/create_history"), error)) {
+        return STEP_FAILED;
     }
-    done = true;
-out:
-    PQfinish(connection); /* with it go the lock and a transaction that failed */
-    return done;
+    enum step step = judge(compare(connection, &applied, error), error);
+    const struct sql_file *file = migration(applied + 1);
+    if (step == STEP_APPLIED && (!run_only(connection, file->text, error) ||
+                                 !record(migrator, applied + 1, file->name + strlen(directory)))) {
+        return STEP_FAILED;
+    }
+    if (step != STEP_FAILED && !run_only(connection, "COMMIT", error)) {
+        return STEP_FAILED;
+    }
+    if (step == STEP_APPLIED) {
+        migrator->listener->migrated(file->name + strlen(directory));
+    }
+    return step;
+}
+
+bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listener *listener,
+                char error[PG_ERROR_SIZE_BYTES])
+{
+    int applied;
+    PGconn *connection = pg_connect(url, PG_READS, error);
+    if (connection == NULL) {
+        return false;
+    }
+    struct migrator migrator = {connection, listener, clock_mono_us() + wait_us, error};
+    /* Where there is nothing to do, that takes no lock, no right and no server that writes. */
+    enum step step = judge(compare(connection, &applied, error), error);
+    while (step == STEP_APPLIED) {
+        step = migrate_once(&migrator);
+    }
+    PQfinish(connection); /* with it goes a transaction that failed */
+    return step == STEP_NONE;
 }

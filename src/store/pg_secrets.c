@@ -20,7 +20,7 @@ static bool take(const PGresult *result, struct pg_secrets *secrets)
 
 bool pg_secrets_load(const char *url, struct pg_secrets *secrets, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_connect(url, error);
+    PGconn *connection = pg_connect(url, PG_READS, error);
     if (connection == NULL) {
         return false;
     }

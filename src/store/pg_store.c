@@ -15,6 +15,7 @@
 #include "rsvpd/store/pg_failure.h"
 #include "rsvpd/store/pg_fence.h"
 #include "rsvpd/store/pg_statement.h"
+#include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
@@ -241,7 +242,13 @@ static bool queue_setup(struct pg_link *link)
 static void connect_on_thread(uv_work_t *work)
 {
     struct pg_link *link = work->data;
-    link->connection = pg_connect(link->store->setup.url, link->error);
+    const char *url = link->store->setup.url;
+    PGconn *connection = pg_connect(url, PG_WRITES, link->error);
+    if (connection != NULL && !pg_vet_session(connection, url, link->error)) {
+        PQfinish(connection);
+        connection = NULL;
+    }
+    link->connection = connection;
 }
 
 /* On the loop again: takes the connection over, or notes that there is none. */

@@ -197,7 +197,7 @@ static bool run_check(struct run *run, char error[PG_ERROR_SIZE_BYTES])
 bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
                char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_command_connect(url, "10min", "10s", error);
+    PGconn *connection = pg_command_connect(url, repair ? PG_WRITES : PG_READS, "10min", "10s", error);
     if (connection == NULL) {
         return false;
     }

@@ -23,8 +23,9 @@ struct pg_command {
 
 /* Connects; a statement may take so long, and wait so long for a lock ("10min"; "0": for ever).
  * NULL with `error` filled in where it cannot. To be closed with PQfinish. */
-struct pg_conn *pg_command_connect(const char *url, const char *statement_timeout,
-                                   const char *lock_timeout, char error[PG_ERROR_SIZE_BYTES])
+struct pg_conn *pg_command_connect(const char *url, enum pg_access access,
+                                   const char *statement_timeout, const char *lock_timeout,
+                                   char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 
 /* Runs a statement. NULL with `error` filled in where it fails; else to be cleared. Where `state`

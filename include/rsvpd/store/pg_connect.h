@@ -14,11 +14,22 @@ enum { PG_ERROR_SIZE_BYTES = 512 };
 bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 
+/* What a session is wanted for. */
+enum pg_access {
+    PG_WRITES, /* takes writes */
+    PG_READS,  /* takes writes too, where any host does; else it may be a server that only reads */
+};
+
 /* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host,
- * each for two seconds unless the URL says otherwise, and takes the first that accepts writes. NULL
- * with `error` filled in where there is none. To be closed with PQfinish. */
-struct pg_conn *pg_connect(const char *url, char error[PG_ERROR_SIZE_BYTES])
+ * each for two seconds unless the URL says otherwise, and takes the first that accepts writes; for
+ * PG_READS then once more, and takes the first that answers. NULL with `error` filled in where
+ * there is none. To be closed with PQfinish. */
+struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
+
+/* Whether its transactions cannot write, as far as the server has told: it tells of every change
+ * with the next answer. */
+bool pg_is_read_only(const struct pg_conn *connection);
 
 /* The first line of a message of libpq, which end in a newline and may run over several. */
 void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES]);

@@ -6,23 +6,29 @@
 #include "rsvpd/store/pg_connect.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum schema_state {
     SCHEMA_CURRENT,    /* exactly the migrations built in */
     SCHEMA_BEHIND,     /* some are missing: `rsvpd migrate` helps */
     SCHEMA_UNKNOWN,    /* has migrations that this binary does not know: it is too old */
+    SCHEMA_UNUSABLE,   /* this binary cannot work on it or by this connection; `error` says why */
     SCHEMA_UNREACHABLE /* the database cannot be asked; `error` says why */
 };
 
 enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 
-/* Called for each migration that was applied. */
-typedef void pg_migrated_fn(const char *name);
+struct pg_migrate_listener {
+    void (*migrated)(const char *name);  /* a migration was applied */
+    void (*waiting)(const char *holder); /* another migration is at work: of this session */
+};
 
-/* Applies what is missing, each migration in a transaction of its own, one caller at a time. False
- * with `error` filled in where it could not; what was applied before stays. */
-bool pg_migrate(const char *url, pg_migrated_fn *migrated, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+/* Applies what is missing, each migration in a transaction of its own, one caller at a time. Waits
+ * at most `wait_us` for other callers, and as long for any lock on a table. A pooler that lends
+ * sessions by the transaction may stand in between. False with `error` filled in where it could
+ * not; what was applied before stays. */
+bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listener *listener,
+                char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
 
 #endif

@@ -1,0 +1,16 @@
+/* Whether a connection is one that we can work on. For start-up and for threads other than a
+ * loop's: it blocks. What is wrong is in `error` where the answer is no. */
+#ifndef RSVPD_STORE_PG_VET_H
+#define RSVPD_STORE_PG_VET_H
+
+#include "rsvpd/store/pg_connect.h"
+
+#include <stdbool.h>
+
+/* Whether it has a session of its own. A pooler may lend one by the transaction instead: settings,
+ * prepared statements and locks of a session are somebody else's then. Costs one exchange where
+ * nothing stands in between. */
+bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,97 @@
+/* Whether a connection is one that we can work on.
+ *
+ * DESIGN: A connection to PostgreSQL itself is told at its start which process serves it. A pooler
+ * makes that number up, and may be of either kind, so it is put to the test: a second connection
+ * holds a transaction open, and a pooler that lends by the transaction then gives one of us what
+ * the other had. Pools hand out the session used last, or the one that rested longest; three rounds
+ * meet both. */
+#include "rsvpd/store/pg_vet.h"
+#include "rsvpd/base/clock.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWER_TIMEOUT_US = 2 * 1000 * 1000, ROUNDS = 3, PID_SIZE_BYTES = 16 };
+
+/* A setting of the session, so that a proxy which keeps a session for those who set one does. */
+static const char ask_first[] =
+    "SELECT pg_backend_pid(), set_config('rsvpd.session', 'own', false)";
+static const char ask_again[] = "SELECT pg_backend_pid()";
+static const char begin[] = "BEGIN; SELECT pg_backend_pid()";
+static const char end[] = "COMMIT; SELECT pg_backend_pid()";
+
+/* Waits until the next result can be had without waiting. */
+static bool await_answer(PGconn *connection, int64_t until_us)
+{
+    while (PQisBusy(connection) != 0) {
+        struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
+        int64_t left_us = until_us - clock_mono_us();
+        if (left_us <= 0 || poll(&socket, 1, (int)(left_us / 1000) + 1) < 0 ||
+            PQconsumeInput(connection) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The process that served the last of these statements; false where there is no answer in time. */
+static bool ask_pid(PGconn *connection, const char *sql, char pid[PID_SIZE_BYTES])
+{
+    int64_t until_us = clock_mono_us() + ANSWER_TIMEOUT_US;
+    bool answered = false;
+    PGresult *result = NULL;
+    if (PQsendQuery(connection, sql) != 1) {
+        return false;
+    }
+    while (await_answer(connection, until_us) && (result = PQgetResult(connection)) != NULL) {
+        answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+        if (answered) {
+            snprintf(pid, PID_SIZE_BYTES, "%s", PQgetvalue(result, 0, 0));
+        }
+        PQclear(result);
+    }
+    return answered && PQtransactionStatus(connection) != PQTRANS_ACTIVE;
+}
+
+/* Whether the session stays the first connection's own while a second one works. */
+static bool keeps_session(PGconn *connection, PGconn *second, const char *own)
+{
+    char pid[PID_SIZE_BYTES];
+    for (int round = 0; round < ROUNDS; round++) {
+        if (!ask_pid(second, begin, pid) || strcmp(pid, own) == 0 ||
+            !ask_pid(connection, ask_again, pid) || strcmp(pid, own) != 0 ||
+            !ask_pid(second, end, pid) || strcmp(pid, own) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
+{
+    char own[PID_SIZE_BYTES];
+    if (!ask_pid(connection, ask_first, own)) {
+        pg_first_line(PQstatus(connection) == CONNECTION_OK ? "the server does not answer"
+                                                            : PQerrorMessage(connection),
+                      error);
+        return false;
+    }
+    if (strtol(own, NULL, 10) == PQbackendPID(connection)) {
+        return true;
+    }
+    PGconn *second = pg_connect(url, PG_READS, error);
+    if (second == NULL) {
+        return false;
+    }
+    bool kept = keeps_session(connection, second, own);
+    PQfinish(second);
+    if (!kept) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "a pooler lends sessions by the transaction, and rsvpd needs sessions of its own: "
+                 "connect to PostgreSQL itself, or set pool_mode=session");
+    }
+    return kept;
+}
