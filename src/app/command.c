@@ -26,9 +26,17 @@ int command_failed(const char *what, const char *reason)
     return EXIT_FAILURE;
 }
 
+const char *command_shown(const char *argument)
+{
+    bool may_hold_password =
+        strstr(argument, "://") != NULL || strstr(argument, "password=") != NULL;
+    return may_hold_password ? "(a URL)" : argument;
+}
+
 int command_wrong_usage(const char *command, const char *what, const char *argument)
 {
-    fprintf(stderr, "rsvpd %s: %s '%s'; see 'rsvpd %s --help'\n", command, what, argument, command);
+    fprintf(stderr, "rsvpd %s: %s '%s'; see 'rsvpd %s --help'\n", command, what,
+            command_shown(argument), command);
     return EXIT_USAGE;
 }
 

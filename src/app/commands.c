@@ -214,7 +214,7 @@ int commands_run(int argc, char **argv)
     const struct command *command =
         command_named(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
     if (command == NULL) {
-        fprintf(stderr, "rsvpd: unknown command '%s'; see 'rsvpd help'\n", argv[1]);
+        fprintf(stderr, "rsvpd: unknown command '%s'; see 'rsvpd help'\n", command_shown(argv[1]));
         return EXIT_USAGE;
     }
     for (int i = 2; i < argc; i++) {

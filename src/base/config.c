@@ -162,7 +162,8 @@ static bool set_option(struct config *config, const struct config_option *option
     return false;
 }
 
-/* Reads the secret that NAME_FILE points to, without the line end that editors leave. */
+/* Reads the secret that NAME_FILE points to, without the line end that editors leave. Messages do
+ * not repeat the path: it may be the secret itself, given to the wrong variable. */
 static bool set_from_file(struct config *config, const struct config_option *option,
                           const char *path, struct config_error *error)
 {
@@ -171,8 +172,8 @@ static bool set_from_file(struct config *config, const struct config_option *opt
     if (file == NULL) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
         const char *why = strerror(errno);
-        snprintf(error->line, sizeof error->line, "%s_FILE: cannot read '%.200s': %s", option->name,
-                 path, why);
+        snprintf(error->line, sizeof error->line, "%s_FILE: cannot read the file that it names: %s",
+                 option->name, why);
         return false;
     }
     size_t size = fread(text, 1, sizeof text, file);
@@ -183,8 +184,8 @@ static bool set_from_file(struct config *config, const struct config_option *opt
     }
     if (broken || size == 0) {
         snprintf(error->line, sizeof error->line,
-                 "%s_FILE: '%.200s' does not hold one value of at most %d bytes", option->name,
-                 path, SECRET_SIZE_MAX_BYTES);
+                 "%s_FILE: the file that it names does not hold one value of at most %d bytes",
+                 option->name, SECRET_SIZE_MAX_BYTES);
         return false;
     }
     text[size] = '\0';

@@ -40,7 +40,7 @@ static PGresult *accept(PGconn *connection, PGresult *result, char state[6],
     if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) {
         return result;
     }
-    pg_first_line(PQerrorMessage(connection), error);
+    pg_error_statement(connection, result, error);
     PQclear(result);
     return NULL;
 }

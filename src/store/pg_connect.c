@@ -7,18 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES])
+/* What the URL says of a keyword; NULL where it does not. */
+static const char *option_value(const PQconninfoOption *options, const char *keyword)
 {
-    snprintf(error, PG_ERROR_SIZE_BYTES, "%.*s", (int)strcspn(message, "\n"), message);
+    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
+        options++;
+    }
+    return options->keyword == NULL ? NULL : options->val;
 }
 
 /* Ports of one or several hosts: libpq itself looks at them only when it connects. */
 static bool ports_valid(const PQconninfoOption *options)
 {
-    while (options->keyword != NULL && strcmp(options->keyword, "port") != 0) {
-        options++;
-    }
-    struct slice ports = slice_of(options->keyword == NULL ? NULL : options->val);
+    struct slice ports = slice_of(option_value(options, "port"));
     while (ports.size > 0) {
         struct slice port = slice_cut(&ports, ',');
         int number = 0;
@@ -47,6 +48,29 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
     PQconninfoFree(options);
     PQfreemem(message);
     return valid;
+}
+
+static bool is_plain(const char *value)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/,";
+    return value == NULL || value[strspn(value, plain)] == '\0';
+}
+
+void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES])
+{
+    PQconninfoOption *options = PQconninfoParse(url, NULL);
+    *place = '\0';
+    if (options != NULL) {
+        const char *host = option_value(options, "host");
+        const char *address = option_value(options, "hostaddr");
+        const char *database = option_value(options, "dbname");
+        host = host == NULL ? address : host;
+        if (host != NULL && database != NULL && is_plain(host) && is_plain(database)) {
+            snprintf(place, PG_PLACE_SIZE_BYTES, " (host %.100s, database %.100s)", host, database);
+        }
+    }
+    PQconninfoFree(options);
 }
 
 static void ignore_notice(void *unused, const PGresult *notice)
@@ -86,7 +110,10 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
     PQsetNoticeReceiver(connection, ignore_notice, NULL);
     PQreset(connection);
     if (PQstatus(connection) != CONNECTION_OK) {
-        pg_first_line(connection == NULL ? "out of memory" : PQerrorMessage(connection), error);
+        char place[PG_PLACE_SIZE_BYTES];
+        pg_url_place(url, place);
+        pg_error_connection(connection == NULL ? "out of memory" : PQerrorMessage(connection),
+                            place, error);
         PQfinish(connection);
         return NULL;
     }

@@ -21,7 +21,7 @@ static bool take_lines(PGconn *connection, int64_t total, pg_export_fn *take, vo
     PGresult *end = PQgetResult(connection);
     bool done = size == -1 && PQresultStatus(end) == PGRES_COMMAND_OK;
     if (!done) {
-        pg_first_line(PQerrorMessage(connection), error);
+        pg_error_statement(connection, end, error);
     }
     PQclear(end);
     return done;

@@ -126,7 +126,7 @@ static bool end_copy(struct pg_import *import, char state[6], char error[PG_ERRO
         if (copied && PQresultStatus(result) != PGRES_COMMAND_OK) {
             const char *code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
             snprintf(state, 6, "%s", code == NULL ? "" : code);
-            pg_first_line(PQresultErrorMessage(result), error);
+            pg_error_statement(import->connection, result, error);
             copied = false;
         }
         PQclear(result);
@@ -144,7 +144,7 @@ static bool stage(struct pg_import *import, const struct import_row *rows, size_
     }
     PQclear(ready);
     if (!send_rows(import, rows, count)) {
-        pg_first_line(PQerrorMessage(import->connection), error);
+        pg_error_statement(import->connection, NULL, error);
         return false;
     }
     return end_copy(import, state, error);

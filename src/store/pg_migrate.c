@@ -42,7 +42,7 @@ static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERRO
                  "waited in vain for a lock that another session holds; try again when it has "
                  "ended, or with a longer --wait");
     } else {
-        pg_first_line(PQerrorMessage(connection), error);
+        pg_error_statement(connection, result, error);
     }
     PQclear(result);
     return NULL;

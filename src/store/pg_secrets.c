@@ -28,7 +28,7 @@ bool pg_secrets_load(const char *url, struct pg_secrets *secrets, char error[PG_
         PQexecParams(connection, sql_text("schema/secrets"), 0, NULL, NULL, NULL, NULL, 1);
     bool loaded = false;
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        pg_first_line(PQerrorMessage(connection), error);
+        pg_error_statement(connection, result, error);
     } else if (!take(result, secrets)) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
                  "rsvpd_secrets lacks the row 'page_token' or 'redis_namespace'; put it back from "

@@ -394,11 +394,10 @@ static bool take_error(struct pg_link *link, const PGresult *result)
     if (is_expected(link)) {
         return true;
     }
-    char message[PG_ERROR_SIZE_BYTES] = "";
-    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    pg_first_line(primary == NULL ? "" : primary, message);
+    char reason[PG_ERROR_SIZE_BYTES];
+    pg_error_statement(link->connection, result, reason);
     log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
-              LOG_CSTR("reason", message));
+              LOG_CSTR("reason", reason));
     return true;
 }
 
@@ -521,7 +520,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
     }
     if (!alive && link->connection != NULL) {
         char reason[PG_ERROR_SIZE_BYTES];
-        pg_first_line(PQerrorMessage(link->connection), reason);
+        pg_error_connection(PQerrorMessage(link->connection), "", reason);
         drop_link(link, reason, link->state == LINK_SETTING_UP, clock_mono_us());
     }
 }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,7 +155,7 @@ static bool find_range(struct run *run, const char *after, char upto[ID_SIZE_BYT
     if (fits) {
         memcpy(upto, id, strlen(id) + 1);
     } else {
-        pg_first_line("an identifier is far too long", error);
+        snprintf(error, PG_ERROR_SIZE_BYTES, "an identifier is far too long");
     }
     PQclear(result);
     return fits;
@@ -197,7 +198,8 @@ static bool run_check(struct run *run, char error[PG_ERROR_SIZE_BYTES])
 bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
                char error[PG_ERROR_SIZE_BYTES])
 {
-    PGconn *connection = pg_command_connect(url, repair ? PG_WRITES : PG_READS, "10min", "10s", error);
+    PGconn *connection =
+        pg_command_connect(url, repair ? PG_WRITES : PG_READS, "10min", "10s", error);
     if (connection == NULL) {
         return false;
     }

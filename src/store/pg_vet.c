@@ -74,9 +74,9 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
 {
     char own[PID_SIZE_BYTES];
     if (!ask_pid(connection, ask_first, own)) {
-        pg_first_line(PQstatus(connection) == CONNECTION_OK ? "the server does not answer"
-                                                            : PQerrorMessage(connection),
-                      error);
+        pg_error_connection(PQstatus(connection) == CONNECTION_OK ? "timeout expired"
+                                                                  : PQerrorMessage(connection),
+                            "", error);
         return false;
     }
     if (strtol(own, NULL, 10) == PQbackendPID(connection)) {

@@ -189,8 +189,7 @@ static void add_value(struct words *words, const struct count *count)
     add_written(words, &value);
 }
 
-static bool send_words(struct redis_store *store, struct redis_command command,
-                       struct words *words)
+static bool send_words(struct redis_store *store, struct redis_command command, struct words *words)
 {
     command.sent_us = clock_mono_us();
     return redis_link_send(store->link, &command, words->count, words->at, words->sizes);

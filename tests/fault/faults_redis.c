@@ -53,7 +53,8 @@ static struct fake_redis *fake;
 static void replace_redis(struct stand *stand)
 {
     redis_server_kill(stand->redis);
-    fake = fake_redis_create(redis_server_url(stand->redis));
+    fake = fake_redis_create(redis_server_url(stand->redis), fake_redis_tricks,
+                             fake_redis_trick_count);
 }
 
 static void end_fake(struct stand *stand)

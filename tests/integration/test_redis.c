@@ -190,7 +190,8 @@ static void whatever_redis_sends_the_service_goes_on(void **state)
                                               "PG_READ_CONNECTIONS=1", NULL};
     (void)state;
     redis_server_kill(fixture.redis);
-    struct fake_redis *fake = fake_redis_create(redis_server_url(fixture.redis));
+    struct fake_redis *fake = fake_redis_create(redis_server_url(fixture.redis), fake_redis_tricks,
+                                                fake_redis_trick_count);
     struct service *service =
         service_start(fixture.database_url, redis_server_url(fixture.redis), environment);
     const int64_t end_ms = process_now_ms() + TRICKS_BOUND_MS;

@@ -155,36 +155,6 @@ static void expect_no_password(const struct service_run *run)
     }
 }
 
-static void passwords_are_never_shown(void **state)
-{
-    (void)state;
-    static const char *const entries[][2] = {
-        {"DATABASE_URL=postgresql://u:" PASSWORD "@127.0.0.1:1/db", NULL},
-        {"DATABASE_URL=postgresql://u:" PASSWORD "@[::1/db", NULL},
-        {"DATABASE_URL=postgresql://u:" PASSWORD "@127.0.0.1:port/db", NULL},
-        {"DATABASE_URL=postgresql://127.0.0.1:1/db?password=" PASSWORD, NULL},
-        {"DATABASE_URL=postgresql://127.0.0.1:1/db?nope=1&password=" PASSWORD, NULL},
-        {"DATABASE_URL=host=127.0.0.1 port=1 password=" PASSWORD, NULL},
-        {NO_DATABASE, "REDIS_URL=redis://u:" PASSWORD "@127.0.0.1:1/0"},
-        {NO_DATABASE, "REDIS_URL=redis://u:" PASSWORD "@127.0.0.1:port/0"},
-        {NO_DATABASE, "REDIS_URL=http://u:" PASSWORD "@127.0.0.1/0"},
-    };
-    static const char *const commands[] = {"serve", "migrate", "config"};
-    for (size_t i = 0; i < LENGTH(entries) * LENGTH(commands); i++) {
-        const char *const *entry = entries[i / LENGTH(commands)];
-        const char *command = commands[i % LENGTH(commands)];
-        const char *const environment[] = {entry[0], entry[1], NULL};
-        process_note("%s with %s %s", command, entry[0], entry[1] != NULL ? entry[1] : "");
-        struct service_run run = service_run((const char *const[]){command, NULL}, environment);
-        if (strcmp(command, "config") != 0) {
-            assert_true(run.status == STATUS_FAILED || run.status == STATUS_USAGE);
-            assert_true(count_lines(run.err) > 0);
-        }
-        expect_no_password(&run);
-        service_run_free(&run);
-    }
-}
-
 /* A private directory with one file that holds the text. */
 struct secret_file {
     char directory[PROCESS_PATH_SIZE];
@@ -526,7 +496,6 @@ int main(void)
         cmocka_unit_test(bad_variable_ends_the_start_and_is_named),
         cmocka_unit_test(count_lifetimes_keep_their_sum),
         cmocka_unit_test(database_url_is_required),
-        cmocka_unit_test(passwords_are_never_shown),
         cmocka_unit_test(secrets_come_from_files),
         cmocka_unit_test(secret_files_have_to_be_right),
         cmocka_unit_test(database_has_to_be_there),

@@ -16,7 +16,7 @@
 
 #include "process.h"
 
-enum { PEERS_MAX = 64, POLL_MS = 5, INPUT_SIZE = 16384, FILLER_TURNS = 64 };
+enum { PEERS_MAX = 64, POLL_MS = 5, INPUT_SIZE = 16384, FILLER_TURNS = 64, BOUND_MS = 60000 };
 
 const struct fake_redis_trick fake_redis_tricks[] = {
     /* What nobody asked for. */
@@ -77,6 +77,8 @@ struct peer {
 };
 
 struct fake_redis {
+    const struct fake_redis_trick *tricks;
+    size_t trick_count;
     int listener;
     pthread_t thread;
     atomic_bool stops;
@@ -107,7 +109,7 @@ static void accept_peer(struct fake_redis *fake)
     }
     *peer = (struct peer){
         .fd = fd,
-        .trick = &fake_redis_tricks[atomic_fetch_add(&fake->next, 1) % fake_redis_trick_count],
+        .trick = &fake->tricks[atomic_fetch_add(&fake->next, 1) % fake->trick_count],
         .reader = redisReaderCreate(),
     };
 }
@@ -242,10 +244,13 @@ static void *serve(void *fake_)
     return NULL;
 }
 
-struct fake_redis *fake_redis_create(const char *url)
+struct fake_redis *fake_redis_create(const char *url, const struct fake_redis_trick *tricks,
+                                     size_t count)
 {
     struct fake_redis *fake = calloc(1, sizeof *fake);
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    fake->tricks = tricks;
+    fake->trick_count = count;
     snprintf(address.sun_path, sizeof address.sun_path, "%s", url + strlen("unix://"));
     unlink(address.sun_path); /* whoever listened there left it */
     for (size_t i = 0; i < PEERS_MAX; i++) {
@@ -280,4 +285,16 @@ void fake_redis_destroy(struct fake_redis **fake)
 size_t fake_redis_played(const struct fake_redis *fake)
 {
     return atomic_load(&fake->played);
+}
+
+void fake_redis_await(const struct fake_redis *fake, size_t played)
+{
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    while (fake_redis_played(fake) < played) {
+        if (process_now_ms() > end_ms) {
+            process_fail("only %zu of %zu tricks ended with their connection",
+                         fake_redis_played(fake), played);
+        }
+        process_nap();
+    }
 }

@@ -30,12 +30,15 @@ extern const size_t fake_redis_trick_count;
 
 struct fake_redis;
 
-/* Plays the table from its beginning, again and again, on the socket of that URL (unix:///path),
- * where nobody listens. */
-struct fake_redis *fake_redis_create(const char *url);
+/* Plays the tricks from the first, again and again, on the socket of that URL (unix:///path), where
+ * nobody listens. The table is the caller's to keep. */
+struct fake_redis *fake_redis_create(const char *url, const struct fake_redis_trick *tricks,
+                                     size_t count);
 /* *fake becomes NULL. */
 void fake_redis_destroy(struct fake_redis **fake);
 /* How many tricks have been played, and ended with the connection. */
 size_t fake_redis_played(const struct fake_redis *fake);
+/* Until that is so many; fails after a minute. */
+void fake_redis_await(const struct fake_redis *fake, size_t played);
 
 #endif

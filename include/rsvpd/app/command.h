@@ -16,6 +16,11 @@ int command_failed(const char *what, const char *reason);
 int command_wrong_usage(const char *command, const char *what, const char *argument);
 int command_unexpected(const char *command, const char *argument);
 
+/* The argument as messages may repeat it: not where it looks like a URL, and so may hold a
+ * password.
+ */
+const char *command_shown(const char *argument);
+
 /* Loads the configuration, to be freed in any case, and checks what only the stores understand. 0,
  * or the exit status. */
 int command_load(struct config *config, struct redis_url *redis_url, bool lenient);

@@ -2,12 +2,9 @@
 #ifndef RSVPD_STORE_PG_CONNECT_H
 #define RSVPD_STORE_PG_CONNECT_H
 
+#include "rsvpd/store/pg_error.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-
-struct pg_conn; /* libpq's PGconn */
-
-enum { PG_ERROR_SIZE_BYTES = 512 };
 
 /* Whether libpq understands `url` (a URI or a keyword/value string, libpq manual section 34.1.1);
  * if not, `error` says why without repeating the URL. */
@@ -31,7 +28,11 @@ struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG
  * with the next answer. */
 bool pg_is_read_only(const struct pg_conn *connection);
 
-/* The first line of a message of libpq, which end in a newline and may run over several. */
-void pg_first_line(const char *message, char error[PG_ERROR_SIZE_BYTES]);
+enum { PG_PLACE_SIZE_BYTES = 256 };
+
+/* " (host h, database d)": where the URL leads, for messages. Empty where a part of it has other
+ * characters than names, addresses and paths are made of: it may be the rest of a password that was
+ * not escaped. */
+void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES]);
 
 #endif

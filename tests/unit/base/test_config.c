@@ -358,7 +358,7 @@ static void test_a_file_that_is_not_there(void **state)
     (void)state;
     assert_false(load(&config, variables, false, &error));
     assert_non_null(strstr(error.line, "DATABASE_URL_FILE"));
-    assert_non_null(strstr(error.line, "/proc/self/fd/-1"));
+    assert_null(strstr(error.line, "/proc/self/fd/-1")); /* it may be the secret itself */
     config_free(&config);
 }
 

@@ -60,20 +60,34 @@ static void test_no_password_is_repeated(void **state)
     }
 }
 
-static void test_the_first_line(void **state)
+/* What is left of a password that was not escaped is no place. */
+static void test_places(void **state)
 {
-    static char line[2 * PG_ERROR_SIZE_BYTES];
-    char error[PG_ERROR_SIZE_BYTES];
+    static const struct {
+        const char *url, *place;
+    } cases[] = {
+        {"postgresql://u:p@h:5432/db", " (host h, database db)"},
+        {"postgresql://u:p@h1,h2/db", " (host h1,h2, database db)"},
+        {"postgresql://u@/db?host=/run/postgresql", " (host /run/postgresql, database db)"},
+        {"postgresql://u:p@[::1]/db", " (host ::1, database db)"},
+        {"host=h dbname=db password=sesame", " (host h, database db)"},
+        {"hostaddr=127.0.0.1 dbname=db", " (host 127.0.0.1, database db)"},
+        {"postgresql://u:p@/db", ""},
+        {"postgresql://u:p@h", ""},
+        {"postgresql://u:p@sesame@h/db", ""},
+        {"postgresql://u:1/sesame@h/db", ""},
+        {"postgresql://sesame/sesame@h:5432/db", ""},
+        {"postgresql://u:1/s?host=sesame@h", ""},
+        {"host=p@sesame dbname=db", ""},
+        {"host=h dbname='se same'", ""},
+        {"nonsense", ""},
+    };
+    char place[PG_PLACE_SIZE_BYTES];
     (void)state;
-    pg_first_line("connection failed\n\tIs it running?\n", error);
-    assert_string_equal(error, "connection failed");
-    pg_first_line("no end", error);
-    assert_string_equal(error, "no end");
-    pg_first_line("", error);
-    assert_string_equal(error, "");
-    memset(line, 'x', sizeof line - 1);
-    pg_first_line(line, error);
-    assert_int_equal(strlen(error), PG_ERROR_SIZE_BYTES - 1);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        pg_url_place(cases[i].url, place);
+        assert_string_equal(place, cases[i].place);
+    }
 }
 
 int main(void)
@@ -81,7 +95,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_no_password_is_repeated),
-        cmocka_unit_test(test_the_first_line),
+        cmocka_unit_test(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
