@@ -51,3 +51,31 @@ bool uri_equal(struct slice encoded, struct slice plain)
     }
     return encoded.size == 0;
 }
+
+static bool is_of_segment(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("-._~!$&'()*+,;=:@", c) != NULL);
+}
+
+static void add_encoded(struct text *out, struct slice bytes, const char *also)
+{
+    for (size_t i = 0; i < bytes.size; i++) {
+        char c = bytes.data[i];
+        if (is_of_segment(c) || (c != '\0' && strchr(also, c) != NULL)) {
+            text_add(out, slice_make(&c, 1));
+        } else {
+            text_add_format(out, "%%%02X", (unsigned)(unsigned char)c);
+        }
+    }
+}
+
+void uri_add_segment(struct text *out, struct slice plain)
+{
+    add_encoded(out, plain, "");
+}
+
+void uri_add_path(struct text *out, struct slice path)
+{
+    add_encoded(out, path, "%/");
+}

@@ -1,6 +1,8 @@
 /* Makes answers: the JSON bodies of the contract, and problems. */
 #include "rsvpd/http/answer.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/base/uri.h"
+#include "rsvpd/http/entity_tag.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/route.h"
 
@@ -14,7 +16,8 @@ enum {
     /* Beyond the path, which can grow sixfold when it is escaped, and the detail. */
     PROBLEM_SIZE_BYTES = 512,
     DETAIL_SIZE_BYTES = 512,
-    ETAG_SIZE_BYTES = 32,
+    LOCATION_SIZE_BYTES = 32, /* beyond its identifiers */
+    ETAG_SIZE_BYTES = 64,
     SHOWN_ENTITY_TAGS_MAX = 16,
 };
 
@@ -102,7 +105,7 @@ void answer_problem(struct request *request, enum problem problem, const char *d
         return;
     }
     answer_add_header(request, "Cache-Control", "no-store");
-    if (type->status == 503) {
+    if (type->retry_after) {
         answer_add_header(request, "Retry-After", retry_after_s);
     }
 }
@@ -137,6 +140,23 @@ static void add_membership(struct text *body, const struct operation *operation)
     }
 }
 
+/* Where the membership is that was made. */
+static void add_location(struct request *request, const struct operation *operation)
+{
+    struct slice entity = identifier_slice(&operation->entity);
+    struct slice user = identifier_slice(&operation->user);
+    struct text location =
+        request_text(request, LOCATION_SIZE_BYTES + 3 * (entity.size + user.size));
+    text_add_format(&location, "/v1/%s/", operation->relation->collection);
+    uri_add_segment(&location, entity);
+    text_add_cstr(&location, "/users/");
+    uri_add_segment(&location, user);
+    text_add(&location, slice_make("", 1)); /* the zero that ends it */
+    if (!location.truncated) {
+        answer_add_header(request, "Location", location.data);
+    }
+}
+
 void answer_write(struct request *request, const struct operation *operation)
 {
     struct text body = request_text(request, BODY_SIZE_BYTES);
@@ -154,6 +174,9 @@ void answer_write(struct request *request, const struct operation *operation)
         return;
     }
     answer_add_header(request, "Cache-Control", "no-store");
+    if (status == 201) {
+        add_location(request, operation);
+    }
     if (operation->replayed) {
         answer_add_header(request, "Idempotency-Replayed", "true");
     }
@@ -169,18 +192,20 @@ void answer_lookup(struct request *request, const struct operation *operation)
     }
 }
 
-/* Whether If-None-Match names this tag, by weak comparison (RFC 9110 section 13.1.2). */
-static bool client_has(struct request *request, const char *etag)
+/* Whether If-None-Match names this tag, by weak comparison (RFC 9110 section 13.1.2). An asterisk
+ * does not tell that the client knows of a stale answer. */
+static bool client_has(struct request *request, struct slice opaque, bool stale)
 {
-    struct slice fields[SHOWN_ENTITY_TAGS_MAX], wanted = slice_of(etag + strlen("W/"));
+    struct slice fields[SHOWN_ENTITY_TAGS_MAX];
     size_t size = header_values(request, HEADER_IF_NONE_MATCH, fields, SHOWN_ENTITY_TAGS_MAX);
     for (size_t i = 0; i < size; i++) {
         struct slice list = fields[i];
-        while (list.size > 0) {
-            struct slice tag = slice_trim(slice_cut(&list, ','));
-            bool weak = tag.size > 2 && memcmp(tag.data, "W/", 2) == 0;
-            struct slice opaque = weak ? slice_make(tag.data + 2, tag.size - 2) : tag;
-            if (slice_equal(tag, slice_of("*")) || slice_equal(opaque, wanted)) {
+        struct entity_tag tag;
+        if (!stale && slice_equal(slice_trim(list), slice_of("*"))) {
+            return true;
+        }
+        while (entity_tag_next(&list, &tag) == ENTITY_TAG) {
+            if (slice_equal(tag.opaque, opaque)) {
                 return true;
             }
         }
@@ -214,10 +239,13 @@ void answer_count(struct request *request, const struct count *count)
         answer_problem(request, PROBLEM_INTERNAL, NULL);
         return;
     }
-    text_add_cstr(&etag, "W/\"");
-    text_add_int(&etag, count->value);
-    text_add(&etag, slice_make("\"", 2));                  /* with the zero that ends it */
-    if (!count->stale && client_has(request, etag.data)) { /* that it is stale is in the body */
+    /* Of all that the body says: a cache that is told that nothing changed keeps the body, and
+     * must not keep an old moment, or its being stale, with it. */
+    text_add_format(&etag, "W/\"%lld-%lld%s\"", (long long)count->value,
+                    (long long)(count->as_of_wall_us / 1000), count->stale ? "-stale" : "");
+    etag.data[etag.size] = '\0'; /* text_add_format has left room for it */
+    struct slice opaque = slice_make(etag.data + strlen("W/\""), etag.size - strlen("W/\"\""));
+    if (client_has(request, opaque, count->stale)) {
         answer_with(request, 304, NULL, slice_of(""));
     } else {
         answer_add_count(&body, request->route->relation, &request->entity, count);

@@ -6,11 +6,17 @@
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
+#include "rsvpd/http/origin.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/http/user.h"
 
-enum { ALLOW_SIZE_BYTES = 64, TRACEPARENT_SIZE_BYTES = 55, FRESH_ID_SIZE_BYTES = 32 };
+enum {
+    ALLOW_SIZE_BYTES = 64,
+    TRACEPARENT_SIZE_BYTES = 55,
+    FRESH_ID_SIZE_BYTES = 32,
+    CODINGS_MAX = 8
+};
 
 static bool is_alphanumeric(char c)
 {
@@ -193,18 +199,60 @@ static bool parameters_known(struct request *request)
 }
 
 /* No type at all is taken for JSON. */
-static bool body_is_json(struct request *request)
+static bool type_is_json(const struct request *request)
 {
     struct slice type = header_value(request, HEADER_CONTENT_TYPE);
-    if (request->body_size == 0 || type.size == 0) {
-        return true;
-    }
     struct slice essence = slice_trim(slice_cut(&type, ';'));
-    if (slice_equal_nocase(essence, slice_of("application/json"))) {
+    return header_value(request, HEADER_CONTENT_TYPE).size == 0 ||
+           slice_equal_nocase(essence, slice_of("application/json"));
+}
+
+/* Whether the body comes as it is (RFC 9110 section 8.4). */
+static bool body_is_plain(const struct request *request)
+{
+    struct slice lines[CODINGS_MAX];
+    size_t size = header_values(request, HEADER_CONTENT_ENCODING, lines, CODINGS_MAX);
+    bool plain = size < CODINGS_MAX;
+    for (size_t i = 0; i < size && plain; i++) {
+        while (lines[i].size > 0 && plain) {
+            struct slice coding = slice_trim(slice_cut(&lines[i], ','));
+            plain = coding.size == 0 || slice_equal_nocase(coding, slice_of("identity"));
+        }
+    }
+    return plain;
+}
+
+static bool body_is_json(struct request *request)
+{
+    bool plain = body_is_plain(request);
+    if (request->body_size == 0 || (plain && type_is_json(request))) {
         return true;
     }
     answer_problem(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE, NULL);
+    answer_add_header(request, "Accept-Post", "application/json");
+    if (!plain) {
+        answer_add_header(request, "Accept-Encoding", "identity"); /* RFC 9110 section 15.5.16 */
+    }
     return false;
+}
+
+static bool may_change_something(const struct request *request)
+{
+    return request->method == HTTP_POST || request->method == HTTP_PUT ||
+           request->method == HTTP_DELETE;
+}
+
+/* What a write of a membership needs; an idempotency key anywhere else would be kept for nothing.
+ */
+static bool find_user_and_key(struct request *request)
+{
+    if ((request->route->flags & ROUTE_NAMES_USER) != 0) {
+        return user_find(request) && idempotency_key_find(request);
+    }
+    return !header_given(request, HEADER_IDEMPOTENCY_KEY) ||
+           refuse(request, PROBLEM_INVALID_PARAMETER,
+                  "the header Idempotency-Key is taken with POST and DELETE of a membership alone: "
+                  "send this request without it");
 }
 
 void gate_handle(struct request *request)
@@ -234,6 +282,10 @@ void gate_handle(struct request *request)
         answer_add_header(request, "Allow", allowed);
         return;
     }
+    if (may_change_something(request) && !origin_is_own(request)) {
+        answer_problem(request, PROBLEM_FORBIDDEN, NULL);
+        return;
+    }
     if (problem != PROBLEM_NONE) {
         answer_problem_format(request, problem,
                               "%s in the path is not an identifier: " IDENTIFIER_RULE
@@ -241,17 +293,8 @@ void gate_handle(struct request *request)
                               member);
         return;
     }
-    if (!parameters_known(request)) {
-        return;
+    if (parameters_known(request) && (!may_change_something(request) || body_is_json(request)) &&
+        find_user_and_key(request)) {
+        handler(request);
     }
-    if ((request->method == HTTP_POST || request->method == HTTP_PUT ||
-         request->method == HTTP_DELETE) &&
-        !body_is_json(request)) {
-        return;
-    }
-    if ((request->route->flags & ROUTE_NAMES_USER) != 0 &&
-        (!user_find(request) || !idempotency_key_find(request))) {
-        return;
-    }
-    handler(request);
 }

@@ -12,11 +12,16 @@ struct header_field {
         .data = (text), .size = sizeof(text) - 1                                                   \
     }
 static const struct slice names[HEADER_NAME_COUNT] = {
+    [HEADER_ACCEPT_ENCODING] = NAME("Accept-Encoding"),
+    [HEADER_CONTENT_ENCODING] = NAME("Content-Encoding"),
     [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
     [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
     [HEADER_HOST] = NAME("Host"),
     [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
+    [HEADER_IF_MATCH] = NAME("If-Match"),
     [HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
+    [HEADER_ORIGIN] = NAME("Origin"),
+    [HEADER_SEC_FETCH_SITE] = NAME("Sec-Fetch-Site"),
     [HEADER_TRACEPARENT] = NAME("traceparent"),
     [HEADER_TRANSFER_ENCODING] = NAME("Transfer-Encoding"),
     [HEADER_X_REQUEST_ID] = NAME("X-Request-Id"),
@@ -81,6 +86,12 @@ size_t header_values(const struct request *request, enum header_name name, struc
         }
     }
     return size;
+}
+
+bool header_given(const struct request *request, enum header_name name)
+{
+    struct slice value;
+    return header_values(request, name, &value, 1) > 0;
 }
 
 struct slice header_value(const struct request *request, enum header_name name)

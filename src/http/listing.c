@@ -4,6 +4,7 @@
  * batches with everybody else's; the last one to end makes the answer. */
 #include "rsvpd/http/listing.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/base/uri.h"
 #include "rsvpd/domain/page_token.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/handlers.h"
@@ -123,7 +124,7 @@ static const char *next_link(struct request *request, const char *token, size_t 
 {
     struct text link = request_text(request, LINK_SIZE_BYTES);
     text_add_cstr(&link, "<");
-    text_add(&link, request->path);
+    uri_add_path(&link, request->path);
     text_add_format(&link, "?page_size=%zu&page_token=%s>; rel=\"next\"", page_size, token);
     if (link.truncated || link.size == link.capacity) {
         return NULL;

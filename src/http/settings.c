@@ -4,9 +4,12 @@
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
+#include "rsvpd/http/precondition.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/http/submission.h"
+
+#include <stdlib.h>
 
 enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
 
@@ -15,12 +18,16 @@ enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_
 /* Null stands for an absent one everywhere. False where the value is not as `what` says. */
 typedef bool take_member_fn(struct settings *settings, const json_t *value);
 
+/* A number without a fraction is whole however it is written: 100, 100.0, 1e2. */
 static bool take_capacity(struct settings *settings, const json_t *value)
 {
+    double number = json_number_value(value);
     settings->limited = !json_is_null(value);
-    settings->capacity = json_integer_value(value);
-    return !settings->limited || (json_is_integer(value) && settings->capacity >= 0 &&
-                                  settings->capacity <= CAPACITY_MAX);
+    if (settings->limited && !(json_is_number(value) && number >= 0 && number <= CAPACITY_MAX)) {
+        return false;
+    }
+    settings->capacity = (int64_t)number;
+    return (double)settings->capacity == number;
 }
 
 static bool take_waitlist(struct settings *settings, const json_t *value)
@@ -122,6 +129,17 @@ static void add_time(struct text *body, const char *name, bool given, int64_t un
     }
 }
 
+static void add_tag(struct request *request, const struct settings *settings)
+{
+    struct text tag = request_text(request, SETTINGS_TAG_SIZE_MAX_BYTES + 3);
+    text_add_cstr(&tag, "\"");
+    precondition_add_tag(&tag, settings);
+    text_add(&tag, slice_make("\"", 2)); /* with the zero that ends it */
+    if (!tag.truncated) {
+        answer_add_header(request, "ETag", tag.data);
+    }
+}
+
 static void answer_settings(struct request *request, const struct operation *operation)
 {
     const struct settings *settings = &operation->settings;
@@ -143,6 +161,9 @@ static void answer_settings(struct request *request, const struct operation *ope
     }
     answer_with(request, 200, "application/json", text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-cache");
+    if (operation->kind != OPERATION_RELEASE) {
+        add_tag(request, settings);
+    }
 }
 
 static void settings_done(struct operation *operation, enum outcome outcome, int64_t now_us)
@@ -155,29 +176,33 @@ static void settings_done(struct operation *operation, enum outcome outcome, int
     http_server_answered(request);
 }
 
+/* Takes the precondition over. */
 static void submit(struct request *request, enum operation_kind kind,
-                   const struct settings *settings)
+                   const struct settings *settings, struct precondition *precondition)
 {
     struct operation *operation = submission_take(request, kind, settings_done);
     if (operation == NULL) {
+        free(precondition);
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
     operation->settings = *settings;
+    operation->precondition = precondition;
     submission_send(request, operation);
 }
 
 void handle_settings(struct request *request)
 {
     const struct settings none = {.limited = false};
-    submit(request, OPERATION_SETTINGS, &none);
+    submit(request, OPERATION_SETTINGS, &none, NULL);
 }
 
 void handle_configure(struct request *request)
 {
     struct settings settings;
-    if (parse_settings(request, &settings)) {
-        submit(request, OPERATION_CONFIGURE, &settings);
+    struct precondition *precondition;
+    if (parse_settings(request, &settings) && precondition_find(request, &precondition)) {
+        submit(request, OPERATION_CONFIGURE, &settings, precondition);
     }
 }
 
@@ -202,7 +227,8 @@ static bool body_is_empty(struct request *request)
 void handle_release(struct request *request)
 {
     const struct settings none = {.limited = false};
-    if (body_is_empty(request)) {
-        submit(request, OPERATION_RELEASE, &none);
+    struct precondition *precondition;
+    if (body_is_empty(request) && precondition_find(request, &precondition)) {
+        submit(request, OPERATION_RELEASE, &none, precondition);
     }
 }

@@ -44,6 +44,7 @@ bool submission_done(struct request *request, enum outcome outcome)
         [OUTCOME_CLOSED] = PROBLEM_RSVP_CLOSED,
         [OUTCOME_KEY_REUSED] = PROBLEM_IDEMPOTENCY_KEY_REUSED,
         [OUTCOME_IN_FLIGHT] = PROBLEM_REQUEST_IN_FLIGHT,
+        [OUTCOME_UNMET] = PROBLEM_PRECONDITION_FAILED,
     };
     if (outcome != OUTCOME_DONE) {
         answer_problem(request, problems[outcome], NULL);

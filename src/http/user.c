@@ -79,10 +79,14 @@ static bool from_members(struct request *request, json_t *body)
                            "user_id in the body must be a string, not an object or an array");
             return false;
         }
+        if (!json_is_string(value)) {
+            answer_problem(request, PROBLEM_INVALID_IDENTIFIER,
+                           "user_id in the body must be a string, as in {\"user_id\":\"u1\"}");
+            return false;
+        }
         struct identifier user;
         struct slice text = slice_make(json_string_value(value), json_string_length(value));
-        if (!name_user(request, json_is_string(value) && identifier_parse(text, &user), &user,
-                       "in the body")) {
+        if (!name_user(request, identifier_parse(text, &user), &user, "in the body")) {
             return false;
         }
     }

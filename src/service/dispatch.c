@@ -503,6 +503,9 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
             send_again(dispatch, queue, batch, false, (unsigned)(batch->size / 2), now_us);
         }
         break;
+    case BATCH_UNMET:
+        end_all(dispatch, queue, batch, OUTCOME_UNMET, now_us);
+        break;
     case BATCH_UNAVAILABLE:
         end_all(dispatch, queue, batch, OUTCOME_UNAVAILABLE, now_us);
         break;

@@ -55,6 +55,8 @@ void operations_release(struct operations *operations, struct operation *operati
     }
     free(operation->page);
     operation->page = NULL;
+    free(operation->precondition);
+    operation->precondition = NULL;
     operation->state = OPERATION_FREE;
     list_push_front(&operations->free, &operation->link);
 }

@@ -13,6 +13,7 @@ static const struct {
     {"55P03", {BATCH_LOCKED, false}},      /* lock time-out */
     {"57014", {BATCH_LOCKED, false}},      /* statement time-out */
     {"22P02", {BATCH_MISROUTED, false}},   /* settled.sql, lock.sql: not as the path supposes */
+    {"22012", {BATCH_UNMET, false}},       /* precondition.sql */
     {"22", {BATCH_REJECTED, false}},       /* data exception */
     {"23505", {BATCH_ROLLED_BACK, false}}, /* remember.sql: the key has been answered meanwhile */
     {"23", {BATCH_REJECTED, false}},       /* constraint violation */

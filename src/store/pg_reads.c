@@ -99,6 +99,7 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
     operation->count =
         (struct count){.as_of_mono_us = run->sent.mono_us, .as_of_wall_us = run->sent.wall_us};
     if (PQntuples(rows) == 1) {
+        settings->given = pg_row_number(rows, 0, 8) != 0;
         settings->limited = PQgetisnull(rows, 0, 0) == 0;
         settings->capacity = settings->limited ? pg_row_number(rows, 0, 0) : 0;
         settings->waitlist = pg_row_number(rows, 0, 1) != 0;

@@ -15,12 +15,13 @@ static const struct {
     const char *name;
     bool of_settings;
 } statements[] = {
-    {"hold", false},   {"write", false},    {"count", false},       {"counted", false},
-    {"lookup", false}, {"find", false},     {"list_users", false},  {"list_entities", false},
-    {"recall", false}, {"remember", false}, {"forget", false},      {"durable", false},
-    {"settled", true}, {"managed", true},   {"lock", true},         {"leave", true},
-    {"promote", true}, {"admit", true},     {"manage", true},       {"configure", true},
-    {"release", true}, {"settings", true},  {"list_waiting", true}, {"standing", true},
+    {"hold", false},    {"write", false},    {"count", false},       {"counted", false},
+    {"lookup", false},  {"find", false},     {"list_users", false},  {"list_entities", false},
+    {"recall", false},  {"remember", false}, {"forget", false},      {"durable", false},
+    {"settled", true},  {"managed", true},   {"lock", true},         {"leave", true},
+    {"promote", true},  {"admit", true},     {"manage", true},       {"configure", true},
+    {"release", true},  {"settings", true},  {"precondition", true}, {"list_waiting", true},
+    {"standing", true},
 };
 
 static bool queue_prepare(PGconn *connection, const char *statement,

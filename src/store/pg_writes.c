@@ -99,6 +99,35 @@ static struct pg_parameter optional_parameter(bool given, const char bytes[8])
     return (struct pg_parameter){given ? bytes : NULL, 8};
 }
 
+/* Puts the tags into an array; NULL where none are asked for. */
+static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg_array *array)
+{
+    pg_array_clear_text(array);
+    if (list->any) {
+        pg_array_add_text(array, slice_of("*"));
+    }
+    for (size_t i = 0; i < list->size; i++) {
+        pg_array_add_text(array, slice_make(list->tags[i].data, list->tags[i].size));
+    }
+    return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes};
+}
+
+static bool queue_precondition(struct pg_batch *run)
+{
+    const struct operation *operation = run->batch->operations[0];
+    const struct precondition *precondition = operation->precondition;
+    if (precondition == NULL) {
+        return true;
+    }
+    struct pg_array *arrays = run->parameters->arrays;
+    const struct pg_parameter parameters[] = {
+        pg_parameter_text(&operation->entity),
+        tags_parameter(&precondition->match, &arrays[0]),
+        tags_parameter(&precondition->none_match, &arrays[1]),
+    };
+    return pg_statement_queue(run, "precondition", pg_row_take_nothing, parameters, 3);
+}
+
 /* An entity without settings is one with none of them: whoever waits moves up by the same
  * statement, before they go. */
 bool pg_writes_queue_configure(struct pg_batch *run)
@@ -120,6 +149,7 @@ bool pg_writes_queue_configure(struct pg_batch *run)
         optional_parameter(settings->closes, closes),
     };
     return pg_statement_queue(run, "manage", pg_row_take_nothing, parameters, 1) &&
+           queue_precondition(run) &&
            pg_statement_queue(run, "configure", pg_row_take_nothing, parameters, 5) &&
            pg_statement_queue_entities(run, "promote", pg_row_take_nothing) &&
            (!release || pg_statement_queue(run, "release", pg_row_take_nothing, parameters, 1)) &&

@@ -695,15 +695,34 @@ static void wait_for_stale_count(const struct relation *relation, const char *id
     }
 }
 
-/* Also whoever has that count already. */
-static void expect_told_stale(const struct relation *relation, const char *id)
+static struct http_response *get_count_unless(const struct relation *relation, const char *id,
+                                              const char *tags)
 {
-    char target[128];
+    char target[128], header[256];
     snprintf(target, sizeof target, "/v1/%s/%s/%s", relation->collection, id,
              relation->count_member);
-    const struct http_options options = {.headers =
-                                             (const char *const[]){"If-None-Match: *", NULL}};
-    struct http_response *response = http_request(fixture.client, "GET", target, &options);
+    snprintf(header, sizeof header, "If-None-Match: %s", tags);
+    const struct http_options options = {.headers = (const char *const[]){header, NULL}};
+    return http_request(fixture.client, "GET", target, &options);
+}
+
+/* Also whoever has that count already, of the same moment and not stale. */
+static void expect_told_stale(const struct relation *relation, const char *id)
+{
+    struct http_response *response = get_count_unless(relation, id, "*");
+    expect_status(response, 200);
+    assert_true(json_is_true(json_object_get(response->json, "stale")));
+    char tag[128], fresh[128];
+    snprintf(tag, sizeof tag, "%s", http_header(response, "ETag"));
+    http_response_free(&response);
+    response = get_count_unless(relation, id, tag);
+    expect_status(response, 304);
+    expect_header(response, "ETag", tag);
+    http_response_free(&response);
+    const char *mark = strstr(tag, "-stale");
+    assert_non_null(mark);
+    snprintf(fresh, sizeof fresh, "%.*s\"", (int)(mark - tag), tag);
+    response = get_count_unless(relation, id, fresh);
     expect_status(response, 200);
     assert_true(json_is_true(json_object_get(response->json, "stale")));
     http_response_free(&response);

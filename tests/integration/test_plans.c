@@ -539,6 +539,7 @@ static void work_grows_with_the_batch(void **state)
         {"list_waiting", "'hot', 10000, 1000", KEPT_MAX * EACH},
         {"manage", "'hot'", EACH},
         {"configure", "'hot', 5, 1, NULL, NULL", EACH},
+        {"precondition", "'hot', NULL, ARRAY['other']", EACH},
         {"settings", "'hot'", EACH},
         {"release", "'hot'", EACH},
         /* newcomers read nothing of the waiting list; those who stand on it read it once */

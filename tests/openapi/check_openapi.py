@@ -67,7 +67,7 @@ USE = [
     Case("get${R}Count", 200),
     Case("get${R}Count", 200, query="?max_stale_ms=5000"),
     Case("get${R}Count", 200, query="?max_stale_ms=0"),
-    Case("get${R}Count", 304, query="?max_stale_ms=0", headers={"If-None-Match": "$etag"}),
+    Case("get${R}Count", 304, headers={"If-None-Match": "*"}),
     Case("get${R}Count", 200, query="?max_stale_ms=0", headers={"If-None-Match": 'W/"another"'}),
     Case("get${R}Count", 200, item="nobody-ever"),
     Case("cancel$R", 200, body=U1),
@@ -75,6 +75,9 @@ USE = [
     Case("cancel$R", 200, headers={"X-User-Id": "u1"}),
     Case("get$R", 200),
 ]
+
+# What browsers send with the requests of a page of another origin.
+FOREIGN = ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://example.org"}, {"Origin": "null"})
 
 INVALID_WRITES = [case._replace(operation=operation) for operation in WRITES for case in (
     Case("", 400, "missing-user-id"),
@@ -94,12 +97,15 @@ INVALID_WRITES = [case._replace(operation=operation) for operation in WRITES for
     Case("", 400, "unknown-field", body=b'{"user_id":"u1","colour":"red"}'),
     Case("", 400, "unknown-field", body='{"a%s":1}'.replace("%s", "\u00fc" * 40).encode()),
     Case("", 400, "invalid-parameter", body=U1, query="?colour=red"),
+    *(Case("", 403, "forbidden", body=U1, headers=headers) for headers in FOREIGN),
+    Case("", 415, "unsupported-media-type", body=U1, headers={"Content-Encoding": "gzip"}),
     Case("", 413, "payload-too-large", body=BIG),
     Case("", 413, "payload-too-large", body=b"{", headers={"Content-Length": "1000000000"}),
     Case("", 415, "unsupported-media-type", body=b"user_id=u1", media_type="application/x-www-form-urlencoded"),
 )]
 
 INVALID_READS = [
+    Case("get$R", 400, "invalid-parameter", headers={"Idempotency-Key": "k1"}),
     Case("get$R", 400, "invalid-identifier", item="a%2Fb"),
     Case("get$R", 400, "invalid-identifier", user="%C3%BC"),
     Case("get$R", 400, "invalid-parameter", query="?colour=red"),
@@ -233,7 +239,13 @@ SETTINGS = [
     Case(GET, 200, has=NO_SETTINGS | {"opens_at": "2020-01-01T00:00:00.000Z", "closes_at": "2999-12-31T23:59:59.123Z"}),
     Case("createRsvp", 201, body=U1),
     put('{"capacity":2}', capacity=2, remaining=1, rsvp_count=1),
-    Case(DELETE, 200, has=NO_SETTINGS | {"rsvp_count": 1}),
+    put('{"capacity":1e1}', capacity=10, remaining=9)._replace(headers={"If-Match": "$etag"}),
+    put('{"capacity":2.0}', capacity=2, remaining=1)._replace(headers={"If-Match": '"other", $etag'}),
+    *(Case(operation, 412, "precondition-failed", body=b"{}", headers=headers) for operation in (PUT, DELETE)
+      for headers in ({"If-Match": '"other"'}, {"If-Match": "W/$etag"}, {"If-None-Match": "*"},
+                      {"If-None-Match": "$etag"})),
+    Case(DELETE, 200, headers={"If-Match": "*"}, has=NO_SETTINGS | {"rsvp_count": 1}),
+    Case(DELETE, 412, "precondition-failed", headers={"If-Match": "*"}),
     Case(DELETE, 200, body=b"{}", has=NO_SETTINGS | {"rsvp_count": 1}),
     Case(GET, 200, has=NO_SETTINGS | {"rsvp_count": 1}),
 ]
@@ -250,6 +262,10 @@ INVALID_SETTINGS = [case._replace(operation=operation) for operation in (PUT, DE
     Case("", 400, "unknown-field", body=U1),
     Case("", 400, "invalid-parameter", body=b"{}", query="?colour=red"),
     Case("", 400, "invalid-parameter", body=b"{}", query="?user_id=u1"),
+    *(Case("", 400, "invalid-parameter", body=b"{}", headers=headers)
+      for headers in ({"If-Match": "other"}, {"If-None-Match": '"open'}, {"Idempotency-Key": "k1"})),
+    *(Case("", 403, "forbidden", body=b"{}", headers=headers) for headers in FOREIGN),
+    Case("", 415, "unsupported-media-type", body=b"{}", headers={"Content-Encoding": "gzip"}),
     Case("", 408, "request-timeout", body=b'{"capa', headers={"Content-Length": "20"}),
     Case("", 413, "payload-too-large", body=BIG),
     Case("", 413, "payload-too-large", body=b"{", headers={"Content-Length": "1000000000"}),
@@ -663,6 +679,12 @@ def mutations(document):
         ("a schema is none", lambda d: schemas(d)["Count"].update(minimum="zero"), "'zero' is not"),
         ("a keyword is misspelt", lambda d: schemas(d)["Count"].update(minimun=0), "'minimun'"),
         ("an object is open", lambda d: schemas(d)["Problem"].pop("additionalProperties"), "does not name"),
+        ("something stands beside a reference",
+         lambda d: responses(d)["RsvpCount"]["content"]["application/json"]["schema"].update(properties={}),
+         "beside $ref"),
+        ("a response is a reference and more",
+         lambda d: operation(d)["responses"]["200"].update(description="x"), "'description' was unexpected"),
+        ("nothing is said of security", lambda d: d.pop("security"), "'security' is a required"),
         ("an example does not fit",
          lambda d: responses(d)["RsvpAdded"]["content"]["application/json"]["example"].pop("changed"),
          "'changed' is a required"),
@@ -721,7 +743,7 @@ def check_mutations(document):
                      b'"changed":true,"rsvp_count":2}')
     full = Answer(409, bad.headers, problem.replace(b"invalid-parameter", b"event-full").replace(b"400", b"409"))
     settings = named["getEventSettings"]
-    state = Answer(200, [plain[0], ("Cache-Control", "no-cache"), json[-1]],
+    state = Answer(200, [plain[0], ("Cache-Control", "no-cache"), ("ETag", '"2.1.."'), json[-1]],
                    b'{"event_id":"e","capacity":2,"waitlist":true,"opens_at":null,'
                    b'"closes_at":"2026-12-01T00:00:00.000Z","rsvp_count":2,"waitlist_count":1,"remaining":0}')
     for operation, answer in ((count, good), (count, bad), (ready, verbose), (listing, page), (listing, last),
@@ -768,6 +790,8 @@ def check_mutations(document):
          "'2' is not"),
         ("settings without a member", settings, state._replace(body=state.body.replace(b'"opens_at":null,', b"")),
          "'opens_at'"),
+        ("a weak tag of settings", settings,
+         state._replace(headers=[*state.headers[:2], ("ETag", 'W/"2"'), state.headers[-1]]), "header etag"),
         ("another zone", settings, state._replace(body=state.body.replace(b".000Z", b".000+00:00")),
          "not valid under any"),
     ]

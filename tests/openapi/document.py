@@ -109,7 +109,7 @@ def list_of(schema):
 def either(part, section):
     """The object itself or a reference to one of its kind."""
     reference = shape({"$ref!": {"type": "string", "pattern": f"^#/components/{section}/"},
-                       "summary": TEXT, "description": TEXT})
+                       })  # what may stand beside it, summary and description, many tools pass over
     return {"if": {"required": ["$ref"]}, "then": reference, "else": {"$ref": f"#/$defs/{part}"}}
 
 
@@ -130,6 +130,7 @@ STRUCTURE = {
         "info!": shape({"title!": TEXT, "version!": TEXT, "summary": TEXT, "description": TEXT,
                         "license": shape({"name!": TEXT, "identifier": TEXT})}),
         "servers!": SERVERS,
+        "security!": {"type": "array", "items": map_of({"type": "array", "items": TEXT})},
         "tags!": list_of(shape({"name!": TEXT, "description!": TEXT})),
         "paths!": map_of({"$ref": "#/$defs/path_item"}, r"^(/([a-z0-9_]+|\{[a-z_]+\}))+$"),
         "components!": shape({
@@ -239,6 +240,8 @@ def check_schemas(document):
             jsonschema.Draft202012Validator.check_schema(schema)
         except jsonschema.SchemaError as error:
             complaints.append(f"{where}: {error.message}")
+        if "$ref" in schema and len(schema) > 1:  # many tools pass over what stands beside it
+            complaints.append(f"{where}: {sorted(schema.keys() - {'$ref'})} beside $ref")
         complaints += [f"{where}: unknown keyword {keyword!r}" for keyword in schema.keys() - known]
         closed = False in (schema.get("additionalProperties"), schema.get("unevaluatedProperties"))
         if schema.get("type") == "object" and not closed:
@@ -291,6 +294,11 @@ def check_operations(document):
     return complaints
 
 
+def narrowed(schema):
+    """The members of which a schema says more than the one that it refers to."""
+    return {name: member for part in schema.get("allOf", ()) for name, member in part.get("properties", {}).items()}
+
+
 def check_response(document, where, status, response):
     """What the contract says of every response."""
     complaints = []
@@ -298,7 +306,7 @@ def check_response(document, where, status, response):
         complaints.append(f"{where}: no X-Request-Id")
     for media_type, content in response.get("content", {}).items():
         if media_type == "application/problem+json":
-            wanted = content["schema"].get("properties", {}).get("status", {}).get("const")
+            wanted = narrowed(content["schema"]).get("status", {}).get("const")
             if str(wanted) != status:
                 complaints.append(f"{where}: its problem has status {wanted}")
     return complaints
@@ -310,8 +318,8 @@ def problem_codes(document):
     for response in document["components"]["responses"].values():
         schema = response.get("content", {}).get("application/problem+json", {}).get("schema")
         if schema:
-            code = schema["properties"]["code"]
-            codes |= dict.fromkeys(code.get("enum", [code.get("const")]), schema["properties"]["status"]["const"])
+            code = narrowed(schema)["code"]
+            codes |= dict.fromkeys(code.get("enum", [code.get("const")]), narrowed(schema)["status"]["const"])
     return codes
 
 

@@ -397,6 +397,10 @@ void checks_answered(struct world *world, struct request *request,
     case OUTCOME_IN_FLIGHT:
         check_decided(world, request, operation, outcome);
         return;
+    case OUTCOME_UNMET:
+        world_fail(world, "nobody asks for a precondition: request %llu",
+                   (unsigned long long)request->number);
+        return;
     case OUTCOME_UNKNOWN:
         if (!kind_writes(request->kind) || request->sent == 0 ||
             (request->lost == 0 && world->timeline.now_us < request->deadline_us)) {

@@ -6,6 +6,7 @@
 #include "rsvpd/base/list.h"
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
+#include "rsvpd/domain/precondition.h"
 #include "rsvpd/domain/relation.h"
 
 #include <stdint.h>
@@ -54,7 +55,8 @@ enum outcome {
     OUTCOME_FULL,       /* no seat is free and there is no waiting list */
     OUTCOME_CLOSED,     /* outside of the entity's window */
     OUTCOME_KEY_REUSED, /* the idempotency key was given to another request */
-    OUTCOME_IN_FLIGHT   /* the same, and that one is under way */
+    OUTCOME_IN_FLIGHT,  /* the same, and that one is under way */
+    OUTCOME_UNMET       /* the entity's settings are not as the precondition has them */
 };
 
 /* A count and how it is known. */
@@ -81,6 +83,7 @@ struct page {
 
 /* When and for how many an entity is open. */
 struct settings {
+    bool given; /* false: the entity has none, which is the same as having no limits */
     bool limited;
     int64_t capacity; /* where limited */
     bool waitlist;    /* whether those who find it full may wait */
@@ -126,6 +129,8 @@ struct operation {
 
     struct settings settings; /* OPERATION_CONFIGURE: asked for; and the result of the three about
                                  settings */
+    struct precondition *precondition; /* OPERATION_CONFIGURE, OPERATION_RELEASE: NULL where there
+                                          is none; the operation's own, freed with it */
 
     /* The result, once OUTCOME_DONE. */
     enum outcome verdict; /* of a write whose batch is done: OUTCOME_DONE, or the rule against it */

@@ -19,6 +19,7 @@ enum batch_outcome {
     BATCH_MISROUTED,   /* nothing was done: the path was not right for all; each operation's `path`
                           says now which is */
     BATCH_REJECTED,    /* nothing was done: something in this batch is not acceptable */
+    BATCH_UNMET,       /* nothing was done: the precondition of its one operation is not met */
     BATCH_UNAVAILABLE, /* nothing was done: the server cannot work now (read-only, disk full, …) */
     BATCH_LOST         /* the connection broke; whether it was done is not known */
 };

@@ -15,12 +15,14 @@ enum problem {
     PROBLEM_UNKNOWN_FIELD,
     PROBLEM_MISSING_USER_ID,
     PROBLEM_CONFLICTING_USER_ID,
+    PROBLEM_FORBIDDEN,
     PROBLEM_NOT_FOUND,
     PROBLEM_METHOD_NOT_ALLOWED,
     PROBLEM_REQUEST_TIMEOUT,
     PROBLEM_EVENT_FULL,
     PROBLEM_RSVP_CLOSED,
     PROBLEM_REQUEST_IN_FLIGHT,
+    PROBLEM_PRECONDITION_FAILED,
     PROBLEM_PAYLOAD_TOO_LARGE,
     PROBLEM_UNSUPPORTED_MEDIA_TYPE,
     PROBLEM_IDEMPOTENCY_KEY_REUSED,
@@ -34,7 +36,8 @@ enum problem {
 struct problem_type {
     const char *code; /* last segment of the type URI */
     unsigned status;
-    bool retryable; /* whether the same request may succeed later */
+    bool retryable;   /* whether the same request may succeed later */
+    bool retry_after; /* whether the answer says after what time */
     const char *title;
     const char
         *explanation; /* what it means and what to do; the detail where nothing more is known */

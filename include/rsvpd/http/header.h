@@ -5,11 +5,16 @@
 #include "rsvpd/http/request.h"
 
 enum header_name {
+    HEADER_ACCEPT_ENCODING,
+    HEADER_CONTENT_ENCODING,
     HEADER_CONTENT_LENGTH,
     HEADER_CONTENT_TYPE,
     HEADER_HOST,
     HEADER_IDEMPOTENCY_KEY,
+    HEADER_IF_MATCH,
     HEADER_IF_NONE_MATCH,
+    HEADER_ORIGIN,
+    HEADER_SEC_FETCH_SITE,
     HEADER_TRACEPARENT,
     HEADER_TRANSFER_ENCODING,
     HEADER_X_REQUEST_ID,
@@ -25,6 +30,8 @@ bool header_note(struct request *request, struct slice name, struct slice value)
 /* The values of a field in the order in which they came, at most `max`. */
 size_t header_values(const struct request *request, enum header_name name, struct slice *values,
                      size_t max);
+
+bool header_given(const struct request *request, enum header_name name);
 
 /* The first value, empty where there is none. */
 struct slice header_value(const struct request *request, enum header_name name);

@@ -59,12 +59,25 @@ static void test_equal(void **state)
     assert_false(uri_equal(slice_of("A"), slice_of("a")));
 }
 
+static void test_adding(void **state)
+{
+    char buffer[64];
+    struct text text = text_over(buffer, sizeof buffer);
+    (void)state;
+    uri_add_segment(&text, slice_of("az-._~:@|+=/%?#\"<>\xC3"));
+    unit_expect_text("segment", text_slice(&text), "az-._~:@%7C+=%2F%25%3F%23%22%3C%3E%C3");
+    text.size = 0;
+    uri_add_path(&text, slice_of("/v1/a%7cb/c|d>"));
+    unit_expect_text("path", text_slice(&text), "/v1/a%7cb/c%7Cd%3E");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_adding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,11 +50,16 @@ static void test_names(void **state)
 static void test_every_name_has_a_field_of_its_own(void **state)
 {
     static const char *const names[HEADER_NAME_COUNT] = {
+        [HEADER_ACCEPT_ENCODING] = "Accept-Encoding",
+        [HEADER_CONTENT_ENCODING] = "Content-Encoding",
         [HEADER_CONTENT_LENGTH] = "Content-Length",
         [HEADER_CONTENT_TYPE] = "Content-Type",
         [HEADER_HOST] = "Host",
         [HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key",
+        [HEADER_IF_MATCH] = "If-Match",
         [HEADER_IF_NONE_MATCH] = "If-None-Match",
+        [HEADER_ORIGIN] = "origin",
+        [HEADER_SEC_FETCH_SITE] = "Sec-Fetch-Site",
         [HEADER_TRACEPARENT] = "Traceparent",
         [HEADER_TRANSFER_ENCODING] = "Transfer-Encoding",
         [HEADER_X_REQUEST_ID] = "X-Request-ID",

@@ -171,6 +171,27 @@ static void test_rejected_alone(void **state)
     bench_finish(bench);
 }
 
+/* Settings that are not as the request has them stay as they are, and it is not sent again; unless
+ * an earlier attempt, which was lost, may have made them so. */
+static void test_an_unmet_precondition(void **state)
+{
+    static const enum operation_kind kinds[] = {OPERATION_CONFIGURE, OPERATION_RELEASE};
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    for (size_t i = 0; i < LENGTH(kinds) * 2; i++) {
+        const struct ask *ask = ask_of(bench, kinds[i / 2]);
+        if (i % 2 == 1) {
+            bench_end(bench, LANE_WRITE, BATCH_LOST);
+            bench_turn(bench);
+        }
+        bench_end(bench, LANE_WRITE, BATCH_UNMET);
+        bench_expect(ask, i % 2 == 1 ? OUTCOME_UNKNOWN : OUTCOME_UNMET);
+        bench_turn(bench);
+        assert_int_equal(bench->truth.flight_count, 0);
+    }
+    bench_finish(bench);
+}
+
 /* After a loss nobody knows whether the write was done: what then ends badly is not known to be
  * undone. A read does nothing that could be done. */
 static void test_a_bad_end_after_a_loss(void **state)
@@ -1455,6 +1476,7 @@ int main(void)
         cmocka_unit_test(test_results_of_listings),
         cmocka_unit_test(test_every_end_of_a_batch),
         cmocka_unit_test(test_rejected_alone),
+        cmocka_unit_test(test_an_unmet_precondition),
         cmocka_unit_test(test_a_bad_end_after_a_loss),
         cmocka_unit_test(test_a_write_that_took_effect_before_it_was_lost),
         cmocka_unit_test(test_the_deadline_of_what_was_sent),

@@ -1,0 +1,17 @@
+-- Fails, by a division by zero, unless an entity's settings are as a request has it. Its counter is locked. The tag is as
+-- src/http/precondition.c makes it.
+-- $1: entity; $2: the tags of which its settings must have one, with '*' for any; $3: those of which they must have none;
+-- both NULL where not asked for.
+SELECT 1 / (
+    ($2::text[] IS NULL OR s.tag = ANY ($2::text[]) OR (s.given AND '*' = ANY ($2::text[])))
+    AND ($3::text[] IS NULL OR NOT (s.tag = ANY ($3::text[]) OR (s.given AND '*' = ANY ($3::text[]))))
+)::integer::bigint
+FROM (
+    SELECT e.event_id IS NOT NULL AS given, CASE WHEN e.event_id IS NULL THEN 'none' ELSE concat(
+        e.capacity, '.', e.waitlist::integer,
+        '.', (extract(epoch FROM e.opens_at) * 1000000)::bigint,
+        '.', (extract(epoch FROM e.closes_at) * 1000000)::bigint
+    ) END AS tag
+    FROM unnest(ARRAY[$1::text]) AS a (id)
+    LEFT JOIN events AS e ON e.event_id = a.id
+) AS s

@@ -1,0 +1,494 @@
+/* What HTTP asks of a service beside its own contract: pages of other origins, codings of bodies,
+ * places of what was made, and conditions. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "event.h"
+#include "expect.h"
+#include "fixture.h"
+#include "process.h"
+#include "relation.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define RSVP (&relations[RELATION_RSVP])
+
+enum { TARGET_SIZE = 1024, HEADER_SIZE = 512 };
+
+static struct http_response *ask(const char *method, const char *target, const char *body,
+                                 const char *header)
+{
+    const char *const headers[] = {header, NULL};
+    return http_request(fixture.client, method, target,
+                        &(const struct http_options){.body = body, .headers = headers});
+}
+
+static struct http_response *ask_event(const char *method, const char *id, const char *body,
+                                       const char *header)
+{
+    char target[TARGET_SIZE];
+    snprintf(target, sizeof target, "/v1/events/%s", id);
+    return ask(method, target, body, header);
+}
+
+static void end_problem(struct http_response *response, int status, const char *code,
+                        const char *word)
+{
+    expect_problem_naming(response, status, code, word);
+    http_response_free(&response);
+}
+
+static void end_status(struct http_response *response, int status)
+{
+    expect_status(response, status);
+    http_response_free(&response);
+}
+
+/* ---- pages of other origins ---- */
+
+static const char *const foreign[] = {
+    "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site",  "Sec-Fetch-Site;",
+    "Sec-Fetch-Site: none, none", "Origin: http://example.org", "Origin: null",
+    "Origin: http://127.0.0.1",
+};
+
+static void pages_of_other_origins_change_nothing(void **state)
+{
+    const struct relation *relation = *state;
+    char target[TARGET_SIZE];
+    relation_action_target(target, relation, "foreign");
+    strcat(target, "?user_id=u1");
+    struct http_response *response =
+        relation_write(fixture.client, relation, "POST", "foreign-kept", "u1");
+    end_status(response, 201);
+    for (size_t i = 0; i < LENGTH(foreign); i++) {
+        process_note("%s", foreign[i]);
+        end_problem(ask("POST", target, NULL, foreign[i]), 403, "forbidden", "another origin");
+        end_problem(ask("POST", target, "{\"user_id\":\"u1\"}", foreign[i]), 403, "forbidden",
+                    "another origin");
+        char kept[TARGET_SIZE];
+        relation_action_target(kept, relation, "foreign-kept");
+        strcat(kept, "?user_id=u1");
+        end_problem(ask("DELETE", kept, NULL, foreign[i]), 403, "forbidden", "another origin");
+    }
+    expect_exact_count(fixture.client, relation, "foreign", 0);
+    expect_exact_count(fixture.client, relation, "foreign-kept", 1);
+}
+
+static void pages_of_other_origins_leave_settings_alone(void **state)
+{
+    (void)state;
+    end_status(ask_event("PUT", "foreign-set", "{\"capacity\":7}", NULL), 200);
+    for (size_t i = 0; i < LENGTH(foreign); i++) {
+        process_note("%s", foreign[i]);
+        end_problem(ask_event("PUT", "foreign-set", "{}", foreign[i]), 403, "forbidden", "origin");
+        end_problem(ask_event("DELETE", "foreign-set", NULL, foreign[i]), 403, "forbidden",
+                    "origin");
+    }
+    expect_event(fixture.client, "foreign-set",
+                 .settings =
+                     "\"capacity\":7,\"waitlist\":false,\"opens_at\":null,\"closes_at\":null",
+                 .remaining = 7);
+}
+
+/* What changes nothing may be asked for by anybody, and our own pages may do all. */
+static void own_pages_and_readers_pass(void **state)
+{
+    const struct relation *relation = *state;
+    char target[TARGET_SIZE], own[HEADER_SIZE];
+    relation_action_target(target, relation, "own");
+    strcat(target, "?user_id=u1");
+    snprintf(own, sizeof own, "Origin: http://127.0.0.1:%u", (unsigned)fixture.service->port);
+    const char *const headers[] = {"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none", own};
+    for (size_t i = 0; i < LENGTH(headers); i++) {
+        end_status(ask("POST", target, NULL, headers[i]), 201);
+        end_status(ask("DELETE", target, NULL, headers[i]), 200);
+    }
+    relation_count_target(target, relation, "own", "");
+    for (size_t i = 0; i < LENGTH(foreign); i++) {
+        end_status(ask("GET", target, NULL, foreign[i]), 200);
+        end_status(ask("OPTIONS", target, NULL, foreign[i]), 204);
+    }
+}
+
+/* ---- bodies ---- */
+
+static void coded_bodies_are_refused(void **state)
+{
+    static const char *const codings[] = {"gzip",      "deflate",        "br", "identity, gzip",
+                                          "x-rsvpd",   "gzip, identity", "*",  "identity;q=1",
+                                          "identity x"};
+    static const char *const plain[] = {"identity", "Identity", "identity, IDENTITY", " identity "};
+    const struct relation *relation = *state;
+    char target[TARGET_SIZE], header[HEADER_SIZE];
+    relation_action_target(target, relation, "coded");
+    for (size_t i = 0; i < LENGTH(codings) * 2; i++) {
+        snprintf(header, sizeof header, "Content-Encoding: %s", codings[i / 2]);
+        process_note("%s", header);
+        struct http_response *response =
+            ask(i % 2 == 0 ? "POST" : "DELETE", target, "{\"user_id\":\"u1\"}", header);
+        expect_header(response, "Accept-Post", "application/json");
+        expect_header(response, "Accept-Encoding", "identity");
+        end_problem(response, 415, "unsupported-media-type", "Content-Encoding");
+    }
+    expect_exact_count(fixture.client, relation, "coded", 0);
+    for (size_t i = 0; i < LENGTH(plain); i++) {
+        snprintf(header, sizeof header, "Content-Encoding: %s", plain[i]);
+        end_status(ask("POST", target, "{\"user_id\":\"u1\"}", header), i == 0 ? 201 : 200);
+    }
+    struct http_response *response = http_request(
+        fixture.client, "POST", target,
+        &(const struct http_options){.body = "{\"user_id\":\"u1\"}", .content_type = "text/plain"});
+    expect_header(response, "Accept-Post", "application/json");
+    expect_header(response, "Accept-Encoding", NULL);
+    end_problem(response, 415, "unsupported-media-type", "application/json");
+}
+
+/* A number is whole however it is written (RFC 8259 section 6). */
+static void whole_numbers_are_taken(void **state)
+{
+    static const struct {
+        const char *number;
+        int capacity; /* -1: refused */
+    } rows[] = {
+        {"100", 100},
+        {"100.0", 100},
+        {"1e2", 100},
+        {"1E+2", 100},
+        {"1000e-1", 100},
+        {"0.0", 0},
+        {"-0", 0},
+        {"1e9", 1000000000},
+        {"100.5", -1},
+        {"1e-1", -1},
+        {"1e10", -1},
+        {"-1e0", -1},
+        {"1000000000.5", -1},
+        {"1e400", -1},
+        {"1e308", -1},
+        {"-1e400", -1},
+        {"1e99999999999999999999", -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char body[128];
+        snprintf(body, sizeof body, "{\"capacity\":%s}", rows[i].number);
+        process_note("%s", body);
+        struct http_response *response = ask_event("PUT", "whole", body, NULL);
+        if (rows[i].capacity < 0) {
+            end_problem(response, 400, "invalid-parameter", "number");
+            continue;
+        }
+        expect_status(response, 200);
+        assert_int_equal(json_integer_value(json_object_get(response->json, "capacity")),
+                         rows[i].capacity);
+        http_response_free(&response);
+    }
+}
+
+static void a_user_who_is_no_string_is_told_so(void **state)
+{
+    static const char *const values[] = {"1", "0", "-1.5", "true", "false", "null"};
+    char target[TARGET_SIZE], body[64];
+    relation_action_target(target, *state, "strings");
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        snprintf(body, sizeof body, "{\"user_id\":%s}", values[i]);
+        end_problem(ask("POST", target, body, NULL), 400, "invalid-identifier", "must be a string");
+    }
+}
+
+/* ---- places and keys ---- */
+
+static void what_was_made_has_a_place(void **state)
+{
+    static const char *const names[][2] = {
+        {"place", "place"}, {"a|b+c=", "a%7Cb+c="}, {":@~._-", ":@~._-"}};
+    const struct relation *relation = *state;
+    for (size_t i = 0; i < LENGTH(names) * LENGTH(names); i++) {
+        const char *const *entity = names[i / LENGTH(names)], *const *user =
+                                                                  names[i % LENGTH(names)];
+        char target[TARGET_SIZE], body[256], location[TARGET_SIZE], key[HEADER_SIZE];
+        snprintf(key, sizeof key, "Idempotency-Key: place %s %zu", relation->name, i);
+        relation_action_target(target, relation, entity[1]);
+        snprintf(body, sizeof body, "{\"user_id\":\"%s\"}", user[0]);
+        snprintf(location, sizeof location, "/v1/%s/%s/users/%s", relation->collection, entity[1],
+                 user[1]);
+        process_note("%s", location);
+        struct http_response *response = ask("POST", target, body, key);
+        expect_status(response, 201);
+        expect_header(response, "Location", location);
+        http_response_free(&response);
+        response = ask("POST", target, body, key);
+        expect_status(response, 201);
+        expect_header(response, "Idempotency-Replayed", "true");
+        expect_header(response, "Location", location);
+        http_response_free(&response);
+        response = ask("POST", target, body, NULL);
+        expect_status(response, 200);
+        expect_header(response, "Location", NULL);
+        http_response_free(&response);
+        response = ask("GET", location, NULL, NULL);
+        expect_status(response, 200);
+        assert_true(json_is_true(json_object_get(response->json, relation->flag)));
+        http_response_free(&response);
+        end_status(ask("DELETE", target, body, NULL), 200);
+    }
+}
+
+/* A key would be kept for nothing there, and the client would believe in it. */
+static void keys_are_taken_by_writes_of_memberships_alone(void **state)
+{
+    static const struct {
+        const char *method, *target, *body;
+    } rows[] = {
+        {"GET", "/v1/events/keyless/rsvp_count", NULL},
+        {"HEAD", "/v1/posts/keyless/like_count", NULL},
+        {"GET", "/v1/events/keyless/users", NULL},
+        {"GET", "/v1/events/keyless/users/u1", NULL},
+        {"GET", "/v1/users/u1/posts", NULL},
+        {"GET", "/v1/events/keyless", NULL},
+        {"PUT", "/v1/events/keyless", "{\"capacity\":1}"},
+        {"DELETE", "/v1/events/keyless", NULL},
+        {"GET", "/v1/events/keyless/waitlist", NULL},
+        {"GET", "/v1/rsvp_counts?event_id=keyless", NULL},
+        {"GET", "/v1/problems/forbidden", NULL},
+        {"GET", "/livez", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        process_note("%s %s", rows[i].method, rows[i].target);
+        struct http_response *response =
+            ask(rows[i].method, rows[i].target, rows[i].body, "Idempotency-Key: k1");
+        if (strcmp(rows[i].method, "HEAD") == 0) {
+            end_status(response, 400);
+        } else {
+            end_problem(response, 400, "invalid-parameter", "Idempotency-Key");
+        }
+    }
+}
+
+/* ---- conditions ---- */
+
+/* The event's tag; the caller frees it. */
+static char *tag_of(struct http_response *response)
+{
+    expect_status(response, 200);
+    const char *tag = http_header(response, "ETag");
+    assert_non_null(tag);
+    assert_int_equal(tag[0], '"'); /* a strong one */
+    char *copy = strdup(tag);
+    http_response_free(&response);
+    return copy;
+}
+
+static char *current_tag(const char *id)
+{
+    return tag_of(ask_event("GET", id, NULL, NULL));
+}
+
+/* The tag is another one if and only if the settings are others, whoever comes and goes. */
+static void settings_have_a_strong_tag(void **state)
+{
+    static const char *const bodies[] = {
+        "{}",
+        "{\"capacity\":0}",
+        "{\"capacity\":1}",
+        "{\"capacity\":1,\"waitlist\":true}",
+        "{\"waitlist\":true}",
+        "{\"opens_at\":\"2026-01-01T00:00:00Z\"}",
+        "{\"closes_at\":\"2026-01-01T00:00:00Z\"}",
+        "{\"opens_at\":\"2026-01-01T00:00:00.001Z\"}",
+        "{\"opens_at\":\"2026-01-01T00:00:00Z\",\"closes_at\":\"2030-01-01T00:00:00Z\"}",
+    };
+    char *tags[LENGTH(bodies) + 1];
+    (void)state;
+    tags[LENGTH(bodies)] = current_tag("tags");
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        tags[i] = tag_of(ask_event("PUT", "tags", bodies[i], NULL));
+        char *again = current_tag("tags");
+        assert_string_equal(tags[i], again);
+        free(again);
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(tags[i], tags[j]);
+        }
+        assert_string_not_equal(tags[i], tags[LENGTH(bodies)]);
+    }
+    end_status(ask_event("PUT", "tags", "{\"capacity\":1}", NULL), 200);
+    event_do(fixture.client, "POST", "tags", "u1", .status = "going", .changed = true, .count = 1);
+    char *now = current_tag("tags");
+    assert_string_equal(now, tags[2]);
+    free(now);
+    end_status(ask_event("DELETE", "tags", NULL, NULL), 200);
+    now = current_tag("tags");
+    assert_string_equal(now, tags[LENGTH(bodies)]);
+    free(now);
+    for (size_t i = 0; i < LENGTH(tags); i++) {
+        free(tags[i]);
+    }
+}
+
+struct condition {
+    const char *header; /* with %s for the current tag */
+    int status;         /* where there are settings */
+    int status_of_none; /* where there are none, whose tag is the current one */
+};
+
+static const struct condition conditions[] = {
+    {"If-Match: %s", 200, 200},
+    {"If-Match: \"other\", %s", 200, 200},
+    {"If-Match: \"other\"\r\nIf-Match: %s", 200, 200},
+    {"If-Match: *", 200, 412},
+    {"If-Match: \"other\"", 412, 412},
+    {"If-Match: \"\"", 412, 412},
+    {"If-Match: \"caf\xc3\xa9\", \"'\"", 412, 412},
+    {"If-Match: W/%s", 412, 412}, /* strong comparison */
+    {"If-None-Match: *", 412, 200},
+    {"If-None-Match: %s", 412, 412},
+    {"If-None-Match: W/%s", 412, 412}, /* weak comparison */
+    {"If-None-Match: \"other\"", 200, 200},
+    {"If-Match: %s\r\nIf-None-Match: \"other\"", 200, 200},
+    {"If-Match: *\r\nIf-None-Match: *", 412, 412},
+    {"If-Match:", 400, 400},
+    {"If-Match: other", 400, 400},
+    {"If-Match: \"open", 400, 400},
+    {"If-Match: *, %s", 400, 400},
+    {"If-Match: *\r\nIf-Match: %s", 400, 400},
+    {"If-None-Match: none", 400, 400},
+};
+
+static void check_condition(const struct condition *row, const char *method, bool is_set)
+{
+    char head[TARGET_SIZE], text[TARGET_SIZE * 2];
+    end_status(is_set ? ask_event("PUT", "conditions", "{\"capacity\":5}", NULL)
+                      : ask_event("DELETE", "conditions", NULL, NULL),
+               200);
+    char *before = current_tag("conditions");
+    const char *place = strstr(row->header, "%s");
+    int size = place == NULL ? (int)strlen(row->header) : (int)(place - row->header);
+    snprintf(head, sizeof head, "%.*s%s%s", size, row->header, place == NULL ? "" : before,
+             place == NULL ? "" : place + 2);
+    const char *body = strcmp(method, "PUT") == 0 ? "{\"capacity\":9}" : "";
+    snprintf(
+        text, sizeof text,
+        "%s /v1/events/conditions HTTP/1.1\r\nHost: test\r\n%s\r\nContent-Length: %zu\r\n\r\n%s",
+        method, head, strlen(body), body);
+    process_note("%s, %s, %s", method, head, is_set ? "settings" : "none");
+    struct http_raw *raw = http_raw_connect(fixture.service->port);
+    assert_non_null(raw);
+    assert_true(http_raw_send_text(raw, text));
+    struct http_response *response = http_raw_receive(raw, 20000);
+    int status = is_set ? row->status : row->status_of_none;
+    expect_status(response, status);
+    if (status != 200) {
+        expect_problem(response, status,
+                       status == 412 ? "precondition-failed" : "invalid-parameter");
+        char *after = current_tag("conditions");
+        assert_string_equal(after, before);
+        free(after);
+    }
+    http_response_free(&response);
+    http_raw_close(&raw);
+    free(before);
+}
+
+static void conditions_are_honoured(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(conditions) * 4; i++) {
+        check_condition(&conditions[i / 4], i % 2 == 0 ? "PUT" : "DELETE", i / 2 % 2 == 0);
+    }
+    /* Nothing was set by what failed: members come without a limit. */
+    end_status(ask_event("DELETE", "conditions", NULL, NULL), 200);
+    end_problem(ask_event("PUT", "conditions", "{\"capacity\":0}", "If-Match: *"), 412,
+                "precondition-failed", "If-Match");
+    event_do(fixture.client, "POST", "conditions", "u1", .status = "going", .changed = true,
+             .count = 1);
+}
+
+/* More tags than anybody needs are refused, not passed over. */
+static void long_lists_of_tags_are_refused(void **state)
+{
+    char header[HEADER_SIZE] = "If-Match: ";
+    (void)state;
+    for (int i = 0; i < 17; i++) {
+        snprintf(header + strlen(header), sizeof header - strlen(header), "\"%d.0..\",", i);
+    }
+    end_problem(ask_event("PUT", "long", "{}", header), 400, "invalid-parameter", "If-Match");
+}
+
+enum { RAISERS = 8, RAISES = 10 };
+
+/* Reads the capacity and sets the next one, again where somebody else was faster. */
+static void *raise_capacity(void *failures_)
+{
+    size_t *failures = failures_;
+    struct http_client *client = http_client_create(fixture.service->port);
+    for (int done = 0; done < RAISES;) {
+        char header[HEADER_SIZE], body[64];
+        struct http_response *seen = http_request(client, "GET", "/v1/events/raised", NULL);
+        const char *tag = http_header(seen, "ETag");
+        snprintf(header, sizeof header, "If-Match: %s", tag == NULL ? "" : tag);
+        snprintf(body, sizeof body, "{\"capacity\":%lld}",
+                 (long long)json_integer_value(json_object_get(seen->json, "capacity")) + 1);
+        http_response_free(&seen);
+        const char *const headers[] = {header, NULL};
+        struct http_response *response =
+            http_request(client, "PUT", "/v1/events/raised",
+                         &(const struct http_options){.body = body, .headers = headers});
+        done += response->status == 200;
+        *failures += response->status != 200 && response->status != 412;
+        done = *failures > 0 ? RAISES : done;
+        http_response_free(&response);
+    }
+    http_client_destroy(&client);
+    return NULL;
+}
+
+/* The condition is judged and the change made in one step: no change is lost. */
+static void no_change_is_lost(void **state)
+{
+    pthread_t threads[RAISERS];
+    size_t failures[RAISERS] = {0};
+    (void)state;
+    end_status(ask_event("PUT", "raised", "{\"capacity\":0}", NULL), 200);
+    for (size_t i = 0; i < RAISERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, raise_capacity, &failures[i]), 0);
+    }
+    for (size_t i = 0; i < RAISERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(failures[i], 0);
+    }
+    struct http_response *response = ask_event("GET", "raised", NULL, NULL);
+    expect_status(response, 200);
+    assert_int_equal(json_integer_value(json_object_get(response->json, "capacity")),
+                     RAISERS * RAISES);
+    http_response_free(&response);
+}
+
+/* ---- main ---- */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RELATION_TESTS(pages_of_other_origins_change_nothing),
+        cmocka_unit_test(pages_of_other_origins_leave_settings_alone),
+        RELATION_TESTS(own_pages_and_readers_pass),
+        RELATION_TESTS(coded_bodies_are_refused),
+        cmocka_unit_test(whole_numbers_are_taken),
+        RELATION_TESTS(a_user_who_is_no_string_is_told_so),
+        RELATION_TESTS(what_was_made_has_a_place),
+        cmocka_unit_test(keys_are_taken_by_writes_of_memberships_alone),
+        cmocka_unit_test(settings_have_a_strong_tag),
+        cmocka_unit_test(conditions_are_honoured),
+        cmocka_unit_test(long_lists_of_tags_are_refused),
+        cmocka_unit_test(no_change_is_lost),
+    };
+    return cmocka_run_group_tests_name("http", tests, fixture_setup, fixture_teardown);
+}
