@@ -8,6 +8,7 @@
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/domain/count_memory.h"
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/listener.h"
 
@@ -24,6 +25,7 @@ enum {
     ADMIN_TICK_MS = 20,
     ADMIN_DEADLINE_US = 5 * 1000 * 1000,
     DESCRIPTORS_PER_WORKER = 64, /* besides those of clients */
+    COUNTS_MAX = 256 * 1024,     /* known at a time */
 };
 
 enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FINISHING };
@@ -40,6 +42,7 @@ struct process {
     struct metrics *metrics; /* of the admin port */
     struct http_server *admin;
     struct memory_keeper memory;
+    struct count_memory *counts;
     _Atomic enum phase phase; /* the main thread changes it, workers look */
     struct worker *workers[WORKERS_MAX];
     size_t worker_count;
@@ -250,12 +253,18 @@ static bool start_workers(struct process *process)
                   LOG_CSTR("reason", error));
         return false;
     }
+    process->counts = count_memory_create(COUNTS_MAX, hash_secret);
+    if (process->counts == NULL) {
+        log_event(LOG_ERROR, "not enough memory for counts");
+        return false;
+    }
     for (int64_t i = 0; i < config->workers; i++) {
         struct worker *worker = worker_create(&(struct worker_setup){
             .config = config,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
             .process = http_process(process, &process->connections),
+            .counts = process->counts,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
             .ended = worker_has_ended,
@@ -337,6 +346,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     }
     int failed = uv_loop_close(&process.loop);
     assert(failed == 0);
+    count_memory_destroy(&process.counts);
     free(process.metrics);
     log_event(LOG_INFO, "ended");
     log_stop();

@@ -171,6 +171,7 @@ static bool make_service(struct worker *worker)
     worker->service = service_create(&(struct service_setup){
         .truth = pg_store_port(worker->pg),
         .shared = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
+        .counts = worker->setup.counts,
         .metrics = worker->metrics,
         .pending_max = share(config->max_pending, config->workers),
         .write_connections = (size_t)config->pg_write_connections,

@@ -1,21 +1,22 @@
-/* Counts that one worker holds in memory. */
+/* The counts that one worker is asked for. */
 #include "rsvpd/domain/count_cache.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-bool count_cache_init(struct count_cache *cache, const struct relation *relation, size_t capacity,
-                      int64_t lifetime_us, uint64_t secret)
+bool count_cache_init(struct count_cache *cache, struct count_memory *memory,
+                      const struct relation *relation, size_t capacity, int64_t lifetime_us)
 {
     *cache = (struct count_cache){
-        .relation = relation, .lifetime_us = lifetime_us, .capacity = capacity};
+        .memory = memory, .relation = relation, .lifetime_us = lifetime_us, .capacity = capacity};
     list_init(&cache->by_use);
     list_init(&cache->to_load);
     list_init(&cache->to_publish);
     /* Cleared memory that is not touched costs nothing, so a large capacity is free until it is
      * used. */
     cache->slab = calloc(capacity, sizeof *cache->slab);
-    return hash_table_init(&cache->entries, capacity, secret) && cache->slab != NULL;
+    return hash_table_init(&cache->entries, capacity, count_memory_secret(memory)) &&
+           cache->slab != NULL;
 }
 
 void count_cache_free(struct count_cache *cache)
@@ -55,9 +56,14 @@ static struct count_entry *claim(struct count_cache *cache)
     return NULL;
 }
 
+static uint64_t hash_of(const struct count_cache *cache, const struct identifier *entity)
+{
+    return hash_bytes(cache->entries.secret, identifier_slice(entity));
+}
+
 struct count_entry *count_cache_entry(struct count_cache *cache, const struct identifier *entity)
 {
-    uint64_t hash = hash_bytes(cache->entries.secret, identifier_slice(entity));
+    uint64_t hash = hash_of(cache, entity);
     struct hash_node *node = hash_table_find(&cache->entries, hash, same_entity, entity);
     struct count_entry *entry;
     if (node != NULL) {
@@ -73,44 +79,49 @@ struct count_entry *count_cache_entry(struct count_cache *cache, const struct id
         hash_table_insert(&cache->entries, &entry->key, hash);
     }
     list_push_back(&cache->by_use, &entry->by_use);
+    count_cache_look(cache, entry);
     return entry;
+}
+
+static struct count_key key_of(const struct count_cache *cache, const struct count_entry *entry)
+{
+    return (struct count_key){
+        .relation = cache->relation, .entity = &entry->entity, .hash = entry->key.hash};
+}
+
+void count_cache_look(const struct count_cache *cache, struct count_entry *entry)
+{
+    struct count_key key = key_of(cache, entry);
+    count_memory_look(cache->memory, &key, &entry->view);
+}
+
+void count_cache_put(const struct count_cache *cache, struct count_entry *entry,
+                     const struct count *count, enum count_origin origin, int64_t now_us)
+{
+    struct count_key key = key_of(cache, entry);
+    count_memory_put(cache->memory, &key, count, origin, now_us, &entry->view);
+}
+
+void count_cache_put_alone(const struct count_cache *cache, const struct identifier *entity,
+                           const struct count *count, int64_t now_us)
+{
+    struct count_view view = {.slot = NULL};
+    struct count_key key = {
+        .relation = cache->relation, .entity = entity, .hash = hash_of(cache, entity)};
+    count_memory_put(cache->memory, &key, count, COUNT_FROM_TRUTH, now_us, &view);
 }
 
 bool count_entry_serves(const struct count_cache *cache, const struct count_entry *entry,
                         int64_t not_before_us, int64_t now_us)
 {
-    return entry->known && now_us - entry->put_at_us <= cache->lifetime_us &&
-           entry->count.as_of_mono_us >= not_before_us &&
-           entry->count.as_of_mono_us >= now_us - COUNT_BOUND_US;
-}
-
-void count_entry_put(struct count_entry *entry, const struct count *count, enum count_origin origin,
-                     int64_t now_us)
-{
-    const struct count *held = &entry->count;
-    bool past_bound =
-        entry->learnt_us < now_us - COUNT_BOUND_US && count->as_of_mono_us >= entry->learnt_us;
-    bool newer = count->version > held->version ||
-                 (count->version == held->version && count->as_of_mono_us > held->as_of_mono_us);
-    bool corrects = origin == COUNT_FROM_TRUTH && entry->origin == COUNT_FROM_SHARED &&
-                    count->as_of_mono_us >= held->as_of_mono_us;
-    if (!entry->known || past_bound || newer || corrects) {
-        entry->count = *count;
-        entry->learnt_us = now_us;
-        entry->origin = origin;
-        entry->known = true;
-    } else if (origin == COUNT_FROM_TRUTH && count->as_of_mono_us > held->as_of_mono_us) {
-        /* The version that is held was committed after this older one was read; or a failover has
-         * taken it back, which shows once nobody has met it for as long as the bound. */
-        entry->count.as_of_mono_us = count->as_of_mono_us;
-        entry->count.as_of_wall_us = count->as_of_wall_us;
-    }
-    /* Also where what is held is as good: it was asked, and so is not asked again for a lifetime.
-     */
-    entry->put_at_us = now_us;
+    const struct known_count *held = &entry->view.held;
+    return count_entry_known(entry) && now_us - held->put_at_us <= cache->lifetime_us &&
+           held->count.as_of_mono_us >= not_before_us &&
+           held->count.as_of_mono_us >= now_us - COUNT_BOUND_US;
 }
 
 bool count_entry_serves_stale(const struct count_entry *entry, int64_t now_us)
 {
-    return entry->known && entry->count.as_of_mono_us >= now_us - COUNT_STALE_MAX_US;
+    return count_entry_known(entry) &&
+           entry->view.held.count.as_of_mono_us >= now_us - COUNT_STALE_MAX_US;
 }

@@ -14,9 +14,9 @@ enum {
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 const struct shared_counts_port *shared, struct metrics *metrics,
-                 int64_t deadline_us, int64_t local_lifetime_us, int64_t shared_lifetime_us,
-                 uint64_t secret)
+                 struct count_memory *memory, const struct shared_counts_port *shared,
+                 struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
+                 int64_t shared_lifetime_us)
 {
     *counts = (struct counts){
         .operations = operations,
@@ -27,8 +27,8 @@ bool counts_init(struct counts *counts, struct operations *operations, struct di
         .shared_age_max_us = shared_lifetime_us + SHARED_DELAY_MAX_US,
     };
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (!count_cache_init(&counts->caches[i], &relations[i], CACHE_ENTRIES, local_lifetime_us,
-                              secret)) {
+        if (!count_cache_init(&counts->caches[i], memory, &relations[i], CACHE_ENTRIES,
+                              local_lifetime_us)) {
             return false;
         }
     }
@@ -54,11 +54,14 @@ static void answer(struct counts *counts, struct operation *operation, const str
 /* Without a fresh count to be had: the last one known, or the outcome that says why there is none.
  */
 static void answer_stale(struct counts *counts, struct operation *operation,
-                         const struct count_entry *entry, enum outcome otherwise, int64_t now_us)
+                         struct count_entry *entry, enum outcome otherwise, int64_t now_us)
 {
     metrics_add(counts->metrics, METRIC_EXPIRED, now_us >= operation->deadline_us);
+    if (entry != NULL) {
+        count_cache_look(&counts->caches[operation->relation->id], entry);
+    }
     if (entry != NULL && count_entry_serves_stale(entry, now_us)) {
-        struct count count = entry->count;
+        struct count count = entry->view.held.count;
         /* Inside the bound that was asked for it is as good as a fresh one. */
         count.stale = count.as_of_mono_us < operation->not_before_us ||
                       count.as_of_mono_us < now_us - COUNT_BOUND_US;
@@ -84,7 +87,7 @@ static void fail_waiters(struct counts *counts, struct count_entry *entry, enum 
 static void answer_waiters(struct counts *counts, struct count_entry *entry, int64_t as_of_us,
                            enum metric tier, int64_t now_us)
 {
-    struct count count = entry->count; /* never an older version than was answered before */
+    struct count count = entry->view.held.count; /* never older than was answered before */
     bool in_bound = as_of_us >= now_us - COUNT_BOUND_US;
     bool shared = tier == METRIC_COUNTS_FROM_REDIS;
     struct list unsatisfied;
@@ -148,7 +151,7 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
         return;
     }
     if (count_entry_serves(cache, entry, operation->not_before_us, now_us)) {
-        answer(counts, operation, &entry->count, METRIC_COUNTS_FROM_LOCAL, now_us);
+        answer(counts, operation, &entry->view.held.count, METRIC_COUNTS_FROM_LOCAL, now_us);
         return;
     }
     operation->state = OPERATION_WAITING;
@@ -173,14 +176,17 @@ void counts_learn(struct counts *counts, const struct relation *relation,
     struct count_cache *cache = &counts->caches[relation->id];
     struct count_entry *entry = count_cache_entry(cache, entity);
     if (entry == NULL) { /* each is waited for, or to be published */
+        count_cache_put_alone(cache, entity, count, now_us);
         metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, counts->shared != NULL);
         return;
     }
     if (counts->shared != NULL && !list_linked(&entry->to_publish)) {
         list_push_back(&cache->to_publish, &entry->to_publish);
     }
-    count_entry_put(entry, count, COUNT_FROM_TRUTH, now_us);
-    answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
+    count_cache_put(cache, entry, count, COUNT_FROM_TRUTH, now_us);
+    if (count_entry_known(entry)) {
+        answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
+    }
 }
 
 static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us)
@@ -213,9 +219,12 @@ void counts_shared_read_ended(struct counts *counts, const struct shared_count *
         if (entries[i].found && age_us <= counts->shared_age_max_us &&
             age_us >= -CLOCKS_APART_MAX_US) {
             count.as_of_mono_us = now.mono_us - (age_us > 0 ? age_us : 0);
-            count_entry_put(entry, &count, COUNT_FROM_SHARED, now.mono_us);
-            answer_waiters(counts, entry, entry->count.as_of_mono_us, METRIC_COUNTS_FROM_REDIS,
-                           now.mono_us);
+            count_cache_put(&counts->caches[entries[i].relation->id], entry, &count,
+                            COUNT_FROM_SHARED, now.mono_us);
+            if (count_entry_known(entry)) {
+                answer_waiters(counts, entry, entry->view.held.count.as_of_mono_us,
+                               METRIC_COUNTS_FROM_REDIS, now.mono_us);
+            }
         }
         entry->load = COUNT_LOAD_NONE;
         if (!list_empty(&entry->waiters)) {
@@ -251,10 +260,14 @@ static void publish_learnt(struct counts *counts, struct count_cache *cache)
     size_t size = 0;
     struct list_node *node;
     while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
-        const struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
-        if (entry->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
+        struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
+        const struct known_count *held = &entry->view.held;
+        count_cache_look(cache, entry);
+        if (!count_entry_known(entry)) {
+            metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, 1);
+        } else if (held->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
             learnt[size++] = (struct shared_count){
-                .relation = cache->relation, .entity = entry->entity, .count = entry->count};
+                .relation = cache->relation, .entity = entry->entity, .count = held->count};
         }
     }
     if (size > 0) {

@@ -408,7 +408,7 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
                             operation->kind == OPERATION_CONFIGURE);
         }
     }
-    dispatch->committed(dispatch->listener, batch, now_us);
+    dispatch->counted(dispatch->listener, batch, now_us);
 }
 
 /* What the store found out about the entities is worth knowing for the next ones. */
@@ -475,6 +475,8 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         note_free(dispatch, batch);
         if (is_write(batch->operations[0])) {
             committed(dispatch, batch, now_us);
+        } else if (batch->kind == OPERATION_SETTINGS) {
+            dispatch->counted(dispatch->listener, batch, now_us);
         }
         end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
         break;

@@ -16,8 +16,9 @@ struct service {
     bool forgetting;
 };
 
-/* Each entity of a committed batch has a new count: the batch is sorted, so each is met once. */
-static void committed(void *listener, const struct batch *batch, int64_t now_us)
+/* The answers of a batch are going to tell these counts. Writes are sorted by entity and have one
+ * count of each; settings were read by themselves. */
+static void counted(void *listener, const struct batch *batch, int64_t now_us)
 {
     struct service *service = listener;
     const struct operation *last = NULL;
@@ -26,7 +27,8 @@ static void committed(void *listener, const struct batch *batch, int64_t now_us)
         if (!operation_acts(operation)) {
             continue;
         }
-        if (last == NULL || !identifier_equal(&last->entity, &operation->entity)) {
+        if (last == NULL || !identifier_equal(&last->entity, &operation->entity) ||
+            last->count.version != operation->count.version) {
             counts_learn(&service->counts, batch->relation, &operation->entity, &operation->count,
                          now_us);
         }
@@ -49,14 +51,14 @@ struct service *service_create(const struct service_setup *setup)
                         setup->now.mono_us) &&
         dispatch_init(&service->dispatch, &service->operations, setup->truth, setup->metrics,
                       setup->write_connections, setup->read_connections, setup->hash_secret) &&
-        counts_init(&service->counts, &service->operations, &service->dispatch, setup->shared,
-                    setup->metrics, setup->deadline_us, setup->count_local_lifetime_us,
-                    setup->count_shared_lifetime_us, setup->hash_secret);
+        counts_init(&service->counts, &service->operations, &service->dispatch, setup->counts,
+                    setup->shared, setup->metrics, setup->deadline_us,
+                    setup->count_local_lifetime_us, setup->count_shared_lifetime_us);
     if (!made) {
         service_destroy(&service);
         return NULL;
     }
-    service->dispatch.committed = committed;
+    service->dispatch.counted = counted;
     service->dispatch.listener = service;
     return service;
 }

@@ -279,11 +279,11 @@ static bool same_answer(const struct operation *operation, const struct answer *
            (!pages || page_digest(operation->page) == told->page_digest);
 }
 
-/* A worker never tells of an older version after a newer one. */
+/* A process never tells of an older version after a newer one, whichever of its workers does. */
 static void check_version(struct worker *worker, const struct request *request, int64_t version)
 {
     struct world *world = worker->world;
-    int64_t *told = &worker->told_version[request->relation][request->entity];
+    int64_t *told = &worker->process->told_version[request->relation][request->entity];
     if (world->plan.redis_damage_every_us > 0) {
         return; /* Redis may claim versions that never were */
     }
@@ -298,7 +298,7 @@ static void check_count(struct world *world, const struct request *request,
                         const struct count *count)
 {
     const struct history *history = &world->tables.rows[request->relation][request->entity].history;
-    int64_t as_of_us = count->as_of_mono_us - request->worker->clock_us;
+    int64_t as_of_us = count->as_of_mono_us - request->worker->process->clock_us;
     int64_t age_us = world->timeline.now_us - as_of_us;
     bool wanted = as_of_us >= request->asked_us - request->age_max_us;
     if (as_of_us != count->as_of_wall_us) {

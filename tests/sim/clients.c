@@ -247,8 +247,8 @@ static void submit(struct request *request, struct operation *operation)
     }
     operation->page_size = request->page_size;
     operation->settings = request->settings;
-    operation->deadline_us = request->deadline_us + worker->clock_us;
-    operation->not_before_us = request->asked_us + worker->clock_us - request->age_max_us;
+    operation->deadline_us = request->deadline_us + worker->process->clock_us;
+    operation->not_before_us = request->asked_us + worker->process->clock_us - request->age_max_us;
     operation->done = answered;
     operation->owner = request;
     timeline_add(&world->timeline, request->deadline_us + checks_patience_us(), overdue, request,

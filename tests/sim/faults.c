@@ -135,11 +135,11 @@ static void stall(struct world *world, void *subject, uint64_t number)
     }
 }
 
-static void process_starts(struct world *world, void *worker, uint64_t number)
+static void process_starts(struct world *world, void *process, uint64_t number)
 {
     (void)world;
     (void)number;
-    worker_start(worker);
+    process_start(process);
 }
 
 static void kill(struct world *world, void *subject, uint64_t number)
@@ -147,11 +147,11 @@ static void kill(struct world *world, void *subject, uint64_t number)
     (void)subject;
     (void)number;
     if (!world->healing) {
-        struct worker *worker = some_worker(world);
-        if (worker->service != NULL) {
+        struct process *process = some_worker(world)->process;
+        if (process->counts != NULL) {
             world_note_fault(world, FAULT_KILL);
-            worker_kill(worker);
-            timeline_add(&world->timeline, draw_until(world), process_starts, worker, 0);
+            process_kill(process);
+            timeline_add(&world->timeline, draw_until(world), process_starts, process, 0);
         }
         again(world, kill, world->plan.kill_every_us);
     }
@@ -176,9 +176,7 @@ void faults_heal(struct world *world)
     world->pg.read_only = false;
     world->pg.latency_us = HEALTHY_US;
     world->redis.up = true;
-    for (size_t i = 0; i < world->plan.workers; i++) {
-        if (world->workers[i].service == NULL) {
-            worker_start(&world->workers[i]);
-        }
+    for (size_t i = 0; i < world->plan.processes; i++) {
+        process_start(&world->processes[i]);
     }
 }

@@ -2,7 +2,11 @@
 #include "plan.h"
 #include "choice.h"
 
-enum { SECOND_US = 1000 * 1000 };
+enum {
+    SECOND_US = 1000 * 1000,
+    COUNTS_KNOWN_MIN = 64, /* one in each shard: any two in the same drive each other out */
+    COUNTS_KNOWN_MAX = 1024
+};
 
 /* A fault is in half of the worlds, and there rare or frequent. */
 static unsigned draw_chance(struct random *random, unsigned max_per_10k)
@@ -49,7 +53,9 @@ static void draw_mild_faults(struct plan *plan, struct random *random)
 static void draw_size(struct plan *plan, struct random *random)
 {
     static const size_t pending_max[] = {8, 64, 1024};
-    plan->workers = 1 + choose_below(random, 3);
+    plan->processes = 1 + choose_below(random, 3);
+    plan->workers = plan->processes + choose_below(random, 4 - plan->processes);
+    plan->counts_known = choose_chance(random, 5000) ? COUNTS_KNOWN_MIN : COUNTS_KNOWN_MAX;
     plan->write_links = 1 + choose_below(random, 2);
     plan->read_links = 1 + choose_below(random, 2);
     plan->entities = 1 + choose_below(random, 6);

@@ -11,7 +11,8 @@
 
 struct plan {
     bool mild; /* only faults that retries hide: everything has to succeed */
-    unsigned workers, write_links, read_links;
+    unsigned processes, workers, write_links, read_links;
+    size_t counts_known; /* by each process at a time */
     unsigned entities, users, clients;
     size_t pending_max;
     int64_t deadline_us, local_lifetime_us, shared_lifetime_us;

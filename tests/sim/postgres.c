@@ -97,11 +97,11 @@ static void deliver(const struct worker *worker, struct operation *operation,
     operation->forgotten = answer->forgotten;
     operation->created_at_us = answer->created_at_us;
     bool acts = item_acts(item); /* of a kept count neither version nor time is known */
-    operation->count =
-        (struct count){.value = answer->count,
-                       .version = acts ? answer->version : RUBBISH,
-                       .as_of_mono_us = acts ? answer->as_of_us + worker->clock_us : RUBBISH,
-                       .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
+    operation->count = (struct count){
+        .value = answer->count,
+        .version = acts ? answer->version : RUBBISH,
+        .as_of_mono_us = acts ? answer->as_of_us + worker->process->clock_us : RUBBISH,
+        .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
     if (item->kind == OPERATION_SETTINGS || item->kind == OPERATION_CONFIGURE ||
         item->kind == OPERATION_RELEASE) {
         operation->settings = answer->settings;

@@ -44,7 +44,7 @@ const char *const fault_names[FAULT_COUNT] = {
 struct instant worker_now(const struct worker *worker)
 {
     int64_t now_us = worker->world->timeline.now_us;
-    return (struct instant){.mono_us = now_us + worker->clock_us, .wall_us = now_us};
+    return (struct instant){.mono_us = now_us + worker->process->clock_us, .wall_us = now_us};
 }
 
 bool worker_puts_off(struct worker *worker, timeline_fn *run, void *subject, uint64_t number)
@@ -98,23 +98,19 @@ static void tick(struct world *world, void *worker_, uint64_t number)
     timeline_add(&world->timeline, world->timeline.now_us + TICK_US, tick, worker, 0);
 }
 
-void worker_start(struct worker *worker)
+/* ---- processes ---- */
+
+static void start_worker(struct worker *worker, uint64_t hash_secret)
 {
     const struct plan *plan = &worker->world->plan;
-    if (worker->service != NULL) {
-        return;
-    }
     worker->life++;
-    worker->clock_us =
-        choose_between(&worker->world->random, SECOND_US, 1000 * (int64_t)SECOND_US) -
-        worker->world->timeline.now_us;
-    memset(worker->told_version, 0, sizeof worker->told_version);
     memset(worker->done_last, 0, sizeof worker->done_last);
     pg_init(worker);
     redis_client_init(worker);
     worker->service = service_create(&(struct service_setup){
         .truth = &worker->pg.port,
         .shared = plan->redis ? &worker->redis.port : NULL,
+        .counts = worker->process->counts,
         .metrics = worker->metrics,
         .pending_max = plan->pending_max,
         .write_connections = plan->write_links,
@@ -123,18 +119,44 @@ void worker_start(struct worker *worker)
         .count_local_lifetime_us = plan->local_lifetime_us,
         .count_shared_lifetime_us = plan->shared_lifetime_us,
         .forget_every_us = FORGET_EVERY_US,
-        .hash_secret = random_next(&worker->world->random),
+        .hash_secret = hash_secret,
         .now = worker_now(worker),
     });
     assert(worker->service != NULL);
 }
 
-void worker_kill(struct worker *worker)
+void process_start(struct process *process)
 {
-    pg_abandon(worker);
-    worker->life++;
-    clients_cut_off(worker);
-    service_destroy(&worker->service);
+    struct world *world = process->world;
+    if (process->counts != NULL) {
+        return;
+    }
+    uint64_t hash_secret = random_next(&world->random);
+    process->clock_us = choose_between(&world->random, SECOND_US, 1000 * (int64_t)SECOND_US) -
+                        world->timeline.now_us;
+    memset(process->told_version, 0, sizeof process->told_version);
+    process->counts = count_memory_create(world->plan.counts_known, hash_secret);
+    assert(process->counts != NULL);
+    for (size_t i = 0; i < world->plan.workers; i++) {
+        if (world->workers[i].process == process) {
+            start_worker(&world->workers[i], hash_secret);
+        }
+    }
+}
+
+void process_kill(struct process *process)
+{
+    struct world *world = process->world;
+    for (size_t i = 0; i < world->plan.workers; i++) {
+        struct worker *worker = &world->workers[i];
+        if (worker->process == process) {
+            pg_abandon(worker);
+            worker->life++;
+            clients_cut_off(worker);
+            service_destroy(&worker->service);
+        }
+    }
+    count_memory_destroy(&process->counts);
 }
 
 /* ---- the run ---- */
@@ -153,11 +175,15 @@ struct world *world_create(uint64_t seed)
     for (unsigned i = 0; i < world->plan.workers; i++) {
         struct worker *worker = &world->workers[i];
         worker->world = world;
+        worker->process = &world->processes[i % world->plan.processes];
         worker->id = i;
         worker->metrics = metrics_create();
         assert(worker->metrics != NULL);
-        worker_start(worker);
         timeline_add(&world->timeline, beginning_us, tick, worker, 0);
+    }
+    for (unsigned i = 0; i < world->plan.processes; i++) {
+        world->processes[i].world = world;
+        process_start(&world->processes[i]);
     }
     clients_start(world);
     faults_start(world);
@@ -172,6 +198,9 @@ void world_free(struct world **world_)
         pg_abandon(worker);
         service_destroy(&worker->service);
         free(worker->metrics);
+    }
+    for (unsigned i = 0; i < world->plan.processes; i++) {
+        count_memory_destroy(&world->processes[i].counts);
     }
     clients_free(&world->clients);
     redis_server_free(&world->redis);

@@ -10,24 +10,32 @@
 #include "tables.h"
 #include "timeline.h"
 
+#include "rsvpd/domain/count_memory.h"
 #include "rsvpd/service/service.h"
 
 enum { WORKERS_MAX = 3, TRACE_LINES = 60, TRACE_VALUES = 6, TICK_US = 5 * 1000 };
 
-/* A process of the service, with one worker: the real service between stores of its own. */
+/* What the workers of a process share. */
+struct process {
+    struct world *world;
+    struct count_memory *counts; /* NULL while it is dead */
+    int64_t clock_us;            /* its monotonic clock less the virtual time */
+    /* The highest version of each count that it told anybody. */
+    int64_t told_version[RELATION_COUNT][ENTITIES_MAX];
+};
+
+/* A worker of a process: the real service between stores of its own. */
 struct worker {
     struct world *world;
+    struct process *process;
     unsigned id;
     unsigned life;            /* how often it was started; what a killed one left is not its own */
     struct service *service;  /* NULL while it is dead */
-    int64_t clock_us;         /* its monotonic clock less the virtual time */
     int64_t stalled_until_us; /* its loop does not turn before */
     bool turn_due;
     struct metrics *metrics;
     struct pg pg;
     struct redis_client redis;
-    /* The highest version of each count that it told anybody. */
-    int64_t told_version[RELATION_COUNT][ENTITIES_MAX];
     /* The last write of each pair, by number of its request, that was done for it. */
     int64_t done_last[RELATION_COUNT][ENTITIES_MAX][USERS_MAX];
 };
@@ -69,8 +77,9 @@ struct world {
     struct pg_server pg;
     struct redis_server redis;
     struct clients clients;
-    struct worker workers[WORKERS_MAX];
-    bool healing; /* the run is ending: no more faults */
+    struct process processes[WORKERS_MAX];
+    struct worker workers[WORKERS_MAX]; /* shared out among the processes in turn */
+    bool healing;                       /* the run is ending: no more faults */
     uint64_t steps, operations;
     uint64_t outcomes[OUTCOME_IN_FLIGHT + 1];
     uint64_t faults[FAULT_COUNT];
@@ -95,9 +104,9 @@ void worker_wake(struct worker *worker);
 /* Whether the worker's loop stands still: the event that was for it is put off then. */
 bool worker_puts_off(struct worker *worker, timeline_fn *run, void *subject, uint64_t number);
 
-/* Kills the worker's process; starts it again. */
-void worker_kill(struct worker *worker);
-void worker_start(struct worker *worker);
+/* Kills a process with all its workers; starts it again. */
+void process_kill(struct process *process);
+void process_start(struct process *process);
 
 /* A fault was injected. */
 void world_note_fault(struct world *world, enum fault fault);

@@ -1,5 +1,5 @@
 /* One event loop on a thread of its own, with one of everything: HTTP server, service, stores.
- * Shares nothing with other workers but what it publishes about itself. */
+ * Shares with other workers what is known of counts, and what it publishes about itself. */
 #ifndef RSVPD_APP_WORKER_H
 #define RSVPD_APP_WORKER_H
 
@@ -8,6 +8,7 @@
 #include "rsvpd/store/pg_secrets.h"
 #include "rsvpd/store/redis_url.h"
 
+struct count_memory;
 struct worker;
 
 struct worker_setup {
@@ -15,6 +16,7 @@ struct worker_setup {
     const struct redis_url *redis_url; /* NULL where there is no Redis */
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;
+    struct count_memory *counts; /* of the process; must outlive the worker */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
     void (*ended)(

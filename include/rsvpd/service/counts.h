@@ -1,4 +1,4 @@
-/* Answers counts: from the worker's own memory, from Redis, from Postgres, in this order, never
+/* Answers counts: from the process's memory, from Redis, from Postgres, in this order, never
  * older than was asked for; while Postgres cannot be asked, the last one known, marked stale. */
 #ifndef RSVPD_SERVICE_COUNTS_H
 #define RSVPD_SERVICE_COUNTS_H
@@ -22,9 +22,9 @@ struct counts {
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 const struct shared_counts_port *shared, struct metrics *metrics,
-                 int64_t deadline_us, int64_t local_lifetime_us, int64_t shared_lifetime_us,
-                 uint64_t secret) __attribute__((warn_unused_result));
+                 struct count_memory *memory, const struct shared_counts_port *shared,
+                 struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
+                 int64_t shared_lifetime_us) __attribute__((warn_unused_result));
 void counts_free(struct counts *counts);
 
 /* Answers a filled-in, watched OPERATION_COUNT, at once or later. */
@@ -33,8 +33,8 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
 /* The deadline of a waiting count has passed: answers it with the last one known, or not at all. */
 void counts_expire(struct counts *counts, struct operation *operation, int64_t now_us);
 
-/* A count as of a commit, or read from Postgres: into the cache, to whoever waits, and soon on to
- * Redis. */
+/* A count as of a commit, or read from Postgres: into the process's memory, to whoever waits here,
+ * and soon on to Redis. To be called before anybody is told of it. */
 void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us);
 

@@ -30,15 +30,16 @@ struct dispatch_place {
     int64_t pace_us; /* smoothed time from one's end to the next one's, of those that wait */
 };
 
-/* Called for a batch of writes or of changed settings that committed, before its operations end.
- * Sorted by entity; each operation that acted (operation_acts) holds its entity's count. */
-typedef void dispatch_committed_fn(void *listener, const struct batch *batch, int64_t now_us);
+/* Called before the operations of a batch end, where their answers tell counts: each that acted
+ * (operation_acts) holds its entity's. Of a write that has committed, or settings that were read.
+ */
+typedef void dispatch_counted_fn(void *listener, const struct batch *batch, int64_t now_us);
 
 struct dispatch {
     struct operations *operations;
     const struct truth_port *truth;
     struct metrics *metrics;
-    dispatch_committed_fn *committed;
+    dispatch_counted_fn *counted;
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];

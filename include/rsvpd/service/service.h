@@ -6,11 +6,13 @@
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/ports.h"
 
+struct count_memory;
 struct service;
 
 struct service_setup {
     const struct truth_port *truth;
     const struct shared_counts_port *shared; /* NULL where there is no Redis */
+    struct count_memory *counts;             /* of the process */
     struct metrics *metrics;
     size_t pending_max;       /* operations at a time */
     size_t write_connections; /* that the truth has */

@@ -8,6 +8,7 @@
 #include "fake_truth.h"
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/count_memory.h"
 #include "rsvpd/service/service.h"
 
 #include <stdlib.h>
@@ -22,21 +23,25 @@ static bool make_service(void)
     struct metrics *metrics = metrics_create();
     fake_truth_init(&truth, 1, 1);
     fake_shared_init(&shared);
-    struct service *service = metrics == NULL ? NULL
-                                              : service_create(&(struct service_setup){
-                                                    .truth = &truth.port,
-                                                    .shared = &shared.port,
-                                                    .metrics = metrics,
-                                                    .pending_max = 64,
-                                                    .write_connections = 1,
-                                                    .read_connections = 1,
-                                                    .deadline_us = 2000 * 1000,
-                                                    .count_local_lifetime_us = 1000 * 1000,
-                                                    .count_shared_lifetime_us = 2500 * 1000,
-                                                    .hash_secret = 42,
-                                                });
+    struct count_memory *counts = count_memory_create(1024, 42);
+    struct service *service = metrics == NULL || counts == NULL
+                                  ? NULL
+                                  : service_create(&(struct service_setup){
+                                        .truth = &truth.port,
+                                        .shared = &shared.port,
+                                        .counts = counts,
+                                        .metrics = metrics,
+                                        .pending_max = 64,
+                                        .write_connections = 1,
+                                        .read_connections = 1,
+                                        .deadline_us = 2000 * 1000,
+                                        .count_local_lifetime_us = 1000 * 1000,
+                                        .count_shared_lifetime_us = 2500 * 1000,
+                                        .hash_secret = 42,
+                                    });
     bool made = service != NULL;
     service_destroy(&service);
+    count_memory_destroy(&counts);
     fake_truth_free(&truth);
     free(metrics);
     return made;

@@ -12,9 +12,24 @@ enum { LIFETIME_US = 1000 * 1000, CAPACITY = 8 };
 /* Far from zero, so that ages can be subtracted. */
 static const int64_t start_us = 1000000000000;
 
+/* With a memory of its own, large enough to forget nothing. */
+static void init_with_secret(struct count_cache *cache, size_t capacity, int64_t lifetime_us,
+                             uint64_t secret)
+{
+    struct count_memory *memory = count_memory_create(64 * 64, secret);
+    assert_non_null(memory);
+    assert_true(count_cache_init(cache, memory, &relations[RELATION_RSVP], capacity, lifetime_us));
+}
+
 static void init(struct count_cache *cache, size_t capacity, int64_t lifetime_us)
 {
-    assert_true(count_cache_init(cache, &relations[RELATION_RSVP], capacity, lifetime_us, 42));
+    init_with_secret(cache, capacity, lifetime_us, 42);
+}
+
+static void end(struct count_cache *cache)
+{
+    count_cache_free(cache);
+    count_memory_destroy(&cache->memory);
 }
 
 static struct count_entry *entry_of(struct count_cache *cache, unsigned number)
@@ -31,11 +46,22 @@ static struct count count_of(int64_t version, int64_t as_of_us)
                           .as_of_wall_us = as_of_us + SECONDS(7)};
 }
 
-static void put(struct count_entry *entry, int64_t version, int64_t as_of_us,
-                enum count_origin origin, int64_t now_us)
+/* Whether it has an entry, without making or using one. */
+static bool has_entry(const struct count_cache *cache, unsigned number)
+{
+    struct identifier id = unit_numbered_id("e", number);
+    size_t i = 0;
+    while (i < cache->slab_used && !identifier_equal(&cache->slab[i].entity, &id)) {
+        i++;
+    }
+    return i < cache->slab_used;
+}
+
+static void put(struct count_cache *cache, struct count_entry *entry, int64_t version,
+                int64_t as_of_us, enum count_origin origin, int64_t now_us)
 {
     struct count count = count_of(version, as_of_us);
-    count_entry_put(entry, &count, origin, now_us);
+    count_cache_put(cache, entry, &count, origin, now_us);
 }
 
 static void test_nothing_known(void **state)
@@ -53,7 +79,7 @@ static void test_nothing_known(void **state)
     assert_false(count_entry_serves_stale(entry, 0));
     assert_ptr_equal(entry_of(&cache, 1), entry);
     assert_ptr_not_equal(entry_of(&cache, 2), entry);
-    count_cache_free(&cache);
+    end(&cache);
 }
 
 static void test_what_is_put_is_held(void **state)
@@ -63,14 +89,14 @@ static void test_what_is_put_is_held(void **state)
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     struct count count = count_of(7, start_us);
-    count_entry_put(entry, &count, COUNT_FROM_TRUTH, start_us + 5);
-    assert_true(entry->known);
-    assert_int_equal(entry->count.value, 70);
-    assert_int_equal(entry->count.version, 7);
-    assert_int_equal(entry->count.as_of_mono_us, start_us);
-    assert_int_equal(entry->count.as_of_wall_us, start_us + SECONDS(7));
-    assert_int_equal(entry->put_at_us, start_us + 5);
-    count_cache_free(&cache);
+    count_cache_put(&cache, entry, &count, COUNT_FROM_TRUTH, start_us + 5);
+    assert_true(count_entry_known(entry));
+    assert_int_equal(entry->view.held.count.value, 70);
+    assert_int_equal(entry->view.held.count.version, 7);
+    assert_int_equal(entry->view.held.count.as_of_mono_us, start_us);
+    assert_int_equal(entry->view.held.count.as_of_wall_us, start_us + SECONDS(7));
+    assert_int_equal(entry->view.held.put_at_us, start_us + 5);
+    end(&cache);
 }
 
 /* A count is served for its lifetime, never past the bound, and never to somebody who wants a newer
@@ -104,12 +130,12 @@ static void test_when_it_is_served(void **state)
         struct count_cache cache;
         init(&cache, CAPACITY, cases[i].lifetime_us);
         struct count_entry *entry = entry_of(&cache, 1);
-        put(entry, 1, start_us + cases[i].as_of_us, COUNT_FROM_TRUTH, start_us);
+        put(&cache, entry, 1, start_us + cases[i].as_of_us, COUNT_FROM_TRUTH, start_us);
         if (count_entry_serves(&cache, entry, start_us + cases[i].not_before_us,
                                start_us + cases[i].now_us) != cases[i].serves) {
             fail_msg("case %zu is %sserved", i, cases[i].serves ? "not " : "");
         }
-        count_cache_free(&cache);
+        end(&cache);
     }
 }
 
@@ -157,10 +183,10 @@ static void test_which_one_stays(void **state)
         struct count_cache cache;
         init(&cache, CAPACITY, LIFETIME_US);
         struct count_entry *entry = entry_of(&cache, 1);
-        put(entry, cases[i].held.version, start_us + cases[i].held.as_of_us, cases[i].held.origin,
-            start_us + cases[i].held.as_of_us);
-        put(entry, cases[i].put.version, start_us + cases[i].put.as_of_us, cases[i].put.origin,
-            start_us);
+        put(&cache, entry, cases[i].held.version, start_us + cases[i].held.as_of_us,
+            cases[i].held.origin, start_us + cases[i].held.as_of_us);
+        put(&cache, entry, cases[i].put.version, start_us + cases[i].put.as_of_us,
+            cases[i].put.origin, start_us);
         struct count expected =
             cases[i].replaced ? count_of(cases[i].put.version, start_us + cases[i].put.as_of_us)
                               : count_of(cases[i].held.version, start_us + cases[i].held.as_of_us);
@@ -169,14 +195,14 @@ static void test_which_one_stays(void **state)
             /* What stays was committed after the other one was read. */
             expected.as_of_mono_us = start_us + cases[i].put.as_of_us;
         }
-        if (entry->count.version != expected.version ||
-            entry->count.as_of_mono_us != expected.as_of_mono_us) {
-            fail_msg("case %zu: version %lld stayed", i, (long long)entry->count.version);
+        if (entry->view.held.count.version != expected.version ||
+            entry->view.held.count.as_of_mono_us != expected.as_of_mono_us) {
+            fail_msg("case %zu: version %lld stayed", i, (long long)entry->view.held.count.version);
         }
-        assert_int_equal(entry->count.value, expected.value);
+        assert_int_equal(entry->view.held.count.value, expected.value);
         /* Whichever stays, it was asked for just now. */
-        assert_int_equal(entry->put_at_us, start_us);
-        count_cache_free(&cache);
+        assert_int_equal(entry->view.held.put_at_us, start_us);
+        end(&cache);
     }
 }
 
@@ -187,14 +213,14 @@ static void test_a_correction_is_kept(void **state)
     (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
-    put(entry, 99, start_us, COUNT_FROM_SHARED, start_us);
-    put(entry, 5, start_us + 10, COUNT_FROM_TRUTH, start_us + 10);
-    put(entry, 4, start_us + 20, COUNT_FROM_TRUTH, start_us + 20);
-    assert_int_equal(entry->count.version, 5);
-    put(entry, 6, start_us + 30, COUNT_FROM_SHARED, start_us + 30);
-    put(entry, 5, start_us + 40, COUNT_FROM_TRUTH, start_us + 40);
-    assert_int_equal(entry->count.version, 5);
-    count_cache_free(&cache);
+    put(&cache, entry, 99, start_us, COUNT_FROM_SHARED, start_us);
+    put(&cache, entry, 5, start_us + 10, COUNT_FROM_TRUTH, start_us + 10);
+    put(&cache, entry, 4, start_us + 20, COUNT_FROM_TRUTH, start_us + 20);
+    assert_int_equal(entry->view.held.count.version, 5);
+    put(&cache, entry, 6, start_us + 30, COUNT_FROM_SHARED, start_us + 30);
+    put(&cache, entry, 5, start_us + 40, COUNT_FROM_TRUTH, start_us + 40);
+    assert_int_equal(entry->view.held.count.version, 5);
+    end(&cache);
 }
 
 /* A failover took a version back. It is held while it may be a slow answer that is older, and not
@@ -206,14 +232,14 @@ static void test_what_was_taken_back_goes(void **state)
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     int64_t now_us = start_us;
-    put(entry, 7, now_us, COUNT_FROM_TRUTH, now_us);
+    put(&cache, entry, 7, now_us, COUNT_FROM_TRUTH, now_us);
     for (; now_us <= start_us + COUNT_BOUND_US; now_us += SECONDS(1)) {
-        put(entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
-        assert_int_equal(entry->count.version, 7);
+        put(&cache, entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+        assert_int_equal(entry->view.held.count.version, 7);
     }
-    put(entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
-    assert_int_equal(entry->count.version, 5);
-    count_cache_free(&cache);
+    put(&cache, entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+    assert_int_equal(entry->view.held.count.version, 5);
+    end(&cache);
 }
 
 static void test_stale_has_a_limit_too(void **state)
@@ -223,12 +249,12 @@ static void test_stale_has_a_limit_too(void **state)
     (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
-    put(entry, 1, start_us, COUNT_FROM_TRUTH, start_us + 100);
+    put(&cache, entry, 1, start_us, COUNT_FROM_TRUTH, start_us + 100);
     assert_true(count_entry_serves_stale(entry, start_us));
     assert_true(count_entry_serves_stale(entry, start_us + SECONDS(5)));
     assert_true(count_entry_serves_stale(entry, start_us + ten_minutes_us));
     assert_false(count_entry_serves_stale(entry, start_us + ten_minutes_us + 1));
-    count_cache_free(&cache);
+    end(&cache);
 }
 
 /* A truth that only grows is read at random and the readings arrive late and in disorder: what the
@@ -253,18 +279,18 @@ static void test_versions_never_go_back(void **state)
         if (reading->as_of_mono_us >= now_us - COUNT_BOUND_US) {
             enum count_origin origin =
                 unit_percent(&random, 50) ? COUNT_FROM_TRUTH : COUNT_FROM_SHARED;
-            count_entry_put(entry, reading, origin, now_us);
+            count_cache_put(&cache, entry, reading, origin, now_us);
         }
         *reading = count_of(version, now_us);
         if (count_entry_serves(&cache, entry, 0, now_us)) {
-            assert_true(entry->count.version >= served);
-            assert_true(entry->count.as_of_mono_us >= now_us - COUNT_BOUND_US);
-            served = entry->count.version;
+            assert_true(entry->view.held.count.version >= served);
+            assert_true(entry->view.held.count.as_of_mono_us >= now_us - COUNT_BOUND_US);
+            served = entry->view.held.count.version;
             times_served++;
         }
     }
     assert_true(times_served > STEPS / 2);
-    count_cache_free(&cache);
+    end(&cache);
 }
 
 /* ---- whose entry goes ---- */
@@ -274,17 +300,21 @@ static void test_the_least_recently_used_goes(void **state)
     struct count_cache cache;
     (void)state;
     init(&cache, 3, LIFETIME_US);
-    put(entry_of(&cache, 1), 1, start_us, COUNT_FROM_TRUTH, start_us);
-    put(entry_of(&cache, 2), 2, start_us, COUNT_FROM_TRUTH, start_us);
-    put(entry_of(&cache, 3), 3, start_us, COUNT_FROM_TRUTH, start_us);
-    assert_true(entry_of(&cache, 1)->known); /* used again: now 2 has waited longest */
-    assert_false(entry_of(&cache, 4)->known);
-    assert_true(entry_of(&cache, 1)->known);
-    assert_true(entry_of(&cache, 3)->known);
-    assert_false(entry_of(&cache, 2)->known); /* 4 had to go */
-    assert_int_equal(entry_of(&cache, 1)->count.version, 1);
-    assert_int_equal(entry_of(&cache, 3)->count.version, 3);
-    count_cache_free(&cache);
+    put(&cache, entry_of(&cache, 1), 1, start_us, COUNT_FROM_TRUTH, start_us);
+    put(&cache, entry_of(&cache, 2), 2, start_us, COUNT_FROM_TRUTH, start_us);
+    put(&cache, entry_of(&cache, 3), 3, start_us, COUNT_FROM_TRUTH, start_us);
+    entry_of(&cache, 1); /* used again: now 2 has waited longest */
+    entry_of(&cache, 4);
+    assert_true(has_entry(&cache, 1));
+    assert_false(has_entry(&cache, 2));
+    assert_true(has_entry(&cache, 3));
+    assert_true(has_entry(&cache, 4));
+    /* The process knows them all. */
+    assert_int_equal(entry_of(&cache, 1)->view.held.count.version, 1);
+    assert_int_equal(entry_of(&cache, 2)->view.held.count.version, 2);
+    assert_int_equal(entry_of(&cache, 3)->view.held.count.version, 3);
+    assert_false(count_entry_known(entry_of(&cache, 4)));
+    end(&cache);
 }
 
 static void test_one_that_is_waited_for_stays(void **state)
@@ -311,7 +341,7 @@ static void test_one_that_is_waited_for_stays(void **state)
         list_init(&first->waiters);
         assert_ptr_equal(entry_of(&cache, 4), first);
         assert_true(list_empty(&first->waiters));
-        count_cache_free(&cache);
+        end(&cache);
     }
 }
 
@@ -359,13 +389,15 @@ static void random_uses(uint64_t secret)
 {
     struct random random = unit_random(2);
     struct uses uses = {.size = 0};
+    bool known[LENGTH(uses.busy)] = {false};
     struct count_cache cache;
     unsigned refused = 0;
-    assert_true(count_cache_init(&cache, &relations[0], CAPACITY, LIFETIME_US, secret));
+    init_with_secret(&cache, CAPACITY, LIFETIME_US, secret);
     for (int step = 0; step < 20000; step++) {
         unsigned wanted = unit_below(&random, LENGTH(uses.busy));
         size_t place = place_for(&uses, wanted);
         bool held = place < uses.size && uses.row[place] == wanted;
+        assert_int_equal(has_entry(&cache, wanted), held);
         struct count_entry *entry = entry_of(&cache, wanted);
         assert_int_equal(entry == NULL, place == CAPACITY);
         if (entry == NULL) {
@@ -373,15 +405,16 @@ static void random_uses(uint64_t secret)
             free_all(&uses, &cache);
             continue;
         }
-        assert_int_equal(entry->known, held);
-        assert_int_equal(entry->count.version, held ? wanted + 1 : 0);
-        put(entry, wanted + 1, start_us + step, COUNT_FROM_TRUTH, start_us);
+        assert_int_equal(count_entry_known(entry), known[wanted]);
+        assert_int_equal(entry->view.held.count.version, known[wanted] ? wanted + 1 : 0);
+        put(&cache, entry, wanted + 1, start_us + step, COUNT_FROM_TRUTH, start_us);
+        known[wanted] = true;
         uses.busy[wanted] = unit_percent(&random, 40);
         entry->load = uses.busy[wanted] ? COUNT_LOAD_SHARED : COUNT_LOAD_NONE;
         use(&uses, place, wanted);
     }
     assert_true(refused > 0);
-    count_cache_free(&cache);
+    end(&cache);
 }
 
 static void test_random_uses_against_a_row(void **state)

@@ -270,6 +270,32 @@ static void test_redis_does_not_take_back_what_is_known(void **state)
     bench_finish(bench);
 }
 
+/* Another worker of the process has told a count: this one tells it too, and nothing older that it
+ * hears of, be it from Redis or from the truth. */
+static void test_what_a_colleague_has_told(void **state)
+{
+    struct bench *bench = bench_with(&bench_usual, 3);
+    struct bench_setup setup = bench_usual;
+    setup.colleague = bench;
+    struct bench *colleague = bench_with(&setup, 2);
+    (void)state;
+    const struct ask *asked_before = bench_count(colleague, "e", COUNT_BOUND_US);
+    hold(colleague, 1, 1, 0);
+    bench_add(bench, "e", "u");
+    bench_settle(bench);
+    bench_turn(colleague);
+    fake_shared_answer(&colleague->shared, colleague->now);
+    bench_expect_count(asked_before, 4, 4);
+    bench_expect_count(bench_count(colleague, "e", COUNT_BOUND_US), 4, 4); /* at once */
+    bench_wait(bench, BENCH_LOCAL_US + 1);
+    bench_wait(colleague, BENCH_LOCAL_US + 1);
+    const struct ask *exact = bench_count(colleague, "e", 0);
+    bench_settle(colleague);
+    bench_expect_count(exact, 4, 4);
+    bench_finish(colleague);
+    bench_finish(bench);
+}
+
 static void test_relations_are_apart(void **state)
 {
     struct bench *bench = without_redis(3);
@@ -799,11 +825,11 @@ static void learn(struct counts *counts, unsigned number, int64_t now_us)
     counts_learn(counts, rsvp, &entity, &count, now_us);
 }
 
-/* When all that the cache holds waits to be published, one more is refused and not learnt, and what
- * is held is served as ever. */
+/* When all that the cache holds waits to be published, one more is refused, though the process
+ * learns of it, and what is held is served as ever. */
 static void test_no_entry_left(void **state)
 {
-    enum { MORE_THAN_ENTRIES = 1024 * 1024, NOW_US = 1000 };
+    enum { MORE_THAN_ENTRIES = 1024 * 1024, MEMORY = 4096, NOW_US = 1000 };
     const struct shared_counts_port shared = {0};
     struct counts counts;
     struct operations operations;
@@ -811,8 +837,10 @@ static void test_no_entry_left(void **state)
     unsigned refusals = 0, served = 0;
     (void)state;
     assert_true(operations_init(&operations, 1, BENCH_DEADLINE_US, NOW_US));
-    assert_true(counts_init(&counts, &operations, NULL, &shared, metrics, BENCH_DEADLINE_US,
-                            BENCH_LOCAL_US, BENCH_SHARED_US, 42));
+    struct count_memory *memory = count_memory_create(MEMORY, 42);
+    assert_non_null(memory);
+    assert_true(counts_init(&counts, &operations, NULL, memory, &shared, metrics, BENCH_DEADLINE_US,
+                            BENCH_LOCAL_US, BENCH_SHARED_US));
     const struct count_cache *cache = &counts.caches[rsvp->id];
     while (cache->slab_used < cache->capacity && served < MORE_THAN_ENTRIES) {
         learn(&counts, served++, NOW_US);
@@ -832,7 +860,15 @@ static void test_no_entry_left(void **state)
         assert_int_equal(refusals, twice);
         learn(&counts, served, NOW_US);
     }
+    struct identifier entity = unit_numbered_id("e", served);
+    struct count_view view = {.slot = NULL};
+    count_memory_look(memory,
+                      &(struct count_key){rsvp, &entity, hash_bytes(42, identifier_slice(&entity))},
+                      &view);
+    assert_non_null(view.slot);
+    assert_int_equal(view.held.count.version, 1);
     counts_free(&counts);
+    count_memory_destroy(&memory);
     operations_free(&operations);
     free(metrics);
 }
@@ -878,6 +914,7 @@ int main(void)
         cmocka_unit_test(test_no_clock_is_believed_about_the_present),
         cmocka_unit_test(test_the_truth_corrects_redis),
         cmocka_unit_test(test_redis_does_not_take_back_what_is_known),
+        cmocka_unit_test(test_what_a_colleague_has_told),
         cmocka_unit_test(test_relations_are_apart),
         cmocka_unit_test(test_one_load_for_all_who_wait),
         cmocka_unit_test(test_waiters_of_different_patience),

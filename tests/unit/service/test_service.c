@@ -21,7 +21,9 @@ void *__wrap_calloc(size_t count, size_t size)
 /* Whichever piece of memory cannot be had, there is no service, and the others are given back. */
 static void test_no_memory_while_it_is_made(void **state)
 {
-    const struct service_setup setup = {.pending_max = 64,
+    struct count_memory *counts = count_memory_create(64, 42);
+    const struct service_setup setup = {.counts = counts,
+                                        .pending_max = 64,
                                         .write_connections = 1,
                                         .read_connections = 1,
                                         .deadline_us = BENCH_DEADLINE_US};
@@ -38,6 +40,7 @@ static void test_no_memory_while_it_is_made(void **state)
     service_destroy(&service);
     assert_null(service);
     service_destroy(&service); /* as whoever could not make it does */
+    count_memory_destroy(&counts);
 }
 
 static void test_as_many_pending_as_may_be(void **state)

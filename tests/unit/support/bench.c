@@ -6,7 +6,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10 * 1000 };
+enum { TICK_US = 10 * 1000, COUNTS_MAX = 4096, HASH_SECRET = 42 };
 
 const struct bench_setup bench_usual = {
     .pending_max = 64,
@@ -41,9 +41,13 @@ struct bench *bench_create(const struct bench_setup *setup)
     bench->truth.sent = note_sent;
     bench->truth.executed = note_executed;
     fake_shared_init(&bench->shared);
+    bench->counts = setup->colleague != NULL ? setup->colleague->counts
+                                             : count_memory_create(COUNTS_MAX, HASH_SECRET);
+    assert_non_null(bench->counts);
     const struct service_setup service = {
         .truth = &bench->truth.port,
         .shared = setup->redis ? &bench->shared.port : NULL,
+        .counts = bench->counts,
         .metrics = bench->metrics,
         .pending_max = setup->pending_max,
         .write_connections = setup->write_connections,
@@ -52,7 +56,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .count_local_lifetime_us = setup->local_lifetime_us,
         .count_shared_lifetime_us = BENCH_SHARED_US,
         .forget_every_us = setup->forget_every_us,
-        .hash_secret = 42,
+        .hash_secret = HASH_SECRET,
         .now = bench->now,
     };
     bench->service = service_create(&service);
@@ -142,6 +146,9 @@ void bench_finish(struct bench *bench)
     check_pool(bench);
     service_destroy(&bench->service);
     assert_null(bench->service);
+    if (bench->setup.colleague == NULL) {
+        count_memory_destroy(&bench->counts);
+    }
     for (size_t i = 0; i < bench->ask_count; i++) {
         free(bench->asks[i]);
     }

@@ -5,6 +5,7 @@
 #include "fake_shared.h"
 #include "fake_truth.h"
 
+#include "rsvpd/domain/count_memory.h"
 #include "rsvpd/service/service.h"
 
 #define SECONDS(n) ((int64_t)((n)*1e6))
@@ -46,10 +47,12 @@ struct bench_setup {
     bool redis;
     int64_t local_lifetime_us;
     int64_t forget_every_us;
+    struct bench *colleague; /* another worker of its process, to be finished after it */
 };
 
 struct bench {
     struct bench_setup setup;
+    struct count_memory *counts;
     struct instant now;
     struct metrics *metrics;
     struct fake_truth truth;
