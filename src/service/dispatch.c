@@ -158,7 +158,7 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
     bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
     choose_path(dispatch, operation);
-    if (!dispatch->truth->available(dispatch->truth->store)) {
+    if (!dispatch->truth->available(dispatch->truth->store, kind->lane)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
         end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
     } else if (full || !in_time(dispatch, queue, operation, now_us)) {
@@ -541,15 +541,23 @@ static void refuse_ready(struct dispatch *dispatch, struct list *ready, int64_t 
     list_splice_back(ready, &kept);
 }
 
-void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us)
+static enum lane lane_of(const struct operation *operation)
+{
+    return queue_kinds[queue_kind_of(operation->kind)].lane;
+}
+
+void dispatch_refuse_waiting(struct dispatch *dispatch, enum lane lane, int64_t now_us)
 {
     for (size_t i = 0; i < DISPATCH_PLACES; i++) {
-        refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
+        if (queue_kinds[i / PATH_COUNT % QUEUES_PER_RELATION].lane == lane) {
+            refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
+        }
     }
     /* And what is chained behind those that are kept, or that Postgres still has. */
     for (size_t i = 0; i < dispatch->operations->slab_used; i++) {
-        if (dispatch->operations->slab[i].state == OPERATION_CHAINED) {
-            refuse(dispatch, &dispatch->operations->slab[i], now_us);
+        struct operation *operation = &dispatch->operations->slab[i];
+        if (operation->state == OPERATION_CHAINED && lane_of(operation) == lane) {
+            refuse(dispatch, operation, now_us);
         }
     }
 }

@@ -139,7 +139,8 @@ void service_tick(struct service *service, struct instant now)
         }
     }
     if (service->forget_every_us > 0 && !service->forgetting &&
-        service->truth->available(service->truth->store) && now.mono_us >= service->forget_at_us) {
+        service->truth->available(service->truth->store, LANE_WRITE) &&
+        now.mono_us >= service->forget_at_us) {
         forget(service, now.mono_us);
     }
     dispatch_report(&service->dispatch);
@@ -161,8 +162,10 @@ void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome
 void service_truth_changed(void *listener, int64_t now_us)
 {
     struct service *service = listener;
-    if (!service->truth->available(service->truth->store)) {
-        dispatch_refuse_waiting(&service->dispatch, now_us);
+    for (enum lane lane = 0; lane < LANE_COUNT; lane++) {
+        if (!service->truth->available(service->truth->store, lane)) {
+            dispatch_refuse_waiting(&service->dispatch, lane, now_us);
+        }
     }
 }
 

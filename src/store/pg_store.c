@@ -5,7 +5,10 @@
  * prepares its statements there as its first pipeline, and from then on carries one batch at a
  * time, which Postgres runs as one transaction: it has committed when the answer to the last sync
  * (pg_batch.h) is here and not before. While no connection is up and the
- * breaker is not closed, nothing is accepted; one attempt at a time is made. */
+ * breaker is not closed, nothing is accepted; one attempt at a time is made.
+ *
+ * Where no host takes writes, those are refused, and the read lane makes do with a server that only
+ * reads, until one takes writes again: then its connections are made anew. */
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
@@ -64,6 +67,7 @@ struct pg_link {
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
     struct pg_failure failure;
     struct instant sent;
+    bool stands_in;            /* it was made to a server that only reads, and this still does */
     struct pg_session session; /* the server's end */
     int64_t timeout_us;        /* monotonic; while waiting for the server */
     int64_t refreshed_us;      /* monotonic; when plans were last forgotten */
@@ -77,7 +81,9 @@ struct pg_store {
     struct breaker breaker;
     struct random random;
     bool closing;
-    bool reported_available; /* what the listener and the log were last told */
+    bool read_only;                      /* the last that is known: no host takes writes */
+    bool reported_available[LANE_COUNT]; /* what the listener and the log were last told */
+    size_t next_link;                    /* whose turn it is to try to connect */
     int64_t latency_us;
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
@@ -100,22 +106,33 @@ static size_t usable_count(const struct pg_store *store)
     return count;
 }
 
-static bool port_available(void *store_)
+/* Whether it serves everything. */
+static bool is_up(const struct pg_store *store)
+{
+    return usable_count(store) > 0 && !store->read_only;
+}
+
+static bool port_available(void *store_, enum lane lane)
 {
     const struct pg_store *store = store_;
-    return store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0;
+    return (store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0) &&
+           !(store->read_only && lane == LANE_WRITE);
 }
 
 /* Tells the listener and the log when the answer to port_available has changed. */
 static void report_availability(struct pg_store *store, const char *reason, int64_t now_us)
 {
-    bool available = port_available(store);
-    if (available == store->reported_available || store->closing) {
+    bool reads = port_available(store, LANE_READ), writes = port_available(store, LANE_WRITE);
+    bool *reported = store->reported_available;
+    if ((reads == reported[LANE_READ] && writes == reported[LANE_WRITE]) || store->closing) {
         return;
     }
-    store->reported_available = available;
-    if (available) {
+    reported[LANE_READ] = reads;
+    reported[LANE_WRITE] = writes;
+    if (writes) {
         log_event(LOG_INFO, "postgres answers again");
+    } else if (reads) {
+        log_event(LOG_ERROR, "postgres takes no writes; it is read", LOG_CSTR("reason", reason));
     } else {
         log_event(LOG_ERROR, "postgres is unavailable", LOG_CSTR("reason", reason));
     }
@@ -239,12 +256,25 @@ static bool queue_setup(struct pg_link *link)
     return queued && pg_statement_prepare_all(link->connection);
 }
 
+/* Whether a connection suits its lane: everything that must be asked before it is used. */
+static bool suits(PGconn *connection, const char *url, enum lane lane, char *error)
+{
+    bool read_only = pg_is_read_only(connection);
+    if (read_only && lane == LANE_WRITE) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s", "the server is read-only");
+        return false;
+    }
+    return pg_vet_session(connection, url, error) &&
+           (!read_only || pg_vet_replayed(connection, error));
+}
+
 static void connect_on_thread(uv_work_t *work)
 {
     struct pg_link *link = work->data;
     const char *url = link->store->setup.url;
-    PGconn *connection = pg_connect(url, PG_WRITES, link->error);
-    if (connection != NULL && !pg_vet_session(connection, url, link->error)) {
+    PGconn *connection =
+        pg_connect(url, link->lane == LANE_WRITE ? PG_WRITES : PG_READS, link->error);
+    if (connection != NULL && !suits(connection, url, link->lane, link->error)) {
         PQfinish(connection);
         connection = NULL;
     }
@@ -349,11 +379,33 @@ static void fence(struct pg_link *link, struct instant now)
     }
 }
 
+/* What a session says of the hosts: whether any takes writes. One that only reads says so where no
+ * other takes them. */
+static void note_access(const struct pg_link *link, struct instant now)
+{
+    struct pg_store *store = link->store;
+    bool read_only = pg_is_read_only(link->connection);
+    for (size_t i = 0; i < store->link_count; i++) {
+        const struct pg_link *other = &store->links[i];
+        read_only =
+            read_only && !(other != link && usable(other) && !pg_is_read_only(other->connection));
+    }
+    store->read_only = read_only;
+    report_availability(store, "the server is read-only", now.mono_us);
+}
+
 /* What a link that has nothing to do has to do first. */
 static void take_care(struct pg_link *link, struct instant now)
 {
     const struct pg_store *store = link->store;
-    if (link->lane == LANE_WRITE && pg_fence_waits(&store->fence)) {
+    bool read_only = pg_is_read_only(link->connection);
+    link->stands_in = link->stands_in && read_only;
+    if (read_only && link->lane == LANE_WRITE) {
+        note_access(link, now);
+        drop_link(link, "it takes no writes any more", true, now.mono_us);
+    } else if (link->stands_in && read_only && !store->read_only) {
+        drop_link(link, "another one takes writes", true, now.mono_us);
+    } else if (link->lane == LANE_WRITE && pg_fence_waits(&store->fence)) {
         fence(link, now);
     } else if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
         refresh(link, now);
@@ -427,7 +479,8 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     link->run.batch = NULL;
     if (ended == LINK_SETTING_UP && !link->failed) {
         breaker_success(&store->breaker);
-        report_availability(store, "", now.mono_us);
+        link->stands_in = pg_is_read_only(link->connection);
+        note_access(link, now);
     }
     if (ended == LINK_FENCING) {
         pg_fence_ended(&store->fence); /* if it was refused, then for good: that is in the log, and
@@ -437,6 +490,7 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
                                  : link->asks_paths ? BATCH_MISROUTED
                                                     : BATCH_DONE;
     if (link->failed && (link->failure.reconnect || ended == LINK_SETTING_UP)) {
+        note_access(link, now);
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
     if (link->state == LINK_READY) {
@@ -537,7 +591,7 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
     store->setup = *setup;
     store->link_count = count;
     store->random.state = setup->random_seed;
-    store->reported_available = true;
+    store->reported_available[LANE_READ] = store->reported_available[LANE_WRITE] = true;
     store->latency_us = -1;
     store->port = (struct truth_port){
         .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
@@ -569,6 +623,7 @@ static void tick_link(struct pg_link *link, struct instant now)
     case LINK_DOWN:
         if (breaker_allows(&link->store->breaker, now.mono_us)) {
             start_connecting(link);
+            link->store->next_link = (size_t)(link - link->store->links) + 1;
         }
         return;
     case LINK_CONNECTING:
@@ -592,16 +647,18 @@ static void tick_link(struct pg_link *link, struct instant now)
 
 void pg_store_tick(struct pg_store *store, struct instant now)
 {
+    /* In turn: where one attempt at a time is made, neither lane takes all of them. */
+    size_t first = store->next_link;
     for (size_t i = 0; i < store->link_count && !store->closing; i++) {
-        tick_link(&store->links[i], now);
+        tick_link(&store->links[(first + i) % store->link_count], now);
     }
-    metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, usable_count(store) > 0);
+    metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, is_up(store));
 }
 
 struct dependency_state pg_store_state(const struct pg_store *store)
 {
     return (struct dependency_state){
-        .configured = true, .up = usable_count(store) > 0, .latency_us = store->latency_us};
+        .configured = true, .up = is_up(store), .latency_us = store->latency_us};
 }
 
 void pg_store_close(struct pg_store *store)

@@ -7,6 +7,7 @@
  * meet both. */
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
 #include <poll.h>
@@ -94,4 +95,33 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
                  "connect to PostgreSQL itself, or set pool_mode=session");
     }
     return kept;
+}
+
+static bool has_several_hosts(PGconn *connection)
+{
+    PQconninfoOption *options = PQconninfo(connection);
+    bool several = false;
+    for (const PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++) {
+        bool names_host = strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "hostaddr") == 0;
+        several = several || (names_host && o->val != NULL && strchr(o->val, ',') != NULL);
+    }
+    PQconninfoFree(options);
+    return several;
+}
+
+bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+{
+    const char *values[] = {has_several_hosts(connection) ? "true" : "false"};
+    PGresult *result =
+        PQexecParams(connection, sql_text("session/replayed"), 1, NULL, values, NULL, NULL, 0);
+    bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+    bool replayed = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
+    if (!answered) {
+        pg_error_statement(connection, result, error);
+    } else if (!replayed) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "it is a standby that may lack what was written last");
+    }
+    PQclear(result);
+    return replayed;
 }

@@ -117,9 +117,10 @@ static bool usable(const struct pg_link *link)
     return link->state == PG_READY || link->state == PG_BUSY || link->state == PG_FENCING;
 }
 
-static bool port_available(void *store)
+static bool port_available(void *store, enum lane lane)
 {
     const struct pg *pg = store;
+    (void)lane;
     bool available = pg->breaker.state == BREAKER_CLOSED;
     for (size_t i = 0; i < pg->link_count; i++) {
         available = available || usable(&pg->links[i]);
@@ -146,7 +147,7 @@ static bool port_can_send(void *store, enum lane lane)
 
 static void report_availability(struct worker *worker)
 {
-    bool available = port_available(&worker->pg);
+    bool available = port_available(&worker->pg, LANE_WRITE);
     if (available != worker->pg.reported_available) {
         worker->pg.reported_available = available;
         TRACE(worker->world, "worker %lld: postgres is %lld", worker->id, available);

@@ -32,8 +32,9 @@ struct truth_port {
     /* Sends a batch, which stays the caller's and is handed to batch_ended exactly once, never from
      * inside this call. Sorts the batch by entity and user. */
     void (*send)(void *store, enum lane lane, struct batch *batch, int64_t now_us);
-    /* Whether it makes sense to let requests wait: false once the store is known not to answer. */
-    bool (*available)(void *store);
+    /* Whether it makes sense to let requests of this lane wait: false once the store is known not
+     * to answer, or to take no writes. */
+    bool (*available)(void *store, enum lane lane);
 };
 
 struct truth_listener {

@@ -80,8 +80,9 @@ void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us);
 
-/* The store is known to be away: everything that waits and was never sent is refused now. */
-void dispatch_refuse_waiting(struct dispatch *dispatch, int64_t now_us);
+/* The store is known to be away for this lane: everything that waits and was never sent is refused
+ * now. */
+void dispatch_refuse_waiting(struct dispatch *dispatch, enum lane lane, int64_t now_us);
 
 /* Operations in the queue or on their way, for the metrics. */
 void dispatch_report(const struct dispatch *dispatch);

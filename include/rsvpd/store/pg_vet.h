@@ -13,4 +13,10 @@
 bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 
+/* Whether nothing that was ever acknowledged is missing from what it reads: it is the primary, or a
+ * standby that has replayed all it received. Where other hosts are there, their primary may go on
+ * without us: then a standby that still receives will not do. */
+bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+
 #endif

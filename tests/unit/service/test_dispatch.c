@@ -1346,6 +1346,34 @@ static void test_what_waits_when_the_truth_goes(void **state)
     bench_finish(bench);
 }
 
+/* Writes that wait, or come, are refused at once; reads go on. */
+static void test_a_truth_that_is_read_only_is_read(void **state)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    (void)state;
+    const struct ask *sent = bench_add(bench, "e", "sent");
+    bench_turn(bench);
+    const struct ask *waiting = bench_add(bench, "e", "waiting");
+    const struct ask *chained = bench_remove(bench, "e", "sent");
+    const struct ask *read = bench_lookup(bench, "e", "u");
+    fake_truth_set_read_only(&bench->truth, true, bench->now);
+    bench_expect(waiting, OUTCOME_UNAVAILABLE);
+    bench_expect(chained, OUTCOME_UNAVAILABLE);
+    bench_expect_waiting(read);
+    bench_expect(bench_add(bench, "e", "late"), OUTCOME_UNAVAILABLE);
+    bench_expect(bench_configure(bench, "e", 1, true), OUTCOME_UNAVAILABLE);
+    const struct ask *count = bench_count(bench, "e", 0);
+    bench_settle(bench);
+    bench_expect(sent, OUTCOME_DONE);
+    bench_expect(read, OUTCOME_DONE);
+    bench_expect(count, OUTCOME_DONE);
+    fake_truth_set_read_only(&bench->truth, false, bench->now);
+    const struct ask *again = bench_add(bench, "e", "again");
+    bench_settle(bench);
+    bench_expect(again, OUTCOME_DONE);
+    bench_finish(bench);
+}
+
 /* On every path, and settings: what was never sent is refused at once. */
 static void test_what_waits_on_any_path_when_the_truth_goes(void **state)
 {
@@ -1523,6 +1551,7 @@ int main(void)
         cmocka_unit_test(test_what_waits_on_any_path_when_the_truth_goes),
         cmocka_unit_test(test_a_write_after_a_pause_has_all_of_its_time),
         cmocka_unit_test(test_what_is_chained_when_the_truth_goes),
+        cmocka_unit_test(test_a_truth_that_is_read_only_is_read),
         cmocka_unit_test(test_nothing_is_refused_when_the_truth_comes_back),
         cmocka_unit_test(test_what_cannot_be_answered_in_time_is_refused),
         cmocka_unit_test(test_retries_are_counted),

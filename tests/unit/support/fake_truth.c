@@ -614,17 +614,24 @@ void fake_truth_set_up(struct fake_truth *truth, bool up, struct instant now)
     truth->listener.changed(truth->listener.service, now.mono_us);
 }
 
+void fake_truth_set_read_only(struct fake_truth *truth, bool read_only, struct instant now)
+{
+    truth->read_only = read_only;
+    truth->listener.changed(truth->listener.service, now.mono_us);
+}
+
 /* ---- the port ---- */
+
+static bool available(void *store, enum lane lane)
+{
+    const struct fake_truth *truth = store;
+    return truth->up && !(truth->read_only && lane == LANE_WRITE);
+}
 
 static bool can_send(void *store, enum lane lane)
 {
     const struct fake_truth *truth = store;
-    return truth->up && fake_truth_flying(truth, lane) < truth->connections[lane];
-}
-
-static bool available(void *store)
-{
-    return ((const struct fake_truth *)store)->up;
+    return available(store, lane) && fake_truth_flying(truth, lane) < truth->connections[lane];
 }
 
 static bool writes_user(const struct operation *operation)

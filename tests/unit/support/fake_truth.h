@@ -57,6 +57,7 @@ struct fake_truth {
     struct truth_port port;
     struct truth_listener listener;
     bool up;
+    bool read_only; /* takes no writes */
     size_t connections[LANE_COUNT];
     struct flight flights[FLIGHTS_MAX]; /* in the order of their sending */
     size_t flight_count;
@@ -98,6 +99,9 @@ void fake_truth_end(struct fake_truth *truth, struct flight *flight, enum batch_
 
 /* Goes away or comes back, and tells the listener. What was under way when it goes is lost. */
 void fake_truth_set_up(struct fake_truth *truth, bool up, struct instant now);
+
+/* Takes no writes any more, or takes them again, and tells the listener. */
+void fake_truth_set_read_only(struct fake_truth *truth, bool read_only, struct instant now);
 
 /* Makes or unmakes a member behind the service's back, as another process would. */
 void fake_truth_change(struct fake_truth *truth, enum operation_kind kind,

@@ -1,0 +1,163 @@
+/* A PostgreSQL that only reads: what can be answered is, at the start as later, and no more. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+#include "fixture.h"
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+
+static void add_member(const char *url)
+{
+    pg_execute(url, "INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'there');"
+                    "INSERT INTO rsvp_counters (event_id, count, version) VALUES ('e', 1, 1)");
+}
+
+/* It has found somebody to read from. */
+static void await_reads(const struct service *service)
+{
+    struct http_client *client = http_client_create(service->port);
+    const int64_t until_ms = process_now_ms() + 20000;
+    int status = 0;
+    while (status != 200) {
+        struct http_response *response = relation_get_user(client, rsvp, "e", "there");
+        status = response->status;
+        http_response_free(&response);
+        if (status != 200 && process_now_ms() > until_ms) {
+            process_fail("look-ups are not answered");
+        }
+        process_nap();
+    }
+    http_client_destroy(&client);
+}
+
+/* Reads are answered, writes refused. */
+static void expect_read_only(const struct service *service)
+{
+    await_reads(service);
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *refused = relation_write(client, rsvp, "POST", "e", "new");
+    expect_problem(refused, 503, "store-unavailable");
+    http_response_free(&refused);
+    expect_member(client, rsvp, "e", "there", true);
+    expect_member(client, rsvp, "e", "new", false);
+    expect_exact_count(client, rsvp, "e", 1);
+    struct http_response *list = http_request(client, "GET", "/v1/events/e/users", NULL);
+    expect_status(list, 200);
+    http_response_free(&list);
+    http_client_destroy(&client);
+}
+
+static void expect_writable(const struct service *service, const char *user, int64_t count)
+{
+    struct http_client *client = http_client_create(service->port);
+    expect_write(rsvp, relation_write(client, rsvp, "POST", "e", user), 201, "e", user, true, true,
+                 count);
+    http_client_destroy(&client);
+}
+
+static void a_standby_is_read_until_it_is_promoted(void **state)
+{
+    (void)state;
+    char *url = pg_fresh_database(fixture.pg, "standby");
+    service_migrate(url);
+    add_member(url);
+    struct pg_server *standby = pg_server_create_standby(fixture.pg);
+    char *standby_url = pg_server_url(standby, "standby");
+    struct service *service = service_start_unready(standby_url, NULL, NULL);
+    service_wait_ready(service, 503);
+    expect_read_only(service);
+    pg_server_promote(standby);
+    service_wait_ready(service, 200);
+    expect_writable(service, "after", 2);
+    /* What was made to read only was made anew. */
+    struct http_client *client = http_client_create(service->port);
+    expect_member(client, rsvp, "e", "after", true);
+    http_client_destroy(&client);
+    service_stop(&service);
+    pg_server_destroy(&standby);
+    free(standby_url);
+    free(url);
+}
+
+static void set_read_only(const char *url, const char *value)
+{
+    pg_execute(url, "ALTER SYSTEM SET default_transaction_read_only = %s", value);
+    pg_execute(url, "SELECT pg_reload_conf()");
+}
+
+/* At the start, and while it runs. */
+static void a_server_set_to_read_only_is_read(void **state)
+{
+    (void)state;
+    char *url = pg_fresh_database(fixture.pg, "set");
+    service_migrate(url);
+    add_member(url);
+    set_read_only(url, "on");
+    struct service *service = service_start_unready(url, NULL, NULL);
+    service_wait_ready(service, 503);
+    expect_read_only(service);
+    set_read_only(url, "off");
+    service_wait_ready(service, 200);
+    expect_writable(service, "first", 2);
+    pg_execute(url, "DELETE FROM rsvps WHERE user_id = 'first';"
+                    "UPDATE rsvp_counters SET count = 1, version = version + 1");
+    set_read_only(url, "on");
+    service_wait_ready(service, 503);
+    expect_read_only(service);
+    set_read_only(url, "off");
+    service_wait_ready(service, 200);
+    expect_writable(service, "second", 2);
+    service_stop(&service);
+    free(url);
+}
+
+/* With several hosts the one that takes writes is read; a standby where it is gone for everybody,
+ * and never where it may go on without us. */
+static void a_standby_that_may_lag_is_not_read(void **state)
+{
+    (void)state;
+    char *url = NULL;
+    char *primary_url = pg_fresh_database(fixture.pg, "several");
+    service_migrate(primary_url);
+    add_member(primary_url);
+    struct pg_server *standby = pg_server_create_standby(fixture.pg);
+    char *standby_url = pg_server_url(standby, "several");
+    assert_true(asprintf(&url, "postgresql://postgres@/several?host=/nonexistent,%s&port=5432",
+                         pg_server_directory(standby)) > 0);
+    pg_await(standby_url, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)");
+    struct service *service = service_start_unready(url, NULL, NULL);
+    service_wait_ready(service, 503);
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *refused = relation_get_user(client, rsvp, "e", "there");
+    expect_problem(refused, 503, "store-unavailable");
+    http_response_free(&refused);
+    http_client_destroy(&client);
+    pg_server_stop(fixture.pg);
+    expect_read_only(service);
+    service_stop(&service);
+    pg_server_destroy(&standby);
+    pg_server_start(fixture.pg);
+    free(standby_url);
+    free(primary_url);
+    free(url);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_standby_is_read_until_it_is_promoted),
+        cmocka_unit_test(a_server_set_to_read_only_is_read),
+        cmocka_unit_test(a_standby_that_may_lag_is_not_read),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup_servers, fixture_teardown);
+}
