@@ -200,6 +200,7 @@ static bool send_words(struct redis_store *store, struct redis_command command, 
 static void take_count(void *read_, size_t place, struct slice value)
 {
     struct redis_read *read = read_;
+    assert(place < read->size);
     struct shared_count *entry = &read->entries[place];
     entry->found = redis_decode_value(value, &entry->count);
 }
