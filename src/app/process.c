@@ -48,7 +48,7 @@ struct process {
     size_t worker_count;
     _Atomic size_t workers_ended;
     _Atomic bool draining;
-    _Atomic int64_t connections, admin_connections;
+    struct crowd clients, admin_clients;
 };
 
 /* ---- what the servers ask ---- */
@@ -103,12 +103,11 @@ static void render_metrics(void *process_, struct text *out)
                    out);
 }
 
-static struct http_process http_process(struct process *process, _Atomic int64_t *connections)
+static struct http_process http_process(struct process *process)
 {
     return (struct http_process){.process = process,
                                  .health = health,
                                  .metrics = render_metrics,
-                                 .connections = connections,
                                  .draining = &process->draining};
 }
 
@@ -184,7 +183,7 @@ static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
     http_server_tick(process->admin, clock_now());
-    (void)memory_note_connections(&process->memory, atomic_load(&process->connections));
+    (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open));
 }
 
 static void on_turn(uv_prepare_t *turn)
@@ -195,21 +194,31 @@ static void on_turn(uv_prepare_t *turn)
     }
 }
 
-/* As many descriptors as the system lets us have; a warning where that is fewer than the limits
- * need. */
-static void raise_descriptor_limit(const struct config *config)
+/* Raises the limit on descriptors as far as the system lets us. Answers how many clients may
+ * connect: fewer than MAX_CONNECTIONS where the descriptors do not reach, so that those of the
+ * admin port and of the stores are there whatever clients do. */
+static int64_t client_limit(const struct config *config)
 {
     struct rlimit limit;
-    int64_t wanted = config->max_connections + config->workers * DESCRIPTORS_PER_WORKER;
+    int64_t others = config->workers * DESCRIPTORS_PER_WORKER + CROWD_OVER_LIMIT_MAX +
+                     ADMIN_CONNECTIONS_MAX + CROWD_OVER_LIMIT_MAX;
+    int64_t wanted = config->max_connections + others;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return;
+        return config->max_connections;
     }
+    rlim_t soft = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < (rlim_t)wanted) {
-        log_event(LOG_WARN,
-                  "fewer descriptors than MAX_CONNECTIONS needs: raise the limit (ulimit -n)",
-                  LOG_INT("wanted", wanted), LOG_INT("limit", limit.rlim_cur));
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        limit.rlim_cur = soft;
     }
+    if (limit.rlim_cur >= (rlim_t)wanted) {
+        return config->max_connections;
+    }
+    int64_t clients = (int64_t)limit.rlim_cur > others ? (int64_t)limit.rlim_cur - others : 1;
+    log_event(LOG_WARN, "fewer descriptors than MAX_CONNECTIONS needs: raise the limit (ulimit -n)",
+              LOG_INT("wanted", wanted), LOG_INT("limit", limit.rlim_cur),
+              LOG_INT("connections", clients));
+    return clients;
 }
 
 static bool start_admin(struct process *process)
@@ -232,9 +241,10 @@ static bool start_admin(struct process *process)
         .listen_fd = fd,
         .port = ROUTE_ADMIN,
         .metrics = process->metrics,
-        .process = http_process(process, &process->admin_connections),
+        .process = http_process(process),
         .deadline_us = ADMIN_DEADLINE_US,
-        .connections_max = ADMIN_CONNECTIONS_MAX,
+        .crowd = &process->admin_clients,
+        .keepalive_us = config->keepalive_timeout_ms * 1000,
         .random_seed = clock_entropy(),
     });
     return process->admin != NULL;
@@ -263,8 +273,9 @@ static bool start_workers(struct process *process)
             .config = config,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
-            .process = http_process(process, &process->connections),
+            .process = http_process(process),
             .counts = process->counts,
+            .crowd = &process->clients,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
             .ended = worker_has_ended,
@@ -325,7 +336,8 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.secrets = secrets;
     signal(SIGPIPE, SIG_IGN);
     body_prepare();
-    raise_descriptor_limit(config);
+    crowd_init(&process.clients, client_limit(config));
+    crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);
     if (!start_loop(&process) || !start_admin(&process)) {
         return EXIT_FAILURE;
     }

@@ -209,7 +209,8 @@ static bool make_http(struct worker *worker)
         .process = worker->setup.process,
         .deadline_us = config->request_deadline_ms * 1000,
         .page_token_key = worker->setup.secrets->page_token_key,
-        .connections_max = config->max_connections,
+        .crowd = worker->setup.crowd,
+        .keepalive_us = config->keepalive_timeout_ms * 1000,
         .connections_per_address_max =
             (int64_t)share(config->max_connections_per_address, config->workers),
         .access_log_every = config->access_log_every,

@@ -8,7 +8,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum {
+    BACKLOG = 4096,
+    /* The kernel doubles it. It would let the buffer of a client that does not read grow to
+     * megabytes (tcp_wmem in tcp(7)); this holds an answer of 64 KiB. */
+    SEND_BUFFER_BYTES = 64 * 1024,
+};
 
 union any_address {
     struct sockaddr any;
@@ -29,15 +34,17 @@ static socklen_t make_address(const char *text, uint16_t port, union any_address
     return inet_pton(AF_INET6, text, &address->v6.sin6_addr) == 1 ? sizeof address->v6 : 0;
 }
 
-/* A bound socket, -1 with errno set where there is none. */
+/* A bound socket; those that it accepts have its send buffer. -1 with errno set where there is
+ * none. */
 static int open_bound(const union any_address *address, socklen_t size, bool shared)
 {
-    const int on = 1;
+    const int on = 1, send_buffer_bytes = SEND_BUFFER_BYTES;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes, sizeof send_buffer_bytes) == 0 &&
         (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0) &&
         bind(fd, &address->any, size) == 0) {
         return fd;

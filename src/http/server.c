@@ -11,6 +11,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/connection.h"
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/header.h"
 
@@ -27,32 +28,16 @@ enum {
      * connection, and closes the connection without a word where the second finds no room: some is
      * left for it. */
     CONNECTION_MEMORY_BYTES = GATE_HEAD_SIZE_MAX_BYTES + 2 * 1024,
-    FIELD_SIZE_BYTES = 64,  /* what it takes for a field beyond its bytes */
-    STALLED_TIMEOUT_S = 80, /* of a client that does not read its answer; beyond those below */
-    FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
-    NEXT_REQUEST_WITHIN_US = 75 * 1000 * 1000,
-    /* The same, while somebody waits for a descriptor and there is none. */
-    FIRST_REQUEST_CROWDED_US = 250 * 1000,
-    NEXT_REQUEST_CROWDED_US = 1000 * 1000,
-    ENDED_PER_TICK_MAX = 8, /* of those: each makes room for one */
+    FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
+    /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
+     * that is slower holds memory of the kernel's for nothing. */
+    DEADLINES_TO_TAKE_ANSWER = 15,
     /* How long a client that was refused may go on sending. Where the socket were closed while
      * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
     LINGER_US = 2 * 1000 * 1000,
     RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
     REFUSAL_HEAD_SIZE_BYTES = 512,
     FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
-    /* Connections past the limit that are still told so; past these they are closed at once. */
-    OVER_LIMIT_TOLD = 256,
-};
-
-/* A client's connection, between requests in one of the server's two lists. libmicrohttpd's own
- * time-out begins anew with every byte, and so would let a client that drips a request's first line
- * hold its connection for ever. */
-struct connection {
-    struct list_node link;
-    int64_t since_us; /* monotonic: it was opened, or its last request ended */
-    int fd;
-    bool over_limit; /* it is one too many: its requests are refused */
 };
 
 struct http_server {
@@ -61,13 +46,13 @@ struct http_server {
     uv_poll_t poll;
     struct random random;
     struct list arriving; /* requests in the order in which they began */
+    struct list sending;  /* requests whose answers are on their way, the first answered first */
     struct list refused;  /* requests whose clients may still be sending, the first refused first */
     struct list free;     /* requests for reuse */
     size_t free_count;
-    struct list fresh; /* connections that have made no request, the oldest first */
-    struct list idle;  /* connections that wait for a further one, the longest waiting first */
-    size_t active;     /* requests that have begun and not ended */
-    size_t waiting;    /* those of them that were suspended, and whose answer is not on its way */
+    struct connections connections;
+    size_t active;  /* requests that have begun and not ended */
+    size_t waiting; /* those of them that were suspended, and whose answer is not on its way */
     int64_t access_log_turn;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
@@ -221,6 +206,7 @@ static enum MHD_Result send_answer(struct request *request)
     const struct answer *answer = &request->answer;
     request->answered_us = clock_mono_us();
     request_arrived(request);
+    list_push_back(&request->server->sending, &request->link);
     request_waits_no_more(request);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
@@ -307,8 +293,8 @@ static struct connection *connection_of(struct MHD_Connection *connection)
 static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
 {
     struct connection *context = connection_of(connection);
-    if (context != NULL && list_linked(&context->link)) {
-        list_remove(&context->link); /* from here on the request's deadline holds */
+    if (context != NULL) {
+        connection_begin_request(context);
     }
     struct request *request = request_begin(server, connection, uri);
     char *query = strchr((char *)uri, '?');
@@ -441,9 +427,8 @@ static void on_completed(void *server_, struct MHD_Connection *connection, void 
         request_end(*request);
         *request = NULL;
     }
-    if (context != NULL && !list_linked(&context->link)) {
-        context->since_us = clock_mono_us();
-        list_push_back(&server->idle, &context->link);
+    if (context != NULL) {
+        connection_end_request(&server->connections, context, clock_mono_us());
     }
 }
 
@@ -452,53 +437,28 @@ static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, 
     struct http_server *server = server_;
     (void)address;
     (void)size;
-    int64_t open = atomic_load_explicit(server->setup.process.connections, memory_order_relaxed);
-    if (open >= server->setup.connections_max + OVER_LIMIT_TOLD) {
+    if (!crowd_takes(server->setup.crowd)) {
         metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED, 1);
         return MHD_NO;
     }
     return MHD_YES;
 }
 
-static void connection_begin(struct http_server *server, struct MHD_Connection *connection,
-                             void **context_)
-{
-    const struct http_server_setup *setup = &server->setup;
-    int64_t before = atomic_fetch_add_explicit(setup->process.connections, 1, memory_order_relaxed);
-    struct connection *context = calloc(1, sizeof *context);
-    *context_ = context; /* without memory for it the connection merely has no limits of its own */
-    if (context != NULL) {
-        context->since_us = clock_mono_us();
-        context->fd = socket_of(connection);
-        context->over_limit = before >= setup->connections_max;
-        list_push_back(&server->fresh, &context->link);
-        metrics_add(setup->metrics, METRIC_CONNECTIONS_REFUSED, context->over_limit);
-    }
-    metrics_set(setup->metrics, METRIC_CONNECTIONS,
-                metrics_get(setup->metrics, METRIC_CONNECTIONS) + 1);
-}
-
-static void connection_end(struct http_server *server, void **context_)
-{
-    struct connection *context = *context_;
-    if (context != NULL && list_linked(&context->link)) {
-        list_remove(&context->link);
-    }
-    free(context);
-    *context_ = NULL;
-    atomic_fetch_sub_explicit(server->setup.process.connections, 1, memory_order_relaxed);
-    metrics_set(server->setup.metrics, METRIC_CONNECTIONS,
-                metrics_get(server->setup.metrics, METRIC_CONNECTIONS) - 1);
-}
-
-static void on_connection(void *server, struct MHD_Connection *connection, void **context,
+/* Without memory for its context a connection merely has no limits of its own. */
+static void on_connection(void *server_, struct MHD_Connection *connection, void **context_,
                           enum MHD_ConnectionNotificationCode what)
 {
+    struct http_server *server = server_;
+    struct connection *context = *context_;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection_begin(server, connection, context);
+        context = connection_open(&server->connections, socket_of(connection), clock_mono_us());
+        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED,
+                    context != NULL && context->over_limit);
     } else {
-        connection_end(server, context);
+        connection_close(&server->connections, &context);
     }
+    *context_ = context;
+    metrics_set(server->setup.metrics, METRIC_CONNECTIONS, server->connections.count);
 }
 
 /* Paths and arguments are taken apart by our own routes, which must see them as they came. */
@@ -549,32 +509,6 @@ bool http_server_turn(struct http_server *server)
     return server->run_wanted;
 }
 
-/* Ends the connections of a list that have been without a request for too long, the oldest first;
- * answers how many, at most so many. */
-static size_t end_waiting(struct http_server *server, struct list *list, int64_t before_us,
-                          size_t count_max)
-{
-    size_t count = 0;
-    struct list_node *node;
-    while (count < count_max && (node = list_first(list)) != NULL &&
-           list_entry(node, struct connection, link)->since_us < before_us) {
-        list_remove(node);
-        (void)shutdown(list_entry(node, struct connection, link)->fd, SHUT_RDWR);
-        server->run_wanted = true;
-        count++;
-    }
-    return count;
-}
-
-/* Ends some that want nothing now, those first that never did. */
-static void make_room(struct http_server *server, int64_t now_us)
-{
-    size_t ended =
-        end_waiting(server, &server->fresh, now_us - FIRST_REQUEST_CROWDED_US, ENDED_PER_TICK_MAX);
-    end_waiting(server, &server->idle, now_us - NEXT_REQUEST_CROWDED_US,
-                ENDED_PER_TICK_MAX - ended);
-}
-
 /* Takes in the connections that wait at the listener. False where there is no descriptor for one.
  */
 static bool take_waiting(struct http_server *server, int listener)
@@ -590,6 +524,20 @@ static bool take_waiting(struct http_server *server, int listener)
     return errno != EMFILE && errno != ENFILE;
 }
 
+/* Ends the connections of requests that were answered before that. */
+static void end_answered(struct list *list, int64_t before_us)
+{
+    struct list_node *node;
+    while ((node = list_first(list)) != NULL) {
+        struct request *request = list_entry(node, struct request, link);
+        if (request->answered_us >= before_us) {
+            break;
+        }
+        list_remove(node);
+        (void)shutdown(socket_of(request->connection), SHUT_RDWR);
+    }
+}
+
 void http_server_tick(struct http_server *server, struct instant now)
 {
     struct list_node *node;
@@ -601,39 +549,32 @@ void http_server_tick(struct http_server *server, struct instant now)
         answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
         send_on_socket(request);
     }
-    while ((node = list_first(&server->refused)) != NULL) {
-        struct request *request = list_entry(node, struct request, link);
-        if (now.mono_us - request->answered_us < LINGER_US) {
-            break;
-        }
-        list_remove(node);
-        (void)shutdown(socket_of(request->connection), SHUT_RDWR);
-    }
-    end_waiting(server, &server->fresh, now.mono_us - FIRST_REQUEST_WITHIN_US, SIZE_MAX);
-    end_waiting(server, &server->idle, now.mono_us - NEXT_REQUEST_WITHIN_US, SIZE_MAX);
+    end_answered(&server->refused, now.mono_us - LINGER_US);
+    end_answered(&server->sending,
+                 now.mono_us - DEADLINES_TO_TAKE_ANSWER * server->setup.deadline_us);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
      * connections ends: who waits meanwhile would wait for strangers to leave. */
-    if (!server->stopped_listening && !take_waiting(server, server->setup.listen_fd)) {
-        make_room(server, now.mono_us);
-    }
-    server->run_wanted = true; /* its stalled connections time out only while it runs */
+    bool short_of_descriptors =
+        !server->stopped_listening && !take_waiting(server, server->setup.listen_fd);
+    (void)connections_tick(&server->connections, short_of_descriptors, now.mono_us);
+    server->run_wanted = true; /* it notices so what was shut down */
 }
 
 /* Whatever could go wrong is asked before: from here on the socket is the daemon's. */
 static struct MHD_Daemon *start_daemon(struct http_server *server)
 {
     const struct http_server_setup *setup = &server->setup;
-    unsigned connections = (unsigned)setup->connections_max + OVER_LIMIT_TOLD + 1;
+    unsigned connections = (unsigned)setup->crowd->limit + CROWD_OVER_LIMIT_MAX + 1;
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, on_accept, server,
         on_access, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, NULL, MHD_OPTION_LISTEN_SOCKET,
         setup->listen_fd, MHD_OPTION_CONNECTION_LIMIT, connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)setup->connections_per_address_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)STALLED_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, server, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_URI_LOG_CALLBACK, on_uri, server,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        server, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
 struct http_server *http_server_create(const struct http_server_setup *setup)
@@ -646,10 +587,10 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->setup = *setup;
     server->random.state = setup->random_seed;
     list_init(&server->arriving);
+    list_init(&server->sending);
     list_init(&server->refused);
     list_init(&server->free);
-    list_init(&server->fresh);
-    list_init(&server->idle);
+    connections_init(&server->connections, setup->crowd, setup->keepalive_us);
     server->daemon = start_daemon(server);
     const union MHD_DaemonInfo *info =
         server->daemon == NULL ? NULL

@@ -17,6 +17,7 @@ struct worker_setup {
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;
     struct count_memory *counts; /* of the process; must outlive the worker */
+    struct crowd *crowd; /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
     void (*ended)(

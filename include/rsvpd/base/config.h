@@ -22,6 +22,7 @@ struct config {
     int64_t admin_port;
     int64_t workers; /* event loops; resolved to the number of processors when not set */
     int64_t request_deadline_ms;
+    int64_t keepalive_timeout_ms;        /* of connections between requests */
     int64_t max_connections;             /* per process */
     int64_t max_connections_per_address; /* per process; 0: no limit */
     int64_t max_pending;                 /* requests waiting for a store, per process */

@@ -6,6 +6,7 @@
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/ports.h"
+#include "rsvpd/http/crowd.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/service/service.h"
 
@@ -25,7 +26,6 @@ struct http_process {
     void (*health)(void *process, struct http_health *health);
     /* Writes the metrics. */
     void (*metrics)(void *process, struct text *out);
-    _Atomic int64_t *connections; /* open client connections of all servers that share the limit */
     const _Atomic bool *draining;
 };
 
@@ -38,7 +38,8 @@ struct http_server_setup {
     struct http_process process;
     int64_t deadline_us;
     const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES; must outlive the server */
-    int64_t connections_max;             /* of all servers that share the limit */
+    struct crowd *crowd;                 /* the limit on connections; of all that share it */
+    int64_t keepalive_us;                /* how long a connection may wait for a further request */
     int64_t connections_per_address_max; /* of this server; 0: no limit */
     int64_t access_log_every;            /* 0: none */
     uint64_t random_seed;

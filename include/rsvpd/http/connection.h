@@ -1,0 +1,48 @@
+/* The client connections of one server: which of them want nothing now, since when, and which of
+ * those end to make room. */
+#ifndef RSVPD_HTTP_CONNECTION_H
+#define RSVPD_HTTP_CONNECTION_H
+
+#include "rsvpd/base/list.h"
+#include "rsvpd/http/crowd.h"
+
+#include <stddef.h>
+
+/* Between requests it is in one of its server's two lists. libmicrohttpd's own time-out begins anew
+ * with every byte, and so would let a client that drips a request's first line hold its connection
+ * for ever. */
+struct connection {
+    struct list_node link;
+    int64_t since_us; /* monotonic: it was opened, or its last request ended */
+    int fd;
+    bool over_limit; /* it is one too many: its requests are refused */
+};
+
+struct connections {
+    struct crowd *crowd;  /* shared with other servers */
+    int64_t keepalive_us; /* how long a connection may wait for a further request */
+    struct list fresh;    /* have made no request, the oldest first */
+    struct list idle;     /* wait for a further one, the longest waiting first */
+    size_t count;
+    int64_t told_idle; /* what the crowd was told last */
+};
+
+void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us);
+
+/* A client has connected. NULL where there is no memory for it. */
+struct connection *connection_open(struct connections *connections, int fd, int64_t now_us);
+
+/* It has ended. NULL is one that there was no memory for. */
+void connection_close(struct connections *connections, struct connection **connection);
+
+/* It makes a request, whose own deadline holds from here on. */
+void connection_begin_request(struct connection *connection);
+void connection_end_request(struct connections *connections, struct connection *connection,
+                            int64_t now_us);
+
+/* Shuts down connections that have wanted nothing for too long, and those that make room: for
+ * newcomers past the limit, and where `descriptors_short`. To be called every few milliseconds.
+ * True where some were. */
+bool connections_tick(struct connections *connections, bool descriptors_short, int64_t now_us);
+
+#endif

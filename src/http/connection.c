@@ -1,0 +1,139 @@
+/* The client connections of one server. */
+#include "rsvpd/http/connection.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+    FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
+    /* How long either kind is left alone while others make room. */
+    FIRST_REQUEST_CROWDED_US = 250 * 1000,
+    NEXT_REQUEST_CROWDED_US = 1000 * 1000,
+    ENDED_PER_TICK_MAX = 8, /* where descriptors are short: each makes room for one */
+};
+
+void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us)
+{
+    *connections = (struct connections){.crowd = crowd, .keepalive_us = keepalive_us};
+    list_init(&connections->fresh);
+    list_init(&connections->idle);
+}
+
+struct connection *connection_open(struct connections *connections, int fd, int64_t now_us)
+{
+    bool within_limit = crowd_enter(connections->crowd);
+    struct connection *connection = calloc(1, sizeof *connection);
+    connections->count++;
+    if (connection != NULL) {
+        connection->since_us = now_us;
+        connection->fd = fd;
+        connection->over_limit = !within_limit;
+        list_push_back(&connections->fresh, &connection->link);
+    }
+    return connection;
+}
+
+void connection_close(struct connections *connections, struct connection **connection)
+{
+    if (*connection != NULL) {
+        connection_begin_request(*connection);
+        free(*connection);
+        *connection = NULL;
+    }
+    connections->count--;
+    crowd_leave(connections->crowd);
+}
+
+void connection_begin_request(struct connection *connection)
+{
+    if (list_linked(&connection->link)) {
+        list_remove(&connection->link);
+    }
+}
+
+void connection_end_request(struct connections *connections, struct connection *connection,
+                            int64_t now_us)
+{
+    if (!list_linked(&connection->link)) {
+        connection->since_us = now_us;
+        list_push_back(&connections->idle, &connection->link);
+    }
+}
+
+static struct connection *first_before(const struct list *list, int64_t before_us)
+{
+    struct list_node *node = list_first(list);
+    struct connection *connection = node == NULL ? NULL : list_entry(node, struct connection, link);
+    return connection != NULL && connection->since_us < before_us ? connection : NULL;
+}
+
+static void end(struct connection *connection)
+{
+    list_remove(&connection->link);
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+static bool end_before(const struct list *list, int64_t before_us)
+{
+    struct connection *connection;
+    bool any = false;
+    while ((connection = first_before(list, before_us)) != NULL) {
+        end(connection);
+        any = true;
+    }
+    return any;
+}
+
+/* Ends the one that may go first: who never wanted anything before who waits, the oldest first. */
+static bool make_room(struct connections *connections, int64_t now_us)
+{
+    struct connection *connection =
+        first_before(&connections->fresh, now_us - FIRST_REQUEST_CROWDED_US);
+    if (connection == NULL) {
+        connection = first_before(&connections->idle, now_us - NEXT_REQUEST_CROWDED_US);
+    }
+    if (connection != NULL) {
+        end(connection);
+    }
+    return connection != NULL;
+}
+
+static int64_t count_before(const struct list *list, int64_t before_us)
+{
+    int64_t count = 0;
+    const struct list_node *node = list->head.next;
+    while (node != &list->head && count < CROWD_OVER_LIMIT_MAX &&
+           list_entry(node, const struct connection, link)->since_us < before_us) {
+        count++;
+        node = node->next;
+    }
+    return count;
+}
+
+/* Tells the crowd how many could make room, up to as many as could be asked for. */
+static void tell_idle(struct connections *connections, int64_t now_us)
+{
+    int64_t idle = 0;
+    if (crowd_is_near_limit(connections->crowd)) {
+        idle = count_before(&connections->fresh, now_us - FIRST_REQUEST_CROWDED_US) +
+               count_before(&connections->idle, now_us - NEXT_REQUEST_CROWDED_US);
+    }
+    crowd_tell_idle(connections->crowd, connections->told_idle, idle);
+    connections->told_idle = idle;
+}
+
+bool connections_tick(struct connections *connections, bool descriptors_short, int64_t now_us)
+{
+    bool any = end_before(&connections->fresh, now_us - FIRST_REQUEST_WITHIN_US);
+    any = end_before(&connections->idle, now_us - connections->keepalive_us) || any;
+    for (int i = 0; descriptors_short && i < ENDED_PER_TICK_MAX; i++) {
+        any = make_room(connections, now_us) || any;
+    }
+    tell_idle(connections, now_us);
+    while (connections->told_idle > 0 && crowd_take_debt(connections->crowd)) {
+        any = make_room(connections, now_us) || any;
+        crowd_tell_idle(connections->crowd, connections->told_idle, connections->told_idle - 1);
+        connections->told_idle--;
+    }
+    return any;
+}

@@ -1,0 +1,129 @@
+/* Connections that want nothing, and those that make room. */
+#include "unit.h"
+
+#include "rsvpd/http/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SECOND_US = 1000 * 1000, KEEPALIVE_US = 5 * SECOND_US, LIMIT = 4, CLIENTS_MAX = 8 };
+
+static struct crowd crowd;
+static struct connections connections;
+static struct client {
+    struct connection *connection;
+    int ours, theirs; /* the ends of its socket */
+} clients[CLIENTS_MAX];
+static int client_count;
+
+static int set_up(void **state)
+{
+    (void)state;
+    crowd_init(&crowd, LIMIT);
+    connections_init(&connections, &crowd, KEEPALIVE_US);
+    client_count = 0;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    while (client_count > 0) {
+        struct client *client = &clients[--client_count];
+        connection_close(&connections, &client->connection);
+        assert_null(client->connection);
+        close(client->ours);
+        close(client->theirs);
+    }
+    assert_int_equal(connections.count, 0);
+    assert_true(list_empty(&connections.fresh) && list_empty(&connections.idle));
+    return 0;
+}
+
+static struct client *connect_at(int64_t now_us)
+{
+    struct client *client = &clients[client_count++];
+    int ends[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    client->ours = ends[0];
+    client->theirs = ends[1];
+    client->connection = connection_open(&connections, client->ours, now_us);
+    assert_non_null(client->connection);
+    return client;
+}
+
+/* One whose last request ended then. */
+static struct client *idle_since(int64_t now_us)
+{
+    struct client *client = connect_at(now_us);
+    connection_begin_request(client->connection);
+    connection_end_request(&connections, client->connection, now_us);
+    return client;
+}
+
+static bool is_shut(const struct client *client)
+{
+    char byte;
+    return recv(client->theirs, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void who_wants_nothing_for_long_is_ended(void **state)
+{
+    (void)state;
+    const struct client *fresh = connect_at(0), *idle = idle_since(0);
+    struct client *busy = idle_since(0);
+    connection_begin_request(busy->connection);
+    assert_false(connections_tick(&connections, false, KEEPALIVE_US));
+    assert_true(connections_tick(&connections, false, KEEPALIVE_US + 1));
+    assert_true(is_shut(idle) && !is_shut(fresh));
+    assert_true(connections_tick(&connections, false, 10 * SECOND_US + 1));
+    assert_true(is_shut(fresh) && !is_shut(busy));
+}
+
+static void where_descriptors_are_short_the_oldest_make_room(void **state)
+{
+    (void)state;
+    const struct client *idle = idle_since(0), *fresh = connect_at(2 * SECOND_US);
+    const struct client *young = idle_since(2 * SECOND_US);
+    assert_true(connections_tick(&connections, true, 2 * SECOND_US + SECOND_US / 2));
+    assert_true(is_shut(idle) && is_shut(fresh) && !is_shut(young));
+}
+
+static void newcomers_past_the_limit_get_the_place_of_an_idle_one(void **state)
+{
+    (void)state;
+    const struct client *fresh = connect_at(0), *idle = idle_since(0);
+    const struct client *young[] = {idle_since(2 * SECOND_US), idle_since(2 * SECOND_US)};
+    assert_false(connections_tick(&connections, false, 2 * SECOND_US));
+    assert_false(connect_at(2 * SECOND_US)->connection->over_limit);
+    assert_true(connections_tick(&connections, false, 2 * SECOND_US));
+    assert_true(is_shut(fresh) && !is_shut(idle)); /* who never wanted anything goes first */
+    assert_false(connect_at(2 * SECOND_US)->connection->over_limit);
+    assert_true(connections_tick(&connections, false, 2 * SECOND_US));
+    assert_true(is_shut(idle) && !is_shut(young[0]) && !is_shut(young[1]));
+    assert_true(connect_at(2 * SECOND_US)->connection->over_limit);
+    assert_false(connections_tick(&connections, false, 2 * SECOND_US));
+}
+
+static void nobody_makes_room_while_there_is_some(void **state)
+{
+    (void)state;
+    const struct client *idle = idle_since(0);
+    assert_false(connections_tick(&connections, false, 2 * SECOND_US));
+    (void)connect_at(2 * SECOND_US);
+    assert_false(connections_tick(&connections, false, 2 * SECOND_US));
+    assert_false(is_shut(idle));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_wants_nothing_for_long_is_ended, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_descriptors_are_short_the_oldest_make_room, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(newcomers_past_the_limit_get_the_place_of_an_idle_one,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nobody_makes_room_while_there_is_some, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
