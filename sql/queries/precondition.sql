@@ -1,5 +1,5 @@
 -- Fails, by a division by zero, unless an entity's settings are as a request has it. Its counter is locked. The tag is as
--- src/http/precondition.c makes it.
+-- src/http/precondition.c makes it, of times as pg_codec takes them.
 -- $1: entity; $2: the tags of which its settings must have one, with '*' for any; $3: those of which they must have none;
 -- both NULL where not asked for.
 SELECT 1 / (
@@ -9,8 +9,8 @@ SELECT 1 / (
 FROM (
     SELECT e.event_id IS NOT NULL AS given, CASE WHEN e.event_id IS NULL THEN 'none' ELSE concat(
         e.capacity, '.', e.waitlist::integer,
-        '.', (extract(epoch FROM e.opens_at) * 1000000)::bigint,
-        '.', (extract(epoch FROM e.closes_at) * 1000000)::bigint
+        '.', (extract(epoch FROM least(greatest(e.opens_at, 'epoch'), '9999-12-31 23:59:59.999999+00')) * 1000000)::bigint,
+        '.', (extract(epoch FROM least(greatest(e.closes_at, 'epoch'), '9999-12-31 23:59:59.999999+00')) * 1000000)::bigint
     ) END AS tag
     FROM unnest(ARRAY[$1::text]) AS a (id)
     LEFT JOIN events AS e ON e.event_id = a.id

@@ -18,7 +18,7 @@ WITH added AS (
     SELECT id, user_id, 1 AS step FROM added
     UNION ALL
     SELECT id, user_id, -1 AS step FROM removed
-    WHERE created_at > '-infinity' -- a placeholder of hold.sql was never there
+    WHERE created_at <> '4714-11-24 00:00:00+00 BC' -- a placeholder of hold.sql was never there
 ), counted AS (
     INSERT INTO :counters AS c (:id, count, version)
     SELECT id, sum(step), 1

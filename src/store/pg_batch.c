@@ -122,6 +122,7 @@ static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant 
 {
     run->sent = now;
     run->part = part;
+    run->malformed = false;
     for (size_t i = 0; i < run->batch->size; i++) {
         reset(run->batch->operations[i]);
     }
@@ -146,7 +147,8 @@ bool pg_batch_ask_paths(struct pg_batch *run, struct instant now)
 
 bool pg_batch_take(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
-    return run->takes[run->answered](run, rows, now);
+    run->malformed = !pg_rows_fit(rows, run->columns[run->answered]);
+    return !run->malformed && run->takes[run->answered](run, rows, now);
 }
 
 void pg_batch_answered(struct pg_batch *run)

@@ -4,8 +4,7 @@
 #include <assert.h>
 #include <endian.h>
 
-/* Object identifiers of types: pg_type.dat in the server. */
-enum { OID_INT8 = 20, OID_TEXT = 25, HEADER_SIZE_BYTES = 20 };
+enum { HEADER_SIZE_BYTES = 20 };
 
 static void put_uint32(char *at, uint32_t number)
 {
@@ -26,12 +25,12 @@ static void clear(struct pg_array *array, uint32_t type)
 
 void pg_array_clear_text(struct pg_array *array)
 {
-    clear(array, OID_TEXT);
+    clear(array, PG_TYPE_TEXT);
 }
 
 void pg_array_clear_int64(struct pg_array *array)
 {
-    clear(array, OID_INT8);
+    clear(array, PG_TYPE_INT8);
 }
 
 static void add(struct pg_array *array, struct slice bytes)
@@ -79,7 +78,9 @@ static const int64_t epoch_us = INT64_C(946684800) * 1000000;
 
 int64_t pg_decode_time_us(const char *bytes)
 {
-    return pg_decode_int64(bytes) + epoch_us;
+    int64_t time = pg_decode_int64(bytes);
+    int64_t first = -epoch_us, last = PG_TIME_MAX_US - epoch_us;
+    return (time < first ? first : time > last ? last : time) + epoch_us;
 }
 
 void pg_encode_time_us(int64_t unix_us, char bytes[8])

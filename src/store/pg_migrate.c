@@ -114,6 +114,9 @@ enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTE
     enum schema_state state = pg_vet_session(connection, url, error)
                                   ? compare(connection, &applied, error)
                                   : SCHEMA_UNUSABLE;
+    if (state == SCHEMA_CURRENT && !pg_vet_tables(connection, error)) {
+        state = SCHEMA_UNUSABLE;
+    }
     PQfinish(connection);
     return state;
 }

@@ -5,24 +5,40 @@
 #include <assert.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { STATEMENT_SIZE_MAX_BYTES = 8192, PARAMETERS_MAX = PG_BATCH_ARRAYS };
 
 /* ---- preparing ---- */
 
-/* Files of sql/queries/, prepared for each relation; the last ones where it has settings. */
-static const struct {
+/* Files of sql/queries/, prepared for each relation; the last ones where it has settings. Columns
+ * of their rows are s: text, n: bigint, t: timestamptz, and N and T: one that may be NULL; NULL
+ * where nobody looks at them. */
+static const struct statement {
     const char *name;
     bool of_settings;
+    const char *columns;
 } statements[] = {
-    {"hold", false},    {"write", false},    {"count", false},       {"counted", false},
-    {"lookup", false},  {"find", false},     {"list_users", false},  {"list_entities", false},
-    {"recall", false},  {"remember", false}, {"forget", false},      {"durable", false},
-    {"settled", true},  {"managed", true},   {"lock", true},         {"leave", true},
-    {"promote", true},  {"admit", true},     {"manage", true},       {"configure", true},
-    {"release", true},  {"settings", true},  {"precondition", true}, {"list_waiting", true},
-    {"standing", true},
+    {"hold", false, NULL},           {"write", false, "ss"},         {"count", false, "snnt"},
+    {"counted", false, "snnt"},      {"lookup", false, "n"},         {"find", false, "nt"},
+    {"list_users", false, "st"},     {"list_entities", false, "st"}, {"recall", false, "nssnnn"},
+    {"remember", false, NULL},       {"forget", false, "n"},         {"durable", false, NULL},
+    {"settled", true, "snnt"},       {"managed", true, "s"},         {"lock", true, NULL},
+    {"leave", true, "ss"},           {"promote", true, NULL},        {"admit", true, "ssnnn"},
+    {"manage", true, NULL},          {"configure", true, NULL},      {"release", true, NULL},
+    {"settings", true, "NnTTnnntn"}, {"precondition", true, NULL},   {"list_waiting", true, "stn"},
+    {"standing", true, "nn"},
 };
+
+static const struct statement *statement_named(const char *name)
+{
+    size_t i = 0;
+    while (strcmp(statements[i].name, name) != 0) {
+        i++;
+        assert(i < sizeof statements / sizeof statements[0]);
+    }
+    return &statements[i];
+}
 
 static bool queue_prepare(PGconn *connection, const char *statement,
                           const struct relation *relation)
@@ -71,6 +87,7 @@ bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn 
         formats[i] = 1;
     }
     assert(run->queued < PG_BATCH_STATEMENTS_MAX);
+    run->columns[run->queued] = statement_named(statement)->columns;
     run->takes[run->queued++] = take;
     snprintf(name, sizeof name, "%s_%s", run->batch->relation->name, statement);
     return PQsendQueryPrepared(run->connection, name, parameter_count, values, sizes, formats, 1) ==
@@ -80,6 +97,7 @@ bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn 
 bool pg_statement_queue_control(struct pg_batch *run, const char *file)
 {
     assert(run->queued < PG_BATCH_STATEMENTS_MAX);
+    run->columns[run->queued] = NULL;
     run->takes[run->queued++] = pg_row_take_nothing;
     return PQsendQueryParams(run->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
@@ -133,6 +151,30 @@ size_t pg_statement_put_pairs(struct pg_batch *run, enum operation_kind kind, si
 }
 
 /* ---- rows ---- */
+
+static bool column_fits(const PGresult *rows, int column, char kind)
+{
+    enum pg_type type = kind == 's'                  ? PG_TYPE_TEXT
+                        : kind == 'n' || kind == 'N' ? PG_TYPE_INT8
+                                                     : PG_TYPE_TIMESTAMPTZ;
+    bool may_be_null = kind == 'N' || kind == 'T';
+    bool fits = PQftype(rows, column) == (Oid)type && PQfformat(rows, column) == 1;
+    for (int row = 0; row < PQntuples(rows) && fits; row++) {
+        fits = PQgetisnull(rows, row, column) != 0
+                   ? may_be_null
+                   : type == PG_TYPE_TEXT || PQgetlength(rows, row, column) == PG_NUMBER_SIZE_BYTES;
+    }
+    return fits;
+}
+
+bool pg_rows_fit(const PGresult *rows, const char *columns)
+{
+    bool fit = columns == NULL || PQnfields(rows) == (int)strlen(columns);
+    for (int column = 0; columns != NULL && columns[column] != '\0' && fit; column++) {
+        fit = column_fits(rows, column, columns[column]);
+    }
+    return fit;
+}
 
 bool pg_row_take_nothing(struct pg_batch *run, const PGresult *rows, struct instant now)
 {

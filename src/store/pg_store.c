@@ -264,7 +264,7 @@ static bool suits(PGconn *connection, const char *url, enum lane lane, char *err
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", "the server is read-only");
         return false;
     }
-    return pg_vet_session(connection, url, error) &&
+    return pg_vet_session(connection, url, error) && pg_vet_tables(connection, error) &&
            (!read_only || pg_vet_replayed(connection, error));
 }
 
@@ -420,7 +420,7 @@ static void take_result(struct pg_link *link, const PGresult *result, struct ins
         pg_session_take(&link->session, result);
     } else if (link->state == LINK_BUSY && !pg_batch_take(&link->run, result, now)) {
         link->failed = true;
-        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, false};
+        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, link->run.malformed};
     }
 }
 

@@ -97,6 +97,23 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
     return kept;
 }
 
+bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+{
+    PGresult *result =
+        PQexecParams(connection, sql_text("schema/columns"), 0, NULL, NULL, NULL, NULL, 0);
+    bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+    bool ours = answered && PQntuples(result) == 0;
+    if (!answered) {
+        pg_error_statement(connection, result, error);
+    } else if (!ours) {
+        snprintf(error, PG_ERROR_SIZE_BYTES,
+                 "the schema is not as 'rsvpd migrate' made it: %.300s; put it back",
+                 PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    return ours;
+}
+
 static bool has_several_hosts(PGconn *connection)
 {
     PQconninfoOption *options = PQconninfo(connection);

@@ -47,6 +47,8 @@ struct pg_batch {
     enum pg_batch_part part; /* that is under way */
     size_t queued, answered; /* its statements */
     pg_take_fn *takes[PG_BATCH_STATEMENTS_MAX];
+    const char *columns[PG_BATCH_STATEMENTS_MAX]; /* of their rows, see pg_rows_fit */
+    bool malformed;                               /* an answer was none to what was asked */
     struct operation *keyed[BATCH_SIZE_MAX]; /* that carry idempotency keys, sorted by user and key
                                               */
     size_t keyed_size;
@@ -56,7 +58,8 @@ struct pg_batch {
  * `connection`, `batch` and `parameters` must be set. False where the connection is broken. */
 bool pg_batch_begin(struct pg_batch *run, struct instant now) __attribute__((warn_unused_result));
 
-/* The rows of the statement that is being answered. False without memory for them. */
+/* The rows of the statement that is being answered. False without memory for them, or where they
+ * are none that it can have: then the run is `malformed`. */
 bool pg_batch_take(struct pg_batch *run, const struct pg_result *rows, struct instant now)
     __attribute__((warn_unused_result));
 

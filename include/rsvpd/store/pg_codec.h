@@ -14,6 +14,12 @@ enum {
     PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + PG_TEXT_SIZE_MAX_BYTES),
 };
 
+/* Object identifiers of types: pg_type.dat in the server. */
+enum pg_type { PG_TYPE_INT8 = 20, PG_TYPE_TEXT = 25, PG_TYPE_TIMESTAMPTZ = 1184 };
+
+/* Of a bigint or a timestamptz. */
+enum { PG_NUMBER_SIZE_BYTES = 8 };
+
 /* A one-dimensional array of text or of bigint, with room for a batch's
  * identifiers or keys. */
 struct pg_array {
@@ -34,7 +40,11 @@ void pg_array_add_int64(struct pg_array *array, int64_t number);
 void pg_encode_int64(int64_t number, char bytes[8]);
 int64_t pg_decode_int64(const char *bytes);
 
-/* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. */
+/* The last microsecond of the year 9999. */
+#define PG_TIME_MAX_US (INT64_C(253402300800) * 1000000 - 1)
+
+/* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. What lies outside
+ * of the years 1970 to 9999, infinity too, is taken for the first or the last moment of these. */
 int64_t pg_decode_time_us(const char *bytes);
 void pg_encode_time_us(int64_t unix_us, char bytes[8]);
 

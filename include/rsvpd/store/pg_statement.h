@@ -40,6 +40,11 @@ void pg_statement_clear_texts(struct pg_batch *run, size_t count);
  * on; answers how many. */
 size_t pg_statement_put_pairs(struct pg_batch *run, enum operation_kind kind, size_t first);
 
+/* Whether rows hold what was asked for: as many columns, of these types (pg_statement.c), in
+ * binary, each value as long as its type has it. Nothing below looks at a length again. */
+bool pg_rows_fit(const struct pg_result *rows, const char *columns)
+    __attribute__((warn_unused_result));
+
 /* For statements whose rows, if there are any, say nothing. */
 bool pg_row_take_nothing(struct pg_batch *run, const struct pg_result *rows, struct instant now);
 

@@ -13,6 +13,11 @@
 bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 
+/* Whether the tables have the columns that the migrations made, of the same types: answers are read
+ * as such. More columns do no harm. */
+bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+    __attribute__((warn_unused_result));
+
 /* Whether nothing that was ever acknowledged is missing from what it reads: it is the primary, or a
  * standby that has replayed all it received. Where other hosts are there, their primary may go on
  * without us: then a standby that still receives will not do. */

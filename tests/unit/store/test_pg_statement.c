@@ -3,6 +3,8 @@
 
 #include "rsvpd/store/pg_statement.h"
 
+#include <libpq-fe.h>
+
 static void test_where_an_operation_stands(void **state)
 {
     static struct operation operations[4];
@@ -56,11 +58,70 @@ static void test_as_of(void **state)
     }
 }
 
+enum { INT4 = 23, TIMESTAMP = 1114 };
+
+/* Rows of one column, one of them: NULL where `size` is negative. */
+static PGresult *rows_of(Oid type, int format, int size)
+{
+    static char bytes[16];
+    PGresAttDesc column = {.name = bytes, .typid = type, .typlen = -1, .format = format};
+    PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    assert_int_equal(PQsetResultAttrs(rows, 1, &column), 1);
+    assert_int_equal(PQsetvalue(rows, 0, 0, size < 0 ? NULL : bytes, size), 1);
+    return rows;
+}
+
+static void test_rows_are_held_to_their_columns(void **state)
+{
+    static const struct {
+        const char *columns;
+        Oid type;
+        int format, size;
+        bool fit;
+    } cases[] = {
+        {"n", PG_TYPE_INT8, 1, 8, true},
+        {"n", PG_TYPE_INT8, 1, 4, false},
+        {"n", PG_TYPE_INT8, 1, 0, false},
+        {"n", PG_TYPE_INT8, 1, 7, false},
+        {"n", PG_TYPE_INT8, 1, 9, false},
+        {"n", PG_TYPE_INT8, 1, 16, false},
+        {"n", PG_TYPE_INT8, 1, -1, false},
+        {"N", PG_TYPE_INT8, 1, -1, true},
+        {"N", PG_TYPE_INT8, 1, 8, true},
+        {"N", PG_TYPE_INT8, 1, 4, false},
+        {"n", INT4, 1, 4, false},
+        {"n", INT4, 1, 8, false},
+        {"n", PG_TYPE_TIMESTAMPTZ, 1, 8, false},
+        {"n", PG_TYPE_INT8, 0, 8, false},
+        {"t", PG_TYPE_TIMESTAMPTZ, 1, 8, true},
+        {"t", PG_TYPE_TIMESTAMPTZ, 1, 4, false},
+        {"t", PG_TYPE_TIMESTAMPTZ, 1, -1, false},
+        {"T", PG_TYPE_TIMESTAMPTZ, 1, -1, true},
+        {"t", TIMESTAMP, 1, 8, false},
+        {"s", PG_TYPE_TEXT, 1, 0, true},
+        {"s", PG_TYPE_TEXT, 1, 16, true},
+        {"s", PG_TYPE_TEXT, 1, -1, false},
+        {"s", PG_TYPE_INT8, 1, 8, false},
+        {"", PG_TYPE_TEXT, 1, 1, false},
+        {"ss", PG_TYPE_TEXT, 1, 1, false},
+        {NULL, INT4, 0, 3, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        PGresult *rows = rows_of(cases[i].type, cases[i].format, cases[i].size);
+        if (pg_rows_fit(rows, cases[i].columns) != cases[i].fit) {
+            fail_msg("case %zu", i);
+        }
+        PQclear(rows);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_where_an_operation_stands),
         cmocka_unit_test(test_as_of),
+        cmocka_unit_test(test_rows_are_held_to_their_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

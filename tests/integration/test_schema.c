@@ -1,0 +1,153 @@
+/* Tables that are not as the migrations made them, and times that no client can write. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "expect.h"
+#include "fixture.h"
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+#include "shell.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+
+static const struct {
+    const char *change, *named;
+} changes[] = {
+    {"ALTER TABLE rsvp_counters ALTER COLUMN count TYPE int", "rsvp_counters.count is integer"},
+    {"ALTER TABLE rsvps ALTER COLUMN created_at TYPE timestamp", "rsvps.created_at is timestamp"},
+    {"ALTER TABLE likes ALTER COLUMN user_id TYPE varchar(64)", "likes.user_id"},
+    {"ALTER TABLE idempotency_keys DROP COLUMN place", "idempotency_keys.place is missing"},
+    {"ALTER TABLE likes RENAME TO kept; CREATE VIEW likes AS SELECT * FROM kept",
+     "likes.created_at is no column of a table"},
+};
+
+static void a_schema_of_somebody_else_is_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < LENGTH(changes); i++) {
+        char *url = pg_fresh_database(fixture.pg, "changed");
+        char *entry = NULL;
+        assert_true(asprintf(&entry, "DATABASE_URL=%s", url) > 0);
+        process_note("%s", changes[i].change);
+        service_migrate(url);
+        pg_execute(url, "%s", changes[i].change);
+        struct service_run run =
+            service_run((const char *const[]){"serve", NULL}, (const char *const[]){entry, NULL});
+        if (run.status != 1 || strstr(run.err, changes[i].named) == NULL) {
+            process_fail("%s: status %d:\n%s", changes[i].change, run.status, run.err);
+        }
+        service_run_free(&run);
+        free(entry);
+        free(url);
+    }
+}
+
+static void await_log(const struct service *service, const char *words)
+{
+    const int64_t until_ms = process_now_ms() + 20000;
+    for (bool told = false; !told; process_nap()) {
+        char *log = service_read_log(service);
+        told = strstr(log, words) != NULL;
+        free(log);
+        if (!told && process_now_ms() > until_ms) {
+            process_fail("the log does not tell: %s", words);
+        }
+    }
+}
+
+/* It serves again once that is put right. */
+static void a_schema_that_changes_meanwhile_is_refused(void **state)
+{
+    (void)state;
+    char *url = pg_fresh_database(fixture.pg, "meanwhile");
+    service_migrate(url);
+    struct service *service = service_start(url, NULL, NULL);
+    struct http_client *client = http_client_create(service->port);
+    expect_write(rsvp, relation_write(client, rsvp, "POST", "e", "u"), 201, "e", "u", true, true,
+                 1);
+    pg_execute(url, "ALTER TABLE rsvp_counters ALTER COLUMN count TYPE int");
+    struct http_response *refused = relation_write(client, rsvp, "POST", "e", "v");
+    expect_status(refused, 503);
+    http_response_free(&refused);
+    await_log(service, "rsvp_counters.count is integer");
+    pg_execute(url, "ALTER TABLE rsvp_counters ALTER COLUMN count TYPE bigint");
+    service_wait_ready(service, 200);
+    http_client_destroy(&client);
+    service_stop(&service);
+    free(url);
+}
+
+static void get(struct http_client *client, const char *target, const char *word)
+{
+    struct http_response *response = http_request(client, "GET", target, NULL);
+    expect_status(response, 200);
+    if (strstr(response->body, word) == NULL) {
+        process_fail("%s: expected %s in %s", target, word, response->body);
+    }
+    http_response_free(&response);
+}
+
+#define FIRST "1970-01-01T00:00:00.000"
+#define LAST "9999-12-31T23:59:59.999"
+
+static void times_out_of_range_are_the_nearest(void **state)
+{
+    (void)state;
+    const char *url = fixture.database_url;
+    pg_execute(url,
+               "INSERT INTO rsvps (event_id, user_id, created_at) VALUES"
+               " ('e', 'a', '-infinity'), ('e', 'b', 'infinity'), ('e', 'c', '4000-01-01 BC'),"
+               " ('e', 'd', '20000-01-01');"
+               "INSERT INTO events (event_id, waitlist, opens_at, closes_at, waiting, last_ticket)"
+               " VALUES ('e', true, '-infinity', 'infinity', 0, 0),"
+               " ('f', true, 'infinity', 'infinity', 2, 2);"
+               "INSERT INTO rsvp_counters (event_id, count, version, managed)"
+               " VALUES ('e', 4, 1, true), ('f', 0, 1, true), ('p', 1, 1, false);"
+               "INSERT INTO rsvps (event_id, user_id, created_at) VALUES ('p', 'u', '-infinity');"
+               "INSERT INTO waitlist (event_id, ticket, user_id, created_at)"
+               " VALUES ('f', 1, 'v', '-infinity'), ('f', 2, 'w', 'infinity')");
+    struct service *service = service_start(url, NULL, NULL);
+    struct http_client *client = http_client_create(service->port);
+    get(client, "/v1/events/e/users", "\"a\",\"created_at\":\"" FIRST);
+    get(client, "/v1/events/e/users", "\"b\",\"created_at\":\"" LAST);
+    get(client, "/v1/events/e/users", "\"c\",\"created_at\":\"" FIRST);
+    get(client, "/v1/events/e/users", "\"d\",\"created_at\":\"" LAST);
+    get(client, "/v1/events/e/users?user_id=a&user_id=b", FIRST);
+    get(client, "/v1/users/b/events", LAST);
+    get(client, "/v1/events/f/waitlist", FIRST);
+    get(client, "/v1/events/f/waitlist", LAST);
+    get(client, "/v1/events/e", "\"opens_at\":\"" FIRST);
+    get(client, "/v1/events/f", "\"opens_at\":\"" LAST);
+    /* It was there, and is counted as such. */
+    expect_write(rsvp, relation_write(client, rsvp, "DELETE", "p", "u"), 200, "p", "u", false, true,
+                 0);
+    http_client_destroy(&client);
+    service_stop(&service);
+    expect_shell(0, NULL, NULL, "rsvpd export --relation rsvp rsvps.csv");
+    char *csv = shell_read_file("rsvps.csv");
+    assert_non_null(strstr(csv, "e,a,1970-01-01T00:00:00.000000Z\n"));
+    assert_non_null(strstr(csv, "e,b,9999-12-31T23:59:59.999999Z\n"));
+    free(csv);
+    shell_clear_tables();
+    expect_shell(0, NULL, NULL, "rsvpd import --relation rsvp rsvps.csv");
+    expect_shell(0, NULL, NULL, "rsvpd export --relation rsvp | cmp - rsvps.csv");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_schema_of_somebody_else_is_refused),
+        cmocka_unit_test(a_schema_that_changes_meanwhile_is_refused),
+        cmocka_unit_test(times_out_of_range_are_the_nearest),
+    };
+    return cmocka_run_group_tests(tests, shell_group_setup, shell_group_teardown);
+}
