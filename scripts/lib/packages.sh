@@ -8,7 +8,7 @@
 # What scripts/run needs to build and to talk to the service.
 # shellcheck disable=SC2034 # the scripts that source this file use them
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
-    libmicrohttpd-dev libpq-dev libssl-dev libhiredis-dev libjansson-dev libuv1-dev)
+    libmicrohttpd-dev libpq-dev libssl-dev libhiredis-dev libjansson-dev libuv1-dev zlib1g-dev)
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev

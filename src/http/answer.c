@@ -41,6 +41,12 @@ void answer_with(struct request *request, unsigned status, const char *content_t
     request->answer.body = body;
 }
 
+void answer_allow_compression(struct request *request)
+{
+    request->answer.compressible = true;
+    answer_add_header(request, "Vary", "Accept-Encoding");
+}
+
 static void add_string_member(struct text *text, const char *name, struct slice value)
 {
     text_add_cstr(text, "\"");

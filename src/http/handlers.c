@@ -196,4 +196,5 @@ void handle_metrics(struct request *request)
         return;
     }
     answer_with(request, 200, "text/plain; version=0.0.4; charset=utf-8", text_slice(&body));
+    answer_allow_compression(request);
 }

@@ -102,6 +102,7 @@ static void answer_body(struct request *request, const struct text *body, const 
     }
     answer_with(request, 200, "application/json", text_slice(body));
     answer_add_header(request, "Cache-Control", cache_control);
+    answer_allow_compression(request);
 }
 
 /* ---- pages ---- */

@@ -13,6 +13,7 @@
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/gzip.h"
 #include "rsvpd/http/header.h"
 
 #include <assert.h>
@@ -45,6 +46,7 @@ struct http_server {
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     struct random random;
+    struct gzip *gzip;
     struct list arriving; /* requests in the order in which they began */
     struct list sending;  /* requests whose answers are on their way, the first answered first */
     struct list refused;  /* requests whose clients may still be sending, the first refused first */
@@ -204,6 +206,7 @@ void http_server_answered(struct request *request)
 static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
+    gzip_answer(request->server->gzip, request);
     request->answered_us = clock_mono_us();
     request_arrived(request);
     list_push_back(&request->server->sending, &request->link);
@@ -580,10 +583,14 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
 struct http_server *http_server_create(const struct http_server_setup *setup)
 {
     struct http_server *server = calloc(1, sizeof *server);
-    if (server == NULL) {
+    struct gzip *gzip = gzip_create();
+    if (server == NULL || gzip == NULL) {
         log_event(LOG_ERROR, "not enough memory for the HTTP server");
+        free(server);
+        gzip_destroy(&gzip);
         return NULL;
     }
+    server->gzip = gzip;
     server->setup = *setup;
     server->random.state = setup->random_seed;
     list_init(&server->arriving);
@@ -601,6 +608,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
             (void)MHD_quiesce_daemon(server->daemon); /* gives the socket back */
             MHD_stop_daemon(server->daemon);
         }
+        gzip_destroy(&server->gzip);
         free(server);
         return NULL;
     }
@@ -638,6 +646,7 @@ static void on_poll_closed(uv_handle_t *handle)
     while ((node = list_pop_front(&server->free)) != NULL) {
         free(list_entry(node, struct request, link));
     }
+    gzip_destroy(&server->gzip);
     free(server);
 }
 

@@ -204,6 +204,92 @@ static void a_user_who_is_no_string_is_told_so(void **state)
     }
 }
 
+/* ---- compressed answers ---- */
+
+enum { CROWD = 300 };
+
+/* The answer, compressed or not, holds what an uncompressed one does. */
+static void expect_coding(struct http_client *client, const char *target, const char *accept,
+                          const char *coding)
+{
+    char header[HEADER_SIZE];
+    snprintf(header, sizeof header, "Accept-Encoding: %s", accept);
+    const char *const headers[] = {header, NULL};
+    const struct http_options options = {.headers = headers};
+    struct http_response *response = http_request(client, "GET", target, &options);
+    process_note("%s, %s", target, header);
+    expect_status(response, 200);
+    expect_header(response, "Content-Encoding", coding);
+    expect_header(response, "Vary", "Accept-Encoding");
+    if (coding != NULL) { /* RFC 1952: the two bytes that a member begins with */
+        assert_memory_equal(response->body, "\x1f\x8b", 2);
+    }
+    struct http_response *head = http_request(client, "HEAD", target, &options);
+    expect_status(head, 200);
+    expect_header(head, "Content-Encoding", coding);
+    expect_header(head, "Vary", "Accept-Encoding");
+    if (strstr(target, "metrics") == NULL) { /* which change from one request to the next */
+        expect_header(head, "Content-Length", http_header(response, "Content-Length"));
+    }
+    assert_int_equal(head->body_size, 0);
+    http_response_free(&head);
+    http_response_free(&response);
+}
+
+static void large_answers_are_compressed_for_whom_asks(void **state)
+{
+    const struct relation *relation = *state;
+    char target[TARGET_SIZE], counts[TARGET_SIZE] = "";
+    pg_execute(fixture.database_url,
+               "INSERT INTO %s (%s, user_id) SELECT 'crowd', 'user-' || i"
+               " FROM generate_series(1, %d) AS i",
+               relation->table, relation->id_member, CROWD);
+    snprintf(target, sizeof target, "/v1/%s/crowd/users?page_size=%d", relation->collection, CROWD);
+    expect_coding(fixture.client, target, "gzip", "gzip");
+    expect_coding(fixture.client, target, "br, *;q=0.1", "gzip");
+    expect_coding(fixture.client, target, "gzip;q=0", NULL);
+    expect_coding(fixture.client, target, "identity", NULL);
+    expect_coding(fixture.client, target, "br", NULL);
+    snprintf(counts, sizeof counts, "/v1/%s_counts?", relation->name);
+    for (int i = 0; i < 20; i++) {
+        snprintf(counts + strlen(counts), sizeof counts - strlen(counts), "&%s=crowd-%d",
+                 relation->id_member, i);
+    }
+    expect_coding(fixture.client, counts, "gzip", "gzip");
+    expect_coding(fixture.admin, "/metrics", "gzip", "gzip");
+    snprintf(target, sizeof target, "/v1/%s/crowd/users?page_size=2", relation->collection);
+    expect_coding(fixture.client, target, "gzip", NULL); /* too small */
+}
+
+/* Whoever undoes the compression sees the listing that everybody else sees. */
+static void a_compressed_listing_is_the_same(void **state)
+{
+    const struct relation *relation = *state;
+    char url[TARGET_SIZE], command[TARGET_SIZE * 4];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/v1/%s/crowd/users?page_size=%d",
+             (unsigned)fixture.service->port, relation->collection, CROWD);
+    snprintf(command, sizeof command,
+             "test \"$(curl -s '%s' | sha256sum)\" ="
+             " \"$(curl -s -H 'Accept-Encoding: gzip' '%s' | gzip -dc | sha256sum)\""
+             " && curl -s '%s' | grep -q user-%d",
+             url, url, url, CROWD);
+    const struct process_spec spec = {.argv =
+                                          (const char *const[]){"/bin/sh", "-c", command, NULL}};
+    assert_int_equal(process_run(&spec), 0);
+}
+
+/* A problem gives back what the request says. */
+static void problems_are_not_compressed(void **state)
+{
+    char target[2048] = "/v1/events/";
+    (void)state;
+    memset(target + strlen(target), 'x', 1500);
+    struct http_response *response = ask("GET", target, NULL, "Accept-Encoding: gzip");
+    expect_header(response, "Content-Encoding", NULL);
+    assert_true(response->body_size > 1024);
+    end_problem(response, 400, "invalid-identifier", "event_id");
+}
+
 /* ---- places and keys ---- */
 
 static void what_was_made_has_a_place(void **state)
@@ -483,6 +569,9 @@ int main(void)
         RELATION_TESTS(coded_bodies_are_refused),
         cmocka_unit_test(whole_numbers_are_taken),
         RELATION_TESTS(a_user_who_is_no_string_is_told_so),
+        RELATION_TESTS(large_answers_are_compressed_for_whom_asks),
+        RELATION_TESTS(a_compressed_listing_is_the_same),
+        cmocka_unit_test(problems_are_not_compressed),
         RELATION_TESTS(what_was_made_has_a_place),
         cmocka_unit_test(keys_are_taken_by_writes_of_memberships_alone),
         cmocka_unit_test(settings_have_a_strong_tag),

@@ -733,7 +733,8 @@ def check_mutations(document):
                      b'{"status":"ready"}\n{"dependency":"postgres","status":"up","latency_ms":0.4}\n')
     listing = named["listRsvpUsers"]
     token, link = b',"next_page_token":"T"', ("Link", '</v1/events/e/users?page_size=1&page_token=T>; rel="next"')
-    private = [("X-Request-Id", "r"), ("Cache-Control", "private, no-cache"), ("Content-Type", "application/json")]
+    private = [("X-Request-Id", "r"), ("Cache-Control", "private, no-cache"), ("Vary", "Accept-Encoding"),
+               ("Content-Type", "application/json")]
     page = Answer(200, [*private, link], b'{"event_id":"e","users":[{"user_id":"u",'
                   b'"created_at":"2026-11-22T10:15:30.123Z"}],"next_page_token":"T"}')
     last = Answer(200, private, page.body.replace(token, b""))

@@ -13,6 +13,10 @@ void answer_add_header(struct request *request, const char *name, const char *va
 void answer_with(struct request *request, unsigned status, const char *content_type,
                  struct slice body);
 
+/* Lets the answer be compressed for whom asks. Not for one that gives back what a request says, and
+ * holds a secret besides: its size would tell of the secret (BREACH). */
+void answer_allow_compression(struct request *request);
+
 /* Answers with a problem. `detail` says what was wrong, where, and what to do; NULL: the problem's
  * own explanation. Lives in the arena or is constant. */
 void answer_problem(struct request *request, enum problem problem, const char *detail);

@@ -42,6 +42,7 @@ struct answer {
     struct slice body;
     struct answer_header headers[ANSWER_HEADERS_MAX];
     size_t header_count;
+    bool compressible; /* for whom asks */
 };
 
 struct request {
