@@ -12,7 +12,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
-    libcurl4-openssl-dev python3 python3-yaml python3-jsonschema pgbouncer)
+    libcurl4-openssl-dev nginx-light python3 python3-yaml python3-jsonschema pgbouncer)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
