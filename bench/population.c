@@ -54,7 +54,7 @@ static double find_q(uint64_t event_count)
     double low = 0, high = (double)event_count;
     for (int i = 0; i < 60; i++) {
         double middle = (low + high) / 2;
-        if (size_of_all(event_count, middle) < LARGEST_SHARE) {
+        if (size_of_all(event_count, middle) < (double)LARGEST_SHARE) {
             low = middle;
         } else {
             high = middle;

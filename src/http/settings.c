@@ -23,7 +23,8 @@ static bool take_capacity(struct settings *settings, const json_t *value)
 {
     double number = json_number_value(value);
     settings->limited = !json_is_null(value);
-    if (settings->limited && !(json_is_number(value) && number >= 0 && number <= CAPACITY_MAX)) {
+    if (settings->limited &&
+        !(json_is_number(value) && number >= 0 && number <= (double)CAPACITY_MAX)) {
         return false;
     }
     settings->capacity = (int64_t)number;

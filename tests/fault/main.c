@@ -170,7 +170,7 @@ static double slowest_allowed_us(uint32_t before_us, uint32_t after_us, const st
 {
     const uint32_t usual_us = before_us > after_us ? before_us : after_us;
     const uint32_t drift_us = before_us > after_us ? before_us - after_us : after_us - before_us;
-    return usual_us * fault->slower_max + drift_us + NOISE_US;
+    return usual_us * fault->slower_max + drift_us + (double)NOISE_US;
 }
 
 static void judge_report(const struct fault *fault, const struct crowd_report *report,

@@ -45,8 +45,8 @@ static void expect_time(const json_t *member, bool given, int64_t unix_us)
 static void expect_settings_of(const json_t *body, const struct settings *settings)
 {
     const json_t *capacity = json_object_get(body, "capacity");
-    assert(settings->limited == json_is_integer(capacity));
-    assert(!settings->limited || settings->capacity == json_integer_value(capacity));
+    assert(settings->limited == json_is_number(capacity));
+    assert(!settings->limited || (double)settings->capacity == json_number_value(capacity));
     assert(settings->waitlist == json_is_true(json_object_get(body, "waitlist")));
     expect_time(json_object_get(body, "opens_at"), settings->opens, settings->opens_at_us);
     expect_time(json_object_get(body, "closes_at"), settings->closes, settings->closes_at_us);

@@ -234,7 +234,8 @@ static long resident_kib(void)
 static void expect_open(size_t expected)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (connections() != OWN_CONNECTIONS || (expected != 0 && descriptors() != expected)) {
+    while (connections() != (double)OWN_CONNECTIONS ||
+           (expected != 0 && descriptors() != expected)) {
         if (process_now_ms() > end_ms) {
             process_fail("%g connections are open instead of %d, %zu descriptors instead of %zu",
                          connections(), OWN_CONNECTIONS, descriptors(), expected);

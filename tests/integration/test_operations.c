@@ -612,7 +612,7 @@ static void made_up_paths_and_methods_make_no_series(void **state)
         http_response_free(&response);
     }
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    while (not_found_so_far() < before + REQUESTS) {
+    while (not_found_so_far() < before + (double)REQUESTS) {
         if (process_now_ms() > end_ms) {
             process_fail("requests that are not found are not counted");
         }

@@ -283,7 +283,7 @@ void world_fail(struct world *world, const char *format, ...)
     for (size_t i = first; i < world->traced; i++) {
         const struct trace_line *line = &world->trace[i % TRACE_LINES];
         const long long *v = line->values;
-        fprintf(stderr, "%12.6f  ", (double)(line->at_us - beginning_us) / SECOND_US);
+        fprintf(stderr, "%12.6f  ", (double)(line->at_us - beginning_us) / (double)SECOND_US);
         fprintf(stderr, line->format, v[0], v[1], v[2], v[3], v[4], v[5]);
         fputc('\n', stderr);
     }
