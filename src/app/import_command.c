@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 const char import_help[] =
-    "usage: rsvpd import --relation rsvp|like [--skip-bad BADFILE] [FILE|-]\n\n"
+    "usage: rsvpd import --relation rsvp|like [--past-capacity] [--skip-bad BADFILE] [FILE|-]\n\n"
     "Adds members from CSV (RFC 4180) in FILE or on standard input. The header names the columns, "
     "in\n"
     "any order: event_id (post_id for likes), user_id and, if wanted, created_at (RFC 3339; empty: "
@@ -24,15 +24,19 @@ const char import_help[] =
     "A line that is bad, or adds somebody to an event with settings, ends the import by its "
     "number;\n"
     "with --skip-bad it goes to BADFILE instead, behind the header, to be corrected and imported.\n"
+    "With --past-capacity (RSVPs only) lines of events with settings are added whatever capacity,\n"
+    "waiting list and window say. Who waits keeps their place; who waits and is added waits no "
+    "more.\n"
     "Exit status: 0 done (bad lines skipped or none), 1 it failed, 2 where an argument or a "
     "variable\n"
     "is wrong.\n";
 
 static const char managed_reason[] =
-    "the event has settings; take them away before importing into it";
+    "the event has settings; --past-capacity adds to it whatever they say";
 
 struct import {
     const struct relation *relation;
+    bool past_capacity;
     struct pg_import *store;
     struct progress progress;
     int64_t began_us;
@@ -97,7 +101,8 @@ static void print_summary(const struct import *import)
 static int connect_and_run(struct import *import, const struct config *config)
 {
     char reason[PG_ERROR_SIZE_BYTES];
-    import->store = pg_import_open(config->database_url, import->relation, reason);
+    import->store =
+        pg_import_open(config->database_url, import->relation, import->past_capacity, reason);
     if (import->store == NULL) {
         return command_failed("cannot import", reason);
     }
@@ -117,10 +122,14 @@ int import_command(int argc, char **argv)
     static struct import import;
     const char *name = NULL, *skip_path = NULL, *path = NULL;
     const struct command_option options[] = {{"--relation", &name, NULL},
-                                             {"--skip-bad", &skip_path, NULL}};
-    int status = command_read_options("import", argc, argv, options, 2, &path);
+                                             {"--skip-bad", &skip_path, NULL},
+                                             {"--past-capacity", NULL, &import.past_capacity}};
+    int status = command_read_options("import", argc, argv, options, 3, &path);
     if (status == EXIT_SUCCESS) {
         status = command_relation("import", name, &import.relation);
+    }
+    if (status == EXIT_SUCCESS && import.past_capacity && !import.relation->has_settings) {
+        status = command_wrong_usage("import", "only RSVPs have a capacity, not", name);
     }
     if (status != EXIT_SUCCESS) {
         return status;

@@ -17,12 +17,13 @@ enum {
 struct pg_import {
     PGconn *connection;
     const struct relation *relation;
+    bool past_capacity;
     size_t size; /* of what is in the buffer */
     char buffer[COPY_BUFFER_SIZE_BYTES];
 };
 
 struct pg_import *pg_import_open(const char *url, const struct relation *relation,
-                                 char error[PG_ERROR_SIZE_BYTES])
+                                 bool past_capacity, char error[PG_ERROR_SIZE_BYTES])
 {
     PGconn *connection = pg_command_connect(url, PG_WRITES, "10min", "10s", error);
     if (connection == NULL) {
@@ -37,6 +38,7 @@ struct pg_import *pg_import_open(const char *url, const struct relation *relatio
     }
     import->connection = connection;
     import->relation = relation;
+    import->past_capacity = past_capacity;
     if (!pg_command_execute(connection, &stage, NULL, NULL, error)) {
         pg_import_close(&import);
     }
@@ -172,17 +174,25 @@ static enum pg_import_outcome apply_once(struct pg_import *import, const struct 
                                          char error[PG_ERROR_SIZE_BYTES])
 {
     struct pg_command apply = {"import_apply", import->relation, 0, {NULL}};
+    struct pg_command lock = {"import_lock", import->relation, 0, {NULL}};
+    struct pg_command unqueue = {"import_unqueue", import->relation, 0, {NULL}};
     memset(refused, 0, count * sizeof *refused);
     if (!pg_command_control(import->connection, "BEGIN", state, error) ||
-        !stage(import, rows, count, state, error)) {
+        !stage(import, rows, count, state, error) ||
+        (import->past_capacity &&
+         !pg_command_execute(import->connection, &lock, NULL, state, error))) {
         return PG_IMPORT_FAILED;
     }
     PGresult *result = pg_command_run(import->connection, &apply, state, error);
     if (result == NULL) {
         return PG_IMPORT_FAILED;
     }
-    bool allowed = take_answer(result, refused, added);
+    bool allowed = take_answer(result, refused, added) || import->past_capacity;
     PQclear(result);
+    if (import->past_capacity &&
+        !pg_command_execute(import->connection, &unqueue, NULL, state, error)) {
+        return PG_IMPORT_FAILED;
+    }
     if (!pg_command_control(import->connection, allowed ? "COMMIT" : "ROLLBACK", state, error)) {
         return PG_IMPORT_FAILED;
     }

@@ -303,6 +303,35 @@ static void events_with_settings_are_refused(void **state)
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
 }
 
+/* Into a full, closed event with a waiting list: who waits keeps their place. */
+static void past_the_capacity_settings_keep_nobody_out(void **state)
+{
+    const char *url = fixture.database_url;
+    (void)state;
+    pg_execute(url, "INSERT INTO rsvp_counters (event_id, count, version, managed)"
+                    " VALUES ('full', 1, 1, true);"
+                    "INSERT INTO rsvps (event_id, user_id) VALUES ('full', 'in');"
+                    "INSERT INTO events (event_id, capacity, waitlist, closes_at, waiting,"
+                    " last_ticket) VALUES ('full', 1, true, now(), 3, 3);"
+                    "INSERT INTO waitlist (event_id, ticket, user_id) VALUES"
+                    " ('full', 1, 'w1'), ('full', 2, 'w2'), ('full', 3, 'w3')");
+    expect_shell(STATUS_FAILED, NULL, "--past-capacity",
+                 "printf 'event_id,user_id\\nfull,in\\nfull,w2\\nfull,new\\na,u1\\n' > file;"
+                 " rsvpd import --relation rsvp file");
+    expect_shell(STATUS_DONE, "4 lines, 3 added, 1 already there, 0 bad", NULL,
+                 "rsvpd import --relation rsvp --past-capacity file");
+    assert_int_equal(count_where("event_id = 'full'"), 3);
+    assert_true(pg_query_bool(url, "SELECT array_agg(user_id ORDER BY ticket) = '{w1,w3}' FROM"
+                                   " waitlist"));
+    expect_counters_equal_rows(url);
+    expect_shell(STATUS_DONE, "warning: settings full: 3 are going, and there are 1 seats", NULL,
+                 "rsvpd verify");
+    expect_shell(STATUS_DONE, "4 lines, 0 added", NULL,
+                 "rsvpd import --relation rsvp --past-capacity file");
+    expect_shell(STATUS_USAGE, NULL, "capacity",
+                 "rsvpd import --relation like --past-capacity file");
+}
+
 /* The settings are made while the import has the event's rows already and waits for its counter. */
 static void settings_that_come_in_between_are_seen(void **state)
 {
@@ -595,6 +624,7 @@ int main(void)
         cmocka_unit_test_setup(skipped_lines_are_whole_wherever_the_input_is_cut, set_up),
         cmocka_unit_test_setup(no_bad_lines_leave_a_header, set_up),
         cmocka_unit_test_setup(events_with_settings_are_refused, set_up),
+        cmocka_unit_test_setup(past_the_capacity_settings_keep_nobody_out, set_up),
         cmocka_unit_test_setup_teardown(settings_that_come_in_between_are_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chunks_with_others_in_the_way_are_tried_again, set_up,
                                         tear_down),

@@ -18,15 +18,17 @@ enum pg_import_outcome {
     PG_IMPORT_FAILED,  /* nothing was done, or all of it where a commit's answer was lost */
 };
 
-/* A session with the database. NULL with `error` filled in where there is none. */
+/* A session with the database. With `past_capacity` an event's settings keep nobody out, and who
+ * waited for a seat waits no more once they are in. NULL with `error` filled in where there is
+ * none. */
 struct pg_import *pg_import_open(const char *url, const struct relation *relation,
-                                 char error[PG_ERROR_SIZE_BYTES])
+                                 bool past_capacity, char error[PG_ERROR_SIZE_BYTES])
     __attribute__((warn_unused_result));
 void pg_import_close(struct pg_import **import);
 
 /* Adds rows in one transaction; of equal ones the first. Who is in already stays as they are.
  * `added`: how many were not. Sets refused[i] for each row that would add somebody to an event with
- * settings, and clears the others; such rows are for the caller to take out. */
+ * settings and may not, and clears the others; such rows are for the caller to take out. */
 enum pg_import_outcome pg_import_apply(struct pg_import *import, const struct import_row *rows,
                                        size_t count, bool *refused, int64_t *added,
                                        char error[PG_ERROR_SIZE_BYTES])
