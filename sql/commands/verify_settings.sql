@@ -1,10 +1,12 @@
--- As verify_counters.sql, for what events with settings keep: that their counters say that they have some, and how
--- many wait. That more are going than there are seats is told too; it is right where a capacity was lowered.
+-- As verify_counters.sql, for what events with settings keep: that their counters say that they have some, and how many wait; that
+-- nobody waits who is in already, or for an event without settings; and that nobody waits while a seat is free, but where seats are
+-- just being given out in steps (`promoting_at`). That more are going than there are seats is told too; it is right where a capacity was lowered.
 WITH compared AS (
     SELECT
         coalesce(c.id, e.id, w.id) AS id,
         c.id IS NOT NULL AS managed, e.id IS NOT NULL AS has_settings,
-        c.count, e.capacity,
+        coalesce(c.count, e.count) AS count, e.capacity, coalesce(w.members, 0) AS members,
+        e.is_open AND coalesce(e.capacity > e.count, true) AS has_seats, coalesce(e.capacity - e.count, w.rows) AS seats,
         coalesce(e.waiting, 0) AS waiting, coalesce(w.rows, 0) AS rows
     FROM (
         SELECT event_id AS id, count
@@ -12,21 +14,31 @@ WITH compared AS (
         WHERE managed AND ($1::text IS NULL OR event_id > $1::text) AND ($2::text IS NULL OR event_id <= $2::text)
     ) AS c
     FULL JOIN (
-        SELECT event_id AS id, capacity, waiting
-        FROM events
-        WHERE ($1::text IS NULL OR event_id > $1::text) AND ($2::text IS NULL OR event_id <= $2::text)
+        SELECT
+            v.event_id AS id, v.capacity, v.waiting, coalesce(k.count, 0) AS count,
+            coalesce(statement_timestamp() < v.closes_at, true) AND to_jsonb(v) ->> 'promoting_at' IS NULL AS is_open
+        FROM events AS v
+        LEFT JOIN rsvp_counters AS k ON k.event_id = v.event_id
+        WHERE ($1::text IS NULL OR v.event_id > $1::text) AND ($2::text IS NULL OR v.event_id <= $2::text)
     ) AS e ON e.id = c.id
     FULL JOIN (
-        SELECT event_id AS id, count(*) AS rows
-        FROM waitlist
-        WHERE ($1::text IS NULL OR event_id > $1::text) AND ($2::text IS NULL OR event_id <= $2::text)
-        GROUP BY event_id
+        SELECT q.event_id AS id, count(*) AS rows, count(m.user_id) AS members
+        FROM waitlist AS q
+        LEFT JOIN rsvps AS m ON m.event_id = q.event_id AND m.user_id = q.user_id
+        WHERE ($1::text IS NULL OR q.event_id > $1::text) AND ($2::text IS NULL OR q.event_id <= $2::text)
+        GROUP BY q.event_id
     ) AS w ON w.id = coalesce(c.id, e.id)
 )
 SELECT NULL AS id, NULL AS what, count(*) AS kept, coalesce(sum(rows), 0)::bigint AS actual FROM compared
 UNION ALL
 SELECT id, 'managed', managed::integer, has_settings::integer FROM compared WHERE managed <> has_settings
 UNION ALL
-SELECT id, 'waiting', waiting, rows FROM compared WHERE waiting <> rows
+SELECT id, 'waiting', waiting, rows FROM compared WHERE has_settings AND waiting <> rows
+UNION ALL
+SELECT id, 'orphans', 0, rows FROM compared WHERE NOT has_settings AND rows > 0
+UNION ALL
+SELECT id, 'both', 0, members FROM compared WHERE members > 0
+UNION ALL
+SELECT id, 'seats', seats, rows FROM compared WHERE has_seats AND rows > 0
 UNION ALL
 SELECT id, 'capacity', capacity, count FROM compared WHERE count > capacity

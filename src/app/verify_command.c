@@ -14,9 +14,13 @@ const char verify_help[] =
     "usage: rsvpd verify [--repair]\n\n"
     "Compares every counter with the number of its rows, and what is kept about events with "
     "settings\n"
-    "with their rows, while the service goes on writing. --repair sets what differs; writers of "
-    "that\n"
-    "one event wait meanwhile. Prints what differs, and what was compared.\n"
+    "with their rows, while the service goes on writing: nobody waits while a seat is free, who "
+    "is\n"
+    "going already, or for an event without settings. --repair sets what differs, takes those who "
+    "are\n"
+    "going off the waiting list, and gives free seats to those who wait, the longest first; "
+    "writers of\n"
+    "that one event wait meanwhile. Prints what differs, and what was compared.\n"
     "Exit status: 0 where all is right, 1 where something differs (mended or not) or it could not\n"
     "go through, 2 where an argument or a variable is wrong.\n";
 
@@ -58,6 +62,17 @@ static void print_difference(const struct pg_verify_difference *d)
     case PG_VERIFY_WAITING:
         printf("%s %s: %" PRId64 " are said to wait, and there are %" PRId64 " rows", d->check,
                d->id, d->kept, d->actual);
+        break;
+    case PG_VERIFY_ORPHANS:
+        printf("%s %s: %" PRId64 " wait, and the event has no settings", d->check, d->id,
+               d->actual);
+        break;
+    case PG_VERIFY_BOTH:
+        printf("%s %s: %" PRId64 " wait and are going, too", d->check, d->id, d->actual);
+        break;
+    case PG_VERIFY_SEATS:
+        printf("%s %s: %" PRId64 " wait, and %" PRId64 " seats are free", d->check, d->id,
+               d->actual, d->kept);
         break;
     case PG_VERIFY_CAPACITY:
         printf("warning: %s %s: %" PRId64 " are going, and there are %" PRId64 " seats", d->check,

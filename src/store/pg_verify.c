@@ -10,6 +10,9 @@
 
 enum { ID_SIZE_BYTES = 1024, REPAIR_ATTEMPTS = 10 };
 
+/* How many move up in one transaction. */
+static const char promoted_max[] = "5000";
+
 /* What one statement compares: it takes some 50 ms, or as long as the rows of one entity take. */
 static const char range_rows[] = "100000", range_counters[] = "10000";
 
@@ -41,9 +44,9 @@ static const struct {
     const char *word; /* as the statements say it */
     enum pg_verify_what what;
 } words[] = {
-    {"count", PG_VERIFY_COUNT},
-    {"managed", PG_VERIFY_MANAGED},
-    {"waiting", PG_VERIFY_WAITING},
+    {"count", PG_VERIFY_COUNT},       {"managed", PG_VERIFY_MANAGED},
+    {"waiting", PG_VERIFY_WAITING},   {"orphans", PG_VERIFY_ORPHANS},
+    {"both", PG_VERIFY_BOTH},         {"seats", PG_VERIFY_SEATS},
     {"capacity", PG_VERIFY_CAPACITY},
 };
 
@@ -59,24 +62,27 @@ static enum pg_verify_what what_of(const char *word)
 
 /* ---- mending ---- */
 
-/* Everything that is kept about an entity, in one transaction. */
-static bool mend_once(struct run *run, const char *id, int64_t *changed, char state[6],
-                      char error[PG_ERROR_SIZE_BYTES])
+/* Everything that is kept about an entity, in one transaction; of the free seats as many as go into
+ * one: `promoted`. */
+static bool mend_once(struct run *run, const char *id, int64_t *changed, int64_t *promoted,
+                      char state[6], char error[PG_ERROR_SIZE_BYTES])
 {
-    static const char *const steps[] = {"repair_lock", "repair_count", "repair_managed",
-                                        "repair_waiting"};
-    size_t size = run->relation->id == RELATION_RSVP ? 4 : 2;
+    static const char *const steps[] = {"repair_lock", "repair_count",   "repair_managed",
+                                        "repair_both", "repair_waiting", "repair_promote"};
+    size_t size = run->relation->has_settings ? sizeof steps / sizeof steps[0] : 2;
     *changed = 0;
     if (!pg_command_control(run->connection, "BEGIN READ WRITE", state, error)) {
         return false;
     }
     for (size_t i = 0; i < size; i++) {
-        struct pg_command command = {steps[i], run->relation, 1, {id}};
+        bool promotes = i == 5;
+        struct pg_command command = {steps[i], run->relation, promotes ? 2 : 1, {id, promoted_max}};
         int64_t rows;
         if (!pg_command_execute(run->connection, &command, &rows, state, error)) {
             return false;
         }
         *changed += i > 0 ? rows : 0;
+        *promoted = promotes ? rows : 0;
     }
     return pg_command_control(run->connection, "COMMIT", state, error);
 }
@@ -84,14 +90,17 @@ static bool mend_once(struct run *run, const char *id, int64_t *changed, char st
 static bool mend(struct run *run, const char *id, bool *mended, char error[PG_ERROR_SIZE_BYTES])
 {
     char state[6], ignored[PG_ERROR_SIZE_BYTES];
-    int64_t changed;
-    for (int attempt = 1; !mend_once(run, id, &changed, state, error); attempt++) {
-        if (!pg_command_control(run->connection, "ROLLBACK", NULL, ignored) ||
-            !pg_command_retryable(state) || attempt == REPAIR_ATTEMPTS) {
-            return false;
+    int64_t changed, promoted;
+    *mended = false;
+    do {
+        for (int attempt = 1; !mend_once(run, id, &changed, &promoted, state, error); attempt++) {
+            if (!pg_command_control(run->connection, "ROLLBACK", NULL, ignored) ||
+                !pg_command_retryable(state) || attempt == REPAIR_ATTEMPTS) {
+                return false;
+            }
         }
-    }
-    *mended = changed > 0;
+        *mended = *mended || changed > 0;
+    } while (promoted > 0); /* each in a transaction of its own */
     return true;
 }
 

@@ -197,14 +197,88 @@ static void settings_are_compared_and_mended(void **state)
                  "rsvpd verify");
 }
 
-/* Who waits for an event without settings has no counter that could be mended. */
-static void waiters_without_an_event_are_found(void **state)
+static int64_t waiting(const char *event)
+{
+    return pg_query_int64(fixture.database_url,
+                          "SELECT count(*) FROM waitlist WHERE event_id = '%s'", event);
+}
+
+static int64_t going(const char *event)
+{
+    return pg_query_int64(fixture.database_url,
+                          "SELECT c.count FROM rsvp_counters AS c WHERE c.event_id = '%s' AND"
+                          " c.count = (SELECT count(*) FROM rsvps WHERE event_id = c.event_id)",
+                          event);
+}
+
+/* Who waits for an event without settings is let in, as where they are taken away. */
+static void waiters_without_an_event_are_found_and_let_in(void **state)
 {
     (void)state;
-    add_waiters("nowhere", 2);
+    add_waiters("nowhere", 7000); /* more than one transaction takes */
+    expect_shell(STATUS_DIFFERS, "settings nowhere: 7000 wait, and the event has no settings\n",
+                 NULL, "rsvpd verify");
     expect_shell(STATUS_DIFFERS,
-                 "settings nowhere: 0 are said to wait, and there are 2 rows: nothing to mend\n",
-                 NULL, "rsvpd verify --repair");
+                 "settings nowhere: 7000 wait, and the event has no settings: mended\n", NULL,
+                 "rsvpd verify --repair");
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    assert_int_equal(waiting("nowhere"), 0);
+    assert_int_equal(going("nowhere"), 7000);
+}
+
+static void add_event(const char *event, const char *capacity, int members, int waiters)
+{
+    add_members(&relations[RELATION_RSVP], event, members);
+    add_counter(&relations[RELATION_RSVP], event, members);
+    set_managed(event);
+    add_settings(event, capacity, waiters);
+    add_waiters(event, waiters);
+}
+
+/* A row that somebody's SQL deletes frees a seat, which goes to who has waited longest. */
+static void free_seats_are_found_and_given_away(void **state)
+{
+    const char *url = fixture.database_url;
+    (void)state;
+    add_event("freed", "3", 3, 4);
+    add_event("closed", "3", 3, 4);
+    add_event("unlimited", "NULL", 3, 6000);
+    pg_execute(url, "DELETE FROM rsvps WHERE event_id IN ('freed', 'closed') AND user_id ="
+                    " (SELECT min(user_id) FROM rsvps WHERE event_id = 'freed')");
+    pg_execute(url, "UPDATE events SET closes_at = now() WHERE event_id = 'closed'");
+    expect_shell(STATUS_DIFFERS, NULL, NULL, "rsvpd verify --repair");
+    expect_out("rsvp freed: the count is 3, and there are 2 rows: mended\n");
+    assert_int_equal(going("freed"), 3);
+    assert_true(pg_query_bool(url, "SELECT EXISTS (SELECT FROM rsvps WHERE event_id = 'freed' AND"
+                                   " user_id = 'waiter-1')"));
+    assert_int_equal(waiting("freed"), 3);
+    assert_int_equal(going("closed"), 2);
+    assert_int_equal(waiting("closed"), 4);
+    assert_int_equal(going("unlimited"), 6003);
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+
+    pg_execute(url, "UPDATE events SET capacity = 5 WHERE event_id = 'freed'");
+    expect_shell(STATUS_DIFFERS, "settings freed: 3 wait, and 2 seats are free\n", NULL,
+                 "rsvpd verify");
+    expect_shell(STATUS_DIFFERS, "settings freed: 3 wait, and 2 seats are free: mended\n", NULL,
+                 "rsvpd verify --repair");
+    assert_int_equal(going("freed"), 5);
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+}
+
+static void who_waits_and_is_going_is_found(void **state)
+{
+    (void)state;
+    add_event("full", "3", 3, 4);
+    pg_execute(fixture.database_url,
+               "UPDATE waitlist SET user_id = (SELECT min(user_id) FROM rsvps) WHERE ticket = 2");
+    expect_shell(STATUS_DIFFERS, "settings full: 1 wait and are going, too\n", NULL,
+                 "rsvpd verify");
+    expect_shell(STATUS_DIFFERS, "settings full: 1 wait and are going, too: mended\n", NULL,
+                 "rsvpd verify --repair");
+    assert_int_equal(going("full"), 3);
+    assert_int_equal(waiting("full"), 3);
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
 }
 
 /* More counters and rows than a range has; what differs lies anywhere in them, and between
@@ -433,7 +507,9 @@ int main(void)
         RELATION_TESTS(wrong_counters_are_found_and_mended),
         RELATION_TESTS(all_ranges_are_compared),
         cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
-        cmocka_unit_test_setup(waiters_without_an_event_are_found, set_up),
+        cmocka_unit_test_setup(waiters_without_an_event_are_found_and_let_in, set_up),
+        cmocka_unit_test_setup(free_seats_are_found_and_given_away, set_up),
+        cmocka_unit_test_setup(who_waits_and_is_going_is_found, set_up),
         cmocka_unit_test_setup_teardown(a_repair_counts_after_it_has_the_lock, set_up,
                                         close_session),
         cmocka_unit_test_setup_teardown(a_repair_leaves_what_is_not_counted_to_its_writer, set_up,

@@ -12,6 +12,9 @@ enum pg_verify_what {
     PG_VERIFY_COUNT,    /* a counter, against the number of rows */
     PG_VERIFY_MANAGED,  /* 1: the counter says that the event has settings; 1: it has */
     PG_VERIFY_WAITING,  /* how many wait for the event, against the number of rows */
+    PG_VERIFY_ORPHANS,  /* how many wait for an event without settings */
+    PG_VERIFY_BOTH,     /* how many wait and are in */
+    PG_VERIFY_SEATS,    /* seats that are free, and how many wait for them */
     PG_VERIFY_CAPACITY, /* seats, against how many are going: a warning, as a capacity may be
                            lowered */
 };
@@ -44,8 +47,8 @@ struct pg_verify_listener {
 
 /* Goes through everything, a range of keys at a time, each compared in one snapshot by a statement
  * of its own: what is being written makes no difference. With `repair` a counter that differs is
- * locked, its rows are counted again, and it is set. False with `error` filled in where the
- * database fails. */
+ * locked, its rows are counted again, and it is set; free seats are given to those who wait. False
+ * with `error` filled in where the database fails. */
 bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
                char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
 
