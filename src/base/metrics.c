@@ -69,7 +69,7 @@ const char *const http_method_names[HTTP_METHOD_COUNT] = {"GET", "HEAD", "POST",
 
 /* The statuses that the service answers; the last place is for any other. */
 static const unsigned statuses[METRICS_STATUS_COUNT] = {
-    200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 504, 0};
+    200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 431, 500, 503, 504, 0};
 /* clang-format on */
 
 struct metrics *metrics_create(void)

@@ -39,6 +39,8 @@ const struct problem_type problem_types[PROBLEM_COUNT] = {
         "A request body is JSON, and not compressed: send it with Content-Type: application/json and without Content-Encoding."},
     [PROBLEM_IDEMPOTENCY_KEY_REUSED] = {"idempotency-key-reused", 422, false, false, "The idempotency key belongs to another request",
         "This user has sent another method or path with this Idempotency-Key in the last 24 hours. Use a fresh key for each write, and the same one for its repeats alone."},
+    [PROBLEM_HEADERS_TOO_LARGE] = {"headers-too-large", 431, false, false, "Head of the request too large",
+        "The request line and the headers are at most 14336 bytes in all, and so are trailers behind the body. Nothing was done; send fewer or shorter ones."},
     [PROBLEM_INTERNAL] = {"internal", 500, true, false, "Internal error",
         "The service failed to answer this request. Repeating it is safe; if it keeps failing, report its request_id."},
     [PROBLEM_OVERLOADED] = {"overloaded", 503, true, true, "Overloaded",

@@ -77,26 +77,6 @@ static void set_traceparent(struct request *request)
     request->traceparent = text_slice(&copy);
 }
 
-/* What is wrong with how the head says where the body ends, NULL where nothing is. Where it says so
- * in two ways, a proxy in front may believe the other one, and take part of the body for a request
- * (RFC 9112 section 6.3). */
-static const char *framing_problem(struct request *request)
-{
-    struct slice lengths[2], encodings[2];
-    size_t length_count = header_values(request, HEADER_CONTENT_LENGTH, lengths, 2);
-    size_t encoding_count = header_values(request, HEADER_TRANSFER_ENCODING, encodings, 2);
-    if (length_count + encoding_count > 1) {
-        return "the head gives the size of the body more than once: send one Content-Length or one "
-               "Transfer-Encoding";
-    }
-    /* With blanks behind it libmicrohttpd would not know it, and take the body to go on for ever.
-     */
-    if (encoding_count == 1 && !slice_equal_nocase(encodings[0], slice_of("chunked"))) {
-        return "the only Transfer-Encoding that is understood here is chunked";
-    }
-    return NULL;
-}
-
 /* A declared size that is too large need not arrive to be refused. */
 static bool announces_too_much(struct request *request)
 {
@@ -117,6 +97,17 @@ static bool refuse(struct request *request, enum problem problem, const char *de
     return false;
 }
 
+void gate_refuse_fault(struct request *request, const struct wire *fault)
+{
+    const struct wire_refusal *refusal = &wire_refusals[fault->fault];
+    if (refusal->in_head) {
+        answer_problem_format(request, refusal->problem, "line %u of the head: %s", fault->line,
+                              refusal->detail);
+    } else {
+        answer_problem(request, refusal->problem, refusal->detail);
+    }
+}
+
 bool gate_admit_head(struct request *request, const struct gate_head *head)
 {
     take_request_id(request);
@@ -128,29 +119,9 @@ bool gate_admit_head(struct request *request, const struct gate_head *head)
                           : "The service has as many connections as it can hold. Nothing was "
                             "done; try again after the time in Retry-After.");
     }
-    if (head->size_bytes > GATE_HEAD_SIZE_MAX_BYTES) {
-        return refuse(request, PROBLEM_INVALID_PARAMETER,
-                      "the path, the query and the headers are more than is taken here: 14 KiB in "
-                      "all, where each header counts for 64 bytes more than it has");
-    }
-    if (request->malformed_header.data != NULL) {
-        answer_problem_format(
-            request, PROBLEM_INVALID_PARAMETER,
-            "the header '%.*s' is malformed: its name holds what no name may, such "
-            "as a blank before the colon, or its value a control character or a line break",
-            (int)(request->malformed_header.size > 64 ? 64 : request->malformed_header.size),
-            request->malformed_header.data);
+    if (head->fault != NULL) {
+        gate_refuse_fault(request, head->fault);
         return false;
-    }
-    const char *framing = framing_problem(request);
-    if (framing != NULL) {
-        return refuse(request, PROBLEM_INVALID_PARAMETER, framing);
-    }
-    struct slice hosts[2];
-    size_t host_count = header_values(request, HEADER_HOST, hosts, 2);
-    if (host_count > 1 || (host_count == 0 && strcmp(head->version, "HTTP/1.1") == 0)) {
-        return refuse(request, PROBLEM_INVALID_PARAMETER,
-                      "a request of HTTP/1.1 names its host in one header Host");
     }
     if (announces_too_much(request)) {
         return refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);

@@ -15,6 +15,7 @@
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/gzip.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/tap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -26,10 +27,11 @@
 
 enum {
     /* libmicrohttpd keeps the heads of a request and of its answer in so much memory per
-     * connection, and closes the connection without a word where the second finds no room: some is
-     * left for it. */
-    CONNECTION_MEMORY_BYTES = GATE_HEAD_SIZE_MAX_BYTES + 2 * 1024,
+     * connection, and closes the connection without a word where the second finds no room. The
+     * largest head leaves it 3 KiB: half of these may hold what comes behind the head. */
     FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
+    CONNECTION_MEMORY_BYTES =
+        WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 3 * 1024,
     /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
      * that is slower holds memory of the kernel's for nothing. */
     DEADLINES_TO_TAKE_ANSWER = 15,
@@ -45,6 +47,7 @@ struct http_server {
     struct http_server_setup setup;
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
+    struct tap *tap;
     struct random random;
     struct gzip *gzip;
     struct list arriving; /* requests in the order in which they began */
@@ -296,10 +299,16 @@ static struct connection *connection_of(struct MHD_Connection *connection)
 static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
 {
     struct connection *context = connection_of(connection);
-    if (context != NULL) {
-        connection_begin_request(context);
+    if (context == NULL || !context->tapped) {
+        return NULL; /* no memory for it */
     }
+    connection_begin_request(context); /* from here on the request's deadline holds */
+    context->requests++;
+    assert(context->requests <= context->stream.wire.requests);
     struct request *request = request_begin(server, connection, uri);
+    if (request != NULL) {
+        request->client = context;
+    }
     char *query = strchr((char *)uri, '?');
     if (query != NULL) {
         /* We have a copy. libmicrohttpd would take the query apart in the connection's own memory,
@@ -308,6 +317,14 @@ static void *on_uri(void *server, const char *uri, struct MHD_Connection *connec
         query[1] = '\0';
     }
     return request;
+}
+
+/* NULL where nothing is wrong with the request that the library is at, which need not be the one
+ * that came last. */
+static const struct wire *fault_of(const struct request *request)
+{
+    const struct wire *wire = &request->client->stream.wire;
+    return request->client->requests == wire->requests && wire->fault != WIRE_SOUND ? wire : NULL;
 }
 
 /* The request has arrived whole, or its answer is made. */
@@ -329,55 +346,45 @@ static enum MHD_Result proceed(struct request *request)
     return MHD_YES;
 }
 
-/* Whether a field came in one line, its value behind its colon. Where it goes on in the next one
- * (RFC 9112 section 5.2), libmicrohttpd lengthens the name by that, in another place. */
-static bool is_in_one_line(struct slice name, struct slice value)
-{
-    uintptr_t end = (uintptr_t)name.data + name.size, begin = (uintptr_t)value.data;
-    if (begin <= end || begin - end > CONNECTION_MEMORY_BYTES) {
-        return false;
-    }
-    return slice_trim(slice_make(name.data + name.size + 1, begin - end - 1)).size == 0;
-}
-
-static enum MHD_Result on_header(void *request_, enum MHD_ValueKind kind, const char *name_,
-                                 size_t name_size, const char *value_, size_t value_size)
+static enum MHD_Result on_header(void *request_, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_size, const char *value, size_t value_size)
 {
     struct request *request = request_;
-    struct slice name = slice_make(name_, name_size), value = slice_make(value_, value_size);
     (void)kind;
-    request->headless = !header_note(request, name, value);
-    if (!is_in_one_line(name, value)) {
-        request->malformed_header = name;
-    }
-    return request->headless ? MHD_NO : MHD_YES;
-}
-
-/* Takes in the head; answers how much of its memory libmicrohttpd took for it. */
-static size_t note_head(struct request *request)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    int fields =
-        MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
-    return (info == NULL ? 0 : info->header_size) + (size_t)fields * FIELD_SIZE_BYTES;
+    bool noted = header_note(request, slice_make(name, name_size), slice_make(value, value_size));
+    request->headless = !noted;
+    return noted ? MHD_YES : MHD_NO;
 }
 
 /* Takes in a piece of the body. False where memory is exhausted. */
 static bool take_body(struct request *request, const char *data, size_t size)
 {
-    if (request->body_size + size <= REQUEST_BODY_SIZE_MAX_BYTES) {
+    const struct wire *fault = fault_of(request);
+    if (fault == NULL && request->body_size + size <= REQUEST_BODY_SIZE_MAX_BYTES) {
         return body_append(request, data, size);
     }
-    answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
+    if (fault != NULL) {
+        gate_refuse_fault(request, fault);
+    } else {
+        answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
+    }
     send_on_socket(request);
     return true;
 }
 
-static bool is_over_limit(struct MHD_Connection *connection)
+/* Takes in the head. False where memory is exhausted. */
+static bool take_head(struct request *request)
 {
-    const struct connection *context = connection_of(connection);
-    return context != NULL && context->over_limit;
+    const struct gate_head head = {
+        .fault = fault_of(request),
+        .over_limit = request->client->over_limit,
+        .ending = request->server->stopped_serving,
+    };
+    (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
+    if (!request->headless && !gate_admit_head(request, &head)) {
+        send_on_socket(request);
+    }
+    return !request->headless;
 }
 
 static enum MHD_Result on_access(void *server, struct MHD_Connection *connection, const char *url,
@@ -385,7 +392,10 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
                                  size_t *data_size, void **request_)
 {
     struct request *request = *request_;
+    (void)server;
+    (void)connection;
     (void)url;
+    (void)version;
     if (request == NULL) {
         return MHD_NO; /* no memory for it */
     }
@@ -398,19 +408,7 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     }
     if (at_head) {
         request->method = method_named(method);
-        const struct gate_head head = {
-            .version = version,
-            .size_bytes = note_head(request),
-            .over_limit = is_over_limit(connection),
-            .ending = ((const struct http_server *)server)->stopped_serving,
-        };
-        if (request->headless) {
-            return MHD_NO;
-        }
-        if (!gate_admit_head(request, &head)) {
-            send_on_socket(request);
-        }
-        return MHD_YES;
+        return take_head(request) ? MHD_YES : MHD_NO;
     }
     if (*data_size == 0) {
         return proceed(request);
@@ -447,7 +445,7 @@ static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, 
     return MHD_YES;
 }
 
-/* Without memory for its context a connection merely has no limits of its own. */
+/* Without memory for its context a connection ends with its first request. */
 static void on_connection(void *server_, struct MHD_Connection *connection, void **context_,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -457,7 +455,13 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
         context = connection_open(&server->connections, socket_of(connection), clock_mono_us());
         metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED,
                     context != NULL && context->over_limit);
+        if (context != NULL && context->fd >= 0) {
+            context->tapped = tap_add(server->tap, context->fd, &context->stream);
+        }
     } else {
+        if (context != NULL && context->tapped) {
+            tap_remove(server->tap, context->fd, &context->stream);
+        }
         connection_close(&server->connections, &context);
     }
     *context_ = context;
@@ -490,7 +494,9 @@ static void run(struct http_server *server)
     MHD_UNSIGNED_LONG_LONG wait_ms;
     do {
         server->run_wanted = false;
+        tap_open(server->tap);
         MHD_run(server->daemon);
+        tap_close(server->tap);
         bool ready = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
         server->run_wanted = server->run_wanted || ready;
     } while (server->run_wanted && ++runs < RUNS_PER_TURN_MAX);
@@ -598,7 +604,8 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     list_init(&server->refused);
     list_init(&server->free);
     connections_init(&server->connections, setup->crowd, setup->keepalive_us);
-    server->daemon = start_daemon(server);
+    server->tap = tap_is_in_place() ? tap_create() : NULL;
+    server->daemon = server->tap == NULL ? NULL : start_daemon(server);
     const union MHD_DaemonInfo *info =
         server->daemon == NULL ? NULL
                                : MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -609,6 +616,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
             MHD_stop_daemon(server->daemon);
         }
         gzip_destroy(&server->gzip);
+        tap_destroy(&server->tap);
         free(server);
         return NULL;
     }
@@ -647,6 +655,7 @@ static void on_poll_closed(uv_handle_t *handle)
         free(list_entry(node, struct request, link));
     }
     gzip_destroy(&server->gzip);
+    tap_destroy(&server->tap);
     free(server);
 }
 

@@ -12,7 +12,7 @@ static void run(struct exchange *exchange, enum http_method method, const char *
 {
     exchange_begin(exchange, method, target);
     exchange_add_header(exchange, slice_of("Host"), slice_of("h"));
-    exchange_run(exchange, ROUTE_PUBLIC, "HTTP/1.1", body);
+    exchange_run(exchange, ROUTE_PUBLIC, body);
 }
 
 static void expect_same_settings(const struct settings *a, const struct settings *b)

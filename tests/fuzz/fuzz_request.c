@@ -52,7 +52,7 @@ static void run(struct exchange *exchange, const struct parts *parts, const char
         struct slice name = slice_cut(&value, ':');
         exchange_add_header(exchange, name, slice_trim(value));
     }
-    exchange_run(exchange, port, "HTTP/1.1", parts->body);
+    exchange_run(exchange, port, parts->body);
 }
 
 /* The same operations came of both, and the same kind of answer. */

@@ -402,6 +402,7 @@ AT_THE_DOOR = [
     (400, {"Content-Length": "5", "Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
     (408, {"Content-Length": "20"}, b'{"user'),
     (413, {"Content-Length": "16385"}, b"{"),
+    (431, {"Cookie": "a" * 15000}, b""),
 ]
 
 RAW = [

@@ -31,6 +31,7 @@ const struct expect_problem_row expect_problem_rows[] = {
     {"payload-too-large", 413, false, false},
     {"unsupported-media-type", 415, false, false},
     {"idempotency-key-reused", 422, false, false},
+    {"headers-too-large", 431, false, false},
     {"internal", 500, true, false},
     {"overloaded", 503, true, true},
     {"store-unavailable", 503, true, true},

@@ -244,14 +244,27 @@ static void pipeline(struct mutant *mutant, struct load_random *random)
     }
 }
 
+/* The line of a chunk, or a trailer, that does not end. */
+static void never_end_line(struct mutant *mutant, struct load_random *random)
+{
+    static const char *const begins[] = {"2;", "0", "2;a=\"", "2 ", "2\r\n{}\r\n0\r\nX: "};
+    static char endless[LARGE_BYTES];
+    memset(endless, load_random_below(random, 2) == 0 ? '0' : 'a', sizeof endless);
+    mutant->size = find(mutant, "\r\n\r\n");
+    insert_text(mutant, mutant->size, "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    insert_text(mutant, mutant->size, PICK(begins, random));
+    insert(mutant, mutant->size, endless, sizeof endless);
+}
+
 typedef void mutation_fn(struct mutant *mutant, struct load_random *random);
 
 void mutate(struct mutant *mutant, const char *text, struct load_random *random)
 {
     static mutation_fn *const mutations[] = {
-        flip_bits,      truncate_anywhere, erase_some,   repeat_some,    insert_rubbish,
-        insert_nul,     insert_field,      insert_field, change_version, insert_escapes,
-        insert_escapes, change_line_ends,  chunk_body,   enlarge_body,   pipeline,
+        flip_bits,      truncate_anywhere, erase_some,     repeat_some,
+        insert_rubbish, insert_nul,        insert_field,   insert_field,
+        change_version, insert_escapes,    insert_escapes, change_line_ends,
+        chunk_body,     enlarge_body,      pipeline,       never_end_line,
     };
     mutant->size = strlen(text);
     memcpy(mutant->bytes, text, mutant->size);

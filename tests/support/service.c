@@ -429,3 +429,21 @@ char *service_read_log(const struct service *service)
 {
     return process_read_file(service->log_path);
 }
+
+long service_cpu_ms(const struct service *service)
+{
+    enum { USER_TIME = 14, KERNEL_TIME = 15 }; /* proc_pid_stat(5) */
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)service->pid);
+    char *stat = process_read_file(path);
+    const char *at = strrchr(stat, ')'); /* ends the second field, which may hold blanks */
+    unsigned long ticks = 0;
+    for (int field = 3; at != NULL && field <= KERNEL_TIME; field++) {
+        at = strchr(at + 1, ' ');
+        if (at != NULL && field >= USER_TIME) {
+            ticks += strtoul(at, NULL, 10);
+        }
+    }
+    free(stat);
+    return (long)(ticks * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
+}

@@ -55,6 +55,8 @@ int service_wait_end(struct service **service);
 void service_discard(struct service **service);
 /* All that it has logged so far; the caller frees it. */
 char *service_read_log(const struct service *service);
+/* Processor time that it has taken so far. */
+long service_cpu_ms(const struct service *service);
 
 /* Runs the binary with these arguments (NULL-terminated, without the program) to its end.
  * environment is all it gets besides PATH and the sanitizers' options; NULL: nothing. */

@@ -64,7 +64,7 @@ extern const char *const http_method_names[HTTP_METHOD_COUNT];
 
 enum {
     METRICS_ROUTES_MAX = 32,
-    METRICS_STATUS_COUNT = 20,
+    METRICS_STATUS_COUNT = 22,
     METRICS_BUCKETS_MAX = 16 /* bounds; one more bucket holds what is above them all */
 };
 

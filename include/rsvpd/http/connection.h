@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/list.h"
 #include "rsvpd/http/crowd.h"
+#include "rsvpd/http/tap.h"
 
 #include <stddef.h>
 
@@ -16,6 +17,9 @@ struct connection {
     int64_t since_us; /* monotonic: it was opened, or its last request ended */
     int fd;
     bool over_limit; /* it is one too many: its requests are refused */
+    bool tapped;     /* what comes from it goes through the stream */
+    struct tap_stream stream;
+    uint64_t requests; /* that the HTTP library has begun */
 };
 
 struct connections {

@@ -3,25 +3,25 @@
 #define RSVPD_HTTP_GATE_H
 
 #include "rsvpd/http/request.h"
+#include "rsvpd/http/wire.h"
 
 /* Gives the request an id of its own, until its head says another. */
 void gate_name_request(struct request *request);
 
-/* Of the request line and the header fields, with what the HTTP library takes to keep them. */
-enum { GATE_HEAD_SIZE_MAX_BYTES = 14 * 1024 };
-
-/* What the HTTP library says of a head besides its fields. */
+/* What is known of a head besides its fields. */
 struct gate_head {
-    const char *version; /* as it came: HTTP/1.1 */
-    size_t size_bytes;
-    bool over_limit; /* it came on a connection that is one too many */
-    bool ending;     /* it came after the service has stopped serving */
+    const struct wire *fault; /* NULL: none */
+    bool over_limit;          /* it came on a connection that is one too many */
+    bool ending;              /* it came after the service has stopped serving */
 };
 
 /* Looks at a request whose head has arrived: takes its id and trace over. False with the answer
  * made where it is not worth waiting for its body. */
 bool gate_admit_head(struct request *request, const struct gate_head *head)
     __attribute__((warn_unused_result));
+
+/* Answers a request that has a fault. */
+void gate_refuse_fault(struct request *request, const struct wire *fault);
 
 /* Handles a request that has arrived whole: answers it, or lets its handler do so. */
 void gate_handle(struct request *request);

@@ -16,14 +16,16 @@ enum header_name {
     HEADER_ORIGIN,
     HEADER_SEC_FETCH_SITE,
     HEADER_TRACEPARENT,
-    HEADER_TRANSFER_ENCODING,
     HEADER_X_REQUEST_ID,
     HEADER_X_USER_ID,
     HEADER_NAME_COUNT
 };
 
-/* Notes a field where its name is one of those above, and for any whether it is malformed. The
- * value is not copied: it must live as long as the request. False when memory is exhausted. */
+/* Whether it is one of those above, in any case. */
+bool header_is_known(struct slice name);
+
+/* Notes a field where its name is one of those above. The value is not copied: it must live as
+ * long as the request. False when memory is exhausted. */
 bool header_note(struct request *request, struct slice name, struct slice value)
     __attribute__((warn_unused_result));
 

@@ -13,6 +13,7 @@
 
 #include <stdalign.h>
 
+struct connection;
 struct http_server;
 struct many;
 struct route;
@@ -48,7 +49,8 @@ struct answer {
 struct request {
     struct list_node link; /* in the server's list of arriving requests, or of free ones */
     struct http_server *server;
-    void *connection; /* the HTTP library's */
+    void *connection;          /* the HTTP library's */
+    struct connection *client; /* the server's own of it */
     enum request_phase phase;
     bool handled;   /* the library has handed over the head */
     bool suspended; /* the library was told to wait, and has not taken the answer yet */
@@ -60,8 +62,7 @@ struct request {
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */
 
-    struct list header_fields;     /* those that mean something here: http/header */
-    struct slice malformed_header; /* the name of the last such of all that came; NULL: none */
+    struct list header_fields; /* those that mean something here: http/header */
 
     struct slice path;     /* as it came, without the query */
     struct slice query;    /* what follows the question mark */

@@ -258,12 +258,11 @@ void exchange_add_header(struct exchange *exchange, struct slice name, struct sl
     }
 }
 
-void exchange_run(struct exchange *exchange, enum route_flags port, const char *version,
-                  struct slice body)
+void exchange_run(struct exchange *exchange, enum route_flags port, struct slice body)
 {
     current = exchange;
     server.setup.port = port;
-    const struct gate_head head = {.version = version};
+    const struct gate_head head = {0};
     if (gate_admit_head(&exchange->request, &head)) {
         exchange->request.body = (char *)(uintptr_t)body.data;
         exchange->request.body_size = body.size;

@@ -29,8 +29,7 @@ void exchange_begin(struct exchange *exchange, enum http_method method, const ch
 void exchange_add_header(struct exchange *exchange, struct slice name, struct slice value);
 /* Sends it and ends the operations that it makes; fails where what is submitted or answered is not
  * as the contract has it. The body stays the caller's until exchange_end(). */
-void exchange_run(struct exchange *exchange, enum route_flags port, const char *version,
-                  struct slice body);
+void exchange_run(struct exchange *exchange, enum route_flags port, struct slice body);
 void exchange_end(struct exchange *exchange);
 
 /* The code of the problem that was answered; NULL where none was. */

@@ -31,6 +31,7 @@ static void test_the_contract(void **state)
         {PROBLEM_PAYLOAD_TOO_LARGE, "payload-too-large", 413, false},
         {PROBLEM_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", 415, false},
         {PROBLEM_IDEMPOTENCY_KEY_REUSED, "idempotency-key-reused", 422, false},
+        {PROBLEM_HEADERS_TOO_LARGE, "headers-too-large", 431, false},
         {PROBLEM_INTERNAL, "internal", 500, true},
         {PROBLEM_OVERLOADED, "overloaded", 503, true},
         {PROBLEM_STORE_UNAVAILABLE, "store-unavailable", 503, true},

@@ -1,0 +1,36 @@
+/* Lets libmicrohttpd read from its clients only what http/wire gives on. */
+#ifndef RSVPD_HTTP_TAP_H
+#define RSVPD_HTTP_TAP_H
+
+#include "rsvpd/http/wire.h"
+
+/* Of one server. */
+struct tap;
+
+/* What has been read from one connection, and is not with the library yet. All zero at its begin;
+ * at its end tap_remove gives its memory back. */
+struct tap_stream {
+    struct wire wire;
+    char *bytes;         /* NULL: nothing */
+    size_t ready_size;   /* of these: checked, and waiting for room in the library */
+    size_t pending_size; /* behind them: a line that has not come whole */
+};
+
+/* Whether libmicrohttpd reads through us in this process. */
+bool tap_is_in_place(void);
+
+/* NULL when memory is exhausted; destroying that is nothing. */
+struct tap *tap_create(void);
+void tap_destroy(struct tap **tap);
+
+/* From here on what comes from the socket goes through the stream, which must live until it is
+ * removed. False when memory is exhausted. */
+bool tap_add(struct tap *tap, int fd, struct tap_stream *stream)
+    __attribute__((warn_unused_result));
+void tap_remove(struct tap *tap, int fd, struct tap_stream *stream);
+
+/* Around every call of this thread in which the library may read. */
+void tap_open(struct tap *tap);
+void tap_close(struct tap *tap);
+
+#endif
