@@ -33,6 +33,7 @@ static int run_serve(int argc, char **argv)
     if (argc > 0) {
         return command_unexpected("serve", argv[0]);
     }
+    process_take_signals();
     int status = command_load(&config, &redis_url, false);
     if (status == EXIT_SUCCESS) {
         status = command_check_schema(&config);
@@ -41,9 +42,10 @@ static int run_serve(int argc, char **argv)
         status = command_failed("cannot read the database of DATABASE_URL", reason);
     }
     if (status == EXIT_SUCCESS) {
-        /* Each connection to Postgres may have a thread of libuv's pool wait for it. */
+        /* Each connection to Postgres may have a thread of libuv's pool wait for it, and each
+         * worker's to Redis. */
         int64_t wanted =
-            config.workers * (config.pg_write_connections + config.pg_read_connections) + 2;
+            config.workers * (config.pg_write_connections + config.pg_read_connections + 1) + 2;
         snprintf(threads, sizeof threads, "%d",
                  wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
@@ -154,7 +156,8 @@ static const struct command commands[] = {
     {"serve", run_serve, "serve the HTTP API",
      "usage: rsvpd serve\n\n"
      "Serves the HTTP API until SIGTERM or SIGINT. Configured by environment variables alone;\n"
-     "'rsvpd config' lists them. Logs go to standard error.\n"
+     "'rsvpd config' lists them. SIGHUP reads DATABASE_URL_FILE, REDIS_URL_FILE and\n"
+     "LOG_LEVEL_FILE again. Logs go to standard error.\n"
      "Exit status: 0 after an orderly end, 1 where it cannot start, 2 where a variable is "
      "wrong.\n"},
     {"migrate", run_migrate, "bring the database's schema up to date",

@@ -6,6 +6,7 @@
  * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
 #include "rsvpd/app/process.h"
 #include "rsvpd/app/memory.h"
+#include "rsvpd/app/reload.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/domain/count_memory.h"
@@ -35,7 +36,8 @@ struct process {
     const struct redis_url *redis_url;
     const struct pg_secrets *secrets;
     uv_loop_t loop;
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
+    struct reload reload;
     uv_timer_t drain, tick;
     uv_prepare_t turn;
     uv_async_t worker_ended;
@@ -118,10 +120,12 @@ static void close_loop_handles(struct process *process)
     http_server_destroy(&process->admin);
     uv_close((uv_handle_t *)&process->on_term, NULL);
     uv_close((uv_handle_t *)&process->on_int, NULL);
+    uv_close((uv_handle_t *)&process->on_hup, NULL);
     uv_close((uv_handle_t *)&process->drain, NULL);
     uv_close((uv_handle_t *)&process->tick, NULL);
     uv_close((uv_handle_t *)&process->turn, NULL);
     uv_close((uv_handle_t *)&process->worker_ended, NULL);
+    uv_stop(&process->loop); /* a file that is being read again is not waited for */
 }
 
 static void on_worker_ended(uv_async_t *async)
@@ -175,6 +179,13 @@ static void on_signal(uv_signal_t *handle, int signal)
         log_stop();
         _exit(EXIT_FAILURE);
     }
+}
+
+static void on_hangup(uv_signal_t *handle, int signal)
+{
+    struct process *process = handle->data;
+    (void)signal;
+    reload_begin(&process->reload, &process->loop);
 }
 
 /* ---- the start ---- */
@@ -271,6 +282,8 @@ static bool start_workers(struct process *process)
     for (int64_t i = 0; i < config->workers; i++) {
         struct worker *worker = worker_create(&(struct worker_setup){
             .config = config,
+            .database_secret = process->reload.database_url,
+            .redis_secret = process->reload.redis_url,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
             .process = http_process(process),
@@ -303,8 +316,10 @@ static bool start_loop(struct process *process)
                 uv_async_init(&process->loop, &process->worker_ended, on_worker_ended) == 0 &&
                 uv_signal_init(&process->loop, &process->on_term) == 0 &&
                 uv_signal_init(&process->loop, &process->on_int) == 0 &&
+                uv_signal_init(&process->loop, &process->on_hup) == 0 &&
                 uv_signal_start(&process->on_term, on_signal, SIGTERM) == 0 &&
-                uv_signal_start(&process->on_int, on_signal, SIGINT) == 0;
+                uv_signal_start(&process->on_int, on_signal, SIGINT) == 0 &&
+                uv_signal_start(&process->on_hup, on_hangup, SIGHUP) == 0;
     if (!made) {
         log_event(LOG_ERROR, "not enough resources for the main loop");
         return false;
@@ -312,8 +327,8 @@ static bool start_loop(struct process *process)
     uv_timer_init(&process->loop, &process->drain);
     uv_timer_init(&process->loop, &process->tick);
     uv_prepare_init(&process->loop, &process->turn);
-    process->on_term.data = process->on_int.data = process->drain.data = process->tick.data =
-        process->turn.data = process->worker_ended.data = process;
+    process->on_term.data = process->on_int.data = process->on_hup.data = process->drain.data =
+        process->tick.data = process->turn.data = process->worker_ended.data = process;
     uv_timer_start(&process->tick, on_tick, ADMIN_TICK_MS, ADMIN_TICK_MS);
     uv_prepare_start(&process->turn, on_turn);
     return true;
@@ -327,6 +342,45 @@ static void announce(const struct config *config)
               LOG_INT("admin_port", config->admin_port), LOG_INT("workers", config->workers));
 }
 
+/* All is closed. Does not return where a thread of libuv's pool is still at work: a store or a name
+ * server that does not answer must not keep the process. */
+static void end_process(struct process *process)
+{
+    bool ended = true;
+    for (size_t i = 0; i < process->worker_count; i++) {
+        ended = worker_join(&process->workers[i]) && ended;
+    }
+    ended = uv_loop_close(&process->loop) == 0 && ended;
+    log_event(LOG_INFO, "ended");
+    log_stop();
+    if (!ended) {
+        _exit(EXIT_SUCCESS);
+    }
+    reload_free(&process->reload);
+    count_memory_destroy(&process->counts);
+    free(process->metrics);
+}
+
+static void end_before_serving(int signal)
+{
+    static const char words[] = "rsvpd: told to end before it served\n";
+    (void)signal;
+    (void)!write(STDERR_FILENO, words, sizeof words - 1);
+    _exit(EXIT_SUCCESS);
+}
+
+void process_take_signals(void)
+{
+    static const int ends[] = {SIGTERM, SIGINT};
+    static const int ignored[] = {SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        signal(ends[i], end_before_serving);
+    }
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
+        signal(ignored[i], SIG_IGN);
+    }
+}
+
 int process_serve(const struct config *config, const struct redis_url *redis_url,
                   const struct pg_secrets *secrets)
 {
@@ -334,7 +388,10 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.config = config;
     process.redis_url = redis_url;
     process.secrets = secrets;
-    signal(SIGPIPE, SIG_IGN);
+    if (!reload_init(&process.reload, config)) {
+        log_event(LOG_ERROR, "not enough memory for the configuration");
+        return EXIT_FAILURE;
+    }
     body_prepare();
     crowd_init(&process.clients, client_limit(config));
     crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);
@@ -353,14 +410,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     }
     announce(config);
     uv_run(&process.loop, UV_RUN_DEFAULT);
-    for (size_t i = 0; i < process.worker_count; i++) {
-        worker_join(&process.workers[i]);
-    }
-    int failed = uv_loop_close(&process.loop);
-    assert(failed == 0);
-    count_memory_destroy(&process.counts);
-    free(process.metrics);
-    log_event(LOG_INFO, "ended");
-    log_stop();
+    uv_run(&process.loop, UV_RUN_NOWAIT); /* what was closed last */
+    end_process(&process);
     return EXIT_SUCCESS;
 }

@@ -73,6 +73,8 @@ static void close_everything(struct worker *worker)
     uv_close((uv_handle_t *)&worker->again, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->finish, NULL);
+    /* Nobody is waited for who is still connecting to a store or looking up its name. */
+    uv_stop(&worker->loop);
 }
 
 static void publish_state(struct worker *worker, struct instant now)
@@ -132,6 +134,7 @@ static void thread_main(void *worker_)
     struct worker *worker = worker_;
     log_attach_thread();
     uv_run(&worker->loop, UV_RUN_DEFAULT);
+    uv_run(&worker->loop, UV_RUN_NOWAIT); /* what was closed last */
     worker->setup.ended(worker->setup.listener);
 }
 
@@ -140,7 +143,7 @@ static bool make_stores(struct worker *worker)
     const struct config *config = worker->setup.config;
     worker->pg = pg_store_create(&(struct pg_store_setup){
         .loop = &worker->loop,
-        .url = config->database_url,
+        .url = worker->setup.database_secret,
         .write_connections = (size_t)config->pg_write_connections,
         .read_connections = (size_t)config->pg_read_connections,
         .deadline_us = config->request_deadline_ms * 1000,
@@ -151,6 +154,7 @@ static bool make_stores(struct worker *worker)
         worker->redis = redis_store_create(&(struct redis_store_setup){
             .loop = &worker->loop,
             .url = worker->setup.redis_url,
+            .rotated = worker->setup.redis_secret,
             .namespace = worker->setup.secrets->redis_namespace,
             .ttl_ms = config->count_redis_ttl_ms,
             .metrics = worker->metrics,
@@ -279,16 +283,18 @@ void worker_finish(struct worker *worker)
     uv_async_send(&worker->finish);
 }
 
-void worker_join(struct worker **worker_)
+bool worker_join(struct worker **worker_)
 {
     struct worker *worker = *worker_;
     uv_thread_join(&worker->thread);
-    int failed = uv_loop_close(&worker->loop);
-    assert(failed == 0); /* uv_run returned because nothing was left */
+    if (uv_loop_close(&worker->loop) != 0) {
+        return false;
+    }
     service_destroy(&worker->service);
     pg_store_destroy(&worker->pg);
     redis_store_destroy(&worker->redis);
     free(worker->metrics);
     free(worker);
     *worker_ = NULL;
+    return true;
 }

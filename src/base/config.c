@@ -4,13 +4,15 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
-    SECRET_SIZE_MAX_BYTES = 8192,
     /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half
      * a second to the ways between commit, Redis and client; what is left is for the two lifetimes.
      */
@@ -21,8 +23,10 @@ enum {
 #define AT(member) offsetof(struct config, member)
 const struct config_option config_options[] = {
     {.name = "DATABASE_URL", .type = OPTION_STRING, .offset = AT(database_url), .required = true, .secret = true,
+     .file_offset = AT(database_url_file),
      .help = "PostgreSQL: a libpq URI, several hosts allowed; PG* variables are honoured"},
-    {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true, .default_shown = "none",
+    {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true,
+     .file_offset = AT(redis_url_file), .default_shown = "none",
      .help = "Redis: redis://[user:password@]host:port/db or unix:///path; without it counts come from PostgreSQL "
              "through the in-process cache"},
     {.name = "PORT", .type = OPTION_INTEGER, .offset = AT(port), .default_value = "8080", .min = 1, .max = 65535,
@@ -59,19 +63,24 @@ const struct config_option config_options[] = {
     {.name = "SHUTDOWN_DRAIN_MS", .type = OPTION_INTEGER, .offset = AT(shutdown_drain_ms), .default_value = "5000",
      .min = 0, .max = 600000, .help = "between /readyz turning 503 and the listener closing"},
     {.name = "LOG_LEVEL", .type = OPTION_CHOICE, .offset = AT(log_level), .default_value = "info",
+     .file_offset = AT(log_level_file),
      .choices = "debug info warn error", .help = "least severe level that is logged"},
     {.name = "LOG_FORMAT", .type = OPTION_CHOICE, .offset = AT(log_format), .default_value = "json",
      .choices = "json text", .help = "json for machines, text for people"},
     {.name = "ACCESS_LOG_EVERY", .type = OPTION_INTEGER, .offset = AT(access_log_every), .default_value = "1",
      .min = 0, .max = 1000000, .help = "log one request in this many; 1 logs all, 0 none"},
 };
-#undef AT
 /* clang-format on */
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
 
 static char **string_at(struct config *config, const struct config_option *option)
 {
     return (char **)(void *)((char *)config + option->offset);
+}
+
+static char **file_at(struct config *config, const struct config_option *option)
+{
+    return (char **)(void *)((char *)config + option->file_offset);
 }
 
 static int64_t *integer_at(struct config *config, const struct config_option *option)
@@ -165,34 +174,61 @@ static bool set_option(struct config *config, const struct config_option *option
     return false;
 }
 
-/* Reads the secret that NAME_FILE points to, without the line end that editors leave. Messages do
- * not repeat the path: it may be the secret itself, given to the wrong variable. */
-static bool set_from_file(struct config *config, const struct config_option *option,
-                          const char *path, struct config_error *error)
+/* Reads the value that a file holds, without the line end that editors leave. Messages do not
+ * repeat the path: it may be the secret itself, given to the wrong variable. */
+static bool read_value(const char *name, int fd, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
+                       struct config_error *error)
 {
-    char text[SECRET_SIZE_MAX_BYTES + 1];
-    FILE *file = fopen(path, "re");
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     if (file == NULL) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
         const char *why = strerror(errno);
         snprintf(error->line, sizeof error->line, "%s_FILE: cannot read the file that it names: %s",
-                 option->name, why);
+                 name, why);
+        if (fd >= 0) {
+            close(fd);
+        }
         return false;
     }
-    size_t size = fread(text, 1, sizeof text, file);
-    bool broken = ferror(file) != 0 || size == sizeof text || memchr(text, '\0', size) != NULL;
+    size_t size = fread(value, 1, CONFIG_FILE_VALUE_SIZE_BYTES, file);
+    bool broken = ferror(file) != 0 || size == CONFIG_FILE_VALUE_SIZE_BYTES ||
+                  memchr(value, '\0', size) != NULL;
     (void)fclose(file);
-    while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r')) {
+    while (size > 0 && (value[size - 1] == '\n' || value[size - 1] == '\r')) {
         size--;
     }
     if (broken || size == 0) {
         snprintf(error->line, sizeof error->line,
                  "%s_FILE: the file that it names does not hold one value of at most %d bytes",
-                 option->name, SECRET_SIZE_MAX_BYTES);
+                 name, CONFIG_FILE_VALUE_SIZE_BYTES - 1);
         return false;
     }
-    text[size] = '\0';
-    return set_option(config, option, text, error);
+    value[size] = '\0';
+    return true;
+}
+
+static bool set_from_file(struct config *config, const struct config_option *option,
+                          const char *path, struct config_error *error)
+{
+    char value[CONFIG_FILE_VALUE_SIZE_BYTES];
+    char **kept = file_at(config, option);
+    *kept = strdup(path);
+    if (*kept == NULL) {
+        return fail(error, option->name, "out of memory");
+    }
+    return read_value(option->name, open(path, O_RDONLY | O_CLOEXEC), value, error) &&
+           set_option(config, option, value, error);
+}
+
+bool config_read_again(const char *name, const char *path, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
+                       struct config_error *error)
+{
+    struct stat about;
+    /* What is no regular file may keep us waiting. */
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
+        return fail(error, name, "the file that it came from is no regular one");
+    }
+    return read_value(name, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), value, error);
 }
 
 static bool load_option(struct config *config, const struct config_option *option,
@@ -201,7 +237,7 @@ static bool load_option(struct config *config, const struct config_option *optio
     const char *value = lookup(option->name);
     const char *file = NULL;
     char file_name[64];
-    if (option->secret) {
+    if (option->file_offset != 0) {
         snprintf(file_name, sizeof file_name, "%s_FILE", option->name);
         file = lookup(file_name);
     }
@@ -270,6 +306,13 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
             return refuse(error);
         }
     }
+    if (config->max_pending < config->workers) {
+        snprintf(error->line, sizeof error->line,
+                 "MAX_PENDING: %" PRId64 " leaves nothing to some of the %" PRId64
+                 " workers (WORKERS): it is at least their number",
+                 config->max_pending, config->workers);
+        return false;
+    }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > COUNT_TTL_SUM_MAX_MS) {
         snprintf(error->line, sizeof error->line,
                  "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %" PRId64
@@ -281,6 +324,22 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
     return true;
 }
 
+bool config_read_log_level_again(const struct config *config, enum log_level *level,
+                                 struct config_error *error)
+{
+    char value[CONFIG_FILE_VALUE_SIZE_BYTES];
+    struct config scratch = {.log_level = config->log_level};
+    const struct config_option *option = config_options;
+    while (option->offset != AT(log_level)) {
+        option++;
+    }
+    bool read = config->log_level_file == NULL ||
+                (config_read_again(option->name, config->log_level_file, value, error) &&
+                 set_choice(&scratch, option, value, error));
+    *level = (enum log_level)scratch.log_level;
+    return read || refuse(error);
+}
+
 void config_free(struct config *config)
 {
     for (size_t i = 0; i < config_option_count; i++) {
@@ -288,6 +347,11 @@ void config_free(struct config *config)
             char **at = string_at(config, &config_options[i]);
             free(*at);
             *at = NULL;
+        }
+        if (config_options[i].file_offset != 0) {
+            char **path = file_at(config, &config_options[i]);
+            free(*path);
+            *path = NULL;
         }
     }
 }
@@ -346,7 +410,8 @@ void config_print_markdown(FILE *out)
             fputs(option->choices, out);
         }
         fprintf(out, " | %s%s |\n", option->help,
-                option->secret ? "; also read from the file that the same name with `_FILE` names"
-                               : "");
+                option->file_offset != 0
+                    ? "; also read from the file that the same name with `_FILE` names"
+                    : "");
     }
 }

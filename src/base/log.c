@@ -27,7 +27,7 @@ struct ring {
     char bytes[RING_SIZE_BYTES];
 };
 
-static enum log_level threshold = LOG_INFO;
+static _Atomic enum log_level threshold = LOG_INFO;
 static enum log_format line_format = LOG_FORMAT_JSON;
 static _Atomic uint64_t dropped_lines;
 
@@ -45,13 +45,18 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
 void log_configure(enum log_level level, enum log_format format)
 {
-    threshold = level;
+    log_set_level(level);
     line_format = format;
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store_explicit(&threshold, level, memory_order_relaxed);
 }
 
 bool log_enabled(enum log_level level)
 {
-    return level >= threshold;
+    return level >= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
 uint64_t log_dropped(void)

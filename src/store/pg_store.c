@@ -271,7 +271,12 @@ static bool suits(PGconn *connection, const char *url, enum lane lane, char *err
 static void connect_on_thread(uv_work_t *work)
 {
     struct pg_link *link = work->data;
-    const char *url = link->store->setup.url;
+    char *url = secret_now(link->store->setup.url);
+    if (url == NULL) {
+        snprintf(link->error, sizeof link->error, "%s", "out of memory");
+        link->connection = NULL;
+        return;
+    }
     PGconn *connection =
         pg_connect(url, link->lane == LANE_WRITE ? PG_WRITES : PG_READS, link->error);
     if (connection != NULL && !suits(connection, url, link->lane, link->error)) {
@@ -279,6 +284,7 @@ static void connect_on_thread(uv_work_t *work)
         connection = NULL;
     }
     link->connection = connection;
+    free(url);
 }
 
 /* On the loop again: takes the connection over, or notes that there is none. */

@@ -31,6 +31,7 @@ enum {
 
 enum redis_state {
     REDIS_DOWN,
+    REDIS_READING,    /* the file of its URL, on a thread of libuv's pool */
     REDIS_RESOLVING,  /* the host's name */
     REDIS_CONNECTING, /* until the probe has been answered */
     REDIS_UP
@@ -49,7 +50,9 @@ struct redis_store {
     struct shared_counts_listener listener;
     struct shared_counts_port port;
     enum redis_state state;
+    struct redis_url url;    /* while REDIS_READING the pool's thread's */
     struct redis_link *link; /* NULL while there is none */
+    uv_work_t read_url;
     uv_getaddrinfo_t resolve;
     struct breaker breaker;
     struct random random;
@@ -359,7 +362,7 @@ static void select_ended(void *store, const struct redis_answer *answer)
 
 static bool send_auth(struct redis_store *store)
 {
-    const struct redis_url *url = store->setup.url;
+    const struct redis_url *url = &store->url;
     struct words words;
     words_begin(&words, "AUTH");
     if (url->user[0] != '\0') {
@@ -374,7 +377,7 @@ static bool send_select(struct redis_store *store)
     struct words words;
     words_begin(&words, "SELECT");
     struct text number = word_space(&words, NUMBER_SIZE_BYTES);
-    text_add_int(&number, store->setup.url->database);
+    text_add_int(&number, store->url.database);
     add_written(&words, &number);
     return send_words(store, (struct redis_command){.ended = select_ended, .data = store}, &words);
 }
@@ -382,7 +385,7 @@ static bool send_select(struct redis_store *store)
 static void on_opened(void *store_)
 {
     struct redis_store *store = store_;
-    const struct redis_url *url = store->setup.url;
+    const struct redis_url *url = &store->url;
     bool sent = (url->password[0] == '\0' || send_auth(store)) &&
                 (url->database == 0 || send_select(store)) && send_probe(store);
     if (!sent) {
@@ -400,8 +403,7 @@ static void open_link(struct redis_store *store, const struct sockaddr *address,
 {
     const struct redis_link_owner owner = {store, on_opened, on_failed};
     const char *reason;
-    store->link =
-        redis_link_open(store->setup.loop, address, store->setup.url->path, &owner, &reason);
+    store->link = redis_link_open(store->setup.loop, address, store->url.path, &owner, &reason);
     store->state = REDIS_CONNECTING;
     if (store->link == NULL) {
         give_up(store, reason, now_us);
@@ -420,11 +422,11 @@ static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *add
     uv_freeaddrinfo(addresses);
 }
 
-static void start_connecting(struct redis_store *store, int64_t now_us)
+/* To what REDIS_URL says. */
+static void connect_by_url(struct redis_store *store, int64_t now_us)
 {
-    const struct redis_url *url = store->setup.url;
+    const struct redis_url *url = &store->url;
     store->timeout_us = now_us + CONNECT_TIMEOUT_US;
-    metrics_add(store->setup.metrics, METRIC_STORE_RECONNECTS_REDIS, 1);
     if (url->path[0] != '\0') {
         open_link(store, NULL, now_us);
         return;
@@ -442,6 +444,41 @@ static void start_connecting(struct redis_store *store, int64_t now_us)
     }
 }
 
+static void read_url_on_thread(uv_work_t *work)
+{
+    struct redis_store *store = work->data;
+    struct redis_url url;
+    const char *problem;
+    char *text = secret_now(store->setup.rotated);
+    if (text != NULL && redis_url_parse(text, &url, &problem)) {
+        store->url = url;
+    }
+    free(text);
+}
+
+static void url_was_read(uv_work_t *work, int status)
+{
+    struct redis_store *store = work->data;
+    store->state = REDIS_DOWN;
+    if (status == 0 && !store->closing) {
+        connect_by_url(store, clock_mono_us());
+    }
+}
+
+static void start_connecting(struct redis_store *store, int64_t now_us)
+{
+    metrics_add(store->setup.metrics, METRIC_STORE_RECONNECTS_REDIS, 1);
+    if (store->setup.rotated == NULL || !secret_is_in_file(store->setup.rotated)) {
+        connect_by_url(store, now_us);
+        return;
+    }
+    store->state = REDIS_READING;
+    store->read_url.data = store;
+    int failed =
+        uv_queue_work(store->setup.loop, &store->read_url, read_url_on_thread, url_was_read);
+    assert(failed == 0); /* fails for a NULL argument alone */
+}
+
 /* ---- life ---- */
 
 struct redis_store *redis_store_create(const struct redis_store_setup *setup)
@@ -451,6 +488,7 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
         return NULL;
     }
     store->setup = *setup;
+    store->url = *setup->url;
     store->random.state = setup->random_seed;
     store->probe = random_next(&store->random);
     store->latency_us = -1;
@@ -498,6 +536,7 @@ void redis_store_tick(struct redis_store *store, struct instant now)
             start_connecting(store, now.mono_us);
         }
         break;
+    case REDIS_READING:
     case REDIS_RESOLVING: /* ends by itself; the resolver has time-outs of its own */
         break;
     case REDIS_CONNECTING:

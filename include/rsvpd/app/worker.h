@@ -4,6 +4,7 @@
 #define RSVPD_APP_WORKER_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/secret.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/store/pg_secrets.h"
 #include "rsvpd/store/redis_url.h"
@@ -12,12 +13,14 @@ struct count_memory;
 struct worker;
 
 struct worker_setup {
-    const struct config *config;       /* must outlive the worker, like all that is pointed to */
-    const struct redis_url *redis_url; /* NULL where there is no Redis */
+    const struct config *config;    /* must outlive the worker, like all that is pointed to */
+    struct secret *database_secret; /* DATABASE_URL and REDIS_URL, which may be replaced */
+    struct secret *redis_secret;
+    const struct redis_url *redis_url; /* at first; NULL where there is no Redis */
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;
     struct count_memory *counts; /* of the process; must outlive the worker */
-    struct crowd *crowd; /* the connections of all workers */
+    struct crowd *crowd;         /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
     void (*ended)(
@@ -44,7 +47,9 @@ const struct metrics *worker_metrics(const struct worker *worker);
  */
 void worker_finish(struct worker *worker);
 
-/* Waits for its thread; after `ended` was called. */
-void worker_join(struct worker **worker);
+/* Waits for its thread; after `ended` was called. False where a thread of libuv's pool is still at
+ * work for it, such as one that connects to a store which does not answer: then the worker stays,
+ * and the process has to end by _exit, which waits for nobody. */
+bool worker_join(struct worker **worker) __attribute__((warn_unused_result));
 
 #endif

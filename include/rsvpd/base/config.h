@@ -18,6 +18,9 @@ struct config {
     char *redis_url;
     char *bind_address;
     char *admin_bind_address;
+    char *database_url_file; /* the file that it came from; NULL: none */
+    char *redis_url_file;
+    char *log_level_file;
     int64_t port;
     int64_t admin_port;
     int64_t workers; /* event loops; resolved to the number of processors when not set */
@@ -51,7 +54,8 @@ struct config_option {
     int64_t min, max;          /* OPTION_INTEGER */
     const char *choices;       /* OPTION_CHOICE: words separated by spaces */
     bool required;
-    bool secret;               /* never printed; also read from the file that NAME_FILE names */
+    bool secret;        /* never printed */
+    size_t file_offset; /* of the member for the path that NAME_FILE gives; 0: no NAME_FILE */
     const char *default_shown; /* for people, where default_value does not say it */
     const char *help;
 };
@@ -73,6 +77,18 @@ typedef const char *config_lookup_fn(const char *name);
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error) __attribute__((warn_unused_result));
 void config_free(struct config *config);
+
+enum { CONFIG_FILE_VALUE_SIZE_BYTES = 8193 }; /* with its NUL */
+
+/* Reads again what NAME_FILE names. False with `error` filled in, which does not repeat the
+ * content, where it cannot be read, is no regular file or holds no value. */
+bool config_read_again(const char *name, const char *path, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
+                       struct config_error *error) __attribute__((warn_unused_result));
+
+/* Reads LOG_LEVEL again from its file, where it came from one. False with `error` filled in where
+ * that cannot be. */
+bool config_read_log_level_again(const struct config *config, enum log_level *level,
+                                 struct config_error *error) __attribute__((warn_unused_result));
 
 /* One line a variable: its name, the value in force (secrets redacted), and what it means. */
 void config_print(const struct config *config, FILE *out);

@@ -37,7 +37,10 @@ struct log_field {
     (message), (const struct log_field[]){__VA_ARGS__},                                            \
         sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field) - 1
 
+/* Before there are threads. */
 void log_configure(enum log_level level, enum log_format format);
+/* At any time, on any thread. */
+void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t field_count);

@@ -4,6 +4,7 @@
 #define RSVPD_STORE_PG_STORE_H
 
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
 
 #include <uv.h>
@@ -12,7 +13,7 @@ struct pg_store;
 
 struct pg_store_setup {
     uv_loop_t *loop;
-    const char *url; /* must outlive the store */
+    struct secret *url; /* DATABASE_URL; must outlive the store */
     size_t write_connections, read_connections;
     int64_t deadline_us; /* of a request: Postgres ends what takes longer */
     struct metrics *metrics;

@@ -4,6 +4,7 @@
 #define RSVPD_STORE_REDIS_STORE_H
 
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/store/redis_url.h"
 
@@ -13,7 +14,8 @@ struct redis_store;
 
 struct redis_store_setup {
     uv_loop_t *loop;
-    const struct redis_url *url; /* must outlive the store */
+    const struct redis_url *url; /* at first */
+    struct secret *rotated;      /* REDIS_URL, read again before each connection; NULL: it stays */
     const char *namespace;       /* of the keys; must outlive the store */
     int64_t ttl_ms;              /* how long a published count lives */
     struct metrics *metrics;

@@ -82,7 +82,7 @@ static void test_everything_set(void **state)
         {"REQUEST_DEADLINE_MS", "50"},
         {"MAX_CONNECTIONS", "1000000"},
         {"MAX_CONNECTIONS_PER_ADDRESS", "7"},
-        {"MAX_PENDING", "11"},
+        {"MAX_PENDING", "256"},
         {"PG_WRITE_CONNECTIONS", "16"},
         {"PG_READ_CONNECTIONS", "3"},
         {"COUNT_LOCAL_TTL_MS", "0"},
@@ -105,7 +105,7 @@ static void test_everything_set(void **state)
     assert_int_equal(config.request_deadline_ms, 50);
     assert_int_equal(config.max_connections, 1000000);
     assert_int_equal(config.max_connections_per_address, 7);
-    assert_int_equal(config.max_pending, 11);
+    assert_int_equal(config.max_pending, 256);
     assert_int_equal(config.pg_write_connections, 16);
     assert_int_equal(config.pg_read_connections, 3);
     assert_int_equal(config.count_local_ttl_ms, 0);

@@ -1,0 +1,34 @@
+/* What SIGHUP asks for: files of the configuration are read again. */
+#ifndef RSVPD_APP_RELOAD_H
+#define RSVPD_APP_RELOAD_H
+
+#include "rsvpd/base/config.h"
+#include "rsvpd/base/secret.h"
+
+#include <uv.h>
+
+struct reload {
+    const struct config *config;
+    struct secret *database_url, *redis_url;
+    enum log_level log_level; /* in force */
+    uv_work_t work;
+    bool busy;
+    bool again; /* asked for once more meanwhile */
+
+    /* Of the thread that reads, while busy. */
+    enum secret_change database_change, redis_change, level_change;
+    enum log_level level;
+    struct config_error level_error;
+};
+
+/* `config` must outlive it. False when memory is exhausted. */
+bool reload_init(struct reload *reload, const struct config *config)
+    __attribute__((warn_unused_result));
+
+/* Not while one is under way. */
+void reload_free(struct reload *reload);
+
+/* Reads them on a thread of libuv's pool, puts what is good in force and logs what came of it. */
+void reload_begin(struct reload *reload, uv_loop_t *loop);
+
+#endif

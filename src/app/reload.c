@@ -1,0 +1,117 @@
+/* What SIGHUP asks for. */
+#include "rsvpd/app/reload.h"
+#include "rsvpd/base/log.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/store/pg_connect.h"
+#include "rsvpd/store/redis_url.h"
+
+#include <assert.h>
+
+static bool database_url_valid(const char *value)
+{
+    char ignored[PG_ERROR_SIZE_BYTES];
+    return pg_url_valid(value, ignored);
+}
+
+static bool redis_url_valid(const char *value)
+{
+    struct redis_url ignored;
+    const char *problem;
+    return redis_url_parse(value, &ignored, &problem);
+}
+
+bool reload_init(struct reload *reload, const struct config *config)
+{
+    *reload = (struct reload){
+        .config = config,
+        .database_url = secret_create("DATABASE_URL", config->database_url_file,
+                                      config->database_url, database_url_valid),
+        .redis_url =
+            secret_create("REDIS_URL", config->redis_url_file, config->redis_url, redis_url_valid),
+        .log_level = (enum log_level)config->log_level,
+    };
+    if (reload->database_url == NULL || reload->redis_url == NULL) {
+        reload_free(reload);
+        return false;
+    }
+    return true;
+}
+
+void reload_free(struct reload *reload)
+{
+    assert(!reload->busy);
+    secret_destroy(&reload->database_url);
+    secret_destroy(&reload->redis_url);
+}
+
+static void read_on_thread(uv_work_t *work)
+{
+    struct reload *reload = work->data;
+    reload->database_change = secret_reload(reload->database_url);
+    reload->redis_change = secret_reload(reload->redis_url);
+    bool read = config_read_log_level_again(reload->config, &reload->level, &reload->level_error);
+    reload->level_change = !read                                ? SECRET_FAILED
+                           : reload->level != reload->log_level ? SECRET_CHANGED
+                                                                : SECRET_SAME;
+}
+
+static void add_name(struct text *names, const char *name)
+{
+    text_add_cstr(names, names->size == 0 ? "" : " ");
+    text_add_cstr(names, name);
+}
+
+static void tell(const struct reload *reload)
+{
+    const struct {
+        const char *name;
+        enum secret_change change;
+    } parts[] = {
+        {"DATABASE_URL", reload->database_change},
+        {"REDIS_URL", reload->redis_change},
+        {"LOG_LEVEL", reload->level_change},
+    };
+    char changed_bytes[64], failed_bytes[64];
+    struct text changed = text_over(changed_bytes, sizeof changed_bytes);
+    struct text failed = text_over(failed_bytes, sizeof failed_bytes);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].change == SECRET_CHANGED) {
+            add_name(&changed, parts[i].name);
+        } else if (parts[i].change == SECRET_FAILED) {
+            add_name(&failed, parts[i].name);
+        }
+    }
+    log_event(failed.size > 0 ? LOG_WARN : LOG_INFO, "reloaded",
+              LOG_STR("changed", text_slice(&changed)), LOG_STR("failed", text_slice(&failed)));
+}
+
+static void was_read(uv_work_t *work, int status)
+{
+    struct reload *reload = work->data;
+    assert(status == 0); /* nobody cancels it */
+    reload->busy = false;
+    if (reload->level_change == SECRET_CHANGED) {
+        reload->log_level = reload->level;
+        log_set_level(reload->level);
+    } else if (reload->level_change == SECRET_FAILED) {
+        log_event(LOG_WARN, "the log's level cannot be read again and stays",
+                  LOG_CSTR("reason", reload->level_error.line));
+    }
+    tell(reload);
+    if (reload->again) {
+        reload->again = false;
+        reload_begin(reload, work->loop);
+    }
+}
+
+void reload_begin(struct reload *reload, uv_loop_t *loop)
+{
+    if (reload->busy) {
+        reload->again = true;
+        return;
+    }
+    reload->busy = true;
+    reload->work.data = reload;
+    int failed = uv_queue_work(loop, &reload->work, read_on_thread, was_read);
+    assert(failed == 0); /* fails for a NULL argument alone */
+}
