@@ -251,13 +251,13 @@ void answer_count(struct request *request, const struct count *count)
                     (long long)(count->as_of_wall_us / 1000), count->stale ? "-stale" : "");
     etag.data[etag.size] = '\0'; /* text_add_format has left room for it */
     struct slice opaque = slice_make(etag.data + strlen("W/\""), etag.size - strlen("W/\"\""));
+    answer_add_count(&body, request->route->relation, &request->entity, count);
     if (client_has(request, opaque, count->stale)) {
-        answer_with(request, 304, NULL, slice_of(""));
-    } else {
-        answer_add_count(&body, request->route->relation, &request->entity, count);
-        if (!answer_json(request, 200, json_type, &body)) {
-            return;
-        }
+        /* Not sent: it gives Content-Length its value, which is that of a 200 or is not there (RFC
+         * 9110 section 8.6). libmicrohttpd always adds one. */
+        answer_with(request, 304, NULL, text_slice(&body));
+    } else if (!answer_json(request, 200, json_type, &body)) {
+        return;
     }
     answer_add_header(request, "ETag", etag.data);
     answer_add_header(request, "Cache-Control", answer_count_caching(request));

@@ -586,6 +586,10 @@ static bool check_if_none_match(const struct relation *relation, const char *met
         expect_status(response, status);
         expect_header(response, "Cache-Control", "public, max-age=1");
         assert_true(status != 304 || response->body_size == 0);
+        if (status == 304) { /* RFC 9110, 8.6: not the size of nothing */
+            const char *length = http_header(response, "Content-Length");
+            assert_true(length == NULL || strcmp(length, "0") != 0);
+        }
     }
     http_response_free(&response);
     free(etag);
