@@ -9,8 +9,8 @@ SELECT 1 / (
 FROM (
     SELECT e.event_id IS NOT NULL AS given, CASE WHEN e.event_id IS NULL THEN 'none' ELSE concat(
         e.capacity, '.', e.waitlist::integer,
-        '.', (extract(epoch FROM least(greatest(e.opens_at, 'epoch'), '9999-12-31 23:59:59.999999+00')) * 1000000)::bigint,
-        '.', (extract(epoch FROM least(greatest(e.closes_at, 'epoch'), '9999-12-31 23:59:59.999999+00')) * 1000000)::bigint
+        '.', (extract(epoch FROM CASE WHEN e.opens_at IS NOT NULL THEN least(greatest(e.opens_at, 'epoch'), '9999-12-31 23:59:59.999999+00') END) * 1000000)::bigint,
+        '.', (extract(epoch FROM CASE WHEN e.closes_at IS NOT NULL THEN least(greatest(e.closes_at, 'epoch'), '9999-12-31 23:59:59.999999+00') END) * 1000000)::bigint
     ) END AS tag
     FROM unnest(ARRAY[$1::text]) AS a (id)
     LEFT JOIN events AS e ON e.event_id = a.id
