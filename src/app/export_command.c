@@ -1,4 +1,4 @@
-/* rsvpd export: all members as CSV. */
+/* rsvpd export: all members, settings or waiting lists as CSV. */
 #include "rsvpd/app/command.h"
 #include "rsvpd/app/data_commands.h"
 #include "rsvpd/base/clock.h"
@@ -14,13 +14,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define RELATION_OPTION "--relation rsvp|like|settings|waitlist"
+
 const char export_help[] =
-    "usage: rsvpd export --relation rsvp|like [FILE|-]\n\n"
-    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads: event_id (or "
-    "post_id),\n"
-    "user_id, created_at in UTC with microseconds, ordered by event and user. FILE appears when "
-    "it\n"
-    "is complete; until then FILE.partial grows. Without FILE, or with -, to standard output.\n"
+    "usage: rsvpd export " RELATION_OPTION " [FILE|-]\n\n"
+    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads: event_id (or\n"
+    "post_id), user_id, created_at in UTC with microseconds, ordered by event and user; for\n"
+    "'waitlist' who waits, ordered by event and turn; for 'settings' event_id, capacity, "
+    "waitlist,\n"
+    "opens_at, closes_at. An import reads neither of these two yet. FILE appears when it is\n"
+    "complete; until then FILE.partial grows. Without FILE, or with -, to standard output.\n"
     "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
 
 /* Where the export goes. */
@@ -161,14 +164,14 @@ static bool take_line(void *context, struct slice line, int64_t total)
 }
 
 static int run_export(struct output *output, const struct config *config,
-                      const struct relation *relation)
+                      const struct pg_export_kind *kind)
 {
     char reason[PG_ERROR_SIZE_BYTES];
     int64_t began_us = clock_mono_us();
     bool shows_itself = isatty(output->fd); /* the export does, on the same terminal */
     progress_begin(&output->progress, shows_itself ? NULL : stderr, "export", "rows", began_us);
     bool exported =
-        pg_export(config->database_url, relation, take_line, output, reason) && flush(output);
+        pg_export(config->database_url, kind, take_line, output, reason) && flush(output);
     progress_clear(&output->progress);
     if (output->error != 0) {
         return cannot_write(output->name, output->error);
@@ -177,8 +180,8 @@ static int run_export(struct output *output, const struct config *config,
         return command_failed("cannot export", reason);
     }
     double seconds = (double)(clock_mono_us() - began_us) / 1e6;
-    fprintf(stderr, "export %s: %" PRId64 " rows, %.1f s, %.0f rows/s\n", relation->name,
-            output->rows, seconds, seconds > 0 ? (double)output->rows / seconds : 0.0);
+    fprintf(stderr, "export %s: %" PRId64 " rows, %.1f s, %.0f rows/s\n", kind->name, output->rows,
+            seconds, seconds > 0 ? (double)output->rows / seconds : 0.0);
     return EXIT_SUCCESS;
 }
 
@@ -186,11 +189,15 @@ int export_command(int argc, char **argv)
 {
     static struct output output;
     const char *name = NULL, *path = NULL;
-    const struct relation *relation = NULL;
+    const struct pg_export_kind *kind = NULL;
     const struct command_option options[] = {{"--relation", &name, NULL}};
     int status = command_read_options("export", argc, argv, options, 1, &path);
     if (status == EXIT_SUCCESS) {
-        status = command_relation("export", name, &relation);
+        kind = pg_export_kind_named(name == NULL ? "" : name);
+        if (kind == NULL) {
+            status = name == NULL ? command_wrong_usage("export", "say which relation, with", RELATION_OPTION)
+                                  : command_wrong_usage("export", "there is no relation", name);
+        }
     }
     if (status != EXIT_SUCCESS) {
         return status;
@@ -201,7 +208,7 @@ int export_command(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         status = open_output(&output, path);
         if (status == EXIT_SUCCESS) {
-            status = run_export(&output, &config, relation);
+            status = run_export(&output, &config, kind);
         }
         status = close_output(&output, status);
     }

@@ -1,8 +1,26 @@
-/* Reads all members of a relation. */
+/* Reads all of what can be exported. */
 #include "rsvpd/store/pg_export.h"
 #include "rsvpd/store/pg_command.h"
 
 #include <libpq-fe.h>
+#include <string.h>
+
+static const struct pg_export_kind kinds[] = {
+    {"rsvp", &relations[RELATION_RSVP], "export", "export_total"},
+    {"like", &relations[RELATION_LIKE], "export", "export_total"},
+    {"settings", &relations[RELATION_RSVP], "export_settings", "export_settings_total"},
+    {"waitlist", &relations[RELATION_RSVP], "export_waitlist", "export_waitlist_total"},
+};
+
+const struct pg_export_kind *pg_export_kind_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, name) == 0) {
+            return &kinds[i];
+        }
+    }
+    return NULL;
+}
 
 /* The lines of a COPY that has begun; ends it where all of them were taken. */
 static bool take_lines(PGconn *connection, int64_t total, pg_export_fn *take, void *context,
@@ -27,10 +45,10 @@ static bool take_lines(PGconn *connection, int64_t total, pg_export_fn *take, vo
     return done;
 }
 
-static bool count_rows(PGconn *connection, const struct relation *relation, int64_t *total,
+static bool count_rows(PGconn *connection, const struct pg_export_kind *kind, int64_t *total,
                        char error[PG_ERROR_SIZE_BYTES])
 {
-    struct pg_command command = {"export_total", relation, 0, {NULL}};
+    struct pg_command command = {kind->total, kind->relation, 0, {NULL}};
     PGresult *result = pg_command_run(connection, &command, NULL, error);
     if (result == NULL) {
         return false;
@@ -40,10 +58,10 @@ static bool count_rows(PGconn *connection, const struct relation *relation, int6
     return true;
 }
 
-bool pg_export(const char *url, const struct relation *relation, pg_export_fn *take, void *context,
-               char error[PG_ERROR_SIZE_BYTES])
+bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
+               void *context, char error[PG_ERROR_SIZE_BYTES])
 {
-    struct pg_command command = {"export", relation, 0, {NULL}};
+    struct pg_command command = {kind->rows, kind->relation, 0, {NULL}};
     bool done = false;
     int64_t total;
     PGconn *connection = pg_command_connect(url, PG_READS, "0", "10s", error);
@@ -53,7 +71,7 @@ bool pg_export(const char *url, const struct relation *relation, pg_export_fn *t
     /* One snapshot for the total and the rows. */
     if (pg_command_control(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL,
                            error) &&
-        count_rows(connection, relation, &total, error)) {
+        count_rows(connection, kind, &total, error)) {
         PGresult *begun = pg_command_run(connection, &command, NULL, error);
         done = begun != NULL && take_lines(connection, total, take, context, error);
         PQclear(begun);

@@ -303,6 +303,27 @@ static void events_with_settings_are_refused(void **state)
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
 }
 
+static void settings_and_waiting_lists_are_exported(void **state)
+{
+    (void)state;
+    pg_execute(fixture.database_url,
+               "INSERT INTO events (event_id, capacity, waitlist, opens_at, closes_at, waiting)"
+               " VALUES ('b', 2, true, '2026-01-01T00:00:00.000001Z', 'infinity', 2),"
+               " ('a', NULL, false, NULL, NULL, 0);"
+               "INSERT INTO waitlist (event_id, ticket, user_id, created_at) VALUES"
+               " ('b', 9, 'u1', '2026-01-02T00:00:00Z'), ('b', 10, 'u0', '-infinity')");
+    expect_shell(STATUS_DONE,
+                 "event_id,capacity,waitlist,opens_at,closes_at\n"
+                 "a,,f,,\n"
+                 "b,2,t,2026-01-01T00:00:00.000001Z,9999-12-31T23:59:59.999999Z\n",
+                 "export settings: 2 rows", "rsvpd export --relation settings");
+    expect_shell(STATUS_DONE,
+                 "event_id,user_id,created_at\n"
+                 "b,u1,2026-01-02T00:00:00.000000Z\n"
+                 "b,u0,1970-01-01T00:00:00.000000Z\n",
+                 "export waitlist: 2 rows", "rsvpd export --relation waitlist");
+}
+
 /* Into a full, closed event with a waiting list: who waits keeps their place. */
 static void past_the_capacity_settings_keep_nobody_out(void **state)
 {
@@ -624,6 +645,7 @@ int main(void)
         cmocka_unit_test_setup(skipped_lines_are_whole_wherever_the_input_is_cut, set_up),
         cmocka_unit_test_setup(no_bad_lines_leave_a_header, set_up),
         cmocka_unit_test_setup(events_with_settings_are_refused, set_up),
+        cmocka_unit_test_setup(settings_and_waiting_lists_are_exported, set_up),
         cmocka_unit_test_setup(past_the_capacity_settings_keep_nobody_out, set_up),
         cmocka_unit_test_setup_teardown(settings_that_come_in_between_are_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(chunks_with_others_in_the_way_are_tried_again, set_up,

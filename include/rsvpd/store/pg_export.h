@@ -1,4 +1,4 @@
-/* Reads all members of a relation, as they are at one moment. */
+/* Reads all members of a relation, all settings, or all who wait, as they are at one moment. */
 #ifndef RSVPD_STORE_PG_EXPORT_H
 #define RSVPD_STORE_PG_EXPORT_H
 
@@ -13,10 +13,20 @@
  * header. False ends the export. */
 typedef bool pg_export_fn(void *context, struct slice line, int64_t total);
 
-/* Gives out everything as CSV, ordered by entity and user, times in UTC with microseconds. False
- * where `take` ended it, which leaves `error` empty, or with `error` filled in where the database
- * fails. */
-bool pg_export(const char *url, const struct relation *relation, pg_export_fn *take, void *context,
-               char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+/* What can be exported: the relations by their names, settings, waitlist. */
+struct pg_export_kind {
+    const char *name;
+    const struct relation *relation;
+    const char *rows, *total; /* statements */
+};
+
+/* NULL where there is none of that name. */
+const struct pg_export_kind *pg_export_kind_named(const char *name);
+
+/* Gives out everything as CSV, ordered by entity and user (who waits: by entity and turn), times in
+ * UTC with microseconds. False where `take` ended it, which leaves `error` empty, or with `error`
+ * filled in where the database fails. */
+bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
+               void *context, char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
 
 #endif

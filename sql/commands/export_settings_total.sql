@@ -1,0 +1,2 @@
+-- How many rows an export of settings has.
+SELECT count(*) FROM events
