@@ -262,14 +262,19 @@ static void give_request_line(struct wire *wire, const struct request_line *line
 
 /* ---- faults ---- */
 
-/* The library has the request line and perhaps some fields: this ends its head. */
-static void refuse_fields(struct wire_output *out)
+/* The library has the request line and perhaps some fields: this ends its head. It wants a Host, so
+ * that it does not refuse the request itself, and in its own words. */
+static void refuse_fields(const struct wire *wire, enum wire_fault fault, struct wire_output *out)
 {
+    if (wire->hosts == 0 || fault == WIRE_BAD_HOST) {
+        give_text(out, "Host:-\r\n");
+    }
     give_text(out, "Content-Length:9223372036854775807\r\n\r\n");
 }
 
 /* A line that has not come whole is parsed as well, for what of it can be told. */
-static void refuse_request_line(struct wire *wire, struct slice line, struct wire_output *out)
+static void refuse_request_line(struct wire *wire, enum wire_fault fault, struct slice line,
+                                struct wire_output *out)
 {
     enum { SHOWN_MAX_BYTES = 1024 };
     struct request_line parsed = parse_request_line(wire, line);
@@ -288,7 +293,7 @@ static void refuse_request_line(struct wire *wire, struct slice line, struct wir
     wire->minor_zero = false;
     wire->line = 1;
     give_request_line(wire, &parsed, out);
-    refuse_fields(out);
+    refuse_fields(wire, fault, out);
 }
 
 /* `line` is what is wrong. */
@@ -297,10 +302,10 @@ static void refuse(struct wire *wire, enum wire_fault fault, struct slice line,
 {
     switch (wire->state) {
     case WIRE_START:
-        refuse_request_line(wire, line, out);
+        refuse_request_line(wire, fault, line, out);
         break;
     case WIRE_FIELDS:
-        refuse_fields(out);
+        refuse_fields(wire, fault, out);
         break;
     case WIRE_CHUNK_END:
         give_text(out, "\r\n");
