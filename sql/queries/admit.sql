@@ -1,12 +1,17 @@
 -- Decides over users who want to be in, in the order of their arrival, and answers of each: the verdict (0: in, 1: on the
--- waiting list, 2: full, 3: closed), whether that changed anything, and the place on the waiting list or 0. The counters
--- are locked, and seats that came free have been given to those who waited: a newcomer gets a seat that is left, after
--- all who wait still. Window functions see to it that no two sets of users are joined, and that a waiting list is read once,
--- however many of those who stand on it ask: each counts from the one of them before.
+-- waiting list, 2: full, 3: closed), whether that changed anything, the place on the waiting list or 0, and whether this is exact
+-- or a lower bound. The counters are locked. A newcomer gets a seat that is left after all who wait still; while some of these
+-- move up in steps, the newcomer waits behind them and moves up in turn, whether there is a waiting list or not.
+--
+-- A place is between what it is where nobody behind has left the list, and what it is where nobody in front has: mostly both are the
+-- same, and nothing is read. Else up to 10,000 are counted from the front; further back the lower bound is answered. Window
+-- functions see to it that no two sets of users are joined, and that a waiting list is read once, however many of those who
+-- stand on it ask: each counts from the one of them before.
 -- $1, $2: entities and users; $3: their order of arrival.
 WITH standing AS (
     SELECT
-        a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket, w.ticket,
+        a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket, e.passed_ticket, w.ticket,
+        e.waiting - (e.last_ticket - w.ticket) AS place_min, w.ticket - e.passed_ticket AS place_max,
         CASE WHEN e.capacity IS NOT NULL THEN greatest(e.capacity - c.count - e.waiting, 0) END AS seats,
         CASE
             WHEN statement_timestamp() < e.opens_at OR statement_timestamp() >= e.closes_at THEN 3
@@ -18,25 +23,43 @@ WITH standing AS (
     JOIN events AS e ON e.event_id = a.id
     LEFT JOIN :members AS m ON m.:id = a.id AND m.user_id = a.user_id
     LEFT JOIN waitlist AS w ON w.event_id = a.id AND w.user_id = a.user_id
+), asking AS (
+    SELECT *, known IS NOT DISTINCT FROM 1 AND place_min < least(place_max, 10001) AS counts
+    FROM standing
 ), in_turn AS (
     SELECT
-        id, user_id, waitlist, waiting, last_ticket, seats, known, ticket,
+        *,
         row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS turn,
-        lag(ticket, 1, 0::bigint) OVER (PARTITION BY id, known ORDER BY ticket) AS ticket_before
-    FROM standing
+        row_number() OVER (PARTITION BY id, counts ORDER BY ticket) AS ask,
+        lag(ticket, 1, passed_ticket) OVER (PARTITION BY id, counts ORDER BY ticket) AS ticket_before,
+        max(place_max) OVER (PARTITION BY id, counts) AS furthest
+    FROM asking
+), bounded AS (
+    SELECT
+        *,
+        max(CASE WHEN counts AND ask = 1 AND furthest > 10000 THEN (
+            SELECT w.ticket FROM waitlist AS w WHERE w.event_id = t.id AND w.ticket > t.passed_ticket ORDER BY w.ticket OFFSET 10000 LIMIT 1
+        ) END) OVER (PARTITION BY id, counts) AS edge -- who has it or one behind is not counted
+    FROM in_turn AS t
 ), judged AS (
     SELECT
-        id, user_id, waiting, last_ticket, known IS NULL AS is_new, coalesce(turn - seats, 0) AS behind,
+        id, user_id, waiting, last_ticket, known IS NULL AS is_new,
+        turn - CASE WHEN waiting > 0 THEN 0 ELSE coalesce(seats, 0) END AS behind,
         CASE
             WHEN known IS NOT NULL THEN known
-            WHEN coalesce(turn <= seats, true) THEN 0
-            WHEN waitlist THEN 1
+            WHEN waiting = 0 AND coalesce(turn <= seats, true) THEN 0
+            WHEN waitlist OR coalesce(turn <= seats, true) THEN 1
             ELSE 2
         END AS verdict,
-        sum(CASE WHEN known = 1 THEN (
-            SELECT count(*) FROM waitlist AS w WHERE w.event_id = t.id AND w.ticket > t.ticket_before AND w.ticket <= t.ticket
-        ) END) OVER (PARTITION BY id, known ORDER BY ticket) AS place
-    FROM in_turn AS t
+        CASE
+            WHEN counts AND coalesce(ticket < edge, true) THEN sum(CASE WHEN counts AND coalesce(ticket < edge, true) THEN (
+                SELECT count(*) FROM waitlist AS w WHERE w.event_id = b.id AND w.ticket > b.ticket_before AND w.ticket <= b.ticket
+            ) END) OVER (PARTITION BY id, counts ORDER BY ticket)
+            WHEN counts THEN 10001
+            ELSE place_min
+        END AS place,
+        coalesce(NOT counts AND place_min < place_max OR counts AND ticket >= edge, false) AS is_further
+    FROM bounded AS b
 ), added AS (
     INSERT INTO :members (:id, user_id)
     SELECT id, user_id FROM judged WHERE is_new AND verdict = 0 ORDER BY id, user_id
@@ -52,11 +75,14 @@ WITH standing AS (
     WHERE c.:id = a.id
 ), lengthened AS (
     UPDATE events AS e
-    SET waiting = e.waiting + q.users, last_ticket = e.last_ticket + q.users
+    SET
+        waiting = e.waiting + q.users, last_ticket = e.last_ticket + q.users,
+        passed_ticket = CASE WHEN e.waiting > 0 THEN e.passed_ticket ELSE e.last_ticket END
     FROM (SELECT id, count(*) AS users FROM queued GROUP BY id) AS q
     WHERE e.event_id = q.id
 )
 SELECT
     id, user_id, verdict::bigint, (is_new AND verdict < 2)::integer::bigint,
-    CASE WHEN verdict <> 1 THEN 0 WHEN is_new THEN waiting + behind ELSE place END::bigint
+    CASE WHEN verdict <> 1 THEN 0 WHEN is_new THEN waiting + behind ELSE place END::bigint,
+    (NOT is_further)::integer::bigint
 FROM judged

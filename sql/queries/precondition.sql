@@ -13,5 +13,5 @@ FROM (
         '.', (extract(epoch FROM CASE WHEN e.closes_at IS NOT NULL THEN least(greatest(e.closes_at, 'epoch'), '9999-12-31 23:59:59.999999+00') END) * 1000000)::bigint
     ) END AS tag
     FROM unnest(ARRAY[$1::text]) AS a (id)
-    LEFT JOIN events AS e ON e.event_id = a.id
+    LEFT JOIN events AS e ON e.event_id = a.id AND NOT e.releasing -- settings that are to go are none
 ) AS s

@@ -9,7 +9,7 @@ WITH asked AS (
     USING asked AS a
     WHERE k.user_id = a.user_id AND k.key = a.key AND k.expires_at <= statement_timestamp()
 )
-SELECT a.place, k.action, k.entity_id, k.changed::integer::bigint, k.count, k.place
+SELECT a.place, k.action, k.entity_id, k.changed::integer::bigint, k.count, k.place, k.place_exact::integer::bigint
 FROM asked AS a
 JOIN idempotency_keys AS k ON k.user_id = a.user_id AND k.key = a.key
 WHERE k.expires_at > statement_timestamp()

@@ -1,6 +1,7 @@
--- Takes an entity's settings away, once nobody waits. Its counter is locked.
+-- Takes an entity's settings away that are to go, once nobody waits. Its counter is locked.
 -- $1: entity.
 WITH gone AS (
-    DELETE FROM events WHERE event_id = $1::text
+    DELETE FROM events WHERE event_id = $1::text AND releasing AND waiting = 0
+    RETURNING event_id
 )
-UPDATE :counters AS c SET managed = false WHERE c.:id = $1::text
+UPDATE :counters AS c SET managed = false FROM gone AS g WHERE c.:id = g.event_id

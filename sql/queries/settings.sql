@@ -1,7 +1,9 @@
--- An entity's settings, how many wait, and its count as counted.sql gives it.
+-- An entity's settings, how many wait, its count as counted.sql gives it, whether there are settings, and whether free seats are
+-- still to be given to those who wait, both as 0 or 1. Settings that are to go are none.
 -- $1: entity.
 SELECT e.capacity, coalesce(e.waitlist, false)::integer::bigint, e.opens_at, e.closes_at, coalesce(e.waiting, 0),
-    c.count, c.version, statement_timestamp(), (e.event_id IS NOT NULL)::integer::bigint
+    c.count, c.version, statement_timestamp(), coalesce(NOT e.releasing, false)::integer::bigint,
+    (e.promoting_at IS NOT NULL)::integer::bigint
 FROM :counters AS c
 LEFT JOIN events AS e ON e.event_id = c.:id
 WHERE c.:id = $1::text

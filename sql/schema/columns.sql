@@ -11,12 +11,14 @@ FROM (VALUES
     ('like_counters', 'post_id', 'text'), ('like_counters', 'count', 'bigint'), ('like_counters', 'version', 'bigint'),
     ('events', 'event_id', 'text'), ('events', 'capacity', 'bigint'), ('events', 'waitlist', 'boolean'),
     ('events', 'opens_at', 'timestamptz'), ('events', 'closes_at', 'timestamptz'), ('events', 'waiting', 'bigint'),
-    ('events', 'last_ticket', 'bigint'),
+    ('events', 'last_ticket', 'bigint'), ('events', 'passed_ticket', 'bigint'), ('events', 'promoting_at', 'timestamptz'),
+    ('events', 'releasing', 'boolean'),
     ('waitlist', 'event_id', 'text'), ('waitlist', 'ticket', 'bigint'), ('waitlist', 'user_id', 'text'),
     ('waitlist', 'created_at', 'timestamptz'),
     ('idempotency_keys', 'user_id', 'text'), ('idempotency_keys', 'key', 'text'), ('idempotency_keys', 'action', 'text'),
     ('idempotency_keys', 'entity_id', 'text'), ('idempotency_keys', 'changed', 'boolean'), ('idempotency_keys', 'count', 'bigint'),
-    ('idempotency_keys', 'place', 'bigint'), ('idempotency_keys', 'expires_at', 'timestamptz'),
+    ('idempotency_keys', 'place', 'bigint'), ('idempotency_keys', 'place_exact', 'boolean'),
+    ('idempotency_keys', 'expires_at', 'timestamptz'),
     ('rsvpd_secrets', 'name', 'text'), ('rsvpd_secrets', 'key', 'bytea')
 ) AS t (name, col, type)
 LEFT JOIN pg_class AS c ON c.oid = to_regclass(t.name)

@@ -10,6 +10,7 @@
 enum {
     TICK_MS = 10,
     FORGET_EVERY_US = 10 * 1000 * 1000,
+    PROMOTE_EVERY_US = 1000 * 1000,
     TURNS_MAX = 3, /* rounds of answering and sending before the sockets are looked at again */
     FINISH_GRACE_US =
         500 * 1000, /* beyond a request's deadline: then clients that do not read are cut off */
@@ -184,6 +185,7 @@ static bool make_service(struct worker *worker)
         .count_local_lifetime_us = config->count_local_ttl_ms * 1000,
         .count_shared_lifetime_us = config->count_redis_ttl_ms * 1000,
         .forget_every_us = FORGET_EVERY_US,
+        .promote_every_us = PROMOTE_EVERY_US,
         .hash_secret = worker->setup.hash_secret,
         .now = clock_now(),
     });

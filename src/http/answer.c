@@ -172,6 +172,9 @@ void answer_write(struct request *request, const struct operation *operation)
     add_membership(&body, operation);
     if (operation->waiting) {
         add_int_member(&body, "waitlist_position", operation->place);
+        if (!operation->place_is_exact) {
+            add_bool_member(&body, "waitlist_position_exact", false);
+        }
     }
     add_bool_member(&body, "changed", operation->changed);
     add_int_member(&body, operation->relation->count_member, operation->count.value);

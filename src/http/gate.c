@@ -156,13 +156,16 @@ static bool parameters_known(struct request *request)
     struct slice query = request->query;
     struct query_parameter parameter;
     while (request_next_parameter(&query, &parameter)) {
-        if (!one_of(slice_of(request->route->parameters), parameter.name)) {
+        const char *posts = request->method == HTTP_POST ? request->route->post_parameter : NULL;
+        if (!one_of(slice_of(request->route->parameters), parameter.name) &&
+            (posts == NULL || !uri_equal(parameter.name, slice_of(posts)))) {
             bool none = request->route->parameters[0] == '\0';
             answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
-                                  "the query parameter '%.*s' is not known here%s%s",
+                                  "the query parameter '%.*s' is not known here%s%s%s%s",
                                   (int)(parameter.name.size > 64 ? 64 : parameter.name.size),
                                   parameter.name.data,
-                                  none ? "" : "; known: ", request->route->parameters);
+                                  none ? "" : "; known: ", request->route->parameters,
+                                  posts == NULL ? "" : " ", posts == NULL ? "" : posts);
             return false;
         }
     }

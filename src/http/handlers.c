@@ -44,7 +44,17 @@ static void write_done(struct operation *operation, enum outcome outcome, int64_
 
 void handle_add(struct request *request)
 {
-    submit(request, OPERATION_ADD, write_done, 0);
+    bool past_capacity;
+    if (!query_boolean(request, "past_capacity", &past_capacity)) {
+        return;
+    }
+    struct operation *operation = submission_take(request, OPERATION_ADD, write_done);
+    if (operation == NULL) {
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    operation->past_capacity = past_capacity;
+    submission_send(request, operation);
 }
 
 void handle_remove(struct request *request)

@@ -99,6 +99,21 @@ bool query_flag(struct request *request, const char *name, bool *given)
     return true;
 }
 
+bool query_boolean(struct request *request, const char *name, bool *value)
+{
+    struct slice text;
+    if (!query_value(request, name, &text)) {
+        return false;
+    }
+    *value = slice_equal(text, slice_of("true"));
+    if (text.data == NULL || *value || slice_equal(text, slice_of("false"))) {
+        return true;
+    }
+    answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                          "the query parameter '%s' is neither 'true' nor 'false'", name);
+    return false;
+}
+
 bool query_identifiers(struct request *request, const char *name, size_t max,
                        struct identifier **ids, size_t *size)
 {

@@ -14,7 +14,7 @@
 const struct route routes[] = {
     {.pattern = "", .parameters = ""},
     {.pattern = "/v1/events/{event_id}/rsvp", .relation = RSVP, .post = handle_add, .delete = handle_remove,
-     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id"},
+     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", .post_parameter = "past_capacity"},
     {.pattern = "/v1/posts/{post_id}/like", .relation = LIKE, .post = handle_add, .delete = handle_remove,
      .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id"},
     {.pattern = "/v1/events/{event_id}/users/{user_id}", .relation = RSVP, .get = handle_lookup,

@@ -145,6 +145,7 @@ static void answer_settings(struct request *request, const struct operation *ope
 {
     const struct settings *settings = &operation->settings;
     int64_t left = settings->capacity - operation->count.value;
+    bool goes_on = operation->kind != OPERATION_SETTINGS && operation->incomplete;
     struct text body = request_text(request, BODY_SIZE_BYTES);
     text_add_format(&body, "{\"%s\":", operation->relation->id_member);
     text_add_json_string(&body, identifier_slice(&operation->entity));
@@ -155,12 +156,12 @@ static void answer_settings(struct request *request, const struct operation *ope
     add_number(&body, operation->relation->count_member, true, operation->count.value);
     add_number(&body, "waitlist_count", true, operation->waiting_count);
     add_number(&body, "remaining", settings->limited, left > 0 ? left : 0);
-    text_add_cstr(&body, "}");
+    text_add_cstr(&body, goes_on ? ",\"complete\":false}" : "}");
     if (body.truncated) {
         answer_problem(request, PROBLEM_INTERNAL, NULL);
         return;
     }
-    answer_with(request, 200, "application/json", text_slice(&body));
+    answer_with(request, goes_on ? 202 : 200, "application/json", text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-cache");
     if (operation->kind != OPERATION_RELEASE) {
         add_tag(request, settings);

@@ -24,6 +24,7 @@ static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
     {OPERATION_LIST_WAITING, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
     {OPERATION_SETTINGS, LANE_READ, 16, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
     {OPERATION_CONFIGURE, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_PROMOTING, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
     {OPERATION_FORGET, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
 };
 
@@ -32,6 +33,7 @@ static size_t queue_kind_of(enum operation_kind kind)
     /* Either direction has one queue. */
     enum operation_kind queued = kind == OPERATION_REMOVE    ? OPERATION_ADD
                                  : kind == OPERATION_RELEASE ? OPERATION_CONFIGURE
+                                 : kind == OPERATION_PROMOTE ? OPERATION_CONFIGURE
                                                              : kind;
     size_t i = 0;
     while (queue_kinds[i].kind != queued) {
@@ -49,7 +51,7 @@ static bool writes_user(const struct operation *operation)
 static bool is_write(const struct operation *operation)
 {
     return writes_user(operation) || operation->kind == OPERATION_CONFIGURE ||
-           operation->kind == OPERATION_RELEASE;
+           operation->kind == OPERATION_RELEASE || operation->kind == OPERATION_PROMOTE;
 }
 
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
@@ -108,12 +110,16 @@ void dispatch_free(struct dispatch *dispatch)
     }
 }
 
-/* Tells the asker, once, and gives the operation back unless Postgres still has it. */
+/* Tells the asker, once, and gives the operation back unless Postgres still has it. What is done in
+ * steps was done, however its last one ends. */
 static void end(struct dispatch *dispatch, struct operation *operation, enum outcome outcome,
                 int64_t now_us)
 {
     if (!operation->answered) {
         operation->answered = true;
+        operation->incomplete =
+            operation->incomplete || (operation->applied && outcome != OUTCOME_DONE);
+        outcome = operation->applied ? OUTCOME_DONE : outcome;
         if (list_linked(&operation->by_deadline)) {
             list_remove(&operation->by_deadline);
         }
@@ -405,10 +411,19 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
         const struct operation *operation = batch->operations[i];
         if (operation->kind == OPERATION_CONFIGURE || operation->kind == OPERATION_RELEASE) {
             entity_set_note(&dispatch->managed, &operation->entity,
-                            operation->kind == OPERATION_CONFIGURE);
+                            operation->kind == OPERATION_CONFIGURE || operation->incomplete);
         }
     }
     dispatch->counted(dispatch->listener, batch, now_us);
+}
+
+/* Whether the batch is a change of settings of which a step is left that its asker has time for. */
+static bool goes_on(const struct batch *batch, int64_t now_us)
+{
+    const struct operation *operation = batch->operations[0];
+    int64_t given_us = operation->deadline_us - operation->submitted_us;
+    return batch->kind == OPERATION_CONFIGURE && operation->incomplete && !operation->answered &&
+           (operation->deadline_us - now_us) * 4 > given_us;
 }
 
 /* What the store found out about the entities is worth knowing for the next ones. */
@@ -478,7 +493,12 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         } else if (batch->kind == OPERATION_SETTINGS) {
             dispatch->counted(dispatch->listener, batch, now_us);
         }
-        end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
+        if (goes_on(batch, now_us)) {
+            batch->operations[0]->applied = true;
+            send_again(dispatch, queue, batch, false, BATCH_SIZE_MAX, now_us);
+        } else {
+            end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);
+        }
         break;
     case BATCH_LOCKED:
         note_held(dispatch, queue, batch);

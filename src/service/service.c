@@ -14,6 +14,9 @@ struct service {
     int64_t deadline_us;
     int64_t forget_every_us, forget_at_us;
     bool forgetting;
+    int64_t promote_every_us, promote_at_us;
+    bool promoting;            /* an operation of it is under way */
+    struct identifier promote; /* the event whose turn it was last; size 0: none is left */
 };
 
 /* The answers of a batch are going to tell these counts. Writes are sorted by entity and have one
@@ -46,6 +49,8 @@ struct service *service_create(const struct service_setup *setup)
     service->deadline_us = setup->deadline_us;
     service->forget_every_us = setup->forget_every_us;
     service->forget_at_us = setup->now.mono_us + setup->forget_every_us;
+    service->promote_every_us = setup->promote_every_us;
+    service->promote_at_us = setup->now.mono_us + setup->promote_every_us;
     bool made =
         operations_init(&service->operations, setup->pending_max, setup->deadline_us,
                         setup->now.mono_us) &&
@@ -128,6 +133,64 @@ static void forget(struct service *service, int64_t now_us)
     }
 }
 
+/* ---- promotions that take many steps ---- */
+
+static void promote_next(struct service *service, int64_t now_us);
+
+/* After its share of time another event may have its turn. */
+static void promoted(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct service *service = operation->owner;
+    bool more = outcome == OUTCOME_DONE && operation->incomplete;
+    service->promoting = false;
+    service->promote = more ? operation->entity : (struct identifier){.size = 0};
+    service->promote_at_us = more ? now_us : now_us + service->promote_every_us;
+}
+
+/* The event that nobody else is at, or else the one of the last turn. */
+static void found_promoting(struct operation *operation, enum outcome outcome, int64_t now_us)
+{
+    struct service *service = operation->owner;
+    service->promoting = false;
+    if (outcome == OUTCOME_DONE && operation->page->size > 0) {
+        service->promote = operation->page->lines[0].id;
+    }
+    if (outcome == OUTCOME_DONE && service->promote.size > 0) {
+        promote_next(service, now_us);
+    } else {
+        service->promote_at_us = now_us + service->promote_every_us;
+    }
+}
+
+static void submit_promoting(struct service *service, enum operation_kind kind,
+                             operation_done_fn *done, int64_t now_us)
+{
+    struct operation *operation = operations_take(&service->operations);
+    if (operation != NULL) {
+        service->promoting = true;
+        operation->kind = kind;
+        operation->relation = &relations[RELATION_RSVP];
+        operation->entity = service->promote;
+        operation->page_size = 1;
+        operation->deadline_us = now_us + service->deadline_us;
+        operation->done = done;
+        operation->owner = service;
+        service_submit(service, operation, now_us);
+    }
+}
+
+static void promote_next(struct service *service, int64_t now_us)
+{
+    submit_promoting(service, OPERATION_PROMOTE, promoted, now_us);
+}
+
+/* What was left of a promotion when its asker was answered, or when a process ended, goes on here:
+ * whoever sees first that nobody is at it. */
+static void find_promoting(struct service *service, int64_t now_us)
+{
+    submit_promoting(service, OPERATION_PROMOTING, found_promoting, now_us);
+}
+
 void service_tick(struct service *service, struct instant now)
 {
     struct operation *operation;
@@ -142,6 +205,11 @@ void service_tick(struct service *service, struct instant now)
         service->truth->available(service->truth->store, LANE_WRITE) &&
         now.mono_us >= service->forget_at_us) {
         forget(service, now.mono_us);
+    }
+    if (service->promote_every_us > 0 && !service->promoting &&
+        service->truth->available(service->truth->store, LANE_WRITE) &&
+        now.mono_us >= service->promote_at_us) {
+        find_promoting(service, now.mono_us);
     }
     dispatch_report(&service->dispatch);
 }

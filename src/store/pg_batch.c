@@ -39,11 +39,13 @@ static bool queue_work(struct pg_batch *run)
     case OPERATION_LIST_USERS:
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITING:
+    case OPERATION_PROMOTING:
         return pg_reads_queue_lists(run);
     case OPERATION_SETTINGS:
         return pg_reads_queue_settings(run);
     case OPERATION_CONFIGURE:
     case OPERATION_RELEASE:
+    case OPERATION_PROMOTE:
         return pg_writes_queue_configure(run);
     case OPERATION_FORGET:
         return pg_keys_queue_forget(run);
@@ -116,6 +118,7 @@ static void reset(struct operation *operation)
     operation->waiting = false;
     operation->replayed = false;
     operation->place = 0;
+    operation->place_is_exact = true;
 }
 
 static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant now)

@@ -9,11 +9,14 @@
 /* What is asked for, as it is kept with the answer. */
 static const char *action_of(const struct operation *operation)
 {
-    static const char *const actions[RELATION_COUNT][2] = {
-        [RELATION_RSVP] = {"POST rsvp", "DELETE rsvp"},
+    enum { POST, DELETE, POST_PAST_CAPACITY, ACTIONS };
+    static const char *const actions[RELATION_COUNT][ACTIONS] = {
+        [RELATION_RSVP] = {"POST rsvp", "DELETE rsvp", "POST rsvp?past_capacity"},
         [RELATION_LIKE] = {"POST like", "DELETE like"},
     };
-    return actions[operation->relation->id][operation->kind == OPERATION_REMOVE];
+    return actions[operation->relation->id][operation->kind == OPERATION_REMOVE ? DELETE
+                                            : operation->past_capacity          ? POST_PAST_CAPACITY
+                                                                                : POST];
 }
 
 static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct instant now)
@@ -32,6 +35,7 @@ static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct ins
         operation->changed = pg_row_number(rows, row, 3) != 0;
         operation->count.value = pg_row_number(rows, row, 4);
         operation->place = pg_row_number(rows, row, 5);
+        operation->place_is_exact = pg_row_number(rows, row, 6) != 0;
         operation->waiting = operation->place > 0;
         operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
     }
@@ -105,7 +109,7 @@ bool pg_keys_queue_remember(struct pg_batch *run)
 {
     struct pg_array *arrays = run->parameters->arrays;
     pg_statement_clear_texts(run, 4);
-    for (size_t i = 4; i < 7; i++) {
+    for (size_t i = 4; i < 8; i++) {
         pg_array_clear_int64(&arrays[i]);
     }
     for (size_t i = 0; i < run->keyed_size; i++) {
@@ -118,10 +122,11 @@ bool pg_keys_queue_remember(struct pg_batch *run)
             pg_array_add_int64(&arrays[4], operation->changed);
             pg_array_add_int64(&arrays[5], operation->count.value);
             pg_array_add_int64(&arrays[6], operation->place);
+            pg_array_add_int64(&arrays[7], operation->place_is_exact);
         }
     }
     return arrays[0].elements == 0 ||
-           pg_statement_queue_arrays(run, "remember", pg_row_take_nothing, 7);
+           pg_statement_queue_arrays(run, "remember", pg_row_take_nothing, 8);
 }
 
 static bool take_forgotten(struct pg_batch *run, const PGresult *rows, struct instant now)

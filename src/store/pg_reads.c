@@ -96,6 +96,7 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
     struct settings *settings = &operation->settings;
     *settings = (struct settings){.limited = false};
     operation->waiting_count = 0;
+    operation->incomplete = false;
     operation->count =
         (struct count){.as_of_mono_us = run->sent.mono_us, .as_of_wall_us = run->sent.wall_us};
     if (PQntuples(rows) == 1) {
@@ -110,6 +111,7 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
         operation->waiting_count = pg_row_number(rows, 0, 4);
         operation->count.value = pg_row_number(rows, 0, 5);
         operation->count.version = pg_row_number(rows, 0, 6);
+        operation->incomplete = pg_row_number(rows, 0, 9) != 0;
         pg_row_set_as_of(run, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)), now);
     }
     return true;
@@ -117,9 +119,15 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
 
 /* ---- statements ---- */
 
+static bool is_any(const struct operation *operation)
+{
+    (void)operation;
+    return true;
+}
+
 static bool queue_pairs(struct pg_batch *run, const char *statement, pg_take_fn *take)
 {
-    pg_statement_put_pairs(run, run->batch->kind, 0);
+    pg_statement_put_pairs(run, is_any, 0);
     return pg_statement_queue_arrays(run, statement, take, 2);
 }
 
@@ -144,7 +152,8 @@ bool pg_reads_queue_lists(struct pg_batch *run)
 {
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
                                         [OPERATION_LIST_ENTITIES] = "list_entities",
-                                        [OPERATION_LIST_WAITING] = "list_waiting"};
+                                        [OPERATION_LIST_WAITING] = "list_waiting",
+                                        [OPERATION_PROMOTING] = "promoting"};
     const enum operation_kind kind = run->batch->kind;
     bool queued = true;
     for (size_t i = 0; i < run->batch->size && queued; i++) {
@@ -159,7 +168,10 @@ bool pg_reads_queue_lists(struct pg_batch *run)
                                            : pg_parameter_text(&operation->after),
             {limit, sizeof limit},
         };
-        queued = pg_statement_queue(run, names[kind], take_page, parameters, 3);
+        bool of_all =
+            kind == OPERATION_PROMOTING; /* of no entity or user, and always from the first */
+        queued = pg_statement_queue(run, names[kind], take_page, parameters + (of_all ? 2 : 0),
+                                    of_all ? 1 : 3);
     }
     return queued;
 }

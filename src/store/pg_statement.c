@@ -19,15 +19,20 @@ static const struct statement {
     bool of_settings;
     const char *columns;
 } statements[] = {
-    {"hold", false, NULL},           {"write", false, "ss"},         {"count", false, "snnt"},
-    {"counted", false, "snnt"},      {"lookup", false, "n"},         {"find", false, "nt"},
-    {"list_users", false, "st"},     {"list_entities", false, "st"}, {"recall", false, "nssnnn"},
-    {"remember", false, NULL},       {"forget", false, "n"},         {"durable", false, NULL},
-    {"settled", true, "snnt"},       {"managed", true, "s"},         {"lock", true, NULL},
-    {"leave", true, "ss"},           {"promote", true, NULL},        {"admit", true, "ssnnn"},
-    {"manage", true, NULL},          {"configure", true, NULL},      {"release", true, NULL},
-    {"settings", true, "NnTTnnntn"}, {"precondition", true, NULL},   {"list_waiting", true, "stn"},
-    {"standing", true, "nn"},
+    {"hold", false, NULL},        {"write", false, "ss"},
+    {"count", false, "snnt"},     {"counted", false, "snnt"},
+    {"lookup", false, "n"},       {"find", false, "nt"},
+    {"list_users", false, "st"},  {"list_entities", false, "st"},
+    {"recall", false, "nssnnnn"}, {"remember", false, NULL},
+    {"forget", false, "n"},       {"durable", false, NULL},
+    {"settled", true, "snnt"},    {"managed", true, "s"},
+    {"lock", true, NULL},         {"leave", true, "ss"},
+    {"promote", true, NULL},      {"admit", true, "ssnnnn"},
+    {"manage", true, NULL},       {"configure", true, NULL},
+    {"release", true, NULL},      {"settings", true, "NnTTnnntnn"},
+    {"precondition", true, NULL}, {"list_waiting", true, "stn"},
+    {"standing", true, "nn"},     {"summon", true, "ss"},
+    {"resume", true, NULL},       {"promoting", true, "st"},
 };
 
 static const struct statement *statement_named(const char *name)
@@ -119,7 +124,7 @@ void pg_statement_clear_texts(struct pg_batch *run, size_t count)
     }
 }
 
-bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_take_fn *take)
+void pg_statement_put_entities(struct pg_batch *run)
 {
     struct pg_array *entities = &run->parameters->arrays[0];
     const struct operation *last = NULL;
@@ -132,17 +137,22 @@ bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg
             last = operation;
         }
     }
+}
+
+bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_take_fn *take)
+{
+    pg_statement_put_entities(run);
     return pg_statement_queue_arrays(run, statement, take, 1);
 }
 
-size_t pg_statement_put_pairs(struct pg_batch *run, enum operation_kind kind, size_t first)
+size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t first)
 {
     struct pg_array *entities = &run->parameters->arrays[first];
     pg_array_clear_text(entities);
     pg_array_clear_text(entities + 1);
     for (size_t i = 0; i < run->batch->size; i++) {
         const struct operation *operation = run->batch->operations[i];
-        if (operation->kind == kind && operation_acts(operation)) {
+        if (wanted(operation) && operation_acts(operation)) {
             pg_array_add_text(entities, identifier_slice(&operation->entity));
             pg_array_add_text(entities + 1, identifier_slice(&operation->user));
         }

@@ -31,6 +31,7 @@ static bool take_admitted(struct pg_batch *run, const PGresult *rows, struct ins
         operation->waiting = verdict == 1;
         operation->changed = pg_row_number(rows, row, 3) != 0;
         operation->place = pg_row_number(rows, row, 4);
+        operation->place_is_exact = pg_row_number(rows, row, 5) != 0;
     }
     return true;
 }
@@ -56,40 +57,86 @@ static bool take_managed(struct pg_batch *run, const PGresult *rows, struct inst
 
 /* ---- statements ---- */
 
+enum { PROMOTE_MAX = 1000 }; /* users in one step, which holds the entity's lock for a few 10 ms */
+
+static bool is_removed(const struct operation *operation)
+{
+    return operation->kind == OPERATION_REMOVE;
+}
+
+static bool is_added(const struct operation *operation)
+{
+    return operation->kind == OPERATION_ADD;
+}
+
+static bool is_admitted(const struct operation *operation)
+{
+    return is_added(operation) && !operation->past_capacity;
+}
+
+static bool is_summoned(const struct operation *operation)
+{
+    return is_added(operation) && operation->past_capacity;
+}
+
 /* The rows change first; the counts are read after, by a statement of its own in the same
  * transaction, so that for writes that changed nothing they are those of after whatever made them
  * change nothing. */
 bool pg_writes_queue_plain(struct pg_batch *run)
 {
-    bool held = pg_statement_put_pairs(run, OPERATION_REMOVE, 0) == 0 ||
+    bool held = pg_statement_put_pairs(run, is_removed, 0) == 0 ||
                 pg_statement_queue_arrays(run, "hold", pg_row_take_nothing, 2);
-    pg_statement_put_pairs(run, OPERATION_ADD, 0);
-    pg_statement_put_pairs(run, OPERATION_REMOVE, 2);
+    pg_statement_put_pairs(run, is_added, 0);
+    pg_statement_put_pairs(run, is_removed, 2);
     return held && pg_statement_queue_arrays(run, "write", take_changed, 4) &&
            pg_statement_queue_entities(run,
                                        run->batch->relation->has_settings ? "settled" : "counted",
                                        pg_reads_take_counts);
 }
 
-/* First who leaves, then who moves up, then who comes: each statement sees what the ones before it
- * did, and nobody else writes while the counters are locked. */
+/* Gives free seats to those who wait, to so many of each entity at most. */
+static bool queue_promote(struct pg_batch *run, size_t max)
+{
+    char limit[8];
+    pg_encode_int64((int64_t)max, limit);
+    pg_statement_put_entities(run);
+    const struct pg_array *entities = &run->parameters->arrays[0];
+    const struct pg_parameter parameters[] = {{entities->data, entities->size_bytes},
+                                              {limit, sizeof limit}};
+    return pg_statement_queue(run, "promote", pg_row_take_nothing, parameters, 2);
+}
+
+static bool queue_admit(struct pg_batch *run)
+{
+    if (pg_statement_put_pairs(run, is_admitted, 0) == 0) {
+        return true;
+    }
+    struct pg_array *arrivals = &run->parameters->arrays[2];
+    pg_array_clear_int64(arrivals);
+    for (size_t i = 0; i < run->batch->size; i++) {
+        const struct operation *operation = run->batch->operations[i];
+        if (is_admitted(operation) && operation_acts(operation)) {
+            pg_array_add_int64(arrivals, (int64_t)operation->arrival);
+        }
+    }
+    return pg_statement_queue_arrays(run, "admit", take_admitted, 3);
+}
+
+/* First who leaves, then who moves up, then who comes, and last who is put in past all rules, so
+ * that nobody in the batch loses a seat by it: each statement sees what the ones before it did, and
+ * nobody else writes while the counters are locked. As many move up as leave: of those who are
+ * moved up in steps that is a small one. */
 bool pg_writes_queue_managed(struct pg_batch *run)
 {
     bool queued = pg_statement_queue_entities(run, "lock", pg_row_take_nothing);
-    if (pg_statement_put_pairs(run, OPERATION_REMOVE, 0) > 0) {
+    size_t removed = pg_statement_put_pairs(run, is_removed, 0);
+    if (removed > 0) {
         queued = queued && pg_statement_queue_arrays(run, "leave", take_changed, 2) &&
-                 pg_statement_queue_entities(run, "promote", pg_row_take_nothing);
+                 queue_promote(run, removed);
     }
-    if (pg_statement_put_pairs(run, OPERATION_ADD, 0) > 0) {
-        struct pg_array *arrivals = &run->parameters->arrays[2];
-        pg_array_clear_int64(arrivals);
-        for (size_t i = 0; i < run->batch->size; i++) {
-            const struct operation *operation = run->batch->operations[i];
-            if (operation->kind == OPERATION_ADD && operation_acts(operation)) {
-                pg_array_add_int64(arrivals, (int64_t)operation->arrival);
-            }
-        }
-        queued = queued && pg_statement_queue_arrays(run, "admit", take_admitted, 3);
+    queued = queued && queue_admit(run);
+    if (pg_statement_put_pairs(run, is_summoned, 0) > 0) {
+        queued = queued && pg_statement_queue_arrays(run, "summon", take_changed, 2);
     }
     return queued && pg_statement_queue_entities(run, "counted", pg_reads_take_counts);
 }
@@ -128,32 +175,43 @@ static bool queue_precondition(struct pg_batch *run)
     return pg_statement_queue(run, "precondition", pg_row_take_nothing, parameters, 3);
 }
 
-/* An entity without settings is one with none of them: whoever waits moves up by the same
- * statement, before they go. */
-bool pg_writes_queue_configure(struct pg_batch *run)
+static bool queue_settings(struct pg_batch *run)
 {
     const struct operation *operation = run->batch->operations[0];
     bool release = operation->kind == OPERATION_RELEASE;
     const struct settings none = {.limited = false};
     const struct settings *settings = release ? &none : &operation->settings;
-    char capacity[8], waitlist[8], opens[8], closes[8];
+    char capacity[8], waitlist[8], opens[8], closes[8], releasing[8];
     pg_encode_int64(settings->capacity, capacity);
     pg_encode_int64(settings->waitlist, waitlist);
     pg_encode_time_us(settings->opens_at_us, opens);
     pg_encode_time_us(settings->closes_at_us, closes);
+    pg_encode_int64(release, releasing);
     const struct pg_parameter parameters[] = {
         pg_parameter_text(&operation->entity),
         optional_parameter(settings->limited, capacity),
         {waitlist, sizeof waitlist},
         optional_parameter(settings->opens, opens),
         optional_parameter(settings->closes, closes),
+        {releasing, sizeof releasing},
     };
     return pg_statement_queue(run, "manage", pg_row_take_nothing, parameters, 1) &&
            queue_precondition(run) &&
-           pg_statement_queue(run, "configure", pg_row_take_nothing, parameters, 5) &&
-           pg_statement_queue_entities(run, "promote", pg_row_take_nothing) &&
-           (!release || pg_statement_queue(run, "release", pg_row_take_nothing, parameters, 1)) &&
-           pg_statement_queue(run, "settings", pg_reads_take_settings, parameters, 1);
+           pg_statement_queue(run, "configure", pg_row_take_nothing, parameters, 6);
+}
+
+/* An entity whose settings are taken away has none of them from now on; its row goes when whoever
+ * waited has moved up, which may take further steps. */
+bool pg_writes_queue_configure(struct pg_batch *run)
+{
+    const struct operation *operation = run->batch->operations[0];
+    bool goes_on = operation->kind == OPERATION_PROMOTE || operation->applied;
+    const struct pg_parameter entity = pg_parameter_text(&operation->entity);
+    return (goes_on ? pg_statement_queue(run, "resume", pg_row_take_nothing, &entity, 1)
+                    : queue_settings(run)) &&
+           queue_promote(run, PROMOTE_MAX) &&
+           pg_statement_queue(run, "release", pg_row_take_nothing, &entity, 1) &&
+           pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
 }
 
 bool pg_writes_queue_paths(struct pg_batch *run)

@@ -554,6 +554,16 @@ def check_events(run):
             run.send(case, bare, **names)
 
 
+def check_long_lists(run):
+    """More who wait than places are counted for, and than are moved in while a request waits."""
+    for operation, body in ((PUT, b'{"capacity":1000000}'), (DELETE, None)):
+        name = {"R": "Rsvp", "item": f"long-{operation}"}
+        run.servers.make_waiting(name["item"], 100000)
+        run.send(rsvp("w20000", 202, waitlist_position=20000, waitlist_position_exact=False, changed=False), **name)
+        run.send(Case(operation, 202, body=body, has={"complete": False}), **name)
+        run.send(Case("createRsvp", 201, query="?past_capacity=true", body=U1), **name)
+
+
 def check_keys_in_flight(run):
     """One key for many writes at once: one is done at most, and those that share its batch must wait for its end."""
     rounds = itertools.count(1)
@@ -645,8 +655,8 @@ def check_outages(run):
     run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)
 
 
-PARTS = (check_relations, check_many, check_events, check_keys_in_flight, check_health_and_problems, check_every_path,
-         check_the_door, check_outages)
+PARTS = (check_relations, check_many, check_events, check_long_lists, check_keys_in_flight,
+         check_health_and_problems, check_every_path, check_the_door, check_outages)
 
 
 def check_coverage(documented, seen, unprovoked):

@@ -184,6 +184,15 @@ class Servers:
                 held.enter_context(socket.create_connection(("127.0.0.1", self.port), REQUEST_S))
             yield
 
+    def make_waiting(self, event, users):
+        """An event without a seat for which so many wait."""
+        self.run([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"""
+            INSERT INTO events (event_id, capacity, waitlist, waiting, last_ticket)
+                VALUES ('{event}', 0, true, {users}, {users} + 1);
+            INSERT INTO rsvp_counters (event_id, count, version, managed) VALUES ('{event}', 0, 0, true);
+            INSERT INTO waitlist (event_id, ticket, user_id)
+                SELECT '{event}', i + 1, 'w' || i FROM generate_series(1, {users}) AS i"""])
+
     @contextlib.contextmanager
     def locked_tables(self):
         """Keeps everybody else from the tables."""

@@ -93,6 +93,7 @@ static void deliver(const struct worker *worker, struct operation *operation,
     operation->waiting = answer->waiting;
     operation->replayed = answer->replayed;
     operation->place = answer->place;
+    operation->place_is_exact = true;
     operation->waiting_count = answer->waiting_count;
     operation->forgotten = answer->forgotten;
     operation->created_at_us = answer->created_at_us;

@@ -471,6 +471,10 @@ static void execute_one(struct tables *tables, const struct work *work, struct i
     case OPERATION_FORGET:
         answer->forgotten = forget(tables, item->page_size, now_us);
         break;
+    case OPERATION_PROMOTE:
+    case OPERATION_PROMOTING:
+        assert(false && "there all who can move up do so at once");
+        break;
     case OPERATION_ADD:
     case OPERATION_REMOVE:
         assert(false && "belongs into a batch of writes");

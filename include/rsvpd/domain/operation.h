@@ -23,6 +23,8 @@ enum operation_kind {
     OPERATION_SETTINGS,      /* what are the entity's settings? */
     OPERATION_CONFIGURE,     /* give the entity these settings */
     OPERATION_RELEASE,       /* take its settings away: it is open and unlimited */
+    OPERATION_PROMOTE,       /* go on giving its free seats to those who wait */
+    OPERATION_PROMOTING,     /* take over entities where that is to be done: a listing of them */
     OPERATION_FORGET         /* delete answers that were kept long enough */
 };
 
@@ -120,6 +122,8 @@ struct operation {
     uint64_t turn;        /* its place in the queue: as it arrived, or behind others */
     struct idempotency_key idempotency_key; /* likewise; size 0: none */
 
+    bool past_capacity; /* OPERATION_ADD: whatever the entity's settings say */
+
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
     bool wants_truth;      /* the same: so new a one that no other host's clock is to be believed */
 
@@ -139,8 +143,11 @@ struct operation {
     bool waiting;         /* whether the user is on the waiting list now */
     bool replayed;        /* a write: the answer is the one that was kept under its key */
     int64_t place;        /* a write: where on the waiting list, from 1; 0: not on it */
+    bool place_is_exact;  /* or a lower bound */
     int64_t waiting_count; /* settings: how many wait */
-    int64_t forgotten;     /* OPERATION_FORGET: how many answers went */
+    bool incomplete;       /* the same: free seats are still to be given to those who wait */
+    bool applied; /* the same, when changed: that is committed, whatever else remains to be done */
+    int64_t forgotten; /* OPERATION_FORGET: how many answers went */
     struct count count;
     int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
     struct page *page;     /* a listing; the operation's own, freed with it */

@@ -17,6 +17,10 @@ bool query_number(struct request *request, const char *name, int64_t min, int64_
 bool query_flag(struct request *request, const char *name, bool *given)
     __attribute__((warn_unused_result));
 
+/* `true` or `false`; false where it is not given. */
+bool query_boolean(struct request *request, const char *name, bool *value)
+    __attribute__((warn_unused_result));
+
 /* The identifiers that a repeated parameter gives, in their order, at most `max`, in the arena;
  * size 0 where there is none. */
 bool query_identifiers(struct request *request, const char *name, size_t max,

@@ -22,7 +22,8 @@ struct route {
     const struct relation *relation;             /* NULL where it is about none */
     route_handler_fn *get, *post, *put, *delete; /* NULL: method not allowed */
     unsigned flags;
-    const char *parameters; /* of the query: the known names, separated by spaces */
+    const char *parameters;     /* of the query: the known names, separated by spaces */
+    const char *post_parameter; /* one more of POST alone; NULL: none */
 };
 
 /* All routes of both ports. The first has no pattern and stands for all unknown paths. */

@@ -9,7 +9,7 @@
 #include "rsvpd/service/operations.h"
 
 enum {
-    QUEUES_PER_RELATION = 10,
+    QUEUES_PER_RELATION = 11,
     DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT,
     DISPATCH_PLACES = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
     /* How long what arrives waits for the batch before it, so that batches grow, before another

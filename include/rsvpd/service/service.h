@@ -20,7 +20,8 @@ struct service_setup {
     int64_t deadline_us; /* the longest that an operation may take */
     int64_t count_local_lifetime_us;
     int64_t count_shared_lifetime_us;
-    int64_t forget_every_us; /* how often kept answers whose time is over are deleted; 0: never */
+    int64_t forget_every_us;  /* how often kept answers whose time is over are deleted; 0: never */
+    int64_t promote_every_us; /* how often unfinished promotions are looked for; 0: never */
     uint64_t hash_secret;
     struct instant now;
 };

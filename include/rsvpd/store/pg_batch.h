@@ -7,7 +7,7 @@
 #include "rsvpd/domain/batcher.h"
 #include "rsvpd/store/pg_codec.h"
 
-enum { PG_BATCH_STATEMENTS_MAX = 16, PG_BATCH_ARRAYS = 7 };
+enum { PG_BATCH_STATEMENTS_MAX = 16, PG_BATCH_ARRAYS = 8 };
 
 /* Where parameters are put together; libpq copies them, so all connections of a thread share one.
  */

@@ -36,9 +36,14 @@ bool pg_statement_queue_control(struct pg_batch *run, const char *file)
 /* Makes the first `count` arrays empty ones of text. */
 void pg_statement_clear_texts(struct pg_batch *run, size_t count);
 
-/* Puts entities and users of the operations of one kind that act into the two arrays from `first`
- * on; answers how many. */
-size_t pg_statement_put_pairs(struct pg_batch *run, enum operation_kind kind, size_t first);
+/* Puts the entities of the operations that act, each once, into the first array. */
+void pg_statement_put_entities(struct pg_batch *run);
+
+typedef bool pg_wanted_fn(const struct operation *operation);
+
+/* Puts entities and users of the operations that are wanted and act into the two arrays from
+ * `first` on; answers how many. */
+size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t first);
 
 /* Whether rows hold what was asked for: as many columns, of these types (pg_statement.c), in
  * binary, each value as long as its type has it. Nothing below looks at a length again. */

@@ -11,7 +11,7 @@ bool pg_writes_queue_plain(struct pg_batch *run) __attribute__((warn_unused_resu
 /* Writes about entities with settings: fails where one has none. */
 bool pg_writes_queue_managed(struct pg_batch *run) __attribute__((warn_unused_result));
 
-/* The one change of settings that the batch is. */
+/* The one change of settings that the batch is, or the next step of it. */
 bool pg_writes_queue_configure(struct pg_batch *run) __attribute__((warn_unused_result));
 
 /* Asks which of the two ways each write goes, and sets its path. */

@@ -56,6 +56,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .count_local_lifetime_us = setup->local_lifetime_us,
         .count_shared_lifetime_us = BENCH_SHARED_US,
         .forget_every_us = setup->forget_every_us,
+        .promote_every_us = setup->promote_every_us,
         .hash_secret = HASH_SECRET,
         .now = bench->now,
     };

@@ -47,6 +47,7 @@ struct bench_setup {
     bool redis;
     int64_t local_lifetime_us;
     int64_t forget_every_us;
+    int64_t promote_every_us;
     struct bench *colleague; /* another worker of its process, to be finished after it */
 };
 

@@ -144,12 +144,18 @@ static void drop_waiting(struct managed *managed, size_t place)
             (--managed->waiting_count - place) * sizeof managed->waiting[0]);
 }
 
-/* Free seats go to those who have waited longest. */
-static void promote(struct fake_truth *truth, struct managed *managed, struct instant now)
+/* Free seats go to those who have waited longest, to so many of them at most. */
+static void promote(struct fake_truth *truth, struct managed *managed, size_t max,
+                    struct instant now)
 {
     const struct settings *settings = &managed->settings;
     bool closed = settings->closes && now.wall_us >= settings->closes_at_us;
-    while (!closed && managed->waiting_count > 0 && seats_of(truth, managed) > 0) {
+    managed->promoting = false;
+    for (size_t i = 0; !closed && managed->waiting_count > 0 && seats_of(truth, managed) > 0; i++) {
+        if (i == max) {
+            managed->promoting = true;
+            return;
+        }
         make_member(truth, managed, &managed->waiting[0].user, now);
         drop_waiting(managed, 0);
     }
@@ -166,6 +172,15 @@ static size_t place_of(const struct managed *managed, const struct identifier *u
     return place;
 }
 
+/* As many as one transaction may move up; the settings go once nobody waits. */
+static void step(struct fake_truth *truth, struct managed *managed, struct instant now)
+{
+    promote(truth, managed, truth->promote_max > 0 ? truth->promote_max : WAITERS_MAX, now);
+    if (managed->releasing && managed->waiting_count == 0) {
+        *managed = truth->managed[--truth->managed_count];
+    }
+}
+
 static void configure(struct fake_truth *truth, const struct identifier *entity,
                       const struct settings *settings, struct instant now)
 {
@@ -178,11 +193,8 @@ static void configure(struct fake_truth *truth, const struct identifier *entity,
         *managed = (struct managed){.entity = *entity};
     }
     managed->settings = settings == NULL ? none : *settings;
-    promote(truth, managed, now);
-    if (settings == NULL) {
-        assert_int_equal(managed->waiting_count, 0);
-        *managed = truth->managed[--truth->managed_count];
-    }
+    managed->releasing = settings == NULL;
+    step(truth, managed, now);
 }
 
 void fake_truth_configure(struct fake_truth *truth, const char *entity,
@@ -197,6 +209,7 @@ static void read_settings(struct fake_truth *truth, struct operation *operation,
     const struct managed *managed = find_managed(truth, operation->relation, &operation->entity);
     operation->settings = managed == NULL ? (struct settings){.limited = false} : managed->settings;
     operation->waiting_count = managed == NULL ? 0 : (int64_t)managed->waiting_count;
+    operation->incomplete = managed != NULL && managed->promoting;
     operation->count =
         read_counter(fake_truth_counter(truth, operation->relation, &operation->entity), now);
 }
@@ -223,6 +236,7 @@ static void reset(struct operation *operation)
     operation->waiting = false;
     operation->replayed = false;
     operation->place = 0;
+    operation->place_is_exact = true;
 }
 
 static const struct kept *find_kept(const struct fake_truth *truth,
@@ -268,6 +282,7 @@ static void recall(const struct fake_truth *truth, const struct batch *batch,
         operation->verdict = OUTCOME_IN_FLIGHT;
     } else if (kept != NULL &&
                (kept->kind != operation->kind || kept->relation != operation->relation ||
+                kept->past_capacity != operation->past_capacity ||
                 !identifier_equal(&kept->entity, &operation->entity))) {
         operation->verdict = OUTCOME_KEY_REUSED;
     } else if (kept != NULL) {
@@ -287,8 +302,9 @@ static void remember(struct fake_truth *truth, const struct operation *operation
         truth->kept =
             grown(truth->kept, truth->kept_count, &truth->kept_capacity, sizeof *truth->kept);
         truth->kept[truth->kept_count++] = (struct kept){
-            operation->user,     operation->entity,  operation->idempotency_key, operation->kind,
-            operation->relation, operation->changed, operation->count.value,     operation->place};
+            operation->user,          operation->entity,      operation->idempotency_key,
+            operation->kind,          operation->relation,    operation->changed,
+            operation->past_capacity, operation->count.value, operation->place};
     }
 }
 
@@ -344,11 +360,11 @@ static void admit(struct fake_truth *truth, struct managed *managed, struct oper
         operation->member = true;
     } else if (place < managed->waiting_count) {
         operation->waiting = true;
-    } else if (seats_of(truth, managed) > (int64_t)managed->waiting_count) {
+    } else if (managed->waiting_count == 0 && seats_of(truth, managed) > 0) {
         make_member(truth, managed, &operation->user, now);
         operation->member = true;
         operation->changed = true;
-    } else if (settings->waitlist) {
+    } else if (settings->waitlist || seats_of(truth, managed) > (int64_t)managed->waiting_count) {
         assert_true(managed->waiting_count < WAITERS_MAX);
         managed->waiting[managed->waiting_count++] =
             (struct waiting){operation->user, now.wall_us, ++managed->last_ticket};
@@ -360,31 +376,63 @@ static void admit(struct fake_truth *truth, struct managed *managed, struct oper
     operation->place = operation->waiting ? (int64_t)place + 1 : 0;
 }
 
-/* First who leaves, then who moves up, then who comes, in the order of their arrival. */
+/* Whatever the settings say. */
+static void summon(struct fake_truth *truth, struct managed *managed, struct operation *operation,
+                   struct instant now)
+{
+    struct member member = {operation->relation, operation->entity, operation->user, 0};
+    size_t place = place_of(managed, &operation->user);
+    if (place < managed->waiting_count) {
+        drop_waiting(managed, place);
+    }
+    if (find_member(truth, &member) == NULL) {
+        make_member(truth, managed, &operation->user, now);
+        operation->changed = true;
+    }
+}
+
+static void summon_all(struct fake_truth *truth, struct managed *managed,
+                       struct operation *const *operations, size_t size, struct instant now)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (operations[i]->kind == OPERATION_ADD && operations[i]->past_capacity &&
+            operation_acts(operations[i])) {
+            summon(truth, managed, operations[i], now);
+        }
+    }
+}
+
+/* First who leaves, then who moves up, then who comes, in the order of their arrival, and last who
+ * is put in past the rules. */
 static void execute_managed(struct fake_truth *truth, struct managed *managed,
                             struct operation *const *operations, size_t size, struct instant now)
 {
+    size_t removals = 0;
     for (size_t i = 0; i < size; i++) {
         if (operations[i]->kind == OPERATION_REMOVE && operation_acts(operations[i])) {
             leave(truth, managed, operations[i], now);
+            removals++;
         }
     }
-    promote(truth, managed, now);
+    if (removals > 0) {
+        promote(truth, managed, removals, now);
+    }
     struct operation *next;
     for (uint64_t after = 0;; after = next->arrival) {
         next = NULL;
         for (size_t i = 0; i < size; i++) {
-            if (operations[i]->kind == OPERATION_ADD && operation_acts(operations[i]) &&
-                operations[i]->arrival > after &&
+            if (operations[i]->kind == OPERATION_ADD && !operations[i]->past_capacity &&
+                operation_acts(operations[i]) && operations[i]->arrival > after &&
                 (next == NULL || operations[i]->arrival < next->arrival)) {
                 next = operations[i];
             }
         }
         if (next == NULL) {
-            return;
+            break;
         }
         admit(truth, managed, next, now);
     }
+    summon_all(truth, managed, operations, size, now);
 }
 
 static void execute_writes(struct fake_truth *truth, const struct batch *batch, struct instant now)
@@ -494,6 +542,22 @@ static void execute_waiting(struct fake_truth *truth, struct operation *operatio
     }
 }
 
+static void execute_promoting(struct fake_truth *truth, struct operation *operation)
+{
+    free(operation->page);
+    operation->page = malloc(sizeof *operation->page + sizeof operation->page->lines[0]);
+    assert_non_null(operation->page);
+    operation->page->size = 0;
+    for (size_t i = 0;
+         i < truth->managed_count && !truth->promoting_elsewhere && operation->page->size == 0;
+         i++) {
+        if (truth->managed[i].promoting) {
+            operation->page->lines[operation->page->size++] =
+                (struct page_line){.id = truth->managed[i].entity};
+        }
+    }
+}
+
 static void execute_one(struct fake_truth *truth, struct operation *operation, struct instant now)
 {
     struct member wanted = {operation->relation, operation->entity, operation->user, 0};
@@ -520,6 +584,9 @@ static void execute_one(struct fake_truth *truth, struct operation *operation, s
     case OPERATION_LIST_WAITING:
         execute_waiting(truth, operation);
         return;
+    case OPERATION_PROMOTING:
+        execute_promoting(truth, operation);
+        return;
     case OPERATION_FORGET:
         operation->forgotten = truth->expired < (int64_t)operation->page_size
                                    ? truth->expired
@@ -528,8 +595,14 @@ static void execute_one(struct fake_truth *truth, struct operation *operation, s
         return;
     case OPERATION_CONFIGURE:
     case OPERATION_RELEASE:
-        configure(truth, &operation->entity,
-                  operation->kind == OPERATION_CONFIGURE ? &operation->settings : NULL, now);
+    case OPERATION_PROMOTE:
+        managed = find_managed(truth, operation->relation, &operation->entity);
+        if (operation->kind != OPERATION_PROMOTE && !operation->applied) {
+            configure(truth, &operation->entity,
+                      operation->kind == OPERATION_CONFIGURE ? &operation->settings : NULL, now);
+        } else if (managed != NULL) {
+            step(truth, find_managed(truth, operation->relation, &operation->entity), now);
+        }
         read_settings(truth, operation, now);
         if (truth->executed != NULL) {
             truth->executed(operation);

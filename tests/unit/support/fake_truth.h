@@ -41,6 +41,8 @@ struct managed {
     } waiting[WAITERS_MAX];
     size_t waiting_count;
     int64_t last_ticket;
+    bool promoting; /* seats are free, and are given to those who wait in steps */
+    bool releasing; /* the settings are to go once nobody waits */
 };
 
 /* An answer that is kept under an idempotency key. */
@@ -49,7 +51,7 @@ struct kept {
     struct idempotency_key key;
     enum operation_kind kind;
     const struct relation *relation;
-    bool changed;
+    bool changed, past_capacity;
     int64_t count, place;
 };
 
@@ -70,7 +72,9 @@ struct fake_truth {
     size_t managed_count, managed_capacity;
     struct kept *kept;
     size_t kept_count, kept_capacity;
-    int64_t expired; /* kept answers whose time is over; besides those above */
+    size_t promote_max;       /* how many move up in one step; 0: all */
+    bool promoting_elsewhere; /* another process is at what is done in steps */
+    int64_t expired;          /* kept answers whose time is over; besides those above */
     /* Told of each write when it is sent, and each time that it takes effect; NULL: nobody. */
     void (*sent)(const struct operation *operation);
     void (*executed)(const struct operation *operation);
