@@ -122,6 +122,8 @@ static void expect_operation(const struct operation *operation)
     assert(is_page ? operation->page_size >= 2 && operation->page_size <= 1001
                    : operation->page_size == 0);
     assert(is_write || operation->idempotency_key.size == 0);
+    assert(kind == OPERATION_CONFIGURE || kind == OPERATION_RELEASE ||
+           operation->precondition == NULL);
     for (size_t i = 0; i < operation->idempotency_key.size; i++) {
         char c = operation->idempotency_key.data[i];
         assert(c >= ' ' && c <= '~');
@@ -281,6 +283,7 @@ void exchange_end(struct exchange *exchange)
     }
     for (size_t i = 0; i < exchange->submitted; i++) {
         free(exchange->operations[i].page);
+        free(exchange->operations[i].precondition);
     }
     json_decref(exchange->body);
     arena_reset(&exchange->request.arena);
