@@ -11,8 +11,8 @@
 enum {
     BACKLOG = 4096,
     /* The kernel doubles it. It would let the buffer of a client that does not read grow to
-     * megabytes (tcp_wmem in tcp(7)); this holds an answer of 64 KiB. */
-    SEND_BUFFER_BYTES = 64 * 1024,
+     * megabytes (tcp_wmem in tcp(7)); this takes most answers at once. */
+    SEND_BUFFER_BYTES = 128 * 1024,
 };
 
 union any_address {

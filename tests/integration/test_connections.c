@@ -24,7 +24,7 @@ enum {
     CLIENTS = 4,
     PAGES = 40, /* asked for at once: 6 MB in all */
     /* What the kernel may hold of answers that nobody takes, a connection. */
-    UNTAKEN_MAX_BYTES = 256 * 1024,
+    UNTAKEN_MAX_BYTES = 320 * 1024,
 };
 
 /* The status of a request over the connection; 0 where it is closed instead. */
