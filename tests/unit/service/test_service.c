@@ -353,6 +353,92 @@ static void test_no_operation_to_forget_with(void **state)
     bench_finish(bench);
 }
 
+/* ---- promotions in steps ---- */
+
+enum { PROMOTE_EVERY_US = 1000 * 1000, STEP = 3, WAITING = 5 * STEP };
+
+/* A full event for which so many wait. */
+static struct bench *promoting_bench(int64_t promote_every_us)
+{
+    struct bench_setup setup = bench_usual;
+    const struct settings full = {.limited = true, .waitlist = true};
+    setup.promote_every_us = promote_every_us;
+    struct bench *bench = bench_create(&setup);
+    fake_truth_configure(&bench->truth, "e", &full, bench->now);
+    for (unsigned i = 0; i < WAITING; i++) {
+        bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
+    }
+    bench_settle(bench);
+    bench->truth.promote_max = STEP;
+    return bench;
+}
+
+/* The one batch under way is a step of this kind; it ends well. */
+static void step_ends(struct bench *bench, enum operation_kind kind)
+{
+    bench_tick(bench);
+    bench_turn(bench);
+    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    assert_int_equal(batch->operations[0]->kind, kind);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+}
+
+static void test_settings_change_in_steps_within_the_deadline(void **state)
+{
+    struct bench *bench = promoting_bench(0);
+    (void)state;
+    const struct ask *ask = bench_release(bench, "e");
+    for (unsigned i = 1; i < WAITING / STEP; i++) {
+        step_ends(bench, OPERATION_RELEASE);
+        assert_int_equal(ask->answers, 0);
+    }
+    step_ends(bench, OPERATION_RELEASE);
+    bench_expect(ask, OUTCOME_DONE);
+    assert_int_equal(ask->waiting_count, 0);
+    assert_false(ask->incomplete);
+    bench_finish(bench);
+}
+
+/* The asker is answered in time; the rest is found, and done. */
+static void test_the_rest_of_a_promotion_follows(void **state)
+{
+    struct bench *bench = promoting_bench(PROMOTE_EVERY_US);
+    struct identifier event = unit_id("e");
+    (void)state;
+    const struct ask *ask = bench_release(bench, "e");
+    bench_turn(bench);
+    bench_pass(bench, BENCH_DEADLINE_US * 3 / 4);
+    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_expect(ask, OUTCOME_DONE);
+    assert_true(ask->incomplete);
+    assert_int_equal(ask->waiting_count, WAITING - STEP);
+    assert_true(fake_truth_is_managed(&bench->truth, &event));
+    step_ends(bench, OPERATION_PROMOTING);
+    for (unsigned i = 2; i <= WAITING / STEP; i++) {
+        step_ends(bench, OPERATION_PROMOTE);
+    }
+    assert_false(fake_truth_is_managed(&bench->truth, &event));
+    bench_finish(bench);
+}
+
+/* What the first step did stays done, whatever becomes of the next one. */
+static void test_a_lost_step_takes_nothing_back(void **state)
+{
+    static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
+    (void)state;
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        struct bench *bench = promoting_bench(0);
+        const struct ask *ask = bench_release(bench, "e");
+        step_ends(bench, OPERATION_RELEASE);
+        bench_turn(bench);
+        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_expect(ask, OUTCOME_DONE);
+        assert_true(ask->incomplete);
+        bench_finish(bench);
+    }
+}
+
 /* ---- random histories ---- */
 
 enum {
@@ -736,6 +822,9 @@ int main(void)
         cmocka_unit_test(test_forgetting_while_the_truth_is_away),
         cmocka_unit_test(test_forgetting_takes_too_long),
         cmocka_unit_test(test_no_operation_to_forget_with),
+        cmocka_unit_test(test_settings_change_in_steps_within_the_deadline),
+        cmocka_unit_test(test_the_rest_of_a_promotion_follows),
+        cmocka_unit_test(test_a_lost_step_takes_nothing_back),
         cmocka_unit_test(test_random_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,7 @@ static void done(struct operation *operation, enum outcome outcome, int64_t now_
     ask->replayed = operation->replayed;
     ask->waiting_place = operation->place;
     ask->waiting_count = operation->waiting_count;
+    ask->incomplete = operation->incomplete;
     ask->settings = operation->settings;
     ask->count = operation->count;
     ask->created_at_us = operation->created_at_us;

@@ -35,7 +35,7 @@ struct ask {
     size_t place;      /* of the answer among all answers, from 1 */
     int64_t answered_us;
     enum outcome outcome;
-    bool changed, member, waiting, replayed;
+    bool changed, member, waiting, replayed, incomplete;
     int64_t waiting_place, waiting_count;
     struct count count;
     int64_t created_at_us;

@@ -604,7 +604,7 @@ static void execute_one(struct fake_truth *truth, struct operation *operation, s
             step(truth, find_managed(truth, operation->relation, &operation->entity), now);
         }
         read_settings(truth, operation, now);
-        if (truth->executed != NULL) {
+        if (truth->executed != NULL && operation->kind != OPERATION_PROMOTE) {
             truth->executed(operation);
         }
         return;
@@ -754,9 +754,10 @@ static void check_path(const struct batch *batch, const struct operation *operat
 
 static enum operation_kind kind_of_batch(const struct operation *operation)
 {
-    return writes_user(operation)       ? OPERATION_ADD
-           : writes_settings(operation) ? OPERATION_CONFIGURE
-                                        : operation->kind;
+    return writes_user(operation) ? OPERATION_ADD
+           : writes_settings(operation) || operation->kind == OPERATION_PROMOTE
+               ? OPERATION_CONFIGURE
+               : operation->kind;
 }
 
 static void check_batch(const struct fake_truth *truth, enum lane lane, const struct batch *batch)
@@ -767,7 +768,9 @@ static void check_batch(const struct fake_truth *truth, enum lane lane, const st
         assert_ptr_equal(operation->relation, batch->relation);
         assert_int_equal(operation->state, OPERATION_SENT);
         assert_int_equal(writes_user(operation) || writes_settings(operation) ||
-                             operation->kind == OPERATION_FORGET,
+                             operation->kind == OPERATION_FORGET ||
+                             operation->kind == OPERATION_PROMOTE ||
+                             operation->kind == OPERATION_PROMOTING,
                          lane == LANE_WRITE);
         assert_int_equal(batch->kind, kind_of_batch(operation));
         assert_true(batch->size == 1 || !writes_settings(operation));
