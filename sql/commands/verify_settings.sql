@@ -1,5 +1,5 @@
 -- As verify_counters.sql, for what events with settings keep: that their counters say that they have some, and how many wait; that
--- nobody waits who is in already, or for an event without settings; and that nobody waits while a seat is free, but where seats are
+-- nobody waits who is in already, or for an event without settings, or where nobody looks (`passed_ticket`); and that nobody waits while a seat is free, but where seats are
 -- just being given out in steps (`promoting_at`). That more are going than there are seats is told too; it is right where a capacity was lowered.
 WITH compared AS (
     SELECT
@@ -7,7 +7,7 @@ WITH compared AS (
         c.id IS NOT NULL AS managed, e.id IS NOT NULL AS has_settings,
         coalesce(c.count, e.count) AS count, e.capacity, coalesce(w.members, 0) AS members,
         e.is_open AND coalesce(e.capacity > e.count, true) AS has_seats, coalesce(e.capacity - e.count, w.rows) AS seats,
-        coalesce(e.waiting, 0) AS waiting, coalesce(w.rows, 0) AS rows
+        coalesce(e.waiting, 0) AS waiting, coalesce(w.rows, 0) AS rows, e.passed_ticket, w.first_ticket
     FROM (
         SELECT event_id AS id, count
         FROM rsvp_counters
@@ -15,14 +15,14 @@ WITH compared AS (
     ) AS c
     FULL JOIN (
         SELECT
-            v.event_id AS id, v.capacity, v.waiting, coalesce(k.count, 0) AS count,
-            coalesce(statement_timestamp() < v.closes_at, true) AND to_jsonb(v) ->> 'promoting_at' IS NULL AS is_open
+            v.event_id AS id, v.capacity, v.waiting, v.passed_ticket, coalesce(k.count, 0) AS count,
+            coalesce(statement_timestamp() < v.closes_at, true) AND v.promoting_at IS NULL AS is_open
         FROM events AS v
         LEFT JOIN rsvp_counters AS k ON k.event_id = v.event_id
         WHERE ($1::text IS NULL OR v.event_id > $1::text) AND ($2::text IS NULL OR v.event_id <= $2::text)
     ) AS e ON e.id = c.id
     FULL JOIN (
-        SELECT q.event_id AS id, count(*) AS rows, count(m.user_id) AS members
+        SELECT q.event_id AS id, count(*) AS rows, count(m.user_id) AS members, min(q.ticket) AS first_ticket
         FROM waitlist AS q
         LEFT JOIN rsvps AS m ON m.event_id = q.event_id AND m.user_id = q.user_id
         WHERE ($1::text IS NULL OR q.event_id > $1::text) AND ($2::text IS NULL OR q.event_id <= $2::text)
@@ -38,6 +38,8 @@ UNION ALL
 SELECT id, 'orphans', 0, rows FROM compared WHERE NOT has_settings AND rows > 0
 UNION ALL
 SELECT id, 'both', 0, members FROM compared WHERE members > 0
+UNION ALL
+SELECT id, 'passed', passed_ticket, first_ticket FROM compared WHERE first_ticket <= passed_ticket
 UNION ALL
 SELECT id, 'seats', seats, rows FROM compared WHERE has_seats AND rows > 0
 UNION ALL

@@ -67,6 +67,11 @@ static void print_difference(const struct pg_verify_difference *d)
         printf("%s %s: %" PRId64 " wait, and the event has no settings", d->check, d->id,
                d->actual);
         break;
+    case PG_VERIFY_PASSED:
+        printf("%s %s: nobody is said to wait up to ticket %" PRId64 ", and ticket %" PRId64
+               " waits",
+               d->check, d->id, d->kept, d->actual);
+        break;
     case PG_VERIFY_BOTH:
         printf("%s %s: %" PRId64 " wait and are going, too", d->check, d->id, d->actual);
         break;

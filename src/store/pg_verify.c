@@ -47,7 +47,7 @@ static const struct {
     {"count", PG_VERIFY_COUNT},       {"managed", PG_VERIFY_MANAGED},
     {"waiting", PG_VERIFY_WAITING},   {"orphans", PG_VERIFY_ORPHANS},
     {"both", PG_VERIFY_BOTH},         {"seats", PG_VERIFY_SEATS},
-    {"capacity", PG_VERIFY_CAPACITY},
+    {"capacity", PG_VERIFY_CAPACITY}, {"passed", PG_VERIFY_PASSED},
 };
 
 static enum pg_verify_what what_of(const char *word)

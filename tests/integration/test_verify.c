@@ -235,6 +235,26 @@ static void add_event(const char *event, const char *capacity, int members, int 
     add_waiters(event, waiters);
 }
 
+/* Nobody looks for seats for those whose tickets are said to be through. */
+static void tickets_that_nobody_looks_at_are_found(void **state)
+{
+    (void)state;
+    add_event("passed", "2", 2, 3);
+    pg_execute(fixture.database_url,
+               "UPDATE events SET passed_ticket = 2 WHERE event_id = 'passed'");
+    expect_shell(STATUS_DIFFERS,
+                 "settings passed: nobody is said to wait up to ticket 2, and ticket 1 waits\n",
+                 NULL, "rsvpd verify");
+    expect_shell(
+        STATUS_DIFFERS,
+        "settings passed: nobody is said to wait up to ticket 2, and ticket 1 waits: mended\n",
+        NULL, "rsvpd verify --repair");
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    assert_int_equal(pg_query_int64(fixture.database_url,
+                                    "SELECT passed_ticket FROM events WHERE event_id = 'passed'"),
+                     0);
+}
+
 /* A row that somebody's SQL deletes frees a seat, which goes to who has waited longest. */
 static void free_seats_are_found_and_given_away(void **state)
 {
@@ -508,6 +528,7 @@ int main(void)
         RELATION_TESTS(all_ranges_are_compared),
         cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
         cmocka_unit_test_setup(waiters_without_an_event_are_found_and_let_in, set_up),
+        cmocka_unit_test_setup(tickets_that_nobody_looks_at_are_found, set_up),
         cmocka_unit_test_setup(free_seats_are_found_and_given_away, set_up),
         cmocka_unit_test_setup(who_waits_and_is_going_is_found, set_up),
         cmocka_unit_test_setup_teardown(a_repair_counts_after_it_has_the_lock, set_up,
