@@ -34,6 +34,7 @@ enum {
     SETUP_TIMEOUT_US = 2000 * 1000,
     REFRESH_EVERY_US = 1000 * 1000,
     REFRESH_TIMEOUT_US = 1000 * 1000,
+    NEWS_US = 2 * REFRESH_EVERY_US, /* in which each session has told whether it takes writes */
     BATCH_GRACE_US =
         250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
@@ -67,11 +68,12 @@ struct pg_link {
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
     struct pg_failure failure;
     struct instant sent;
-    bool stands_in;            /* it was made to a server that only reads, and this still does */
-    struct pg_session session; /* the server's end */
-    int64_t timeout_us;        /* monotonic; while waiting for the server */
-    int64_t refreshed_us;      /* monotonic; when plans were last forgotten */
-    struct pg_batch run;       /* its batch; run.batch is NULL while it has none */
+    bool stands_in;             /* it was made to a server that only reads, and this still does */
+    int64_t stands_in_until_us; /* monotonic; then it goes if others take writes */
+    struct pg_session session;  /* the server's end */
+    int64_t timeout_us;         /* monotonic; while waiting for the server */
+    int64_t refreshed_us;       /* monotonic; when plans were last forgotten */
+    struct pg_batch run;        /* its batch; run.batch is NULL while it has none */
 };
 
 struct pg_store {
@@ -81,7 +83,8 @@ struct pg_store {
     struct breaker breaker;
     struct random random;
     bool closing;
-    bool read_only;                      /* the last that is known: no host takes writes */
+    bool reads_tried; /* an attempt of the read lane has ended, since the start */
+    bool read_only;   /* the last that is known: no host takes writes */
     bool reported_available[LANE_COUNT]; /* what the listener and the log were last told */
     size_t next_link;                    /* whose turn it is to try to connect */
     int64_t latency_us;
@@ -115,7 +118,9 @@ static bool is_up(const struct pg_store *store)
 static bool port_available(void *store_, enum lane lane)
 {
     const struct pg_store *store = store_;
-    return (store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0) &&
+    /* That there is nobody to write to says nothing of reads yet. */
+    bool open = lane == LANE_READ && !store->reads_tried;
+    return (open || store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0) &&
            !(store->read_only && lane == LANE_WRITE);
 }
 
@@ -194,6 +199,7 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
     PQfinish(link->connection);
     link->connection = NULL;
     link->state = LINK_DOWN;
+    store->reads_tried = store->reads_tried || link->lane == LANE_READ;
     if (!store->closing) {
         log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason));
     }
@@ -300,6 +306,7 @@ static void connected(uv_work_t *work, int status)
         return;
     }
     if (link->connection == NULL) {
+        store->reads_tried = store->reads_tried || link->lane == LANE_READ;
         breaker_failure(&store->breaker, now.mono_us, random_next(&store->random));
         log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error));
         report_availability(store, link->error, now.mono_us);
@@ -396,6 +403,9 @@ static void note_access(const struct pg_link *link, struct instant now)
         read_only =
             read_only && !(other != link && usable(other) && !pg_is_read_only(other->connection));
     }
+    for (size_t i = 0; i < store->link_count && store->read_only && !read_only; i++) {
+        store->links[i].stands_in_until_us = now.mono_us + NEWS_US;
+    }
     store->read_only = read_only;
     report_availability(store, "the server is read-only", now.mono_us);
 }
@@ -409,7 +419,7 @@ static void take_care(struct pg_link *link, struct instant now)
     if (read_only && link->lane == LANE_WRITE) {
         note_access(link, now);
         drop_link(link, "it takes no writes any more", true, now.mono_us);
-    } else if (link->stands_in && read_only && !store->read_only) {
+    } else if (link->stands_in && !store->read_only && now.mono_us > link->stands_in_until_us) {
         drop_link(link, "another one takes writes", true, now.mono_us);
     } else if (link->lane == LANE_WRITE && pg_fence_waits(&store->fence)) {
         fence(link, now);
@@ -486,6 +496,8 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     if (ended == LINK_SETTING_UP && !link->failed) {
         breaker_success(&store->breaker);
         link->stands_in = pg_is_read_only(link->connection);
+        link->stands_in_until_us = now.mono_us + NEWS_US;
+        store->reads_tried = true;
         note_access(link, now);
     }
     if (ended == LINK_FENCING) {

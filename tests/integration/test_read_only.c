@@ -14,6 +14,9 @@
 #include "servers.h"
 #include "service.h"
 
+/* One worker: all connections find what the one before found. */
+static const char *const one_worker[] = {"WORKERS=1", NULL};
+
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
 static void add_member(const char *url)
@@ -73,7 +76,7 @@ static void a_standby_is_read_until_it_is_promoted(void **state)
     add_member(url);
     struct pg_server *standby = pg_server_create_standby(fixture.pg);
     char *standby_url = pg_server_url(standby, "standby");
-    struct service *service = service_start_unready(standby_url, NULL, NULL);
+    struct service *service = service_start_unready(standby_url, NULL, one_worker);
     service_wait_ready(service, 503);
     expect_read_only(service);
     pg_server_promote(standby);
@@ -103,7 +106,7 @@ static void a_server_set_to_read_only_is_read(void **state)
     service_migrate(url);
     add_member(url);
     set_read_only(url, "on");
-    struct service *service = service_start_unready(url, NULL, NULL);
+    struct service *service = service_start_unready(url, NULL, one_worker);
     service_wait_ready(service, 503);
     expect_read_only(service);
     set_read_only(url, "off");
@@ -135,7 +138,7 @@ static void a_standby_that_may_lag_is_not_read(void **state)
     assert_true(asprintf(&url, "postgresql://postgres@/several?host=/nonexistent,%s&port=5432",
                          pg_server_directory(standby)) > 0);
     pg_await(standby_url, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)");
-    struct service *service = service_start_unready(url, NULL, NULL);
+    struct service *service = service_start_unready(url, NULL, one_worker);
     service_wait_ready(service, 503);
     struct http_client *client = http_client_create(service->port);
     struct http_response *refused = relation_get_user(client, rsvp, "e", "there");
