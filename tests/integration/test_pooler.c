@@ -61,7 +61,7 @@ static void start_pooler(const char *mode, const char *setting)
 static void stop_pooler(void)
 {
     if (pooler.pid != 0) {
-        process_end(pooler.pid, SIGTERM);
+        process_end(pooler.pid, SIGKILL); /* from SIGTERM on, newer ones wait for their clients */
         pooler.pid = 0;
     }
 }
