@@ -54,6 +54,7 @@ struct redis_store {
     struct redis_link *link; /* NULL while there is none */
     uv_work_t read_url;
     uv_getaddrinfo_t resolve;
+    unsigned address_turn; /* which of the name's addresses is next */
     struct breaker breaker;
     struct random random;
     bool closing;
@@ -410,12 +411,29 @@ static void open_link(struct redis_store *store, const struct sockaddr *address,
     }
 }
 
+/* A name may have several addresses, as localhost has, and a server at one of them: each attempt
+ * takes the next one. */
+static const struct sockaddr *next_address(struct redis_store *store,
+                                           const struct addrinfo *addresses)
+{
+    const struct addrinfo *address = addresses;
+    for (unsigned i = 0; i < store->address_turn && address != NULL; i++) {
+        address = address->ai_next;
+    }
+    if (address == NULL) {
+        store->address_turn = 0;
+        address = addresses;
+    }
+    store->address_turn++;
+    return address->ai_addr;
+}
+
 static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
     struct redis_store *store = request->data;
     store->state = REDIS_DOWN;
     if (status == 0 && !store->closing) {
-        open_link(store, addresses->ai_addr, clock_mono_us());
+        open_link(store, next_address(store, addresses), clock_mono_us());
     } else if (!store->closing) {
         give_up(store, uv_strerror(status), clock_mono_us());
     }
