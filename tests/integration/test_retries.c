@@ -247,7 +247,10 @@ static void malformed_keys_are_refused(void **state)
                  methods[i % LENGTH(methods)], header);
         assert_true(http_raw_send_text(raw, text));
         struct http_response *response = http_raw_receive(raw, RECEIVE_BOUND_MS);
-        expect_problem_naming(response, 400, "invalid-parameter", "Idempotency-Key");
+        /* What no field may hold is refused as such, by the number of its line. */
+        const bool is_no_field = strpbrk(header, "\x01\x7f") != NULL;
+        expect_problem_naming(response, 400, "invalid-parameter",
+                              is_no_field ? "line 3 of the head" : "Idempotency-Key");
         http_response_free(&response);
         http_raw_close(&raw);
     }
