@@ -28,37 +28,42 @@ WITH standing AS (
     FROM standing
 ), in_turn AS (
     SELECT
-        *,
-        row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS turn,
-        row_number() OVER (PARTITION BY id, counts ORDER BY ticket) AS ask,
-        lag(ticket, 1, passed_ticket) OVER (PARTITION BY id, counts ORDER BY ticket) AS ticket_before,
-        max(place_max) OVER (PARTITION BY id, counts) AS furthest
+        id, user_id, waitlist, waiting, last_ticket, seats, known, place_min, place_max,
+        row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS turn
     FROM asking
-), bounded AS (
-    SELECT
-        *,
-        max(CASE WHEN counts AND ask = 1 AND furthest > 10000 THEN (
-            SELECT w.ticket FROM waitlist AS w WHERE w.event_id = t.id AND w.ticket > t.passed_ticket ORDER BY w.ticket OFFSET 10000 LIMIT 1
-        ) END) OVER (PARTITION BY id, counts) AS edge -- who has it or one behind is not counted
-    FROM in_turn AS t
+    WHERE NOT counts
 ), judged AS (
     SELECT
-        id, user_id, waiting, last_ticket, known IS NULL AS is_new,
+        id, user_id, waiting, last_ticket, place_min, known IS NULL AS is_new, coalesce(place_min < place_max, false) AS is_further,
         turn - CASE WHEN waiting > 0 THEN 0 ELSE coalesce(seats, 0) END AS behind,
         CASE
             WHEN known IS NOT NULL THEN known
             WHEN waiting = 0 AND coalesce(turn <= seats, true) THEN 0
             WHEN waitlist OR coalesce(turn <= seats, true) THEN 1
             ELSE 2
-        END AS verdict,
-        CASE
-            WHEN counts AND coalesce(ticket < edge, true) THEN sum(CASE WHEN counts AND coalesce(ticket < edge, true) THEN (
-                SELECT count(*) FROM waitlist AS w WHERE w.event_id = b.id AND w.ticket > b.ticket_before AND w.ticket <= b.ticket
-            ) END) OVER (PARTITION BY id, counts ORDER BY ticket)
-            WHEN counts THEN 10001
-            ELSE place_min
-        END AS place,
-        coalesce(NOT counts AND place_min < place_max OR counts AND ticket >= edge, false) AS is_further
+        END AS verdict
+    FROM in_turn
+), ranked AS (
+    SELECT
+        id, user_id, ticket, passed_ticket,
+        row_number() OVER (PARTITION BY id ORDER BY ticket) AS ask,
+        lag(ticket, 1, passed_ticket) OVER (PARTITION BY id ORDER BY ticket) AS ticket_before,
+        max(place_max) OVER (PARTITION BY id) AS furthest
+    FROM asking
+    WHERE counts
+), bounded AS (
+    SELECT
+        id, user_id, ticket, ticket_before,
+        max(CASE WHEN ask = 1 AND furthest > 10000 THEN (
+            SELECT w.ticket FROM waitlist AS w WHERE w.event_id = r.id AND w.ticket > r.passed_ticket ORDER BY w.ticket OFFSET 10000 LIMIT 1
+        ) END) OVER (PARTITION BY id) AS edge -- who has it or one behind is not counted
+    FROM ranked AS r
+), placed AS (
+    SELECT
+        id, user_id, coalesce(ticket >= edge, false) AS is_further,
+        sum(CASE WHEN coalesce(ticket < edge, true) THEN (
+            SELECT count(*) FROM waitlist AS w WHERE w.event_id = b.id AND w.ticket > b.ticket_before AND w.ticket <= b.ticket
+        ) END) OVER (PARTITION BY id ORDER BY ticket) AS place
     FROM bounded AS b
 ), added AS (
     INSERT INTO :members (:id, user_id)
@@ -83,6 +88,8 @@ WITH standing AS (
 )
 SELECT
     id, user_id, verdict::bigint, (is_new AND verdict < 2)::integer::bigint,
-    CASE WHEN verdict <> 1 THEN 0 WHEN is_new THEN waiting + behind ELSE place END::bigint,
+    CASE WHEN verdict <> 1 THEN 0 WHEN is_new THEN waiting + behind ELSE place_min END::bigint,
     (NOT is_further)::integer::bigint
 FROM judged
+UNION ALL
+SELECT id, user_id, 1, 0, CASE WHEN is_further THEN 10001 ELSE place END::bigint, (NOT is_further)::integer::bigint FROM placed
