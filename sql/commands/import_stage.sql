@@ -1,7 +1,12 @@
--- Where the lines of a chunk are put first. `place` counts them; created_at is NULL for the time of the import.
+-- Where the lines of a chunk are put first. `place` counts them; created_at is NULL for the time of the import. What the kind of import
+-- has no column for is NULL.
 CREATE TEMPORARY TABLE import_rows (
     place integer NOT NULL,
     id text COLLATE "C" NOT NULL,
-    user_id text COLLATE "C" NOT NULL,
-    created_at timestamptz
+    user_id text COLLATE "C",
+    created_at timestamptz,
+    capacity bigint,
+    waitlist boolean,
+    opens_at timestamptz,
+    closes_at timestamptz
 ) ON COMMIT DELETE ROWS

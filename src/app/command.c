@@ -128,20 +128,6 @@ int command_read_options(const char *command, int argc, char **argv,
     return EXIT_SUCCESS;
 }
 
-int command_relation(const char *command, const char *name, const struct relation **relation)
-{
-    if (name == NULL) {
-        return command_wrong_usage(command, "say which relation, with", "--relation rsvp|like");
-    }
-    for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (strcmp(relations[i].name, name) == 0) {
-            *relation = &relations[i];
-            return EXIT_SUCCESS;
-        }
-    }
-    return command_wrong_usage(command, "there is no relation", name);
-}
-
 int command_finish_output(int status)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {

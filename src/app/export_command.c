@@ -22,8 +22,9 @@ const char export_help[] =
     "post_id), user_id, created_at in UTC with microseconds, ordered by event and user; for\n"
     "'waitlist' who waits, ordered by event and turn; for 'settings' event_id, capacity, "
     "waitlist,\n"
-    "opens_at, closes_at. An import reads neither of these two yet. FILE appears when it is\n"
-    "complete; until then FILE.partial grows. Without FILE, or with -, to standard output.\n"
+    "opens_at, closes_at. FILE appears when it is complete; until then FILE.partial grows. "
+    "Without\n"
+    "FILE, or with -, to standard output.\n"
     "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
 
 /* Where the export goes. */
@@ -195,7 +196,8 @@ int export_command(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         kind = pg_export_kind_named(name == NULL ? "" : name);
         if (kind == NULL) {
-            status = name == NULL ? command_wrong_usage("export", "say which relation, with", RELATION_OPTION)
+            status = name == NULL ? command_wrong_usage("export", "say which relation, with",
+                                                        RELATION_OPTION)
                                   : command_wrong_usage("export", "there is no relation", name);
         }
     }

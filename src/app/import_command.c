@@ -1,4 +1,4 @@
-/* rsvpd import: adds members from CSV. */
+/* rsvpd import: adds members, settings and who waits from CSV. */
 #include "rsvpd/app/command.h"
 #include "rsvpd/app/data_commands.h"
 #include "rsvpd/app/import_input.h"
@@ -10,32 +10,36 @@
 #include <signal.h>
 #include <stdlib.h>
 
-const char import_help[] =
-    "usage: rsvpd import --relation rsvp|like [--past-capacity] [--skip-bad BADFILE] [FILE|-]\n\n"
-    "Adds members from CSV (RFC 4180) in FILE or on standard input. The header names the columns, "
-    "in\n"
-    "any order: event_id (post_id for likes), user_id and, if wanted, created_at (RFC 3339; empty: "
-    "now).\n"
-    "Who is in already stays as they are, so a file may be imported again. Lines are applied 20000 "
-    "at a\n"
-    "time, each time in one transaction together with the counters: what was stopped half-way is "
-    "right\n"
-    "as far as it came, and can be started again. The service may go on meanwhile.\n"
-    "A line that is bad, or adds somebody to an event with settings, ends the import by its "
-    "number;\n"
-    "with --skip-bad it goes to BADFILE instead, behind the header, to be corrected and imported.\n"
-    "With --past-capacity (RSVPs only) lines of events with settings are added whatever capacity,\n"
-    "waiting list and window say. Who waits keeps their place; who waits and is added waits no "
-    "more.\n"
-    "Exit status: 0 done (bad lines skipped or none), 1 it failed, 2 where an argument or a "
-    "variable\n"
-    "is wrong.\n";
+#define RELATION_OPTION "--relation rsvp|like|settings|waitlist"
 
-static const char managed_reason[] =
-    "the event has settings; --past-capacity adds to it whatever they say";
+const char import_help[] =
+    "usage: rsvpd import " RELATION_OPTION "\n"
+    "                    [--past-capacity] [--skip-bad BADFILE] [FILE|-]\n\n"
+    "Reads CSV (RFC 4180) in FILE or on standard input. The header names the columns, in any\n"
+    "order. Times are RFC 3339.\n"
+    "  rsvp, like: event_id (post_id for likes), user_id and, if wanted, created_at (empty: now).\n"
+    "      Adds members; who is in already stays as they are.\n"
+    "  settings: event_id, capacity, waitlist, opens_at, closes_at, all of them; what is empty is\n"
+    "      not set, waitlist is t or f. A line replaces the event's settings, as PUT does.\n"
+    "  waitlist: event_id, user_id and, if wanted, created_at. Adds users behind those who wait,\n"
+    "      in the order of the file; who waits or is going already stays as they are. Free seats\n"
+    "      go to the first in line. The event has to have settings with a waiting list.\n"
+    "A file may be imported again. Lines are applied 20000 at a time, each time in one\n"
+    "transaction together with the counters: what was stopped half-way is right as far as it\n"
+    "came, and can be started again. The service may go on meanwhile.\n"
+    "A line that is bad, or adds an RSVP to an event with settings, ends the import by its\n"
+    "number; with --skip-bad it goes to BADFILE instead, behind the header, to be corrected and\n"
+    "imported.\n"
+    "With --past-capacity (RSVPs only) lines of events with settings are added whatever capacity,\n"
+    "waiting list and window say. Who waits keeps their place; who waits and is added waits no\n"
+    "more.\n"
+    "To restore all exports, with the service stopped: settings, rsvp with --past-capacity, like,\n"
+    "waitlist, in this order; then 'rsvpd verify'.\n"
+    "Exit status: 0 done (bad lines skipped or none), 1 it failed, 2 where an argument or a\n"
+    "variable is wrong.\n";
 
 struct import {
-    const struct relation *relation;
+    const struct import_kind *kind;
     bool past_capacity;
     struct pg_import *store;
     struct progress progress;
@@ -60,7 +64,7 @@ static bool apply_chunk(struct import *import)
             import->added += added;
             return true;
         case PG_IMPORT_REFUSED:
-            if (!import_input_refuse(&import->input, import->refused, managed_reason)) {
+            if (!import_input_refuse(&import->input, import->refused, import->kind->refusal)) {
                 return false;
             }
             break;
@@ -91,10 +95,10 @@ static void print_summary(const struct import *import)
 {
     const struct import_input *input = &import->input;
     double seconds = (double)(clock_mono_us() - import->began_us) / 1e6;
-    printf("import %s: %" PRId64 " lines, %" PRId64 " added, %" PRId64 " already there, %" PRId64
+    printf("import %s: %" PRId64 " lines, %" PRId64 " added, %" PRId64 " %s, %" PRId64
            " bad, %.1f s, %.0f lines/s\n",
-           import->relation->name, input->line_count, import->added,
-           import->applied - import->added, input->bad_count, seconds,
+           import->kind->name, input->line_count, import->added, import->applied - import->added,
+           import->kind->kept, input->bad_count, seconds,
            seconds > 0 ? (double)input->line_count / seconds : 0.0);
 }
 
@@ -102,7 +106,7 @@ static int connect_and_run(struct import *import, const struct config *config)
 {
     char reason[PG_ERROR_SIZE_BYTES];
     import->store =
-        pg_import_open(config->database_url, import->relation, import->past_capacity, reason);
+        pg_import_open(config->database_url, import->kind, import->past_capacity, reason);
     if (import->store == NULL) {
         return command_failed("cannot import", reason);
     }
@@ -117,6 +121,17 @@ static int connect_and_run(struct import *import, const struct config *config)
     return command_finish_output(EXIT_SUCCESS);
 }
 
+/* What --relation names (NULL: it was not given). 0, or the exit status. */
+static int choose_kind(const char *name, const struct import_kind **kind)
+{
+    if (name == NULL) {
+        return command_wrong_usage("import", "say which relation, with", RELATION_OPTION);
+    }
+    *kind = import_kind_named(name);
+    return *kind != NULL ? EXIT_SUCCESS
+                         : command_wrong_usage("import", "there is no relation", name);
+}
+
 int import_command(int argc, char **argv)
 {
     static struct import import;
@@ -126,9 +141,9 @@ int import_command(int argc, char **argv)
                                              {"--past-capacity", NULL, &import.past_capacity}};
     int status = command_read_options("import", argc, argv, options, 3, &path);
     if (status == EXIT_SUCCESS) {
-        status = command_relation("import", name, &import.relation);
+        status = choose_kind(name, &import.kind);
     }
-    if (status == EXIT_SUCCESS && import.past_capacity && !import.relation->has_settings) {
+    if (status == EXIT_SUCCESS && import.past_capacity && import.kind->id != IMPORT_RSVPS) {
         status = command_wrong_usage("import", "only RSVPs have a capacity, not", name);
     }
     if (status != EXIT_SUCCESS) {
@@ -138,7 +153,7 @@ int import_command(int argc, char **argv)
     struct redis_url redis_url;
     signal(SIGPIPE, SIG_IGN); /* a write that fails says so */
     status = command_load(&config, &redis_url, false);
-    if (status == EXIT_SUCCESS && !import_input_open(&import.input, path, import.relation)) {
+    if (status == EXIT_SUCCESS && !import_input_open(&import.input, path, import.kind)) {
         status = EXIT_FAILURE;
     }
     if (status == EXIT_SUCCESS) {

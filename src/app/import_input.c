@@ -38,7 +38,7 @@ static enum csv_event next_line(struct import_input *input, struct slice *line)
     return event;
 }
 
-static bool read_header(struct import_input *input, const struct relation *relation)
+static bool read_header(struct import_input *input, const struct import_kind *kind)
 {
     struct slice line;
     struct import_problem problem;
@@ -46,13 +46,13 @@ static bool read_header(struct import_input *input, const struct relation *relat
     case CSV_NEEDS_INPUT:
         return false;
     case CSV_END:
-        fprintf(stderr, "rsvpd import: %s is empty: it needs a header, %s,user_id\n", input->name,
-                relation->id_member);
+        fprintf(stderr, "rsvpd import: %s is empty: it needs a header, %s\n", input->name,
+                kind->header);
         return false;
     case CSV_LINE:
         memcpy(input->header_text, line.data, line.size);
         input->header = slice_make(input->header_text, line.size);
-        if (import_read_header(csv_line_content(csv_without_mark(input->header)), relation,
+        if (import_read_header(csv_line_content(csv_without_mark(input->header)), kind,
                                &input->columns, &problem)) {
             return true;
         }
@@ -65,8 +65,7 @@ static bool read_header(struct import_input *input, const struct relation *relat
     }
 }
 
-bool import_input_open(struct import_input *input, const char *path,
-                       const struct relation *relation)
+bool import_input_open(struct import_input *input, const char *path, const struct import_kind *kind)
 {
     struct stat status;
     bool is_stdin = path == NULL || strcmp(path, "-") == 0;
@@ -79,7 +78,7 @@ bool import_input_open(struct import_input *input, const char *path,
         input->size_bytes = status.st_size;
     }
     input->lines = csv_lines_over(input->buffer, sizeof input->buffer);
-    return read_header(input, relation);
+    return read_header(input, kind);
 }
 
 /* ---- bad lines ---- */

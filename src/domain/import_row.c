@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { QUOTED_SIZE_MAX_BYTES = 70 }; /* of a field, in a problem */
 
@@ -32,29 +33,129 @@ static bool bad_field(struct import_problem *problem, const char *what, struct s
                cut || text.size > 128 ? "..." : "", why);
 }
 
-static const char *field_name(const struct relation *relation, enum import_field field)
+/* ---- kinds ---- */
+
+enum {
+    MEMBER_COLUMNS = 1 << IMPORT_ENTITY | 1 << IMPORT_USER,
+    SETTINGS_COLUMNS = 1 << IMPORT_ENTITY | 1 << IMPORT_CAPACITY | 1 << IMPORT_WAITLIST |
+                       1 << IMPORT_OPENS_AT | 1 << IMPORT_CLOSES_AT,
+};
+
+const struct import_kind import_kinds[IMPORT_KIND_COUNT] = {
+    [IMPORT_RSVPS] = {IMPORT_RSVPS, "rsvp", &relations[RELATION_RSVP], MEMBER_COLUMNS,
+                      1 << IMPORT_CREATED_AT, "event_id,user_id",
+                      "the event has settings; --past-capacity adds to it whatever they say",
+                      "already there"},
+    [IMPORT_LIKES] = {IMPORT_LIKES, "like", &relations[RELATION_LIKE], MEMBER_COLUMNS,
+                      1 << IMPORT_CREATED_AT, "post_id,user_id", "", "already there"},
+    [IMPORT_SETTINGS] = {IMPORT_SETTINGS, "settings", &relations[RELATION_RSVP], SETTINGS_COLUMNS,
+                         0, "event_id,capacity,waitlist,opens_at,closes_at", "", "replaced"},
+    [IMPORT_WAITLISTS] = {IMPORT_WAITLISTS, "waitlist", &relations[RELATION_RSVP], MEMBER_COLUMNS,
+                          1 << IMPORT_CREATED_AT, "event_id,user_id",
+                          "the event has no waiting list; give it settings with waitlist true "
+                          "first, by PUT or 'rsvpd import --relation settings'",
+                          "already there"},
+};
+
+const struct import_kind *import_kind_named(const char *name)
 {
-    switch (field) {
-    case IMPORT_ENTITY:
-        return relation->id_member;
-    case IMPORT_USER:
-        return "user_id";
-    default:
-        return "created_at";
+    for (size_t i = 0; i < IMPORT_KIND_COUNT; i++) {
+        if (strcmp(import_kinds[i].name, name) == 0) {
+            return &import_kinds[i];
+        }
     }
+    return NULL;
 }
 
-static int field_named(const struct relation *relation, struct slice name)
+/* ---- fields ---- */
+
+static bool take_entity(struct slice value, struct import_row *row)
 {
+    return identifier_parse(value, &row->entity);
+}
+
+static bool take_user(struct slice value, struct import_row *row)
+{
+    return identifier_parse(value, &row->user);
+}
+
+static bool take_created_at(struct slice value, struct import_row *row)
+{
+    return value.size == 0 || rfc3339_parse(value, &row->created_us);
+}
+
+static bool take_capacity(struct slice value, struct import_row *row)
+{
+    int64_t number = 0;
+    row->settings.limited = value.size > 0;
+    for (size_t i = 0; i < value.size; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || number > SETTINGS_CAPACITY_MAX) {
+            return false;
+        }
+        number = number * 10 + (value.data[i] - '0');
+    }
+    row->settings.capacity = number;
+    return number <= SETTINGS_CAPACITY_MAX;
+}
+
+static bool take_waitlist(struct slice value, struct import_row *row)
+{
+    row->settings.waitlist =
+        slice_equal(value, slice_of("t")) || slice_equal(value, slice_of("true"));
+    return row->settings.waitlist || slice_equal(value, slice_of("f")) ||
+           slice_equal(value, slice_of("false"));
+}
+
+static bool take_opens_at(struct slice value, struct import_row *row)
+{
+    row->settings.opens = value.size > 0;
+    return value.size == 0 || rfc3339_parse(value, &row->settings.opens_at_us);
+}
+
+static bool take_closes_at(struct slice value, struct import_row *row)
+{
+    row->settings.closes = value.size > 0;
+    return value.size == 0 || rfc3339_parse(value, &row->settings.closes_at_us);
+}
+
+#define IDENTIFIER_WHY "is no identifier: " IDENTIFIER_RULE
+#define TIME_WHY "is no RFC 3339 time of the years 1970 to 9999, as 2026-11-22T10:15:30.123Z"
+
+static const struct {
+    const char *name; /* NULL: the relation's own */
+    bool (*take)(struct slice value, struct import_row *row);
+    const char *why; /* it is bad where it is not taken */
+} fields[IMPORT_FIELD_COUNT] = {
+    [IMPORT_ENTITY] = {NULL, take_entity, IDENTIFIER_WHY},
+    [IMPORT_USER] = {"user_id", take_user, IDENTIFIER_WHY},
+    [IMPORT_CREATED_AT] = {"created_at", take_created_at, TIME_WHY},
+    [IMPORT_CAPACITY] = {"capacity", take_capacity,
+                         "is no whole number from 0 to 1000000000, nor empty for no limit"},
+    [IMPORT_WAITLIST] = {"waitlist", take_waitlist, "is none of t, true, f, false"},
+    [IMPORT_OPENS_AT] = {"opens_at", take_opens_at, TIME_WHY},
+    [IMPORT_CLOSES_AT] = {"closes_at", take_closes_at, TIME_WHY},
+};
+
+static const char *field_name(const struct import_kind *kind, int field)
+{
+    return fields[field].name == NULL ? kind->relation->id_member : fields[field].name;
+}
+
+/* The kind's column of that name; IMPORT_FIELD_COUNT where there is none. */
+static int field_named(const struct import_kind *kind, struct slice name)
+{
+    unsigned known = kind->required | kind->optional;
     int field = 0;
     while (field < IMPORT_FIELD_COUNT &&
-           !slice_equal(name, slice_of(field_name(relation, (enum import_field)field)))) {
+           ((known & 1U << field) == 0 || !slice_equal(name, slice_of(field_name(kind, field))))) {
         field++;
     }
     return field;
 }
 
-bool import_read_header(struct slice line, const struct relation *relation,
+/* ---- lines ---- */
+
+bool import_read_header(struct slice line, const struct import_kind *kind,
                         struct import_columns *columns, struct import_problem *problem)
 {
     struct csv_record record;
@@ -62,9 +163,12 @@ bool import_read_header(struct slice line, const struct relation *relation,
     if (!csv_split(line, &record, &why)) {
         return bad(problem, "the header is wrong: %s", why);
     }
-    *columns = (struct import_columns){relation, record.count, {-1, -1, -1}};
+    *columns = (struct import_columns){.kind = kind, .count = record.count};
+    for (int field = 0; field < IMPORT_FIELD_COUNT; field++) {
+        columns->places[field] = -1;
+    }
     for (size_t i = 0; i < record.count; i++) {
-        int field = field_named(relation, record.fields[i]);
+        int field = field_named(kind, record.fields[i]);
         if (field == IMPORT_FIELD_COUNT) {
             return bad_field(problem, "column ", record.fields[i],
                              "is not one that an import knows");
@@ -74,24 +178,23 @@ bool import_read_header(struct slice line, const struct relation *relation,
         }
         columns->places[field] = (int)i;
     }
-    for (int field = 0; field < IMPORT_CREATED_AT; field++) {
-        if (columns->places[field] < 0) {
-            return bad(problem, "column \"%s\" is missing",
-                       field_name(relation, (enum import_field)field));
+    for (int field = 0; field < IMPORT_FIELD_COUNT; field++) {
+        if ((kind->required & 1U << field) != 0 && columns->places[field] < 0) {
+            return bad(problem, "column \"%s\" is missing", field_name(kind, field));
         }
     }
     return true;
 }
 
-static bool read_identifier(const struct csv_record *record, const struct import_columns *columns,
-                            enum import_field field, struct identifier *out,
-                            struct import_problem *problem)
+static bool read_field(struct slice value, const struct import_kind *kind, int field,
+                       struct import_row *row, struct import_problem *problem)
 {
-    struct slice value = record->fields[columns->places[field]];
     char what[32];
-    snprintf(what, sizeof what, "%s ", field_name(columns->relation, field));
-    return identifier_parse(value, out) ||
-           bad_field(problem, what, value, "is no identifier: " IDENTIFIER_RULE);
+    if (fields[field].take(value, row)) {
+        return true;
+    }
+    snprintf(what, sizeof what, "%s ", field_name(kind, field));
+    return bad_field(problem, what, value, fields[field].why);
 }
 
 bool import_read_row(struct slice line, const struct import_columns *columns,
@@ -99,22 +202,19 @@ bool import_read_row(struct slice line, const struct import_columns *columns,
 {
     struct csv_record record;
     const char *why;
+    bool good = true;
     if (!csv_split(line, &record, &why)) {
         return bad(problem, "%s", why);
     }
     if (record.count != columns->count) {
         return bad(problem, "%zu fields, where the header has %zu", record.count, columns->count);
     }
-    if (!read_identifier(&record, columns, IMPORT_ENTITY, &row->entity, problem) ||
-        !read_identifier(&record, columns, IMPORT_USER, &row->user, problem)) {
-        return false;
-    }
+    row->user.size = 0;
     row->created_us = IMPORT_NOW;
-    int place = columns->places[IMPORT_CREATED_AT];
-    if (place < 0 || record.fields[place].size == 0) {
-        return true;
+    row->settings = (struct settings){.given = columns->kind->id == IMPORT_SETTINGS};
+    for (int field = 0; good && field < IMPORT_FIELD_COUNT; field++) {
+        int place = columns->places[field];
+        good = place < 0 || read_field(record.fields[place], columns->kind, field, row, problem);
     }
-    return rfc3339_parse(record.fields[place], &row->created_us) ||
-           bad_field(problem, "created_at ", record.fields[place],
-                     "is no RFC 3339 time of the years 1970 to 9999, as 2026-11-22T10:15:30.123Z");
+    return good;
 }

@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { CAPACITY_MAX = 1000 * 1000 * 1000, BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
+enum { BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
 
 /* ---- the body that asks for settings ---- */
 
@@ -24,7 +24,7 @@ static bool take_capacity(struct settings *settings, const json_t *value)
     double number = json_number_value(value);
     settings->limited = !json_is_null(value);
     if (settings->limited &&
-        !(json_is_number(value) && number >= 0 && number <= (double)CAPACITY_MAX)) {
+        !(json_is_number(value) && number >= 0 && number <= (double)SETTINGS_CAPACITY_MAX)) {
         return false;
     }
     settings->capacity = (int64_t)number;

@@ -49,7 +49,8 @@ PGresult *pg_command_run(PGconn *connection, const struct pg_command *command, c
                          char error[PG_ERROR_SIZE_BYTES])
 {
     char name[64], sql[SQL_SIZE_BYTES];
-    snprintf(name, sizeof name, "commands/%s", command->name);
+    snprintf(name, sizeof name, "%s%s", strchr(command->name, '/') == NULL ? "commands/" : "",
+             command->name);
     bool fits = sql_expand(sql_text(name), command->relation, sql, sizeof sql);
     assert(fits);
     return accept(

@@ -1,4 +1,4 @@
-/* Adds many members at once. */
+/* Adds many members, settings or waiting users at once. */
 #include "rsvpd/store/pg_import.h"
 #include "rsvpd/store/pg_codec.h"
 #include "rsvpd/store/pg_command.h"
@@ -11,25 +11,45 @@
 enum {
     ATTEMPTS = 20, /* at a chunk that others are in the way of */
     COPY_BUFFER_SIZE_BYTES = 65536,
-    COPY_ROW_SIZE_MAX_BYTES = 2 + 4 * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 8,
+    COPY_COLUMNS = 8,
+    COPY_ROW_SIZE_MAX_BYTES = 2 + COPY_COLUMNS * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 4 * 8 + 1,
 };
+
+/* Users of one event who get seats in one transaction; import_promoting.sql says of how many. */
+static const char promoted_max[] = "500";
+
+/* The statements of a chunk, once its lines are staged. */
+struct steps {
+    const char *before, *apply, *after; /* NULL: none */
+    bool refuses;                       /* what `apply` says must not be is not done */
+    bool promotes;                      /* seats may be left for those who wait */
+};
+
+static const struct steps kind_steps[IMPORT_KIND_COUNT] = {
+    [IMPORT_RSVPS] = {NULL, "import_apply", NULL, true, false},
+    [IMPORT_LIKES] = {NULL, "import_apply", NULL, true, false},
+    [IMPORT_SETTINGS] = {"import_manage", "import_settings", "import_free", true, true},
+    [IMPORT_WAITLISTS] = {"import_hold", "import_waitlist", "import_free", true, true},
+};
+static const struct steps past_capacity_steps = {"import_lock", "import_apply", "import_unqueue",
+                                                 false, false};
 
 struct pg_import {
     PGconn *connection;
     const struct relation *relation;
-    bool past_capacity;
+    const struct steps *steps;
     size_t size; /* of what is in the buffer */
     char buffer[COPY_BUFFER_SIZE_BYTES];
 };
 
-struct pg_import *pg_import_open(const char *url, const struct relation *relation,
+struct pg_import *pg_import_open(const char *url, const struct import_kind *kind,
                                  bool past_capacity, char error[PG_ERROR_SIZE_BYTES])
 {
     PGconn *connection = pg_command_connect(url, PG_WRITES, "10min", "10s", error);
     if (connection == NULL) {
         return NULL;
     }
-    struct pg_command stage = {"import_stage", relation, 0, {NULL}};
+    struct pg_command stage = {"import_stage", kind->relation, 0, {NULL}};
     struct pg_import *import = malloc(sizeof *import);
     if (import == NULL) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "out of memory");
@@ -37,8 +57,8 @@ struct pg_import *pg_import_open(const char *url, const struct relation *relatio
         return NULL;
     }
     import->connection = connection;
-    import->relation = relation;
-    import->past_capacity = past_capacity;
+    import->relation = kind->relation;
+    import->steps = past_capacity ? &past_capacity_steps : &kind_steps[kind->id];
     if (!pg_command_execute(connection, &stage, NULL, NULL, error)) {
         pg_import_close(&import);
     }
@@ -70,27 +90,61 @@ static void put_integer(struct pg_import *import, int64_t number, size_t size)
     put(import, bytes + sizeof bytes - size, size);
 }
 
+static void put_null(struct pg_import *import)
+{
+    put_integer(import, -1, 4);
+}
+
 static void put_text(struct pg_import *import, const struct identifier *id)
 {
     put_integer(import, id->size, 4);
     put(import, id->data, id->size);
 }
 
+/* NULL where none is given. */
+static void put_time(struct pg_import *import, bool given, int64_t unix_us)
+{
+    char time[8];
+    if (!given) {
+        put_null(import);
+        return;
+    }
+    pg_encode_time_us(unix_us, time);
+    put_integer(import, sizeof time, 4);
+    put(import, time, sizeof time);
+}
+
+static void put_settings(struct pg_import *import, const struct settings *settings)
+{
+    if (settings->limited) {
+        put_integer(import, 8, 4);
+        put_integer(import, settings->capacity, 8);
+    } else {
+        put_null(import);
+    }
+    if (settings->given) {
+        put_integer(import, 1, 4);
+        put_integer(import, settings->waitlist, 1);
+    } else {
+        put_null(import);
+    }
+    put_time(import, settings->opens, settings->opens_at_us);
+    put_time(import, settings->closes, settings->closes_at_us);
+}
+
 static void put_row(struct pg_import *import, const struct import_row *row, size_t place)
 {
-    put_integer(import, 4, 2); /* columns */
+    put_integer(import, COPY_COLUMNS, 2);
     put_integer(import, 4, 4);
     put_integer(import, (int64_t)place, 4);
     put_text(import, &row->entity);
-    put_text(import, &row->user);
-    if (row->created_us == IMPORT_NOW) {
-        put_integer(import, -1, 4); /* NULL */
+    if (row->user.size > 0) {
+        put_text(import, &row->user);
     } else {
-        char time[8];
-        pg_encode_time_us(row->created_us, time);
-        put_integer(import, sizeof time, 4);
-        put(import, time, sizeof time);
+        put_null(import);
     }
+    put_time(import, row->created_us != IMPORT_NOW, row->created_us);
+    put_settings(import, &row->settings);
 }
 
 static bool flush(struct pg_import *import)
@@ -169,51 +223,96 @@ static bool take_answer(const PGresult *result, bool *refused, int64_t *added)
     return !any;
 }
 
+/* A step that answers nothing; NULL: none. */
+static bool run_step(struct pg_import *import, const char *name, char state[6],
+                     char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_command command = {name, import->relation, 0, {NULL}};
+    return name == NULL || pg_command_execute(import->connection, &command, NULL, state, error);
+}
+
 static enum pg_import_outcome apply_once(struct pg_import *import, const struct import_row *rows,
                                          size_t count, bool *refused, int64_t *added, char state[6],
                                          char error[PG_ERROR_SIZE_BYTES])
 {
-    struct pg_command apply = {"import_apply", import->relation, 0, {NULL}};
-    struct pg_command lock = {"import_lock", import->relation, 0, {NULL}};
-    struct pg_command unqueue = {"import_unqueue", import->relation, 0, {NULL}};
+    const struct steps *steps = import->steps;
+    struct pg_command apply = {steps->apply, import->relation, 0, {NULL}};
     memset(refused, 0, count * sizeof *refused);
     if (!pg_command_control(import->connection, "BEGIN", state, error) ||
         !stage(import, rows, count, state, error) ||
-        (import->past_capacity &&
-         !pg_command_execute(import->connection, &lock, NULL, state, error))) {
+        !run_step(import, steps->before, state, error)) {
         return PG_IMPORT_FAILED;
     }
     PGresult *result = pg_command_run(import->connection, &apply, state, error);
     if (result == NULL) {
         return PG_IMPORT_FAILED;
     }
-    bool allowed = take_answer(result, refused, added) || import->past_capacity;
+    bool allowed = take_answer(result, refused, added) || !steps->refuses;
     PQclear(result);
-    if (import->past_capacity &&
-        !pg_command_execute(import->connection, &unqueue, NULL, state, error)) {
-        return PG_IMPORT_FAILED;
-    }
-    if (!pg_command_control(import->connection, allowed ? "COMMIT" : "ROLLBACK", state, error)) {
+    if (!run_step(import, steps->after, state, error) ||
+        !pg_command_control(import->connection, allowed ? "COMMIT" : "ROLLBACK", state, error)) {
         return PG_IMPORT_FAILED;
     }
     return allowed ? PG_IMPORT_APPLIED : PG_IMPORT_REFUSED;
+}
+
+/* Ends what failed; whether it may be tried again. */
+static bool may_retry(struct pg_import *import, const char state[6], int attempt)
+{
+    char ignored[PG_ERROR_SIZE_BYTES];
+    return pg_command_control(import->connection, "ROLLBACK", NULL, ignored) &&
+           pg_command_retryable(state) && attempt < ATTEMPTS;
+}
+
+/* ---- free seats ---- */
+
+/* Gives some of the free seats to those who wait, in a transaction; `left`: there may be more. */
+static bool promote_once(struct pg_import *import, bool *left, char state[6],
+                         char error[PG_ERROR_SIZE_BYTES])
+{
+    struct pg_command find = {"import_promoting", import->relation, 0, {NULL}};
+    if (!pg_command_control(import->connection, "BEGIN", state, error)) {
+        return false;
+    }
+    PGresult *found = pg_command_run(import->connection, &find, state, error);
+    if (found == NULL) {
+        return false;
+    }
+    struct pg_command promote = {
+        "queries/promote", import->relation, 2, {PQgetvalue(found, 0, 0), promoted_max}};
+    *left = !PQgetisnull(found, 0, 0);
+    bool done = !*left || pg_command_execute(import->connection, &promote, NULL, state, error);
+    PQclear(found);
+    return done && pg_command_control(import->connection, "COMMIT", state, error);
+}
+
+static bool promote_all(struct pg_import *import, char error[PG_ERROR_SIZE_BYTES])
+{
+    bool left = true;
+    for (int attempt = 1; left; attempt++) {
+        char state[6] = "";
+        if (promote_once(import, &left, state, error)) {
+            attempt = 0;
+        } else if (!may_retry(import, state, attempt)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 enum pg_import_outcome pg_import_apply(struct pg_import *import, const struct import_row *rows,
                                        size_t count, bool *refused, int64_t *added,
                                        char error[PG_ERROR_SIZE_BYTES])
 {
-    char ignored[PG_ERROR_SIZE_BYTES];
-    for (int attempt = 1;; attempt++) {
-        char state[6] = "";
-        enum pg_import_outcome outcome =
-            apply_once(import, rows, count, refused, added, state, error);
-        if (outcome != PG_IMPORT_FAILED) {
-            return outcome;
-        }
-        if (!pg_command_control(import->connection, "ROLLBACK", NULL, ignored) ||
-            !pg_command_retryable(state) || attempt == ATTEMPTS) {
-            return PG_IMPORT_FAILED;
-        }
+    enum pg_import_outcome outcome;
+    char state[6];
+    int attempt = 0;
+    do {
+        *state = '\0';
+        outcome = apply_once(import, rows, count, refused, added, state, error);
+    } while (outcome == PG_IMPORT_FAILED && may_retry(import, state, ++attempt));
+    if (outcome == PG_IMPORT_APPLIED && import->steps->promotes && !promote_all(import, error)) {
+        return PG_IMPORT_FAILED;
     }
+    return outcome;
 }

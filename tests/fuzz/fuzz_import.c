@@ -25,20 +25,45 @@ static void add_time(struct text *line, int64_t unix_us)
     text_add_format(line, "%03dZ", (int)(unix_us % 1000));
 }
 
+static void add_field(struct text *line, int field, const struct import_row *row)
+{
+    const struct settings *settings = &row->settings;
+    if (field == IMPORT_ENTITY) {
+        text_add(line, identifier_slice(&row->entity));
+    } else if (field == IMPORT_USER) {
+        text_add(line, identifier_slice(&row->user));
+    } else if (field == IMPORT_CREATED_AT && row->created_us != IMPORT_NOW) {
+        add_time(line, row->created_us);
+    } else if (field == IMPORT_CAPACITY && settings->limited) {
+        text_add_int(line, settings->capacity);
+    } else if (field == IMPORT_WAITLIST) {
+        text_add_cstr(line, settings->waitlist ? "t" : "f");
+    } else if (field == IMPORT_OPENS_AT && settings->opens) {
+        add_time(line, settings->opens_at_us);
+    } else if (field == IMPORT_CLOSES_AT && settings->closes) {
+        add_time(line, settings->closes_at_us);
+    }
+}
+
 static void add_row(struct text *line, const struct import_columns *columns,
                     const struct import_row *row)
 {
     for (int place = 0; place < (int)columns->count; place++) {
         text_add_cstr(line, place == 0 ? "" : ",");
-        if (place == columns->places[IMPORT_ENTITY]) {
-            text_add(line, identifier_slice(&row->entity));
-        } else if (place == columns->places[IMPORT_USER]) {
-            text_add(line, identifier_slice(&row->user));
-        } else if (row->created_us != IMPORT_NOW) {
-            add_time(line, row->created_us);
+        for (int field = 0; field < IMPORT_FIELD_COUNT; field++) {
+            if (columns->places[field] == place) {
+                add_field(line, field, row);
+            }
         }
     }
     assert(!line->truncated);
+}
+
+static bool settings_equal(const struct settings *a, const struct settings *b)
+{
+    return a->given == b->given && a->limited == b->limited && a->capacity == b->capacity &&
+           a->waitlist == b->waitlist && a->opens == b->opens && a->closes == b->closes &&
+           a->opens_at_us == b->opens_at_us && a->closes_at_us == b->closes_at_us;
 }
 
 static void check_row(struct slice line, const struct import_columns *columns)
@@ -57,6 +82,7 @@ static void check_row(struct slice line, const struct import_columns *columns)
     assert(valid && row.created_us == again.created_us);
     assert(identifier_equal(&row.entity, &again.entity));
     assert(identifier_equal(&row.user, &again.user));
+    assert(settings_equal(&row.settings, &again.settings));
 }
 
 /* The file's next line without its end; a line that is too long is cut off. */
@@ -69,12 +95,12 @@ static struct slice next_line(struct slice *rest)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int i = 0; i < RELATION_COUNT; i++) {
+    for (int i = 0; i < IMPORT_KIND_COUNT; i++) {
         struct slice rest = fuzz_input(data, size);
         struct import_columns columns;
         struct import_problem problem;
         struct slice header = csv_without_mark(next_line(&rest));
-        if (!import_read_header(header, &relations[i], &columns, &problem)) {
+        if (!import_read_header(header, &import_kinds[i], &columns, &problem)) {
             expect_explained(&problem);
             continue;
         }

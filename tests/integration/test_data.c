@@ -378,6 +378,151 @@ static void settings_that_come_in_between_are_seen(void **state)
     expect_shell(STATUS_DONE, NULL, NULL, "rsvpd verify");
 }
 
+/* ---- settings and waiting lists ---- */
+
+#define ALL_KINDS "for kind in settings rsvp like waitlist; do "
+
+/* One event each that is full, limited by its window, more than full, closed with seats left while
+ * somebody waits, and without settings. Tickets have gaps, as leaving makes them. */
+static void fill_all_kinds(const char *url)
+{
+    pg_execute(url, "INSERT INTO rsvps (event_id, user_id, created_at)"
+                    " SELECT e, 'u' || i, timestamptz '2026-11-22T10:15:30.123456Z' + i * interval"
+                    " '1 hour 1 microsecond' FROM (VALUES ('full', 3), ('over', 5), ('closed', 1),"
+                    " ('free', 40)) AS v (e, n), generate_series(1, n) AS i;"
+                    "INSERT INTO rsvp_counters (event_id, count, version, managed) SELECT event_id,"
+                    " count(*), 7, event_id <> 'free' FROM rsvps GROUP BY event_id;"
+                    "INSERT INTO rsvp_counters VALUES ('window', 0, 3, true);"
+                    "INSERT INTO likes (post_id, user_id) VALUES ('p', 'u1'), ('p', 'u2');"
+                    "INSERT INTO like_counters (post_id, count, version) VALUES ('p', 2, 2)");
+    pg_execute(url,
+               "INSERT INTO events (event_id, capacity, waitlist, opens_at, closes_at, waiting,"
+               " last_ticket, passed_ticket) VALUES"
+               " ('full', 3, true, NULL, NULL, 30000, 90100, 100),"
+               " ('over', 2, true, NULL, NULL, 1, 9, 8),"
+               " ('closed', 4, true, NULL, '2026-01-01T00:00:00.000001Z', 1, 3, 0),"
+               " ('window', NULL, false, '2026-01-02T00:00:00Z', 'infinity', 0, 0, 0)");
+    pg_execute(url, "INSERT INTO waitlist (event_id, ticket, user_id, created_at)"
+                    " SELECT 'full', 100 + i * 3, 'w' || 100000 - i,"
+                    " timestamptz '2026-11-23Z' + i %% 77 * interval '1 microsecond'"
+                    " FROM generate_series(1, 30000) AS i"
+                    " UNION ALL VALUES ('over', 9, 'w', timestamptz '2026-11-23Z'),"
+                    " ('closed', 3, 'w', timestamptz '2026-11-23Z')");
+}
+
+static void a_backup_of_all_kinds_is_whole(void **state)
+{
+    (void)state;
+    fill_all_kinds(fixture.database_url);
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+    expect_shell(STATUS_DONE, NULL, NULL,
+                 ALL_KINDS "rsvpd export --relation $kind $kind || exit 9; done");
+    shell_clear_tables();
+    expect_shell(STATUS_DONE, "import settings: 4 lines, 4 added, 0 replaced, 0 bad", NULL,
+                 "rsvpd import --relation settings settings &&"
+                 " rsvpd import --relation rsvp --past-capacity rsvp &&"
+                 " rsvpd import --relation like like && rsvpd import --relation waitlist waitlist");
+    expect_out("import rsvp: 49 lines, 49 added");
+    expect_out("import waitlist: 30002 lines, 30002 added, 0 already there, 0 bad");
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+    expect_shell(STATUS_DONE, NULL, NULL,
+                 ALL_KINDS "rsvpd export --relation $kind | cmp - $kind || exit 9; done");
+    /* Again: nothing changes. */
+    expect_shell(STATUS_DONE, "import settings: 4 lines, 0 added, 4 replaced, 0 bad", NULL,
+                 "rsvpd import --relation settings settings &&"
+                 " rsvpd import --relation waitlist waitlist");
+    expect_out("import waitlist: 30002 lines, 0 added, 30002 already there, 0 bad");
+    expect_shell(STATUS_DONE, NULL, NULL,
+                 ALL_KINDS "rsvpd export --relation $kind | cmp - $kind || exit 9; done");
+}
+
+static void bad_settings_and_waiting_lines_are_told(void **state)
+{
+    static const char settings[] = "event_id,capacity,waitlist,opens_at,closes_at\\na,1,t,,\\n";
+    static const struct {
+        const char *line, *word;
+    } cases[] = {
+        {"b,1,t,", "line 3: 4 fields, where the header has 5"},
+        {"b c,1,t,,", "line 3: event_id \"b c\" is no identifier"},
+        {"b,-1,t,,", "line 3: capacity \"-1\" is no whole number from 0 to 1000000000"},
+        {"b,1,yes,,", "line 3: waitlist \"yes\" is none of t, true, f, false"},
+        {"b,1,t,soon,", "line 3: opens_at \"soon\" is no RFC 3339 time"},
+        {"b,1,t,,2026-02-30T00:00:00Z", "line 3: closes_at \"2026-02-30T00:00:00Z\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        expect_shell(STATUS_FAILED, NULL, cases[i].word,
+                     "printf '%s%s\\n' | rsvpd import --relation settings", settings,
+                     cases[i].line);
+        expect_err("stopped; 0 lines were applied");
+    }
+    expect_shell(STATUS_DONE, "2 lines, 1 added, 0 replaced, 1 bad", NULL,
+                 "printf '%sb,1,,,\\n' | rsvpd import --relation settings --skip-bad left",
+                 settings);
+    expect_shell(STATUS_FAILED, NULL, "\"opens_at\" is missing",
+                 "echo event_id,capacity,waitlist | rsvpd import --relation settings");
+    expect_shell(STATUS_USAGE, NULL, "only RSVPs have a capacity",
+                 "rsvpd import --relation waitlist --past-capacity left");
+    /* Of an event without settings, and of one without a waiting list. */
+    add_event_with_settings("none");
+    expect_shell(STATUS_FAILED, NULL, "line 3: the event has no waiting list; give it settings",
+                 "printf 'event_id,user_id\\na,u1\\nnone,u1\\n' | rsvpd import --relation"
+                 " waitlist");
+    expect_shell(STATUS_DONE, "4 lines, 1 added, 0 already there, 3 bad",
+                 "line 2: the event has no waiting list",
+                 "printf 'event_id,user_id\\nb,u1\\na,u1\\nnone,u1\\na,u 1\\n' | rsvpd import"
+                 " --relation waitlist --skip-bad left && test $(wc -l < left) = 4");
+    assert_int_equal(
+        pg_query_int64(fixture.database_url,
+                       "SELECT count(*) FROM rsvp_counters WHERE event_id NOT IN ('a', 'none')"),
+        0);
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+}
+
+/* Who waits stays in front, in the order that they have; who is going does not wait. */
+static void waiting_users_are_put_behind_those_who_wait(void **state)
+{
+    const char *url = fixture.database_url;
+    (void)state;
+    fill_all_kinds(url);
+    expect_shell(STATUS_DONE, "7 lines, 3 added, 4 already there, 0 bad", NULL,
+                 "printf 'user_id,event_id\\nz,over\\nw,over\\na,over\\nu1,over\\nz,over\\n"
+                 "w99999,full\\nm,full\\n' | rsvpd import --relation waitlist");
+    assert_true(pg_query_bool(url, "SELECT array_agg(user_id ORDER BY ticket) = '{w,z,a}' FROM"
+                                   " waitlist WHERE event_id = 'over'"));
+    assert_true(pg_query_bool(url, "SELECT user_id = 'm' FROM waitlist WHERE event_id = 'full'"
+                                   " ORDER BY ticket DESC LIMIT 1"));
+    assert_int_equal(count_where("true"), 49); /* nobody got in */
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+}
+
+/* Seats that settings or a waiting list leave free go to the first, in steps and to the end. */
+static void free_seats_go_to_the_first_who_wait(void **state)
+{
+    const char *url = fixture.database_url;
+    (void)state;
+    fill_all_kinds(url);
+    expect_shell(STATUS_DONE, "3 lines, 1 added, 2 replaced, 0 bad", NULL,
+                 "printf 'event_id,capacity,waitlist,opens_at,closes_at\\nfull,1,t,,\\n"
+                 "new,2,t,,\\nfull,1203,t,,\\n' | rsvpd import --relation settings");
+    assert_int_equal(count_where("event_id = 'full'"), 1203);
+    /* The one who was first has w99999, the one who was last of those with a seat w98800. */
+    assert_int_equal(count_where("event_id = 'full' AND user_id BETWEEN 'w98800' AND 'w99999'"),
+                     1200);
+    assert_int_equal(pg_query_int64(url, "SELECT count(*) FROM events WHERE promoting_at IS NOT"
+                                         " NULL"),
+                     0);
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+    expect_shell(STATUS_DONE, "3 lines, 3 added", NULL,
+                 "printf 'event_id,user_id\\nnew,c\\nnew,a\\nnew,b\\n'"
+                 " | rsvpd import --relation waitlist");
+    assert_int_equal(count_where("event_id = 'new' AND user_id IN ('c', 'a')"), 2);
+    assert_int_equal(pg_query_int64(url, "SELECT count(*) FROM waitlist WHERE event_id = 'new'"),
+                     1);
+    expect_counters_equal_rows(url);
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+}
+
 /* ---- others in the way ---- */
 
 /* Fails the first statements that add RSVPs, as if others were in the way. */
@@ -648,6 +793,10 @@ int main(void)
         cmocka_unit_test_setup(settings_and_waiting_lists_are_exported, set_up),
         cmocka_unit_test_setup(past_the_capacity_settings_keep_nobody_out, set_up),
         cmocka_unit_test_setup_teardown(settings_that_come_in_between_are_seen, set_up, tear_down),
+        cmocka_unit_test_setup(a_backup_of_all_kinds_is_whole, set_up),
+        cmocka_unit_test_setup(bad_settings_and_waiting_lines_are_told, set_up),
+        cmocka_unit_test_setup(waiting_users_are_put_behind_those_who_wait, set_up),
+        cmocka_unit_test_setup(free_seats_go_to_the_first_who_wait, set_up),
         cmocka_unit_test_setup_teardown(chunks_with_others_in_the_way_are_tried_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup(imports_at_once_do_not_disturb_each_other, set_up),

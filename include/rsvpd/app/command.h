@@ -4,7 +4,6 @@
 #define RSVPD_APP_COMMAND_H
 
 #include "rsvpd/base/config.h"
-#include "rsvpd/domain/relation.h"
 #include "rsvpd/store/redis_url.h"
 
 #include <stdbool.h>
@@ -42,9 +41,6 @@ struct command_option {
  * 0, or the exit status. */
 int command_read_options(const char *command, int argc, char **argv,
                          const struct command_option *options, size_t count, const char **operand);
-
-/* The relation that --relation names (NULL: it was not given). 0, or the exit status. */
-int command_relation(const char *command, const char *name, const struct relation **relation);
 
 /* Flushes standard output: EXIT_FAILURE with a message where it could not be written, else
  * `status`. */

@@ -47,8 +47,8 @@ struct import_input {
 /* These say on standard error what is wrong where they return false. */
 
 /* Opens the file (NULL or "-": standard input) and reads its header. */
-bool import_input_open(struct import_input *input, const char *path,
-                       const struct relation *relation) __attribute__((warn_unused_result));
+bool import_input_open(struct import_input *input, const char *path, const struct import_kind *kind)
+    __attribute__((warn_unused_result));
 void import_input_close(struct import_input *input);
 
 /* Sends bad lines to a file from now on, the header first. */

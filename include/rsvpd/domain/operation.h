@@ -83,6 +83,8 @@ struct page {
     struct page_line lines[];
 };
 
+enum { SETTINGS_CAPACITY_MAX = 1000 * 1000 * 1000 };
+
 /* When and for how many an entity is open. */
 struct settings {
     bool given; /* false: the entity has none, which is the same as having no limits */

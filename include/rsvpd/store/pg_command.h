@@ -15,7 +15,7 @@ enum { PG_COMMAND_PARAMETERS_MAX = 3 };
 
 /* A statement, and the values of its parameters. */
 struct pg_command {
-    const char *name;                /* below sql/commands */
+    const char *name;                /* below sql/commands, or with its directory below sql */
     const struct relation *relation; /* whose tables it is about */
     int parameters;
     const char *values[PG_COMMAND_PARAMETERS_MAX]; /* as text; NULL: SQL's NULL */

@@ -3,11 +3,12 @@
 
 #include "rsvpd/domain/import_row.h"
 
-static void expect_header(enum relation_id relation, const char *header, const int places[3])
+static void expect_header(enum import_kind_id kind, const char *header,
+                          const int places[IMPORT_FIELD_COUNT])
 {
     struct import_columns columns;
     struct import_problem problem;
-    if (!import_read_header(slice_of(header), &relations[relation], &columns, &problem)) {
+    if (!import_read_header(slice_of(header), &import_kinds[kind], &columns, &problem)) {
         fail_msg("'%s': %s", header, problem.text);
     }
     for (int i = 0; i < IMPORT_FIELD_COUNT; i++) {
@@ -22,46 +23,53 @@ static void expect_header(enum relation_id relation, const char *header, const i
 static void test_headers(void **state)
 {
     static const struct {
-        enum relation_id relation;
+        enum import_kind_id kind;
         const char *header;
-        int places[3];
+        int places[IMPORT_FIELD_COUNT];
     } cases[] = {
-        {RELATION_RSVP, "event_id,user_id", {0, 1, -1}},
-        {RELATION_RSVP, "user_id,event_id", {1, 0, -1}},
-        {RELATION_RSVP, "created_at,\"user_id\",event_id", {2, 1, 0}},
-        {RELATION_LIKE, "post_id,user_id,created_at", {0, 1, 2}},
+        {IMPORT_RSVPS, "event_id,user_id", {0, 1, -1, -1, -1, -1, -1}},
+        {IMPORT_RSVPS, "user_id,event_id", {1, 0, -1, -1, -1, -1, -1}},
+        {IMPORT_RSVPS, "created_at,\"user_id\",event_id", {2, 1, 0, -1, -1, -1, -1}},
+        {IMPORT_LIKES, "post_id,user_id,created_at", {0, 1, 2, -1, -1, -1, -1}},
+        {IMPORT_WAITLISTS, "user_id,event_id", {1, 0, -1, -1, -1, -1, -1}},
+        {IMPORT_SETTINGS, "closes_at,event_id,capacity,waitlist,opens_at", {1, -1, -1, 2, 3, 4, 0}},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        expect_header(cases[i].relation, cases[i].header, cases[i].places);
+        expect_header(cases[i].kind, cases[i].header, cases[i].places);
     }
 }
 
 static void test_bad_headers(void **state)
 {
     static const struct {
-        enum relation_id relation;
+        enum import_kind_id kind;
         const char *header, *word;
     } cases[] = {
-        {RELATION_RSVP, "", "\"\" is not one"},
-        {RELATION_RSVP, "event_id", "\"user_id\" is missing"},
-        {RELATION_RSVP, "user_id,created_at", "\"event_id\" is missing"},
-        {RELATION_LIKE, "user_id", "\"post_id\" is missing"},
-        {RELATION_RSVP, "post_id,user_id", "\"post_id\" is not one"},
-        {RELATION_LIKE, "event_id,user_id", "\"event_id\" is not one"},
-        {RELATION_RSVP, "event_id,user_id,age", "\"age\" is not one"},
-        {RELATION_RSVP, "event_id,user_id,", "\"\" is not one"},
-        {RELATION_RSVP, "event_id, user_id", "\" user_id\" is not one"},
-        {RELATION_RSVP, "EVENT_ID,user_id", "\"EVENT_ID\" is not one"},
-        {RELATION_RSVP, "event_id,user_id,user_id", "\"user_id\" occurs twice"},
-        {RELATION_RSVP, "event_id,\"user_id", "not closed"},
-        {RELATION_RSVP, "101a,\x1b[31m", "\"101a\" is not one"},
+        {IMPORT_RSVPS, "", "\"\" is not one"},
+        {IMPORT_RSVPS, "event_id", "\"user_id\" is missing"},
+        {IMPORT_RSVPS, "user_id,created_at", "\"event_id\" is missing"},
+        {IMPORT_LIKES, "user_id", "\"post_id\" is missing"},
+        {IMPORT_RSVPS, "post_id,user_id", "\"post_id\" is not one"},
+        {IMPORT_LIKES, "event_id,user_id", "\"event_id\" is not one"},
+        {IMPORT_RSVPS, "event_id,user_id,age", "\"age\" is not one"},
+        {IMPORT_RSVPS, "event_id,user_id,", "\"\" is not one"},
+        {IMPORT_RSVPS, "event_id,user_id,capacity", "\"capacity\" is not one"},
+        {IMPORT_WAITLISTS, "event_id,user_id,ticket", "\"ticket\" is not one"},
+        {IMPORT_WAITLISTS, "event_id,created_at", "\"user_id\" is missing"},
+        {IMPORT_SETTINGS, "event_id,user_id", "\"user_id\" is not one"},
+        {IMPORT_SETTINGS, "event_id,capacity,opens_at,closes_at", "\"waitlist\" is missing"},
+        {IMPORT_RSVPS, "event_id, user_id", "\" user_id\" is not one"},
+        {IMPORT_RSVPS, "EVENT_ID,user_id", "\"EVENT_ID\" is not one"},
+        {IMPORT_RSVPS, "event_id,user_id,user_id", "\"user_id\" occurs twice"},
+        {IMPORT_RSVPS, "event_id,\"user_id", "not closed"},
+        {IMPORT_RSVPS, "101a,\x1b[31m", "\"101a\" is not one"},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct import_columns columns;
         struct import_problem problem;
-        assert_false(import_read_header(slice_of(cases[i].header), &relations[cases[i].relation],
+        assert_false(import_read_header(slice_of(cases[i].header), &import_kinds[cases[i].kind],
                                         &columns, &problem));
         if (strstr(problem.text, cases[i].word) == NULL) {
             fail_msg("'%s' is refused for another reason: %s", cases[i].header, problem.text);
@@ -69,12 +77,11 @@ static void test_bad_headers(void **state)
     }
 }
 
-static struct import_columns columns_of(const char *header)
+static struct import_columns columns_of(enum import_kind_id kind, const char *header)
 {
     struct import_columns columns;
     struct import_problem problem;
-    assert_true(
-        import_read_header(slice_of(header), &relations[RELATION_RSVP], &columns, &problem));
+    assert_true(import_read_header(slice_of(header), &import_kinds[kind], &columns, &problem));
     return columns;
 }
 
@@ -97,7 +104,7 @@ static void test_rows(void **state)
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct import_columns columns = columns_of(cases[i].header);
+        struct import_columns columns = columns_of(IMPORT_RSVPS, cases[i].header);
         struct import_problem problem;
         struct import_row row;
         if (!import_read_row(slice_of(cases[i].line), &columns, &row, &problem)) {
@@ -109,9 +116,8 @@ static void test_rows(void **state)
     }
 }
 
-static void expect_bad_row(struct slice line, const char *word)
+static void expect_bad_row_of(struct import_columns columns, struct slice line, const char *word)
 {
-    struct import_columns columns = columns_of("event_id,user_id,created_at");
     struct import_problem problem;
     struct import_row row;
     assert_false(import_read_row(line, &columns, &row, &problem));
@@ -122,6 +128,11 @@ static void expect_bad_row(struct slice line, const char *word)
     for (const char *c = problem.text; *c != '\0'; c++) {
         assert_true((unsigned char)*c >= ' '); /* nothing that a terminal would obey */
     }
+}
+
+static void expect_bad_row(struct slice line, const char *word)
+{
+    expect_bad_row_of(columns_of(IMPORT_RSVPS, "event_id,user_id,created_at"), line, word);
 }
 
 static void test_bad_rows(void **state)
@@ -167,6 +178,63 @@ static void test_the_longest_bad_line(void **state)
     expect_bad_row(slice_make(line, sizeof line), "is no identifier: 1 to 128 bytes out of");
 }
 
+static void test_settings(void **state)
+{
+    static const struct {
+        const char *line;
+        struct settings settings;
+    } cases[] = {
+        {"e,,f,,", {.given = true}},
+        {"e,0,true,,", {.given = true, .limited = true, .waitlist = true}},
+        {"e,1000000000,false,,", {.given = true, .limited = true, .capacity = 1000000000}},
+        {"e,0042,t,1970-01-01T00:00:00.000001Z,\"1970-01-01T01:00:01+01:00\"",
+         {true, true, 42, true, true, true, 1, 1000000}},
+    };
+    const struct import_columns columns =
+        columns_of(IMPORT_SETTINGS, "event_id,capacity,waitlist,opens_at,closes_at");
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct import_problem problem;
+        struct import_row row;
+        if (!import_read_row(slice_of(cases[i].line), &columns, &row, &problem)) {
+            fail_msg("'%s': %s", cases[i].line, problem.text);
+        }
+        const struct settings *read = &row.settings, *expected = &cases[i].settings;
+        unit_expect_text(cases[i].line, identifier_slice(&row.entity), "e");
+        assert_int_equal(row.user.size, 0);
+        assert_int_equal(read->given, true);
+        assert_int_equal(read->limited, expected->limited);
+        assert_int_equal(read->capacity, expected->capacity);
+        assert_int_equal(read->waitlist, expected->waitlist);
+        assert_int_equal(read->opens, expected->opens);
+        assert_int_equal(read->closes, expected->closes);
+        assert_int_equal(read->opens_at_us, expected->opens_at_us);
+        assert_int_equal(read->closes_at_us, expected->closes_at_us);
+    }
+}
+
+static void test_bad_settings(void **state)
+{
+    static const char *const cases[][2] = {
+        {"e,1,t,", "4 fields, where the header has 5"},
+        {",1,t,,", "event_id \"\" is no identifier"},
+        {"e,-1,t,,", "capacity \"-1\" is no whole number from 0 to 1000000000"},
+        {"e,1.0,t,,", "capacity \"1.0\""},
+        {"e,1000000001,t,,", "capacity \"1000000001\""},
+        {"e,99999999999999999999999999,t,,", "capacity \"99999999999999999999999999\""},
+        {"e,1,,,", "waitlist \"\" is none of t, true, f, false"},
+        {"e,1,T,,", "waitlist \"T\""},
+        {"e,1,t,now,", "opens_at \"now\" is no RFC 3339 time"},
+        {"e,1,t,,2026-02-30T00:00:00Z", "closes_at \"2026-02-30T00:00:00Z\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        expect_bad_row_of(
+            columns_of(IMPORT_SETTINGS, "event_id,capacity,waitlist,opens_at,closes_at"),
+            slice_of(cases[i][0]), cases[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +242,8 @@ int main(void)
         cmocka_unit_test(test_bad_headers),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_bad_rows),
+        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_bad_settings),
         cmocka_unit_test(test_the_longest_bad_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
