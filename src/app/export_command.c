@@ -190,19 +190,17 @@ int export_command(int argc, char **argv)
 {
     static struct output output;
     const char *name = NULL, *path = NULL;
-    const struct pg_export_kind *kind = NULL;
     const struct command_option options[] = {{"--relation", &name, NULL}};
     int status = command_read_options("export", argc, argv, options, 1, &path);
-    if (status == EXIT_SUCCESS) {
-        kind = pg_export_kind_named(name == NULL ? "" : name);
-        if (kind == NULL) {
-            status = name == NULL ? command_wrong_usage("export", "say which relation, with",
-                                                        RELATION_OPTION)
-                                  : command_wrong_usage("export", "there is no relation", name);
-        }
-    }
     if (status != EXIT_SUCCESS) {
         return status;
+    }
+    if (name == NULL) {
+        return command_wrong_usage("export", "say which relation, with", RELATION_OPTION);
+    }
+    const struct pg_export_kind *kind = pg_export_kind_named(name);
+    if (kind == NULL) {
+        return command_wrong_usage("export", "there is no relation", name);
     }
     struct config config;
     signal(SIGPIPE, SIG_IGN); /* a write that fails says so */

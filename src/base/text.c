@@ -96,6 +96,22 @@ void text_add_json_string(struct text *text, struct slice bytes)
     text_add_cstr(text, "\"");
 }
 
+/* So many of the number's last digits. */
+static char *put_digits(char *at, unsigned number, size_t width)
+{
+    for (size_t i = width; i > 0; i--, number /= 10) {
+        at[i - 1] = (char)('0' + number % 10);
+    }
+    return at + width;
+}
+
+static char *put_part(char *at, char before, int number, size_t width)
+{
+    *at = before;
+    return put_digits(at + 1, (unsigned)number, width);
+}
+
+/* By hand: it stands in each answer about a count, where printf took a tenth of the time. */
 void text_add_time(struct text *text, int64_t unix_ms)
 {
     time_t seconds = (time_t)(unix_ms / 1000);
@@ -106,9 +122,17 @@ void text_add_time(struct text *text, int64_t unix_ms)
     }
     struct tm utc;
     bool representable = gmtime_r(&seconds, &utc) != NULL;
-    assert(representable);
-    text_add_format(text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", utc.tm_year + 1900, utc.tm_mon + 1,
-                    utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, (int)rest);
+    assert(representable && utc.tm_year >= -1900 && utc.tm_year <= 9999 - 1900);
+    char time[sizeof "2026-11-22T10:15:30.123Z"];
+    char *at = put_digits(time, (unsigned)(utc.tm_year + 1900), 4);
+    at = put_part(at, '-', utc.tm_mon + 1, 2);
+    at = put_part(at, '-', utc.tm_mday, 2);
+    at = put_part(at, 'T', utc.tm_hour, 2);
+    at = put_part(at, ':', utc.tm_min, 2);
+    at = put_part(at, ':', utc.tm_sec, 2);
+    at = put_part(at, '.', (int)rest, 3);
+    *at++ = 'Z';
+    text_add(text, slice_make(time, (size_t)(at - time)));
 }
 
 void text_add_format(struct text *text, const char *format, ...)

@@ -250,10 +250,13 @@ void answer_count(struct request *request, const struct count *count)
     }
     /* Of all that the body says: a cache that is told that nothing changed keeps the body, and
      * must not keep an old moment, or its being stale, with it. */
-    text_add_format(&etag, "W/\"%lld-%lld%s\"", (long long)count->value,
-                    (long long)(count->as_of_wall_us / 1000), count->stale ? "-stale" : "");
-    etag.data[etag.size] = '\0'; /* text_add_format has left room for it */
-    struct slice opaque = slice_make(etag.data + strlen("W/\""), etag.size - strlen("W/\"\""));
+    text_add_cstr(&etag, "W/\"");
+    text_add_int(&etag, count->value);
+    text_add_cstr(&etag, "-");
+    text_add_int(&etag, count->as_of_wall_us / 1000);
+    text_add_cstr(&etag, count->stale ? "-stale" : "");
+    struct slice opaque = slice_make(etag.data + strlen("W/\""), etag.size - strlen("W/\""));
+    text_add(&etag, slice_make("\"", 2)); /* with the zero that ends it */
     answer_add_count(&body, request->route->relation, &request->entity, count);
     if (client_has(request, opaque, count->stale)) {
         /* Not sent: it gives Content-Length its value, which is that of a 200 or is not there (RFC

@@ -417,6 +417,7 @@ static const struct sockaddr *next_address(struct redis_store *store,
                                            const struct addrinfo *addresses)
 {
     const struct addrinfo *address = addresses;
+    assert(addresses != NULL); /* getaddrinfo(3) gives one or more */
     for (unsigned i = 0; i < store->address_turn && address != NULL; i++) {
         address = address->ai_next;
     }

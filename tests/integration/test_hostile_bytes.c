@@ -31,7 +31,9 @@ enum {
     RAW_TIMEOUT_MS = 20000,
     ANSWER_WITHIN_MS = 10, /* what comes later is not looked at */
     POLL_BOUND_MS = 20000,
-    OWN_CONNECTIONS = 2, /* of the fixture's client and admin client */
+    WORKERS = 2,
+    SESSIONS_PER_WORKER = 4, /* two for writes, two for reads */
+    OWN_CONNECTIONS = 2,     /* of the fixture's client and admin client */
     GROWTH_MAX_KIB = 16 * 1024,
     /* A round takes half a millisecond, under sanitizers a few; a connection that keeps a processor
      * busy until its deadline takes 2000. */
@@ -233,6 +235,22 @@ static long resident_kib(void)
     return kib;
 }
 
+/* Waits until every worker has all its connections to the stores, which are descriptors as well. */
+static void await_stores(void)
+{
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    pg_await(fixture.database_url,
+             "SELECT count(*) = %d FROM pg_stat_activity"
+             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             WORKERS * SESSIONS_PER_WORKER);
+    while (redis_server_client_count(fixture.redis) < WORKERS) {
+        if (process_now_ms() > end_ms) {
+            process_fail("not every worker has a connection to Redis");
+        }
+        process_nap();
+    }
+}
+
 /* Waits until only the fixture's own connections are open: those that were just ended may be open
  * for a moment; and until so many descriptors are, or any number where it is 0. */
 static void expect_open(size_t expected)
@@ -265,6 +283,7 @@ static void next_request_is_answered(void **state)
         relation_write(fixture.client, rsvp, "POST", "steady", USER "1");
     expect_status(response, 201);
     http_response_free(&response);
+    await_stores();
     expect_open(0);
     const size_t descriptors_before = descriptors();
     const long cpu_before_ms = service_cpu_ms(fixture.service);
@@ -295,7 +314,7 @@ static int set_up(void **state)
     snprintf(options, sizeof options, "ASAN_OPTIONS=%s:quarantine_size_mb=1",
              given != NULL ? given : "");
     fixture_setup(state);
-    fixture_restart_service((const char *const[]){options, NULL});
+    fixture_restart_service((const char *const[]){options, "WORKERS=2", NULL});
     return 0;
 }
 

@@ -34,22 +34,22 @@ static struct {
     struct http_client *client;
 } cache;
 
-static const char configuration[] =
-    "daemon off;\nmaster_process off;\npid %1$s/pid;\nerror_log %1$s/log;\n"
-    "events {}\n"
-    "http {\n"
-    "  access_log off;\n"
-    "  client_body_temp_path %1$s/body;\n  proxy_temp_path %1$s/temp;\n"
-    "  fastcgi_temp_path %1$s/fastcgi;\n  uwsgi_temp_path %1$s/uwsgi;\n"
-    "  scgi_temp_path %1$s/scgi;\n"
-    "  proxy_cache_path %1$s/cache keys_zone=counts:1m;\n"
-    "  server {\n"
-    "    listen 127.0.0.1:%2$u;\n"
-    "    location / {\n"
-    "      proxy_pass http://127.0.0.1:%3$u;\n"
-    "      proxy_cache counts;\n      proxy_cache_revalidate on;\n"
-    "      add_header X-Cache $upstream_cache_status;\n"
-    "    }\n  }\n}\n";
+/* Paths are below what -p says. */
+static const char configuration[] = "daemon off;\nmaster_process off;\npid pid;\nerror_log log;\n"
+                                    "events {}\n"
+                                    "http {\n"
+                                    "  access_log off;\n"
+                                    "  client_body_temp_path body;\n  proxy_temp_path temp;\n"
+                                    "  fastcgi_temp_path fastcgi;\n  uwsgi_temp_path uwsgi;\n"
+                                    "  scgi_temp_path scgi;\n"
+                                    "  proxy_cache_path cache keys_zone=counts:1m;\n"
+                                    "  server {\n"
+                                    "    listen 127.0.0.1:%u;\n"
+                                    "    location / {\n"
+                                    "      proxy_pass http://127.0.0.1:%u;\n"
+                                    "      proxy_cache counts;\n      proxy_cache_revalidate on;\n"
+                                    "      add_header X-Cache $upstream_cache_status;\n"
+                                    "    }\n  }\n}\n";
 
 static void start_cache(void)
 {
@@ -57,7 +57,7 @@ static void start_cache(void)
     char text[TEXT_SIZE], path[PROCESS_PATH_SIZE + 16];
     cache.port = port_reserve(&cache.port_lock);
     process_make_directory(cache.directory, NULL);
-    snprintf(text, sizeof text, configuration, cache.directory, (unsigned)cache.port,
+    snprintf(text, sizeof text, configuration, (unsigned)cache.port,
              (unsigned)fixture.service->port);
     snprintf(path, sizeof path, "%s/conf", cache.directory);
     process_write_file(path, text);

@@ -18,7 +18,8 @@ static const char *const rules[] = {
     "the counter is the number of RSVPs",
     "events.waiting is the number of those who wait",
     "an event is managed when it has settings",
-    "nobody waits while a seat is free and the event has not closed",
+    "nobody waits while a seat is free, unless it is being given away in steps or the event has "
+    "closed",
     "nobody is both in and waiting",
     "no ticket is past the last one given",
     "RSVPs do not grow past the capacity",
@@ -39,7 +40,7 @@ static const char *const rules[] = {
     "  (1, coalesce(c.count, 0) <> coalesce(r.users, 0)),"                                         \
     "  (2, coalesce(e.waiting, 0) <> coalesce(w.users, 0)),"                                       \
     "  (3, coalesce(c.managed, false) <> (e.waitlist IS NOT NULL)),"                               \
-    "  (4, w.users > 0 AND coalesce(e.closes_at > now(), true)"                                    \
+    "  (4, w.users > 0 AND e.promoting_at IS NULL AND coalesce(e.closes_at > now(), true)"         \
     "   AND coalesce(coalesce(r.users, 0) < e.capacity, true)),"                                   \
     "  (5, w.users > 0 AND EXISTS (SELECT FROM waitlist AS q JOIN rsvps AS m USING (event_id, "    \
     "user_id)"                                                                                     \
@@ -69,7 +70,7 @@ static const char *const statements[] = {
     "    (1, c.count <> now_in),\n"
     "    (2, coalesce(e.waiting, 0) <> waiting),\n"
     "    (3, c.managed <> (e.event_id IS NOT NULL)),\n"
-    "    (4, waiting > 0 AND coalesce(e.closes_at > now(), true)\n"
+    "    (4, waiting > 0 AND e.promoting_at IS NULL AND coalesce(e.closes_at > now(), true)\n"
     "        AND coalesce(now_in < e.capacity, true)),\n"
     "    (5, waiting > 0 AND EXISTS (SELECT FROM waitlist AS q JOIN rsvps AS m USING (event_id, "
     "user_id)\n"
