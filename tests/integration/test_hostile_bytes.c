@@ -235,13 +235,15 @@ static long resident_kib(void)
     return kib;
 }
 
-/* Waits until every worker has all its connections to the stores, which are descriptors as well. */
+/* Waits until every worker has all its connections to the stores, which are descriptors as well: a
+ * session that has discarded its plans is one that the worker looks after. */
 static void await_stores(void)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
     pg_await(fixture.database_url,
              "SELECT count(*) = %d FROM pg_stat_activity"
-             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+             " AND query LIKE '%%DISCARD PLANS%%'",
              WORKERS * SESSIONS_PER_WORKER);
     while (redis_server_client_count(fixture.redis) < WORKERS) {
         if (process_now_ms() > end_ms) {
