@@ -18,8 +18,7 @@ static const char *const rules[] = {
     "the counter is the number of RSVPs",
     "events.waiting is the number of those who wait",
     "an event is managed when it has settings",
-    "nobody waits while a seat is free, unless it is being given away in steps or the event has "
-    "closed",
+    "nobody waits while a seat is free, but while seats are given in steps or after the end",
     "nobody is both in and waiting",
     "no ticket is past the last one given",
     "RSVPs do not grow past the capacity",
