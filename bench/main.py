@@ -1,5 +1,5 @@
 """Measures rsvpd beside pgbench, nginx and a service on Fastify, on one machine and in one run. Started by scripts/bench,
-which has PostgreSQL and Redis up; docs/performance.md explains the method.
+which has PostgreSQL and Redis up; docs/explanation/performance.md explains the method.
 
 One work after the other: start its contestants, each on a fresh database; find what number of connections suits each
 best; rounds with the contestants in turn; latency of rsvpd under an open-loop load; throughput by the number of clients.

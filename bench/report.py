@@ -1,4 +1,4 @@
-"""The results as tables: text for a terminal, Markdown for docs/performance.md."""
+"""The results as tables: text for a terminal, Markdown for docs/results/benchmarks.md."""
 
 LATENCIES = ("p50", "p95", "p99", "p99.9")
 
@@ -26,7 +26,7 @@ def throughput_rows(results):
                    "" if target is None else f"{target:g}", reached]
 
 
-THROUGHPUT_HEAD = ("work", "rsvpd /s", "against", "its /s", "ratio", "of all rounds", "to reach", "reached")
+THROUGHPUT_HEAD = ("workload", "rsvpd /s", "compared with", "their /s", "ratio", "range over rounds", "target", "reached")
 
 
 def setup_of(name, setup):
@@ -48,7 +48,8 @@ def latency_rows(results):
         yield [work["title"], number(latency["rate_per_s"]), *figures, "" if target is None else f"{target:g}", reached]
 
 
-LATENCY_HEAD = ("work", "requests /s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "p95 of all rounds", "p95 below", "reached")
+LATENCY_HEAD = ("workload", "requests /s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "p95, range over rounds", "p95 target ms",
+                "reached")
 
 
 def cost_rows(results):
@@ -60,7 +61,7 @@ def cost_rows(results):
             yield [work["title"], name, *(number(spent[group]) for group in ("load", "service", "postgres", "redis"))]
 
 
-COST_HEAD = ("work", "who", "load generator us", "service us", "PostgreSQL us", "Redis us")
+COST_HEAD = ("workload", "contestant", "load generator µs", "service µs", "PostgreSQL µs", "Redis µs")
 
 
 def faults(results):
@@ -92,9 +93,9 @@ def tables(results):
     rounds, latency_rounds = results["scale"]["rounds"], results["scale"]["latency_rounds"]
     return (
         ("Machine", ("what", "is"), [[name, str(value)] for name, value in results["machine"].items()]),
-        (f"Throughput (medians of {rounds} rounds; the ratio is that of each round)", THROUGHPUT_HEAD,
+        (f"Throughput (medians of {rounds} rounds; the ratio is taken in each round)", THROUGHPUT_HEAD,
          list(throughput_rows(results))),
-        (f"Latency of rsvpd at 70 % of its peak, open loop, from the moment a request was due (medians of {latency_rounds} rounds)",
+        (f"Latency of rsvpd at 70 % of its peak, open loop (medians of {latency_rounds} rounds)",
          LATENCY_HEAD,
          list(latency_rows(results))),
         ("Processor time per request", COST_HEAD, list(cost_rows(results))),
@@ -114,7 +115,7 @@ def text_document(parts, lines):
 
 
 def markdown_document(parts, lines):
-    shown = [f"### {title}\n\n{markdown_table(head, rows)}" for title, head, rows in parts]
+    shown = [f"## {title}\n\n{markdown_table(head, rows)}" for title, head, rows in parts]
     return "\n".join(shown) + "\n" + "\n\n".join(lines) + "\n"
 
 

@@ -1,5 +1,5 @@
 """Measures what the number of rows does to rsvpd: the same works on databases of several sizes, in turn; and the memory that
-connections and time take. Started by scripts/bench --scale; docs/performance.md explains the method.
+connections and time take. Started by scripts/bench --scale; docs/explanation/performance.md explains the method.
 """
 import argparse
 import json

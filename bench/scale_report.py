@@ -1,4 +1,4 @@
-"""The results of scripts/bench --scale as tables: text for a terminal, Markdown for docs/performance.md."""
+"""The results of scripts/bench --scale as tables: text for a terminal, Markdown for docs/results/scale.md."""
 import statistics
 
 from report import markdown_document, notes, number, text_document, yes
@@ -16,7 +16,7 @@ def database_rows(results):
                number(storage["bytes_per_row"]), yes(not database["plans"]["faults"])]
 
 
-DATABASE_HEAD = ("rows", "imported in s", "rows /s", "table MiB", "indexes MiB", "counters MiB", "bytes per RSVP, all told",
+DATABASE_HEAD = ("rows", "import s", "import rows /s", "table MiB", "indexes MiB", "counters MiB", "bytes per RSVP in all",
                  "all plans look keys up")
 
 
@@ -32,7 +32,7 @@ def throughput_rows(results):
 
 
 def throughput_head(results):
-    return ("work", *(f"/s at {rows_of(size)}" for size in results["plan"]["rows"]), "ratio", "of all rounds", "to reach",
+    return ("workload", *(f"/s at {rows_of(size)}" for size in results["plan"]["rows"]), "ratio", "range over rounds", "target",
             "reached")
 
 
@@ -45,7 +45,7 @@ def cost_rows(results):
             yield [work["title"], rows_of(size), *(number(spent[group]) for group in ("load", "service", "postgres", "redis"))]
 
 
-COST_HEAD = ("work", "rows", "load generator us", "service us", "PostgreSQL us", "Redis us")
+COST_HEAD = ("workload", "rows", "load generator µs", "service µs", "PostgreSQL µs", "Redis µs")
 
 
 def memory_rows(results):
@@ -65,7 +65,7 @@ def memory_rows(results):
                f"{grown['slope_kib_per_hour'] / 1024:+.2f} MiB an hour", "no growth past 1 % or 1 MiB", yes(not grown["grows"])]
 
 
-MEMORY_HEAD = ("memory", "is", "to reach", "reached")
+MEMORY_HEAD = ("memory", "measured", "target", "reached")
 
 
 def faults(results):
@@ -88,7 +88,7 @@ def tables(results):
     return (
         ("Machine", ("what", "is"), [[name, str(value)] for name, value in results["machine"].items()]),
         ("Import and storage", DATABASE_HEAD, list(database_rows(results))),
-        (f"Throughput by the number of rows (medians of {rounds} rounds; the ratio is that of each round, largest to smallest)",
+        (f"Throughput by the number of rows (medians of {rounds} rounds; ratio of the largest to the smallest)",
          throughput_head(results), list(throughput_rows(results))),
         ("Processor time per request", COST_HEAD, list(cost_rows(results))),
         ("Memory", MEMORY_HEAD, list(memory_rows(results))),
