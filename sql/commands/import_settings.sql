@@ -1,4 +1,4 @@
--- Gives the events of a chunk settings in place of those that they may have, as queries/configure.sql does; of several lines of an event
+-- Gives the events of a chunk settings in place of those that they may have, as queries/store_settings.sql does; of several lines of an event
 -- the last counts. The counters are locked. Answers as import_apply.sql does: how many had none.
 WITH line AS (
     SELECT DISTINCT ON (id) id, capacity, waitlist, opens_at, closes_at

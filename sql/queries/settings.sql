@@ -1,4 +1,4 @@
--- An entity's settings, how many wait, its count as counted.sql gives it, whether there are settings, and whether free seats are
+-- An entity's settings, how many wait, its count as read_counts.sql gives it, whether there are settings, and whether free seats are
 -- still to be given to those who wait, both as 0 or 1. Settings that are to go are none.
 -- $1: entity.
 SELECT e.capacity, coalesce(e.waitlist, false)::integer::bigint, e.opens_at, e.closes_at, coalesce(e.waiting, 0),

@@ -1,4 +1,4 @@
--- Who holds the lock of lock.sql, for people. Of somebody else's sessions only some roles may see more than the process.
+-- Who holds the lock of lock_admitted.sql, for people. Of somebody else's sessions only some roles may see more than the process.
 -- $1: its number.
 SELECT coalesce(format('process %s (application %s, %s, connected since %s)',
     l.pid,

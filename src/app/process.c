@@ -39,7 +39,7 @@ struct process {
     uv_signal_t on_term, on_int, on_hup;
     struct reload reload;
     uv_timer_t drain, tick;
-    uv_prepare_t turn;
+    uv_prepare_t iteration_end;
     uv_async_t worker_ended;
     struct metrics *metrics; /* of the admin port */
     struct http_server *admin;
@@ -123,7 +123,7 @@ static void close_loop_handles(struct process *process)
     uv_close((uv_handle_t *)&process->on_hup, NULL);
     uv_close((uv_handle_t *)&process->drain, NULL);
     uv_close((uv_handle_t *)&process->tick, NULL);
-    uv_close((uv_handle_t *)&process->turn, NULL);
+    uv_close((uv_handle_t *)&process->iteration_end, NULL);
     uv_close((uv_handle_t *)&process->worker_ended, NULL);
     uv_stop(&process->loop); /* a file that is being read again is not waited for */
 }
@@ -197,11 +197,11 @@ static void on_tick(uv_timer_t *tick)
     (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open));
 }
 
-static void on_turn(uv_prepare_t *turn)
+static void on_iteration_end(uv_prepare_t *prepare)
 {
-    struct process *process = turn->data;
+    struct process *process = prepare->data;
     if (process->admin != NULL) {
-        (void)http_server_turn(process->admin); /* what is left waits for the next tick */
+        (void)http_server_end_iteration(process->admin); /* what is left waits for the next tick */
     }
 }
 
@@ -326,11 +326,11 @@ static bool start_loop(struct process *process)
     }
     uv_timer_init(&process->loop, &process->drain);
     uv_timer_init(&process->loop, &process->tick);
-    uv_prepare_init(&process->loop, &process->turn);
+    uv_prepare_init(&process->loop, &process->iteration_end);
     process->on_term.data = process->on_int.data = process->on_hup.data = process->drain.data =
-        process->tick.data = process->turn.data = process->worker_ended.data = process;
+        process->tick.data = process->iteration_end.data = process->worker_ended.data = process;
     uv_timer_start(&process->tick, on_tick, ADMIN_TICK_MS, ADMIN_TICK_MS);
-    uv_prepare_start(&process->turn, on_turn);
+    uv_prepare_start(&process->iteration_end, on_iteration_end);
     return true;
 }
 

@@ -20,7 +20,7 @@ struct worker {
     struct worker_setup setup;
     uv_thread_t thread;
     uv_loop_t loop;
-    uv_prepare_t turn;
+    uv_prepare_t iteration_end;
     uv_idle_t again; /* active while there is work that no descriptor announces */
     uv_timer_t tick;
     uv_async_t finish;
@@ -43,19 +43,19 @@ static void on_again(uv_idle_t *again)
     (void)again; /* that it is active makes the loop come round at once */
 }
 
-/* The end of every turn of the loop: answers go out, and what gathered goes to the stores. */
-static void on_turn(uv_prepare_t *turn)
+/* The end of every iteration of the loop: answers go out, and what gathered goes to the stores. */
+static void on_iteration_end(uv_prepare_t *prepare)
 {
-    struct worker *worker = turn->data;
+    struct worker *worker = prepare->data;
     bool more = true, gathering = false;
     if (worker->http == NULL) {
         return;
     }
     for (int i = 0; i < TURNS_MAX && more; i++) {
-        more = http_server_turn(worker->http);
-        gathering = service_turn(worker->service, clock_now());
+        more = http_server_end_iteration(worker->http);
+        gathering = service_end_iteration(worker->service, clock_now());
     }
-    more = more || http_server_turn(worker->http);
+    more = more || http_server_end_iteration(worker->http);
     if (more || gathering) {
         uv_idle_start(&worker->again, on_again);
     } else {
@@ -70,7 +70,7 @@ static void close_everything(struct worker *worker)
     if (worker->redis != NULL) {
         redis_store_close(worker->redis);
     }
-    uv_close((uv_handle_t *)&worker->turn, NULL);
+    uv_close((uv_handle_t *)&worker->iteration_end, NULL);
     uv_close((uv_handle_t *)&worker->again, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->finish, NULL);
@@ -174,8 +174,8 @@ static bool make_service(struct worker *worker)
 {
     const struct config *config = worker->setup.config;
     worker->service = service_create(&(struct service_setup){
-        .truth = pg_store_port(worker->pg),
-        .shared = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
+        .primary = pg_store_port(worker->pg),
+        .redis = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
         .counts = worker->setup.counts,
         .metrics = worker->metrics,
         .pending_max = share(config->max_pending, config->workers),
@@ -183,8 +183,8 @@ static bool make_service(struct worker *worker)
         .read_connections = (size_t)config->pg_read_connections,
         .deadline_us = config->request_deadline_ms * 1000,
         .count_local_lifetime_us = config->count_local_ttl_ms * 1000,
-        .count_shared_lifetime_us = config->count_redis_ttl_ms * 1000,
-        .forget_every_us = FORGET_EVERY_US,
+        .count_redis_lifetime_us = config->count_redis_ttl_ms * 1000,
+        .expire_keys_every_us = FORGET_EVERY_US,
         .promote_every_us = PROMOTE_EVERY_US,
         .hash_secret = worker->setup.hash_secret,
         .now = clock_now(),
@@ -192,13 +192,13 @@ static bool make_service(struct worker *worker)
     if (worker->service == NULL) {
         return false;
     }
-    pg_store_listen(worker->pg, &(struct truth_listener){.service = worker->service,
-                                                         .batch_ended = service_batch_ended,
-                                                         .changed = service_truth_changed});
+    pg_store_listen(worker->pg, &(struct primary_listener){.service = worker->service,
+                                                           .batch_ended = service_batch_ended,
+                                                           .changed = service_primary_changed});
     if (worker->redis != NULL) {
-        redis_store_listen(worker->redis, &(struct shared_counts_listener){
-                                              .service = worker->service,
-                                              .read_ended = service_shared_read_ended});
+        redis_store_listen(worker->redis,
+                           &(struct redis_counts_listener){.service = worker->service,
+                                                           .read_ended = service_redis_read_ended});
     }
     return true;
 }
@@ -227,11 +227,11 @@ static bool make_http(struct worker *worker)
 
 static void start_handles(struct worker *worker)
 {
-    uv_prepare_init(&worker->loop, &worker->turn);
+    uv_prepare_init(&worker->loop, &worker->iteration_end);
     uv_idle_init(&worker->loop, &worker->again);
     uv_timer_init(&worker->loop, &worker->tick);
-    worker->turn.data = worker->tick.data = worker->finish.data = worker;
-    uv_prepare_start(&worker->turn, on_turn);
+    worker->iteration_end.data = worker->tick.data = worker->finish.data = worker;
+    uv_prepare_start(&worker->iteration_end, on_iteration_end);
     uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
 }
 

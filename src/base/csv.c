@@ -9,7 +9,7 @@ static const char stray_quote[] = "there is a quote inside a field that is not q
 static const char too_many_fields[] = "there are too many fields";
 
 /* Takes a field without quotes off the front of the line. */
-static bool take_plain(struct slice *line, struct slice *field, const char **problem)
+static bool parse_plain(struct slice *line, struct slice *field, const char **problem)
 {
     const char *comma = line->size == 0 ? NULL : memchr(line->data, ',', line->size);
     field->data = line->data;
@@ -23,8 +23,8 @@ static bool take_plain(struct slice *line, struct slice *field, const char **pro
 }
 
 /* The same of a quoted one; what had quotes doubled is written at `*unquoted`, which moves on. */
-static bool take_quoted(struct slice *line, struct slice *field, char **unquoted,
-                        const char **problem)
+static bool parse_quoted(struct slice *line, struct slice *field, char **unquoted,
+                         const char **problem)
 {
     bool doubled = false;
     size_t i = 1;
@@ -70,8 +70,8 @@ bool csv_split(struct slice line, struct csv_record *record, const char **proble
         }
         struct slice *field = &record->fields[record->count++];
         bool quoted = line.size > 0 && line.data[0] == '"';
-        if (quoted ? !take_quoted(&line, field, &unquoted, problem)
-                   : !take_plain(&line, field, problem)) {
+        if (quoted ? !parse_quoted(&line, field, &unquoted, problem)
+                   : !parse_plain(&line, field, problem)) {
             return false;
         }
         if (line.size == 0) {

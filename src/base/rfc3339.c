@@ -12,7 +12,7 @@ struct fields {
 };
 
 /* Takes exactly so many digits off the front. */
-static bool take_digits(struct slice *rest, size_t count, int *number)
+static bool parse_digits(struct slice *rest, size_t count, int *number)
 {
     if (rest->size < count) {
         return false;
@@ -30,7 +30,7 @@ static bool take_digits(struct slice *rest, size_t count, int *number)
 }
 
 /* Takes one of these characters off the front; 0 where none of them stands there. */
-static char take_one_of(struct slice *rest, const char *characters)
+static char parse_one_of(struct slice *rest, const char *characters)
 {
     if (rest->size == 0 || rest->data[0] == '\0' || strchr(characters, rest->data[0]) == NULL) {
         return '\0';
@@ -41,54 +41,54 @@ static char take_one_of(struct slice *rest, const char *characters)
 }
 
 /* Takes two digits of at most `max`. */
-static bool take_field(struct slice *rest, int max, int *number)
+static bool parse_field(struct slice *rest, int max, int *number)
 {
-    return take_digits(rest, 2, number) && *number <= max;
+    return parse_digits(rest, 2, number) && *number <= max;
 }
 
-static bool take_date(struct slice *rest, struct fields *out)
+static bool parse_date(struct slice *rest, struct fields *out)
 {
-    return take_digits(rest, 4, &out->year) && take_one_of(rest, "-") &&
-           take_field(rest, 12, &out->month) && take_one_of(rest, "-") &&
-           take_field(rest, 31, &out->day);
+    return parse_digits(rest, 4, &out->year) && parse_one_of(rest, "-") &&
+           parse_field(rest, 12, &out->month) && parse_one_of(rest, "-") &&
+           parse_field(rest, 31, &out->day);
 }
 
-static bool take_time(struct slice *rest, struct fields *out)
+static bool parse_time(struct slice *rest, struct fields *out)
 {
-    return take_field(rest, 23, &out->hour) && take_one_of(rest, ":") &&
-           take_field(rest, 59, &out->minute) && take_one_of(rest, ":") &&
-           take_field(rest, 59, &out->second);
+    return parse_field(rest, 23, &out->hour) && parse_one_of(rest, ":") &&
+           parse_field(rest, 59, &out->minute) && parse_one_of(rest, ":") &&
+           parse_field(rest, 59, &out->second);
 }
 
 /* The fraction, if there is one: a point and at least one digit. */
-static bool take_fraction(struct slice *rest, int64_t *fraction_us)
+static bool parse_fraction(struct slice *rest, int64_t *fraction_us)
 {
     int64_t unit_us = us_per_second / 10;
     int digit;
     *fraction_us = 0;
-    if (!take_one_of(rest, ".")) {
+    if (!parse_one_of(rest, ".")) {
         return true;
     }
-    if (!take_digits(rest, 1, &digit)) {
+    if (!parse_digits(rest, 1, &digit)) {
         return false;
     }
     do {
         *fraction_us += digit * unit_us;
         unit_us /= 10;
-    } while (take_digits(rest, 1, &digit));
+    } while (parse_digits(rest, 1, &digit));
     return true;
 }
 
-static bool take_offset(struct slice *rest, int *offset_s)
+static bool parse_offset(struct slice *rest, int *offset_s)
 {
     int hours, minutes;
     *offset_s = 0;
-    if (take_one_of(rest, "Zz")) {
+    if (parse_one_of(rest, "Zz")) {
         return true;
     }
-    char sign = take_one_of(rest, "+-");
-    if (sign == '\0' || !take_field(rest, 23, &hours) || !take_one_of(rest, ":") ||
-        !take_field(rest, 59, &minutes)) {
+    char sign = parse_one_of(rest, "+-");
+    if (sign == '\0' || !parse_field(rest, 23, &hours) || !parse_one_of(rest, ":") ||
+        !parse_field(rest, 59, &minutes)) {
         return false;
     }
     *offset_s = (hours * 60 + minutes) * (sign == '-' ? -60 : 60);
@@ -122,8 +122,8 @@ static int64_t days_since_epoch(const struct fields *f)
 bool rfc3339_parse(struct slice text, int64_t *unix_us)
 {
     struct fields f;
-    if (!take_date(&text, &f) || !take_one_of(&text, "Tt") || !take_time(&text, &f) ||
-        !take_fraction(&text, &f.fraction_us) || !take_offset(&text, &f.offset_s) ||
+    if (!parse_date(&text, &f) || !parse_one_of(&text, "Tt") || !parse_time(&text, &f) ||
+        !parse_fraction(&text, &f.fraction_us) || !parse_offset(&text, &f.offset_s) ||
         text.size > 0 || !date_exists(&f)) {
         return false;
     }

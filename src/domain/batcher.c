@@ -12,7 +12,7 @@ bool batcher_init(struct batcher *batcher, const struct relation *relation,
         .relation = relation,
         .kind = kind,
         .batch_max = batch_max,
-        .keyed = kind == OPERATION_ADD || kind == OPERATION_CONFIGURE,
+        .keyed = kind == OPERATION_ADD || kind == OPERATION_STORE_SETTINGS,
     };
     for (size_t path = 0; path < PATH_COUNT; path++) {
         list_init(&batcher->ready[path]);
@@ -43,8 +43,8 @@ void batcher_push(struct batcher *batcher, struct operation *operation)
 {
     assert(operation->relation == batcher->relation);
     batcher->size++;
-    operation->mates_max = batcher->batch_max;
-    operation->arrival = operation->turn = ++batcher->arrivals;
+    operation->batch_limit = batcher->batch_max;
+    operation->arrival = operation->sequence = ++batcher->arrivals;
     if (batcher->keyed) {
         uint64_t hash = key_hash(batcher, operation);
         struct hash_node *holder = hash_table_find(&batcher->keys, hash, same_key, operation);
@@ -72,7 +72,7 @@ void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_f
     batch->relation = batcher->relation;
     batch->kind = batcher->kind;
     batch->path = path;
-    batch->impatient = false;
+    batch->short_lock_timeout = false;
     batch->size = 0;
     unsigned limit = batcher->batch_max;
     struct list_node *node = ready->head.next;
@@ -83,10 +83,10 @@ void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_f
             node = next;
             continue;
         }
-        if (batch->size > 0 && operation->mates_max <= batch->size) {
+        if (batch->size > 0 && operation->batch_limit <= batch->size) {
             break; /* it may not go with as many as there are already */
         }
-        limit = operation->mates_max < limit ? operation->mates_max : limit;
+        limit = operation->batch_limit < limit ? operation->batch_limit : limit;
         list_remove(node);
         operation->state = OPERATION_SENT;
         batch->operations[batch->size++] = operation;
@@ -96,17 +96,17 @@ void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_f
 
 void batcher_put_behind(struct batcher *batcher, struct operation *operation)
 {
-    operation->turn = ++batcher->arrivals;
+    operation->sequence = ++batcher->arrivals;
 }
 
 /* Puts an operation into the queue of its path, behind `after` and all that follow it and have
- * their turn before it. Answers its place. */
-static struct list_node *insert_by_turn(struct batcher *batcher, struct operation *operation,
-                                        struct list_node *after)
+ * their sequence before it. Answers its place. */
+static struct list_node *insert_by_sequence(struct batcher *batcher, struct operation *operation,
+                                            struct list_node *after)
 {
     const struct list_node *end = &batcher->ready[operation->path].head;
     while (after->next != end &&
-           list_entry(after->next, struct operation, link)->turn < operation->turn) {
+           list_entry(after->next, struct operation, link)->sequence < operation->sequence) {
         after = after->next;
     }
     operation->state = OPERATION_READY;
@@ -114,25 +114,25 @@ static struct list_node *insert_by_turn(struct batcher *batcher, struct operatio
     return &operation->link;
 }
 
-static int by_turn(const void *a_, const void *b_)
+static int by_sequence(const void *a_, const void *b_)
 {
     const struct operation *a = *(const struct operation *const *)a_;
     const struct operation *b = *(const struct operation *const *)b_;
-    return (a->turn > b->turn) - (a->turn < b->turn);
+    return (a->sequence > b->sequence) - (a->sequence < b->sequence);
 }
 
-/* Merges what is sorted by turn into the queues, before the first whose turn is later. */
+/* Merges what is sorted by sequence into the queues, before the first whose sequence is higher. */
 void batcher_return(struct batcher *batcher, struct batch *batch)
 {
     struct list_node *last[PATH_COUNT]; /* of each queue, what goes before the next operation */
     for (size_t path = 0; path < PATH_COUNT; path++) {
         last[path] = &batcher->ready[path].head;
     }
-    qsort(batch->operations, batch->size, sizeof(struct operation *), by_turn);
+    qsort(batch->operations, batch->size, sizeof(struct operation *), by_sequence);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         struct list_node **where = &last[operation->path];
-        *where = insert_by_turn(batcher, operation, *where);
+        *where = insert_by_sequence(batcher, operation, *where);
     }
     batch->size = 0;
 }
@@ -151,8 +151,8 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
     /* Seats and settings are given in the order of arrival. */
-    if (heir->path == PATH_MANAGED || batcher->kind == OPERATION_CONFIGURE) {
-        insert_by_turn(batcher, heir, &batcher->ready[heir->path].head);
+    if (heir->path == PATH_ADMITTED || batcher->kind == OPERATION_STORE_SETTINGS) {
+        insert_by_sequence(batcher, heir, &batcher->ready[heir->path].head);
     } else {
         heir->state = OPERATION_READY;
         list_push_back(&batcher->ready[heir->path], &heir->link);

@@ -108,7 +108,7 @@ void count_cache_put_alone(const struct count_cache *cache, const struct identif
     struct count_view view = {.slot = NULL};
     struct count_key key = {
         .relation = cache->relation, .entity = entity, .hash = hash_of(cache, entity)};
-    count_memory_put(cache->memory, &key, count, COUNT_FROM_TRUTH, now_us, &view);
+    count_memory_put(cache->memory, &key, count, COUNT_FROM_PRIMARY, now_us, &view);
 }
 
 bool count_entry_serves(const struct count_cache *cache, const struct count_entry *entry,

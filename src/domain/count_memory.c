@@ -147,7 +147,7 @@ static bool replaces(const struct known_count *held, const struct count *count,
     bool newer =
         count->version > held->count.version ||
         (count->version == held->count.version && count->as_of_mono_us > held->count.as_of_mono_us);
-    bool corrects = origin == COUNT_FROM_TRUTH && held->origin == COUNT_FROM_SHARED &&
+    bool corrects = origin == COUNT_FROM_PRIMARY && held->origin == COUNT_FROM_REDIS &&
                     count->as_of_mono_us >= held->count.as_of_mono_us;
     return past_bound || newer || corrects;
 }
@@ -159,7 +159,7 @@ static void take_in(struct known_count *held, const struct count *count, enum co
         held->count = *count;
         held->learnt_us = now_us;
         held->origin = origin;
-    } else if (origin == COUNT_FROM_TRUTH && count->as_of_mono_us > held->count.as_of_mono_us) {
+    } else if (origin == COUNT_FROM_PRIMARY && count->as_of_mono_us > held->count.as_of_mono_us) {
         /* The version that is held was committed after this older one was read; or a failover has
          * taken it back, which shows once nobody has met it for as long as the bound. */
         held->count.as_of_mono_us = count->as_of_mono_us;

@@ -69,22 +69,22 @@ const struct import_kind *import_kind_named(const char *name)
 
 /* ---- fields ---- */
 
-static bool take_entity(struct slice value, struct import_row *row)
+static bool parse_entity(struct slice value, struct import_row *row)
 {
     return identifier_parse(value, &row->entity);
 }
 
-static bool take_user(struct slice value, struct import_row *row)
+static bool parse_user(struct slice value, struct import_row *row)
 {
     return identifier_parse(value, &row->user);
 }
 
-static bool take_created_at(struct slice value, struct import_row *row)
+static bool parse_created_at(struct slice value, struct import_row *row)
 {
     return value.size == 0 || rfc3339_parse(value, &row->created_us);
 }
 
-static bool take_capacity(struct slice value, struct import_row *row)
+static bool parse_capacity(struct slice value, struct import_row *row)
 {
     int64_t number = 0;
     row->settings.limited = value.size > 0;
@@ -98,7 +98,7 @@ static bool take_capacity(struct slice value, struct import_row *row)
     return number <= SETTINGS_CAPACITY_MAX;
 }
 
-static bool take_waitlist(struct slice value, struct import_row *row)
+static bool parse_waitlist(struct slice value, struct import_row *row)
 {
     row->settings.waitlist =
         slice_equal(value, slice_of("t")) || slice_equal(value, slice_of("true"));
@@ -106,13 +106,13 @@ static bool take_waitlist(struct slice value, struct import_row *row)
            slice_equal(value, slice_of("false"));
 }
 
-static bool take_opens_at(struct slice value, struct import_row *row)
+static bool parse_opens_at(struct slice value, struct import_row *row)
 {
     row->settings.opens = value.size > 0;
     return value.size == 0 || rfc3339_parse(value, &row->settings.opens_at_us);
 }
 
-static bool take_closes_at(struct slice value, struct import_row *row)
+static bool parse_closes_at(struct slice value, struct import_row *row)
 {
     row->settings.closes = value.size > 0;
     return value.size == 0 || rfc3339_parse(value, &row->settings.closes_at_us);
@@ -126,14 +126,14 @@ static const struct {
     bool (*take)(struct slice value, struct import_row *row);
     const char *why; /* it is bad where it is not taken */
 } fields[IMPORT_FIELD_COUNT] = {
-    [IMPORT_ENTITY] = {NULL, take_entity, IDENTIFIER_WHY},
-    [IMPORT_USER] = {"user_id", take_user, IDENTIFIER_WHY},
-    [IMPORT_CREATED_AT] = {"created_at", take_created_at, TIME_WHY},
-    [IMPORT_CAPACITY] = {"capacity", take_capacity,
+    [IMPORT_ENTITY] = {NULL, parse_entity, IDENTIFIER_WHY},
+    [IMPORT_USER] = {"user_id", parse_user, IDENTIFIER_WHY},
+    [IMPORT_CREATED_AT] = {"created_at", parse_created_at, TIME_WHY},
+    [IMPORT_CAPACITY] = {"capacity", parse_capacity,
                          "is no whole number from 0 to 1000000000, nor empty for no limit"},
-    [IMPORT_WAITLIST] = {"waitlist", take_waitlist, "is none of t, true, f, false"},
-    [IMPORT_OPENS_AT] = {"opens_at", take_opens_at, TIME_WHY},
-    [IMPORT_CLOSES_AT] = {"closes_at", take_closes_at, TIME_WHY},
+    [IMPORT_WAITLIST] = {"waitlist", parse_waitlist, "is none of t, true, f, false"},
+    [IMPORT_OPENS_AT] = {"opens_at", parse_opens_at, TIME_WHY},
+    [IMPORT_CLOSES_AT] = {"closes_at", parse_closes_at, TIME_WHY},
 };
 
 static const char *field_name(const struct import_kind *kind, int field)

@@ -171,8 +171,8 @@ void answer_write(struct request *request, const struct operation *operation)
                                                                                : 200;
     add_membership(&body, operation);
     if (operation->waiting) {
-        add_int_member(&body, "waitlist_position", operation->place);
-        if (!operation->place_is_exact) {
+        add_int_member(&body, "waitlist_position", operation->position);
+        if (!operation->position_is_exact) {
             add_bool_member(&body, "waitlist_position_exact", false);
         }
     }

@@ -45,7 +45,7 @@ void gate_name_request(struct request *request)
     request->id[FRESH_ID_SIZE_BYTES] = '\0';
 }
 
-static void take_request_id(struct request *request)
+static void parse_request_id(struct request *request)
 {
     struct slice id = slice_trim(header_value(request, HEADER_X_REQUEST_ID));
     if (valid_request_id(id)) {
@@ -110,7 +110,7 @@ void gate_refuse_fault(struct request *request, const struct wire *fault)
 
 bool gate_admit_head(struct request *request, const struct gate_head *head)
 {
-    take_request_id(request);
+    parse_request_id(request);
     set_traceparent(request);
     if (head->over_limit || head->ending) {
         return refuse(request, PROBLEM_OVERLOADED,

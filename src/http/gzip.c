@@ -80,7 +80,7 @@ struct wishes {
     int gzip, identity, others;
 };
 
-static void take_coding(struct wishes *wishes, struct slice element)
+static void note_coding(struct wishes *wishes, struct slice element)
 {
     int weight;
     struct slice name = parse_coding(element, &weight);
@@ -101,7 +101,7 @@ bool gzip_is_accepted(const struct request *request)
     struct wishes wishes = {WEIGHT_UNKNOWN, WEIGHT_UNKNOWN, WEIGHT_UNKNOWN};
     for (size_t i = 0; i < size; i++) {
         while (lines[i].size > 0) {
-            take_coding(&wishes, slice_cut(&lines[i], ','));
+            note_coding(&wishes, slice_cut(&lines[i], ','));
         }
     }
     int weight = wishes.gzip != WEIGHT_UNKNOWN ? wishes.gzip : wishes.others;

@@ -224,7 +224,7 @@ static void one_done(struct operation *operation, enum outcome outcome, int64_t 
 {
     struct request *request = operation->owner;
     struct many *many = request->many;
-    struct item *item = &many->items[operation->owner_place];
+    struct item *item = &many->items[operation->owner_index];
     (void)now_us;
     item->member = operation->member;
     item->created_at_us = operation->created_at_us;
@@ -263,7 +263,7 @@ static void handle_many(struct request *request, const struct identifier *ids, s
     request->many = many;
     for (size_t i = 0; i < size; i++) {
         many->items[i] = (struct item){.id = ids[i]};
-        operations[i]->owner_place = i;
+        operations[i]->owner_index = i;
         *(about_users ? &operations[i]->user : &operations[i]->entity) = ids[i];
         operations[i]->not_before_us = not_before_us;
         submission_send(request, operations[i]);

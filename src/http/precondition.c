@@ -36,7 +36,7 @@ static bool keep(struct tag_list *list, struct slice opaque)
 }
 
 /* Takes the tags of one line in; `weak_too` tells whether weak ones count. */
-static bool take_line(struct tag_list *list, struct slice line, bool weak_too)
+static bool parse_line(struct tag_list *list, struct slice line, bool weak_too)
 {
     struct entity_tag tag;
     enum entity_tag_event event;
@@ -48,8 +48,8 @@ static bool take_line(struct tag_list *list, struct slice line, bool weak_too)
     return event == ENTITY_TAG_END;
 }
 
-static bool take_field(struct request *request, enum header_name name, bool weak_too,
-                       struct tag_list *list)
+static bool parse_field(struct request *request, enum header_name name, bool weak_too,
+                        struct tag_list *list)
 {
     struct slice lines[LINES_MAX];
     size_t size = header_values(request, name, lines, LINES_MAX);
@@ -62,7 +62,7 @@ static bool take_field(struct request *request, enum header_name name, bool weak
     bool empty = true;
     for (size_t i = 0; i < size && good; i++) {
         empty = empty && slice_trim(lines[i]).size == 0;
-        good = take_line(list, lines[i], weak_too);
+        good = parse_line(list, lines[i], weak_too);
     }
     if (!good || (size > 0 && empty)) {
         answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
@@ -86,8 +86,8 @@ bool precondition_find(struct request *request, struct precondition **preconditi
         answer_problem(request, PROBLEM_INTERNAL, NULL);
         return false;
     }
-    if (!take_field(request, HEADER_IF_MATCH, false, &found->match) ||
-        !take_field(request, HEADER_IF_NONE_MATCH, true, &found->none_match)) {
+    if (!parse_field(request, HEADER_IF_MATCH, false, &found->match) ||
+        !parse_field(request, HEADER_IF_NONE_MATCH, true, &found->none_match)) {
         free(found);
         return false;
     }

@@ -2,11 +2,11 @@
  *
  * DESIGN: libmicrohttpd runs in external epoll mode: its epoll descriptor is one more descriptor of
  * the loop. A request that waits for the service is suspended, and resumed when its answer is made;
- * resumed connections are served at the end of the loop's turn, all at once. libmicrohttpd takes no
- * answer in the middle of a body, none where the head has left it no room for one, and at the head
- * it closes the connection while the body still comes, so that the answer may be lost. So what is
- * refused before it has arrived whole is answered on the socket directly, where nothing was sent
- * yet, and what still comes is read and dropped. */
+ * resumed connections are served at the end of the loop's iteration, all at once. libmicrohttpd
+ * takes no answer in the middle of a body, none where the head has left it no room for one, and at
+ * the head it closes the connection while the body still comes, so that the answer may be lost. So
+ * what is refused before it has arrived whole is answered on the socket directly, where nothing was
+ * sent yet, and what still comes is read and dropped. */
 #include "rsvpd/http/server.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
@@ -38,7 +38,7 @@ enum {
     /* How long a client that was refused may go on sending. Where the socket were closed while
      * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
     LINGER_US = 2 * 1000 * 1000,
-    RUNS_PER_TURN_MAX = 4, /* then the other descriptors of the loop have their turn */
+    RUNS_PER_ITERATION_MAX = 4, /* then the other descriptors of the loop have their turn */
     REFUSAL_HEAD_SIZE_BYTES = 512,
     FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
 };
@@ -58,7 +58,7 @@ struct http_server {
     struct connections connections;
     size_t active;  /* requests that have begun and not ended */
     size_t waiting; /* those of them that were suspended, and whose answer is not on its way */
-    int64_t access_log_turn;
+    int64_t access_log_sequence;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
     bool stopped_serving; /* requests that begin are refused */
@@ -97,7 +97,7 @@ static void request_arrived(struct request *request)
 static void log_access(struct http_server *server, const struct request *request, int64_t us)
 {
     int64_t every = server->setup.access_log_every;
-    if (every == 0 || !log_enabled(LOG_INFO) || ++server->access_log_turn % every != 0) {
+    if (every == 0 || !log_enabled(LOG_INFO) || ++server->access_log_sequence % every != 0) {
         return;
     }
     const struct answer *answer = &request->answer;
@@ -499,7 +499,7 @@ static void run(struct http_server *server)
         tap_close(server->tap);
         bool ready = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && wait_ms == 0;
         server->run_wanted = server->run_wanted || ready;
-    } while (server->run_wanted && ++runs < RUNS_PER_TURN_MAX);
+    } while (server->run_wanted && ++runs < RUNS_PER_ITERATION_MAX);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -510,7 +510,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     run(server);
 }
 
-bool http_server_turn(struct http_server *server)
+bool http_server_end_iteration(struct http_server *server)
 {
     if (server->run_wanted) {
         run(server);

@@ -16,10 +16,10 @@ enum { BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
 /* ---- the body that asks for settings ---- */
 
 /* Null stands for an absent one everywhere. False where the value is not as `what` says. */
-typedef bool take_member_fn(struct settings *settings, const json_t *value);
+typedef bool parse_member_fn(struct settings *settings, const json_t *value);
 
 /* A number without a fraction is whole however it is written: 100, 100.0, 1e2. */
-static bool take_capacity(struct settings *settings, const json_t *value)
+static bool parse_capacity(struct settings *settings, const json_t *value)
 {
     double number = json_number_value(value);
     settings->limited = !json_is_null(value);
@@ -31,13 +31,13 @@ static bool take_capacity(struct settings *settings, const json_t *value)
     return (double)settings->capacity == number;
 }
 
-static bool take_waitlist(struct settings *settings, const json_t *value)
+static bool parse_waitlist(struct settings *settings, const json_t *value)
 {
     settings->waitlist = json_is_true(value);
     return json_is_boolean(value) || json_is_null(value);
 }
 
-static bool take_time(const json_t *value, bool *given, int64_t *unix_us)
+static bool parse_time(const json_t *value, bool *given, int64_t *unix_us)
 {
     *given = !json_is_null(value);
     return !*given || (json_is_string(value) && rfc3339_parse(slice_make(json_string_value(value),
@@ -45,30 +45,30 @@ static bool take_time(const json_t *value, bool *given, int64_t *unix_us)
                                                               unix_us));
 }
 
-static bool take_opens_at(struct settings *settings, const json_t *value)
+static bool parse_opens_at(struct settings *settings, const json_t *value)
 {
-    return take_time(value, &settings->opens, &settings->opens_at_us);
+    return parse_time(value, &settings->opens, &settings->opens_at_us);
 }
 
-static bool take_closes_at(struct settings *settings, const json_t *value)
+static bool parse_closes_at(struct settings *settings, const json_t *value)
 {
-    return take_time(value, &settings->closes, &settings->closes_at_us);
+    return parse_time(value, &settings->closes, &settings->closes_at_us);
 }
 
 static const struct {
     const char *name;
-    take_member_fn *take;
+    parse_member_fn *take;
     const char *what;
 } members[] = {
-    {"capacity", take_capacity, "a whole number from 0 to 1000000000, or null for no limit"},
-    {"waitlist", take_waitlist, "true or false"},
-    {"opens_at", take_opens_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
-    {"closes_at", take_closes_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
+    {"capacity", parse_capacity, "a whole number from 0 to 1000000000, or null for no limit"},
+    {"waitlist", parse_waitlist, "true or false"},
+    {"opens_at", parse_opens_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
+    {"closes_at", parse_closes_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
 };
 enum { MEMBERS = sizeof members / sizeof members[0] };
 
-static bool take_member(struct request *request, struct settings *settings, const char *name,
-                        const json_t *value)
+static bool parse_member(struct request *request, struct settings *settings, const char *name,
+                         const json_t *value)
 {
     size_t i = 0;
     while (i < MEMBERS && strcmp(members[i].name, name) != 0) {
@@ -103,7 +103,7 @@ static bool parse_settings(struct request *request, struct settings *settings)
     json_t *value;
     json_object_foreach(body, name, value)
     {
-        good = good && take_member(request, settings, name, value);
+        good = good && parse_member(request, settings, name, value);
     }
     json_decref(body);
     return good;
@@ -163,7 +163,7 @@ static void answer_settings(struct request *request, const struct operation *ope
     }
     answer_with(request, goes_on ? 202 : 200, "application/json", text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-cache");
-    if (operation->kind != OPERATION_RELEASE) {
+    if (operation->kind != OPERATION_CLEAR_SETTINGS) {
         add_tag(request, settings);
     }
 }
@@ -204,7 +204,7 @@ void handle_configure(struct request *request)
     struct settings settings;
     struct precondition *precondition;
     if (parse_settings(request, &settings) && precondition_find(request, &precondition)) {
-        submit(request, OPERATION_CONFIGURE, &settings, precondition);
+        submit(request, OPERATION_STORE_SETTINGS, &settings, precondition);
     }
 }
 
@@ -231,6 +231,6 @@ void handle_release(struct request *request)
     const struct settings none = {.limited = false};
     struct precondition *precondition;
     if (body_is_empty(request) && precondition_find(request, &precondition)) {
-        submit(request, OPERATION_RELEASE, &none, precondition);
+        submit(request, OPERATION_CLEAR_SETTINGS, &none, precondition);
     }
 }

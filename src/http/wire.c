@@ -326,13 +326,13 @@ static void refuse(struct wire *wire, enum wire_fault fault, struct slice line,
 
 /* ---- fields ---- */
 
-static enum wire_fault take_host(struct wire *wire, struct slice value)
+static enum wire_fault parse_host(struct wire *wire, struct slice value)
 {
     wire->hosts++;
     return wire->hosts > 1 ? WIRE_HOSTS : wire_is_host(value) ? WIRE_SOUND : WIRE_BAD_HOST;
 }
 
-static enum wire_fault take_length(struct wire *wire, struct slice value)
+static enum wire_fault parse_length(struct wire *wire, struct slice value)
 {
     wire->lengths++;
     wire->length = 0;
@@ -347,13 +347,13 @@ static enum wire_fault take_length(struct wire *wire, struct slice value)
     return value.size == 0 ? WIRE_BAD_LENGTH : WIRE_SOUND;
 }
 
-static enum wire_fault take_encoding(struct wire *wire, struct slice value)
+static enum wire_fault parse_encoding(struct wire *wire, struct slice value)
 {
     wire->encodings++;
     return slice_equal_nocase(value, slice_of("chunked")) ? WIRE_SOUND : WIRE_BAD_ENCODING;
 }
 
-static enum wire_fault take_connection(struct wire *wire, struct slice value)
+static enum wire_fault parse_connection(struct wire *wire, struct slice value)
 {
     while (value.size > 0) {
         struct slice option = slice_trim(slice_cut(&value, ','));
@@ -363,7 +363,7 @@ static enum wire_fault take_connection(struct wire *wire, struct slice value)
     return WIRE_SOUND;
 }
 
-static enum wire_fault take_expect(struct wire *wire, struct slice value)
+static enum wire_fault parse_expect(struct wire *wire, struct slice value)
 {
     wire->expects = wire->expects || slice_equal_nocase(value, slice_of("100-continue"));
     return WIRE_SOUND;
@@ -372,23 +372,23 @@ static enum wire_fault take_expect(struct wire *wire, struct slice value)
 /* Fields that are read here. All but Host are given on in another form, at the end of the head. */
 static const struct known_field {
     struct slice name;
-    enum wire_fault (*take)(struct wire *wire, struct slice value);
+    enum wire_fault (*parse)(struct wire *wire, struct slice value);
 } known_fields[] = {
-    {{"Host", 4}, take_host},
-    {{"Content-Length", 14}, take_length},
-    {{"Transfer-Encoding", 17}, take_encoding},
-    {{"Connection", 10}, take_connection},
-    {{"Expect", 6}, take_expect},
+    {{"Host", 4}, parse_host},
+    {{"Content-Length", 14}, parse_length},
+    {{"Transfer-Encoding", 17}, parse_encoding},
+    {{"Connection", 10}, parse_connection},
+    {{"Expect", 6}, parse_expect},
 };
 
-/* Takes one field; `given_on` says whether the library is to have it. */
-static enum wire_fault take_field(struct wire *wire, struct slice name, struct slice value,
-                                  bool *given_on)
+/* Acts on one field; `given_on` says whether the library is to have it. */
+static enum wire_fault handle_field(struct wire *wire, struct slice name, struct slice value,
+                                    bool *given_on)
 {
     for (size_t i = 0; i < sizeof known_fields / sizeof known_fields[0]; i++) {
         if (slice_equal_nocase(name, known_fields[i].name)) {
-            *given_on = known_fields[i].take == take_host;
-            return known_fields[i].take(wire, value);
+            *given_on = known_fields[i].parse == parse_host;
+            return known_fields[i].parse(wire, value);
         }
     }
     *given_on = header_is_known(name);
@@ -415,7 +415,7 @@ static enum wire_fault add_field(struct wire *wire, struct slice line, struct wi
     if (!parse_field(line, &name, &value)) {
         return WIRE_BAD_FIELD;
     }
-    enum wire_fault fault = take_field(wire, name, value, &given_on);
+    enum wire_fault fault = handle_field(wire, name, value, &given_on);
     if (fault != WIRE_SOUND || !given_on) {
         return fault;
     }
@@ -521,8 +521,8 @@ static bool are_extensions(struct slice text)
     return true;
 }
 
-static enum wire_fault take_chunk_size(struct wire *wire, struct slice line,
-                                       struct wire_output *out)
+static enum wire_fault parse_chunk_size(struct wire *wire, struct slice line,
+                                        struct wire_output *out)
 {
     enum { DIGITS_MAX = 16, SIZE_DIGITS_MAX = 15 };
     size_t digits = 0, zeros = 0;
@@ -561,7 +561,7 @@ static enum wire_fault end_chunk(struct wire *wire, struct slice line, struct wi
     return WIRE_SOUND;
 }
 
-static enum wire_fault take_trailer(struct wire *wire, struct slice line, struct wire_output *out)
+static enum wire_fault parse_trailer(struct wire *wire, struct slice line, struct wire_output *out)
 {
     struct slice name, value;
     if (line.size > 0) {
@@ -594,7 +594,8 @@ static enum wire_fault begin_head(struct wire *wire, struct slice line, struct w
     return WIRE_SOUND;
 }
 
-static enum wire_fault take_head_line(struct wire *wire, struct slice line, struct wire_output *out)
+static enum wire_fault parse_head_line(struct wire *wire, struct slice line,
+                                       struct wire_output *out)
 {
     wire->line++;
     if (line.size > 0) {
@@ -607,19 +608,19 @@ static enum wire_fault take_head_line(struct wire *wire, struct slice line, stru
     return fault;
 }
 
-static enum wire_fault take_line(struct wire *wire, struct slice line, struct wire_output *out)
+static enum wire_fault parse_line(struct wire *wire, struct slice line, struct wire_output *out)
 {
     switch (wire->state) {
     case WIRE_START:
         return begin_head(wire, line, out);
     case WIRE_FIELDS:
-        return take_head_line(wire, line, out);
+        return parse_head_line(wire, line, out);
     case WIRE_CHUNK_SIZE:
-        return take_chunk_size(wire, line, out);
+        return parse_chunk_size(wire, line, out);
     case WIRE_CHUNK_END:
         return end_chunk(wire, line, out);
     case WIRE_TRAILERS:
-        return take_trailer(wire, line, out);
+        return parse_trailer(wire, line, out);
     case WIRE_BODY:
     case WIRE_CHUNK_DATA:
     case WIRE_REFUSED:
@@ -659,7 +660,7 @@ static size_t feed_line(struct wire *wire, struct slice in, struct wire_output *
     enum wire_fault fault = is_chunk_line(wire) ? WIRE_BAD_CHUNK : WIRE_TOO_LARGE;
     if (end != NULL && (returns || !is_chunk_line(wire))) {
         wire->section_size += is_chunk_line(wire) ? 0 : (unsigned)size;
-        fault = take_line(wire, line, out);
+        fault = parse_line(wire, line, out);
     }
     if (fault != WIRE_SOUND) {
         refuse(wire, fault, line, out);

@@ -14,17 +14,17 @@ enum {
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 struct count_memory *memory, const struct shared_counts_port *shared,
+                 struct count_memory *memory, const struct redis_counts_port *redis,
                  struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
-                 int64_t shared_lifetime_us)
+                 int64_t redis_lifetime_us)
 {
     *counts = (struct counts){
         .operations = operations,
         .dispatch = dispatch,
-        .shared = shared,
+        .redis = redis,
         .metrics = metrics,
         .deadline_us = deadline_us,
-        .shared_age_max_us = shared_lifetime_us + SHARED_DELAY_MAX_US,
+        .redis_age_max_us = redis_lifetime_us + SHARED_DELAY_MAX_US,
     };
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         if (!count_cache_init(&counts->caches[i], memory, &relations[i], CACHE_ENTRIES,
@@ -89,14 +89,14 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
 {
     struct count count = entry->view.held.count; /* never older than was answered before */
     bool in_bound = as_of_us >= now_us - COUNT_BOUND_US;
-    bool shared = tier == METRIC_COUNTS_FROM_REDIS;
+    bool redis = tier == METRIC_COUNTS_FROM_REDIS;
     struct list unsatisfied;
     list_init(&unsatisfied);
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
         if (in_bound && as_of_us >= operation->not_before_us &&
-            !(shared && operation->wants_truth)) {
+            !(redis && operation->wants_primary)) {
             answer(counts, operation, &count, tier, now_us);
         } else {
             list_push_back(&unsatisfied, node);
@@ -130,10 +130,10 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
 
 /* Starts the cheapest load that can satisfy somebody who waits. */
 static void start_load(struct counts *counts, struct count_entry *entry,
-                       const struct relation *relation, bool wants_truth, int64_t now_us)
+                       const struct relation *relation, bool wants_primary, int64_t now_us)
 {
     bool may_share =
-        !wants_truth && counts->shared != NULL && counts->shared->available(counts->shared->store);
+        !wants_primary && counts->redis != NULL && counts->redis->available(counts->redis->store);
     if (may_share) {
         entry->load = COUNT_LOAD_WANTED;
         list_push_back(&counts->caches[relation->id].to_load, &entry->to_load);
@@ -155,10 +155,10 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
         return;
     }
     operation->state = OPERATION_WAITING;
-    operation->wants_truth = now_us - operation->not_before_us < SHARED_AGE_MIN_US;
+    operation->wants_primary = now_us - operation->not_before_us < SHARED_AGE_MIN_US;
     list_push_back(&entry->waiters, &operation->link);
     if (entry->load == COUNT_LOAD_NONE) {
-        start_load(counts, entry, operation->relation, operation->wants_truth, now_us);
+        start_load(counts, entry, operation->relation, operation->wants_primary, now_us);
     }
 }
 
@@ -177,13 +177,13 @@ void counts_learn(struct counts *counts, const struct relation *relation,
     struct count_entry *entry = count_cache_entry(cache, entity);
     if (entry == NULL) { /* each is waited for, or to be published */
         count_cache_put_alone(cache, entity, count, now_us);
-        metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, counts->shared != NULL);
+        metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, counts->redis != NULL);
         return;
     }
-    if (counts->shared != NULL && !list_linked(&entry->to_publish)) {
+    if (counts->redis != NULL && !list_linked(&entry->to_publish)) {
         list_push_back(&cache->to_publish, &entry->to_publish);
     }
-    count_cache_put(cache, entry, count, COUNT_FROM_TRUTH, now_us);
+    count_cache_put(cache, entry, count, COUNT_FROM_PRIMARY, now_us);
     if (count_entry_known(entry)) {
         answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
     }
@@ -204,23 +204,23 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
     struct list_node *node = list_first(&entry->waiters);
     if (node != NULL) { /* came after this load began and wants nothing older than itself */
         start_load(counts, entry, load->relation,
-                   list_entry(node, struct operation, link)->wants_truth, now_us);
+                   list_entry(node, struct operation, link)->wants_primary, now_us);
     }
 }
 
-void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries,
-                              size_t size, struct instant now)
+void counts_redis_read_ended(struct counts *counts, const struct redis_count *entries, size_t size,
+                             struct instant now)
 {
     for (size_t i = 0; i < size; i++) {
         struct count_entry *entry = entries[i].waiter;
         struct count count = entries[i].count;
         assert(entry->load == COUNT_LOAD_SHARED);
         int64_t age_us = now.wall_us - count.as_of_wall_us;
-        if (entries[i].found && age_us <= counts->shared_age_max_us &&
+        if (entries[i].found && age_us <= counts->redis_age_max_us &&
             age_us >= -CLOCKS_APART_MAX_US) {
             count.as_of_mono_us = now.mono_us - (age_us > 0 ? age_us : 0);
             count_cache_put(&counts->caches[entries[i].relation->id], entry, &count,
-                            COUNT_FROM_SHARED, now.mono_us);
+                            COUNT_FROM_REDIS, now.mono_us);
             if (count_entry_known(entry)) {
                 answer_waiters(counts, entry, entry->view.held.count.as_of_mono_us,
                                METRIC_COUNTS_FROM_REDIS, now.mono_us);
@@ -233,50 +233,50 @@ void counts_shared_read_ended(struct counts *counts, const struct shared_count *
     }
 }
 
-/* Asks Redis for what this turn wants of one relation. */
+/* Asks Redis for what this iteration wants of one relation. */
 static void read_wanted(struct counts *counts, struct count_cache *cache, struct instant now)
 {
     while (!list_empty(&cache->to_load)) {
-        struct shared_count wanted[SHARED_COUNTS_MAX];
+        struct redis_count wanted[REDIS_COUNTS_MAX];
         size_t size = 0;
         struct list_node *node;
-        while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_load)) != NULL) {
+        while (size < REDIS_COUNTS_MAX && (node = list_pop_front(&cache->to_load)) != NULL) {
             struct count_entry *entry = list_entry(node, struct count_entry, to_load);
             entry->load = COUNT_LOAD_SHARED;
-            wanted[size++] = (struct shared_count){
+            wanted[size++] = (struct redis_count){
                 .relation = cache->relation, .entity = entry->entity, .waiter = entry};
         }
-        if (!counts->shared->read(counts->shared->store, wanted, size, now)) {
-            counts_shared_read_ended(counts, wanted, size, now);
+        if (!counts->redis->read(counts->redis->store, wanted, size, now)) {
+            counts_redis_read_ended(counts, wanted, size, now);
         }
     }
 }
 
-/* Tells Redis of one relation's counts that have been learnt, in this turn of as many as go at
+/* Tells Redis of one relation's counts that have been learnt, in this iteration of as many as go at
  * once. */
 static void publish_learnt(struct counts *counts, struct count_cache *cache)
 {
-    struct shared_count learnt[SHARED_COUNTS_MAX];
+    struct redis_count learnt[REDIS_COUNTS_MAX];
     size_t size = 0;
     struct list_node *node;
-    while (size < SHARED_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
+    while (size < REDIS_COUNTS_MAX && (node = list_pop_front(&cache->to_publish)) != NULL) {
         struct count_entry *entry = list_entry(node, struct count_entry, to_publish);
         const struct known_count *held = &entry->view.held;
         count_cache_look(cache, entry);
         if (!count_entry_known(entry)) {
             metrics_add(counts->metrics, METRIC_PUBLISH_DROPPED, 1);
-        } else if (held->origin == COUNT_FROM_TRUTH) { /* else Redis said so itself meanwhile */
-            learnt[size++] = (struct shared_count){
+        } else if (held->origin == COUNT_FROM_PRIMARY) { /* else Redis said so itself meanwhile */
+            learnt[size++] = (struct redis_count){
                 .relation = cache->relation, .entity = entry->entity, .count = held->count};
         }
     }
     if (size > 0) {
-        bool sent = counts->shared->publish(counts->shared->store, learnt, size);
+        bool sent = counts->redis->publish(counts->redis->store, learnt, size);
         metrics_add(counts->metrics, sent ? METRIC_PUBLISHED : METRIC_PUBLISH_DROPPED, size);
     }
 }
 
-void counts_turn(struct counts *counts, struct instant now)
+void counts_end_iteration(struct counts *counts, struct instant now)
 {
     bool publish = now.mono_us >= counts->publish_at_us;
     bool published = false, more = false;
@@ -289,7 +289,7 @@ void counts_turn(struct counts *counts, struct instant now)
             more = more || !list_empty(&cache->to_publish);
         }
     }
-    if (published && !more) { /* else the next turn goes on */
+    if (published && !more) { /* else the next iteration goes on */
         counts->publish_at_us = now.mono_us + PUBLISH_EVERY_US;
     }
 }

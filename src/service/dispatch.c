@@ -6,7 +6,7 @@
 
 struct queue_kind {
     enum operation_kind kind;
-    enum lane lane;
+    enum pool pool;
     unsigned batch_max;
     size_t waiting_max; /* operations in the queue or under way; 0: as many as there are */
     enum metric depth;
@@ -15,26 +15,26 @@ struct queue_kind {
 
 /* A listing answers up to a thousand lines: few of them make a batch, and not many may wait. */
 static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
-    {OPERATION_ADD, LANE_WRITE, BATCH_SIZE_MAX, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
-    {OPERATION_LOOKUP, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_COUNT, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_COUNTS, HISTOGRAM_BATCH_COUNTS},
-    {OPERATION_FIND, LANE_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_LIST_USERS, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_ENTITIES, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_WAITING, LANE_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_SETTINGS, LANE_READ, 16, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_CONFIGURE, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
-    {OPERATION_PROMOTING, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
-    {OPERATION_FORGET, LANE_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_ADD, POOL_WRITE, BATCH_SIZE_MAX, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_LOOKUP, POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_COUNT, POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_COUNTS, HISTOGRAM_BATCH_COUNTS},
+    {OPERATION_FIND, POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_LIST_USERS, POOL_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_ENTITIES, POOL_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_WAITING, POOL_READ, 16, 256, METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_SETTINGS, POOL_READ, 16, 0, METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_STORE_SETTINGS, POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_CLAIM_PROMOTIONS, POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
+    {OPERATION_EXPIRE_KEYS, POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES, HISTOGRAM_BATCH_WRITES},
 };
 
 static size_t queue_kind_of(enum operation_kind kind)
 {
     /* Either direction has one queue. */
-    enum operation_kind queued = kind == OPERATION_REMOVE    ? OPERATION_ADD
-                                 : kind == OPERATION_RELEASE ? OPERATION_CONFIGURE
-                                 : kind == OPERATION_PROMOTE ? OPERATION_CONFIGURE
-                                                             : kind;
+    enum operation_kind queued = kind == OPERATION_REMOVE           ? OPERATION_ADD
+                                 : kind == OPERATION_CLEAR_SETTINGS ? OPERATION_STORE_SETTINGS
+                                 : kind == OPERATION_PROMOTE        ? OPERATION_STORE_SETTINGS
+                                                                    : kind;
     size_t i = 0;
     while (queue_kinds[i].kind != queued) {
         i++;
@@ -50,8 +50,8 @@ static bool writes_user(const struct operation *operation)
 /* Whether the asker must be told when it is not known if it was done. */
 static bool is_write(const struct operation *operation)
 {
-    return writes_user(operation) || operation->kind == OPERATION_CONFIGURE ||
-           operation->kind == OPERATION_RELEASE || operation->kind == OPERATION_PROMOTE;
+    return writes_user(operation) || operation->kind == OPERATION_STORE_SETTINGS ||
+           operation->kind == OPERATION_CLEAR_SETTINGS || operation->kind == OPERATION_PROMOTE;
 }
 
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
@@ -65,12 +65,12 @@ static struct batcher *queue_of(struct dispatch *dispatch, const struct operatio
 }
 
 bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
-                   const struct truth_port *truth, struct metrics *metrics,
+                   const struct primary_port *primary, struct metrics *metrics,
                    size_t write_connections, size_t read_connections, uint64_t secret)
 {
     *dispatch = (struct dispatch){
         .operations = operations,
-        .truth = truth,
+        .primary = primary,
         .metrics = metrics,
         .batch_count = write_connections + read_connections,
     };
@@ -83,11 +83,11 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         }
     }
     dispatch->batches = calloc(dispatch->batch_count, sizeof *dispatch->batches);
-    if (dispatch->batches == NULL || !entity_set_init(&dispatch->managed, secret)) {
+    if (dispatch->batches == NULL || !entity_set_init(&dispatch->admitted, secret)) {
         return false;
     }
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (!entity_set_init(&dispatch->held[i], secret)) {
+        if (!entity_set_init(&dispatch->contended[i], secret)) {
             return false;
         }
     }
@@ -104,16 +104,16 @@ void dispatch_free(struct dispatch *dispatch)
         batcher_free(&dispatch->queues[i]);
     }
     free(dispatch->batches);
-    entity_set_free(&dispatch->managed);
+    entity_set_free(&dispatch->admitted);
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        entity_set_free(&dispatch->held[i]);
+        entity_set_free(&dispatch->contended[i]);
     }
 }
 
 /* Tells the asker, once, and gives the operation back unless Postgres still has it. What is done in
  * steps was done, however its last one ends. */
-static void end(struct dispatch *dispatch, struct operation *operation, enum outcome outcome,
-                int64_t now_us)
+static void end_operation(struct dispatch *dispatch, struct operation *operation,
+                          enum outcome outcome, int64_t now_us)
 {
     if (!operation->answered) {
         operation->answered = true;
@@ -130,10 +130,10 @@ static void end(struct dispatch *dispatch, struct operation *operation, enum out
     }
 }
 
-static struct dispatch_place *place_of(struct dispatch *dispatch, const struct batcher *queue,
-                                       enum write_path path)
+static struct dispatch_slot *slot_of(struct dispatch *dispatch, const struct batcher *queue,
+                                     enum write_path path)
 {
-    return &dispatch->places[queue_index(queue->relation, queue->kind) * PATH_COUNT + path];
+    return &dispatch->slots[queue_index(queue->relation, queue->kind) * PATH_COUNT + path];
 }
 
 /* Whether whoever joins the queue now can hope to be answered well before the deadline. One who is
@@ -142,7 +142,7 @@ static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
                     const struct operation *operation, int64_t now_us)
 {
     int64_t batches = (int64_t)(queue->size / queue->batch_max) + 1;
-    int64_t wait_us = batches * place_of(dispatch, queue, operation->path)->pace_us;
+    int64_t wait_us = batches * slot_of(dispatch, queue, operation->path)->pace_us;
     return queue->size == 0 ||
            wait_us * 100 <= (operation->deadline_us - now_us) * WAIT_PERCENT_MAX;
 }
@@ -150,9 +150,9 @@ static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
 static void choose_path(const struct dispatch *dispatch, struct operation *operation)
 {
     if (writes_user(operation)) {
-        bool managed = operation->relation->has_settings &&
-                       entity_set_has(&dispatch->managed, &operation->entity);
-        operation->path = managed                               ? PATH_MANAGED
+        bool admitted = operation->relation->has_settings &&
+                        entity_set_has(&dispatch->admitted, &operation->entity);
+        operation->path = admitted                              ? PATH_ADMITTED
                           : operation->idempotency_key.size > 0 ? PATH_KEYED
                                                                 : PATH_PLAIN;
     }
@@ -164,46 +164,46 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
     bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
     choose_path(dispatch, operation);
-    if (!dispatch->truth->available(dispatch->truth->store, kind->lane)) {
+    if (!dispatch->primary->available(dispatch->primary->store, kind->pool)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
-        end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+        end_operation(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
     } else if (full || !in_time(dispatch, queue, operation, now_us)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
-        end(dispatch, operation, OUTCOME_OVERLOADED, now_us);
+        end_operation(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
-        dispatch->more_came = true;
+        dispatch->more_arrived = true;
         operation->submitted_us = now_us;
         batcher_push(queue, operation);
     }
 }
 
-/* The next queue of this lane that has something to send, in turn, and on which path. */
-static struct batcher *next_queue(struct dispatch *dispatch, enum lane lane, enum write_path *path,
+/* The next queue of this pool that has something to send, in turn, and on which path. */
+static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enum write_path *path,
                                   int64_t now_us)
 {
-    for (size_t i = 0; i < DISPATCH_PLACES; i++) {
-        size_t at = (dispatch->lane_turn[lane] + i) % DISPATCH_PLACES;
+    for (size_t i = 0; i < DISPATCH_SLOTS; i++) {
+        size_t at = (dispatch->next_slot[pool] + i) % DISPATCH_SLOTS;
         struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
         *path = (enum write_path)(at % PATH_COUNT);
-        if (*path == PATH_MANAGED && dispatch->managed_flying > 0) {
+        if (*path == PATH_ADMITTED && dispatch->admitted_in_flight > 0) {
             continue; /* one at a time, so that seats are given in the order of arrival */
         }
-        if (*path == PATH_HELD && dispatch->held_flying > 0) {
+        if (*path == PATH_CONTENDED && dispatch->contended_in_flight > 0) {
             continue; /* one at a time, so that others find a connection that does not wait */
         }
-        if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].lane == lane &&
-            batcher_has_ready(queue, *path) && now_us >= dispatch->places[at].gather_until_us) {
-            dispatch->lane_turn[lane] = at + 1;
+        if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].pool == pool &&
+            batcher_has_ready(queue, *path) && now_us >= dispatch->slots[at].batch_delay_until_us) {
+            dispatch->next_slot[pool] = at + 1;
             return queue;
         }
     }
     return NULL;
 }
 
-static bool is_held(const struct dispatch *dispatch, const struct operation *operation)
+static bool is_contended(const struct dispatch *dispatch, const struct operation *operation)
 {
     return writes_user(operation) &&
-           entity_set_has(&dispatch->held[operation->relation->id], &operation->entity);
+           entity_set_has(&dispatch->contended[operation->relation->id], &operation->entity);
 }
 
 /* ---- what may share a batch ---- */
@@ -219,121 +219,121 @@ static bool is_free(const void *dispatch, const struct batch *batch,
                     const struct operation *operation)
 {
     (void)batch;
-    return !is_held(dispatch, operation);
+    return !is_contended(dispatch, operation);
 }
 
-static bool is_of_a_held_one(const void *dispatch, const struct batch *batch,
-                             const struct operation *operation)
+static bool is_of_a_contended_one(const void *dispatch, const struct batch *batch,
+                                  const struct operation *operation)
 {
-    return is_held(dispatch, operation) && is_of_the_first(NULL, batch, operation);
+    return is_contended(dispatch, operation) && is_of_the_first(NULL, batch, operation);
 }
 
-static bool is_of_another_held_one(const void *dispatch_, const struct batch *batch,
-                                   const struct operation *operation)
+static bool is_of_another_contended_one(const void *dispatch_, const struct batch *batch,
+                                        const struct operation *operation)
 {
     const struct dispatch *dispatch = dispatch_;
-    return !identifier_equal(&dispatch->waited_for, &operation->entity) &&
-           is_of_a_held_one(dispatch, batch, operation);
+    return !identifier_equal(&dispatch->last_contended, &operation->entity) &&
+           is_of_a_contended_one(dispatch, batch, operation);
 }
 
-/* Managed writes keep their order, whoever holds a lock: all those of one event wait, and those of
- * the others pass by. Who is known to be held goes alone, each in turn, and every other time. */
-static void form_managed(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
+/* Writes that need admission keep their order, whoever holds a lock: all those of one event wait,
+ * those of other events pass by. A contended event gets a batch of its own, every other time. */
+static void form_admitted(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
 {
     static batcher_takes_fn *const orders[2][3] = {
-        {is_free, is_of_another_held_one, is_of_a_held_one},
-        {is_of_another_held_one, is_of_a_held_one, is_free},
+        {is_free, is_of_another_contended_one, is_of_a_contended_one},
+        {is_of_another_contended_one, is_of_a_contended_one, is_free},
     };
-    if (dispatch->held[queue->relation->id].size == 0) {
-        batcher_form(queue, PATH_MANAGED, NULL, NULL, batch);
+    if (dispatch->contended[queue->relation->id].size == 0) {
+        batcher_form(queue, PATH_ADMITTED, NULL, NULL, batch);
         return;
     }
-    dispatch->held_turn = !dispatch->held_turn;
+    dispatch->contended_next = !dispatch->contended_next;
     batch->size = 0;
     for (size_t i = 0; i < 3 && batch->size == 0; i++) {
-        batcher_form(queue, PATH_MANAGED, orders[dispatch->held_turn][i], dispatch, batch);
+        batcher_form(queue, PATH_ADMITTED, orders[dispatch->contended_next][i], dispatch, batch);
     }
-    batch->impatient = is_held(dispatch, batch->operations[0]);
-    if (batch->impatient) {
-        dispatch->waited_for = batch->operations[0]->entity;
+    batch->short_lock_timeout = is_contended(dispatch, batch->operations[0]);
+    if (batch->short_lock_timeout) {
+        dispatch->last_contended = batch->operations[0]->entity;
     }
 }
 
 /* Those of a path that may go together. */
-static void form(struct dispatch *dispatch, struct batcher *queue, enum write_path path,
-                 struct batch *batch)
+static void form_batch(struct dispatch *dispatch, struct batcher *queue, enum write_path path,
+                       struct batch *batch)
 {
-    if (path == PATH_MANAGED) {
-        form_managed(dispatch, queue, batch);
+    if (path == PATH_ADMITTED) {
+        form_admitted(dispatch, queue, batch);
         return;
     }
-    batcher_form(queue, path, path == PATH_HELD ? is_of_the_first : NULL, NULL, batch);
-    batch->impatient = path == PATH_HELD;
+    batcher_form(queue, path, path == PATH_CONTENDED ? is_of_the_first : NULL, NULL, batch);
+    batch->short_lock_timeout = path == PATH_CONTENDED;
 }
 
 /* Takes out of a batch what may wait for a lock, for a batch of its own. */
-static void part_held(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
+static void split_contended(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
 {
-    if (batch->path == PATH_HELD || batch->path == PATH_MANAGED ||
-        dispatch->held[batch->relation->id].size == 0) {
+    if (batch->path == PATH_CONTENDED || batch->path == PATH_ADMITTED ||
+        dispatch->contended[batch->relation->id].size == 0) {
         return;
     }
-    struct batch held;
-    held.size = 0;
+    struct batch contended;
+    contended.size = 0;
     size_t kept = 0;
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        if (is_held(dispatch, operation)) {
-            operation->path = PATH_HELD;
-            held.operations[held.size++] = operation;
+        if (is_contended(dispatch, operation)) {
+            operation->path = PATH_CONTENDED;
+            contended.operations[contended.size++] = operation;
         } else {
             batch->operations[kept++] = operation;
         }
     }
     batch->size = kept;
-    batcher_return(queue, &held);
+    batcher_return(queue, &contended);
 }
 
 /* Whether those who come turn after turn may go on coming before anything is sent. */
-static bool more_may_come(struct dispatch *dispatch, int64_t now_us)
+static bool lingers(struct dispatch *dispatch, int64_t now_us)
 {
-    bool came = dispatch->more_came;
-    dispatch->more_came = false;
-    if (came && dispatch->come_until_us == 0) {
-        dispatch->come_until_us = now_us + COME_US;
+    bool came = dispatch->more_arrived;
+    dispatch->more_arrived = false;
+    if (came && dispatch->linger_until_us == 0) {
+        dispatch->linger_until_us = now_us + LINGER_US;
     }
-    return came && now_us < dispatch->come_until_us;
+    return came && now_us < dispatch->linger_until_us;
 }
 
-bool dispatch_turn(struct dispatch *dispatch, int64_t now_us)
+bool dispatch_end_iteration(struct dispatch *dispatch, int64_t now_us)
 {
-    if (more_may_come(dispatch, now_us)) {
+    if (lingers(dispatch, now_us)) {
         return true;
     }
-    dispatch->come_until_us = 0;
-    for (size_t lane = 0; lane < LANE_COUNT; lane++) {
+    dispatch->linger_until_us = 0;
+    for (size_t pool = 0; pool < POOL_COUNT; pool++) {
         struct batcher *queue;
         enum write_path path;
-        while (dispatch->truth->can_send(dispatch->truth->store, (enum lane)lane) &&
-               (queue = next_queue(dispatch, (enum lane)lane, &path, now_us)) != NULL) {
+        while (dispatch->primary->can_send(dispatch->primary->store, (enum pool)pool) &&
+               (queue = next_queue(dispatch, (enum pool)pool, &path, now_us)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
-            form(dispatch, queue, path, batch);
-            part_held(dispatch, queue, batch);
+            form_batch(dispatch, queue, path, batch);
+            split_contended(dispatch, queue, batch);
             if (batch->size == 0) {
                 continue;
             }
             dispatch->free_batches = batch->next;
             batch->sent_at_us = now_us;
             batch->waited_since_us = batch->operations[0]->submitted_us;
-            /* What did not fit need not gather any more. */
-            place_of(dispatch, queue, path)->gather_until_us =
-                batcher_has_ready(queue, path) ? 0 : now_us + GATHER_US;
-            dispatch->managed_flying += path == PATH_MANAGED;
-            dispatch->held_flying += path == PATH_HELD;
+            /* What did not fit need not wait any more. */
+            slot_of(dispatch, queue, path)->batch_delay_until_us =
+                batcher_has_ready(queue, path) ? 0 : now_us + BATCH_DELAY_US;
+            dispatch->admitted_in_flight += path == PATH_ADMITTED;
+            dispatch->contended_in_flight += path == PATH_CONTENDED;
             metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
                             batch->size);
-            dispatch->truth->send(dispatch->truth->store, (enum lane)lane, batch, now_us);
+            dispatch->primary->send(dispatch->primary->store, (enum pool)pool, batch, now_us);
         }
     }
     return false;
@@ -350,16 +350,17 @@ void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int
     if (operation->state != OPERATION_SENT) {
         batcher_withdraw(queue_of(dispatch, operation), operation);
     }
-    end(dispatch, operation, perhaps_done ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE, now_us);
+    end_operation(dispatch, operation, perhaps_done ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE,
+                  now_us);
 }
 
 /* The operation leaves its batch for good. */
-static void leave(struct dispatch *dispatch, struct batcher *queue, struct operation *operation,
-                  enum outcome outcome, int64_t now_us)
+static void finish_operation(struct dispatch *dispatch, struct batcher *queue,
+                             struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     batcher_finish(queue, operation);
     operation->state = OPERATION_FREE;
-    end(dispatch, operation, outcome, now_us);
+    end_operation(dispatch, operation, outcome, now_us);
 }
 
 /* Drops from the batch those that were answered meanwhile: nobody waits for them any more. */
@@ -370,7 +371,7 @@ static void drop_answered(struct dispatch *dispatch, struct batcher *queue, stru
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         if (operation->answered) {
-            leave(dispatch, queue, operation, OUTCOME_UNKNOWN, now_us);
+            finish_operation(dispatch, queue, operation, OUTCOME_UNKNOWN, now_us);
         } else {
             batch->operations[kept++] = operation;
         }
@@ -378,15 +379,16 @@ static void drop_answered(struct dispatch *dispatch, struct batcher *queue, stru
     batch->size = kept;
 }
 
-/* Puts a batch back into its queue, to go again with at most `mates_max` in a batch. */
+/* Puts a batch back into its queue, to go again with at most `batch_limit` in a batch. */
 static void send_again(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
-                       bool attempted, unsigned mates_max, int64_t now_us)
+                       bool attempted, unsigned batch_limit, int64_t now_us)
 {
     drop_answered(dispatch, queue, batch, now_us);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         operation->attempted = operation->attempted || (attempted && is_write(operation));
-        operation->mates_max = operation->mates_max < mates_max ? operation->mates_max : mates_max;
+        operation->batch_limit =
+            operation->batch_limit < batch_limit ? operation->batch_limit : batch_limit;
     }
     batcher_return(queue, batch);
 }
@@ -400,7 +402,7 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
         /* What an earlier, lost attempt did is not undone by this one's failure, or by a rule that
          * is against doing it now. */
         bool unknown = operation->attempted && own != OUTCOME_DONE && own != OUTCOME_KEY_REUSED;
-        leave(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : own, now_us);
+        finish_operation(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : own, now_us);
     }
 }
 
@@ -409,9 +411,10 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
 {
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
-        if (operation->kind == OPERATION_CONFIGURE || operation->kind == OPERATION_RELEASE) {
-            entity_set_note(&dispatch->managed, &operation->entity,
-                            operation->kind == OPERATION_CONFIGURE || operation->incomplete);
+        if (operation->kind == OPERATION_STORE_SETTINGS ||
+            operation->kind == OPERATION_CLEAR_SETTINGS) {
+            entity_set_note(&dispatch->admitted, &operation->entity,
+                            operation->kind == OPERATION_STORE_SETTINGS || operation->incomplete);
         }
     }
     dispatch->counted(dispatch->listener, batch, now_us);
@@ -422,8 +425,8 @@ static bool goes_on(const struct batch *batch, int64_t now_us)
 {
     const struct operation *operation = batch->operations[0];
     int64_t given_us = operation->deadline_us - operation->submitted_us;
-    return batch->kind == OPERATION_CONFIGURE && operation->incomplete && !operation->answered &&
-           (operation->deadline_us - now_us) * 4 > given_us;
+    return batch->kind == OPERATION_STORE_SETTINGS && operation->incomplete &&
+           !operation->answered && (operation->deadline_us - now_us) * 4 > given_us;
 }
 
 /* What the store found out about the entities is worth knowing for the next ones. */
@@ -431,7 +434,7 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
-        entity_set_note(&dispatch->managed, &operation->entity, operation->path == PATH_MANAGED);
+        entity_set_note(&dispatch->admitted, &operation->entity, operation->path == PATH_ADMITTED);
     }
 }
 
@@ -442,10 +445,10 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         if (writes_user(operation)) {
-            entity_set_note(&dispatch->held[batch->relation->id], &operation->entity, true);
+            entity_set_note(&dispatch->contended[batch->relation->id], &operation->entity, true);
         }
-        if (writes_user(operation) && operation->path != PATH_MANAGED) {
-            operation->path = PATH_HELD;
+        if (writes_user(operation) && operation->path != PATH_ADMITTED) {
+            operation->path = PATH_CONTENDED;
             batcher_put_behind(queue, operation);
         }
     }
@@ -455,36 +458,36 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
  * but who is admitted or leaves has had the lock in any case. */
 static void note_free(struct dispatch *dispatch, const struct batch *batch)
 {
-    for (size_t i = 0; i < batch->size && batch->impatient; i++) {
-        bool locked = batch->path == PATH_MANAGED || batch->operations[i]->changed;
+    for (size_t i = 0; i < batch->size && batch->short_lock_timeout; i++) {
+        bool locked = batch->path == PATH_ADMITTED || batch->operations[i]->changed;
         if (locked && operation_acts(batch->operations[i])) {
-            entity_set_note(&dispatch->held[batch->relation->id], &batch->operations[i]->entity,
-                            false);
+            entity_set_note(&dispatch->contended[batch->relation->id],
+                            &batch->operations[i]->entity, false);
         }
     }
 }
 
 /* Who waited when the batch before ended shows how fast they follow each other, on all connections
  * together; who came later, how long one takes that finds a connection free. */
-static void note_pace(struct dispatch_place *place, const struct batch *batch, int64_t now_us)
+static void note_pace(struct dispatch_slot *slot, const struct batch *batch, int64_t now_us)
 {
     int64_t since_us =
-        place->ended_us > batch->waited_since_us ? place->ended_us : batch->waited_since_us;
-    place->pace_us += (now_us - since_us - place->pace_us) / 8;
-    place->ended_us = now_us;
+        slot->ended_us > batch->waited_since_us ? slot->ended_us : batch->waited_since_us;
+    slot->pace_us += (now_us - since_us - slot->pace_us) / 8;
+    slot->ended_us = now_us;
 }
 
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us)
 {
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
-    struct dispatch_place *place = place_of(dispatch, queue, batch->path);
-    dispatch->managed_flying -= batch->path == PATH_MANAGED;
-    dispatch->held_flying -= batch->path == PATH_HELD;
-    if (place->gather_until_us == batch->sent_at_us + GATHER_US) {
-        place->gather_until_us = 0; /* it was the youngest */
+    struct dispatch_slot *slot = slot_of(dispatch, queue, batch->path);
+    dispatch->admitted_in_flight -= batch->path == PATH_ADMITTED;
+    dispatch->contended_in_flight -= batch->path == PATH_CONTENDED;
+    if (slot->batch_delay_until_us == batch->sent_at_us + BATCH_DELAY_US) {
+        slot->batch_delay_until_us = 0; /* it was the youngest */
     }
-    note_pace(place, batch, now_us);
+    note_pace(slot, batch, now_us);
     switch (outcome) {
     case BATCH_DONE:
         note_free(dispatch, batch);
@@ -540,7 +543,7 @@ static void refuse(struct dispatch *dispatch, struct operation *operation, int64
 {
     metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
     batcher_withdraw(queue_of(dispatch, operation), operation);
-    end(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
+    end_operation(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
 }
 
 /* What an earlier attempt may have done is kept: a new connection can still tell. */
@@ -561,22 +564,22 @@ static void refuse_ready(struct dispatch *dispatch, struct list *ready, int64_t 
     list_splice_back(ready, &kept);
 }
 
-static enum lane lane_of(const struct operation *operation)
+static enum pool lane_of(const struct operation *operation)
 {
-    return queue_kinds[queue_kind_of(operation->kind)].lane;
+    return queue_kinds[queue_kind_of(operation->kind)].pool;
 }
 
-void dispatch_refuse_waiting(struct dispatch *dispatch, enum lane lane, int64_t now_us)
+void dispatch_refuse_waiting(struct dispatch *dispatch, enum pool pool, int64_t now_us)
 {
-    for (size_t i = 0; i < DISPATCH_PLACES; i++) {
-        if (queue_kinds[i / PATH_COUNT % QUEUES_PER_RELATION].lane == lane) {
+    for (size_t i = 0; i < DISPATCH_SLOTS; i++) {
+        if (queue_kinds[i / PATH_COUNT % QUEUES_PER_RELATION].pool == pool) {
             refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
         }
     }
     /* And what is chained behind those that are kept, or that Postgres still has. */
     for (size_t i = 0; i < dispatch->operations->slab_used; i++) {
         struct operation *operation = &dispatch->operations->slab[i];
-        if (operation->state == OPERATION_CHAINED && lane_of(operation) == lane) {
+        if (operation->state == OPERATION_CHAINED && lane_of(operation) == pool) {
             refuse(dispatch, operation, now_us);
         }
     }

@@ -64,7 +64,7 @@ void operations_release(struct operations *operations, struct operation *operati
 void operations_watch(struct operations *operations, struct operation *operation)
 {
     /* The tick in which the deadline has passed for certain; never one that was handled already,
-     * and never a whole turn of the wheel ahead. */
+     * and never a whole iteration of the wheel ahead. */
     int64_t tick = operation->deadline_us / WHEEL_TICK_US + 1;
     int64_t last = operations->ticked + operations->wheel_size - 1;
     tick = tick <= operations->ticked ? operations->ticked + 1 : tick > last ? last : tick;

@@ -10,9 +10,9 @@ struct service {
     struct operations operations;
     struct dispatch dispatch;
     struct counts counts;
-    const struct truth_port *truth;
+    const struct primary_port *primary;
     int64_t deadline_us;
-    int64_t forget_every_us, forget_at_us;
+    int64_t expire_keys_every_us, expire_keys_at_us;
     bool forgetting;
     int64_t promote_every_us, promote_at_us;
     bool promoting;            /* an operation of it is under way */
@@ -45,20 +45,20 @@ struct service *service_create(const struct service_setup *setup)
     if (service == NULL) {
         return NULL;
     }
-    service->truth = setup->truth;
+    service->primary = setup->primary;
     service->deadline_us = setup->deadline_us;
-    service->forget_every_us = setup->forget_every_us;
-    service->forget_at_us = setup->now.mono_us + setup->forget_every_us;
+    service->expire_keys_every_us = setup->expire_keys_every_us;
+    service->expire_keys_at_us = setup->now.mono_us + setup->expire_keys_every_us;
     service->promote_every_us = setup->promote_every_us;
     service->promote_at_us = setup->now.mono_us + setup->promote_every_us;
     bool made =
         operations_init(&service->operations, setup->pending_max, setup->deadline_us,
                         setup->now.mono_us) &&
-        dispatch_init(&service->dispatch, &service->operations, setup->truth, setup->metrics,
+        dispatch_init(&service->dispatch, &service->operations, setup->primary, setup->metrics,
                       setup->write_connections, setup->read_connections, setup->hash_secret) &&
         counts_init(&service->counts, &service->operations, &service->dispatch, setup->counts,
-                    setup->shared, setup->metrics, setup->deadline_us,
-                    setup->count_local_lifetime_us, setup->count_shared_lifetime_us);
+                    setup->redis, setup->metrics, setup->deadline_us,
+                    setup->count_local_lifetime_us, setup->count_redis_lifetime_us);
     if (!made) {
         service_destroy(&service);
         return NULL;
@@ -112,9 +112,9 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
 static void forgot(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct service *service = operation->owner;
-    bool more = outcome == OUTCOME_DONE && operation->forgotten == FORGET_MAX;
+    bool more = outcome == OUTCOME_DONE && operation->expired_keys == FORGET_MAX;
     service->forgetting = false;
-    service->forget_at_us = more ? now_us : now_us + service->forget_every_us;
+    service->expire_keys_at_us = more ? now_us : now_us + service->expire_keys_every_us;
 }
 
 /* Kept answers whose time is over go, a few at a time. */
@@ -123,7 +123,7 @@ static void forget(struct service *service, int64_t now_us)
     struct operation *operation = operations_take(&service->operations);
     if (operation != NULL) {
         service->forgetting = true;
-        operation->kind = OPERATION_FORGET;
+        operation->kind = OPERATION_EXPIRE_KEYS;
         operation->relation = &relations[RELATION_RSVP]; /* of both: they share a table */
         operation->page_size = FORGET_MAX;
         operation->deadline_us = now_us + service->deadline_us;
@@ -147,7 +147,7 @@ static void promoted(struct operation *operation, enum outcome outcome, int64_t 
     service->promote_at_us = more ? now_us : now_us + service->promote_every_us;
 }
 
-/* The event that nobody else is at, or else the one of the last turn. */
+/* The event that nobody else is at, or else the one of the last iteration. */
 static void found_promoting(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct service *service = operation->owner;
@@ -188,7 +188,7 @@ static void promote_next(struct service *service, int64_t now_us)
  * whoever sees first that nobody is at it. */
 static void find_promoting(struct service *service, int64_t now_us)
 {
-    submit_promoting(service, OPERATION_PROMOTING, found_promoting, now_us);
+    submit_promoting(service, OPERATION_CLAIM_PROMOTIONS, found_promoting, now_us);
 }
 
 void service_tick(struct service *service, struct instant now)
@@ -201,23 +201,23 @@ void service_tick(struct service *service, struct instant now)
             dispatch_expire(&service->dispatch, operation, now.mono_us);
         }
     }
-    if (service->forget_every_us > 0 && !service->forgetting &&
-        service->truth->available(service->truth->store, LANE_WRITE) &&
-        now.mono_us >= service->forget_at_us) {
+    if (service->expire_keys_every_us > 0 && !service->forgetting &&
+        service->primary->available(service->primary->store, POOL_WRITE) &&
+        now.mono_us >= service->expire_keys_at_us) {
         forget(service, now.mono_us);
     }
     if (service->promote_every_us > 0 && !service->promoting &&
-        service->truth->available(service->truth->store, LANE_WRITE) &&
+        service->primary->available(service->primary->store, POOL_WRITE) &&
         now.mono_us >= service->promote_at_us) {
         find_promoting(service, now.mono_us);
     }
     dispatch_report(&service->dispatch);
 }
 
-bool service_turn(struct service *service, struct instant now)
+bool service_end_iteration(struct service *service, struct instant now)
 {
-    counts_turn(&service->counts, now);
-    return dispatch_turn(&service->dispatch, now.mono_us);
+    counts_end_iteration(&service->counts, now);
+    return dispatch_end_iteration(&service->dispatch, now.mono_us);
 }
 
 void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,
@@ -227,19 +227,19 @@ void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome
     dispatch_batch_ended(&service->dispatch, batch, outcome, now_us);
 }
 
-void service_truth_changed(void *listener, int64_t now_us)
+void service_primary_changed(void *listener, int64_t now_us)
 {
     struct service *service = listener;
-    for (enum lane lane = 0; lane < LANE_COUNT; lane++) {
-        if (!service->truth->available(service->truth->store, lane)) {
-            dispatch_refuse_waiting(&service->dispatch, lane, now_us);
+    for (enum pool pool = 0; pool < POOL_COUNT; pool++) {
+        if (!service->primary->available(service->primary->store, pool)) {
+            dispatch_refuse_waiting(&service->dispatch, pool, now_us);
         }
     }
 }
 
-void service_shared_read_ended(void *listener, const struct shared_count *entries, size_t size,
-                               struct instant now)
+void service_redis_read_ended(void *listener, const struct redis_count *entries, size_t size,
+                              struct instant now)
 {
     struct service *service = listener;
-    counts_shared_read_ended(&service->counts, entries, size, now);
+    counts_redis_read_ended(&service->counts, entries, size, now);
 }

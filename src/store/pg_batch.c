@@ -28,8 +28,8 @@ static bool queue_work(struct pg_batch *run)
     switch (run->batch->kind) {
     case OPERATION_ADD:
     case OPERATION_REMOVE:
-        return run->batch->path == PATH_MANAGED ? pg_writes_queue_managed(run)
-                                                : pg_writes_queue_plain(run);
+        return run->batch->path == PATH_ADMITTED ? pg_writes_queue_managed(run)
+                                                 : pg_writes_queue_plain(run);
     case OPERATION_LOOKUP:
         return pg_reads_queue_lookups(run);
     case OPERATION_COUNT:
@@ -39,15 +39,15 @@ static bool queue_work(struct pg_batch *run)
     case OPERATION_LIST_USERS:
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITING:
-    case OPERATION_PROMOTING:
+    case OPERATION_CLAIM_PROMOTIONS:
         return pg_reads_queue_lists(run);
     case OPERATION_SETTINGS:
         return pg_reads_queue_settings(run);
-    case OPERATION_CONFIGURE:
-    case OPERATION_RELEASE:
+    case OPERATION_STORE_SETTINGS:
+    case OPERATION_CLEAR_SETTINGS:
     case OPERATION_PROMOTE:
         return pg_writes_queue_configure(run);
-    case OPERATION_FORGET:
+    case OPERATION_EXPIRE_KEYS:
         return pg_keys_queue_forget(run);
     }
     assert(false && "a kind that no batch has");
@@ -67,14 +67,15 @@ static bool any_acts(const struct batch *batch)
 /* What is sent first of the transaction. */
 static bool queue_patience(struct pg_batch *run)
 {
-    return !run->batch->impatient || pg_statement_queue_control(run, "session/held");
+    return !run->batch->short_lock_timeout ||
+           pg_statement_queue_control(run, "session/short_lock_timeout");
 }
 
 /* What is sent last of a transaction of writes, whose commit is going to be acknowledged. */
 static bool queue_durable(struct pg_batch *run)
 {
     return run->batch->kind != OPERATION_ADD ||
-           pg_statement_queue(run, "durable", pg_row_take_nothing, NULL, 0);
+           pg_statement_queue(run, "durable", pg_row_parse_nothing, NULL, 0);
 }
 
 /* Without keys the whole batch is one part, which the sync commits. */
@@ -117,8 +118,8 @@ static void reset(struct operation *operation)
     operation->member = operation->kind == OPERATION_ADD;
     operation->waiting = false;
     operation->replayed = false;
-    operation->place = 0;
-    operation->place_is_exact = true;
+    operation->position = 0;
+    operation->position_is_exact = true;
 }
 
 static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant now)
@@ -151,7 +152,7 @@ bool pg_batch_ask_paths(struct pg_batch *run, struct instant now)
 bool pg_batch_take(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     run->malformed = !pg_rows_fit(rows, run->columns[run->answered]);
-    return !run->malformed && run->takes[run->answered](run, rows, now);
+    return !run->malformed && run->parsers[run->answered](run, rows, now);
 }
 
 void pg_batch_answered(struct pg_batch *run)

@@ -23,8 +23,8 @@ const struct pg_export_kind *pg_export_kind_named(const char *name)
 }
 
 /* The lines of a COPY that has begun; ends it where all of them were taken. */
-static bool take_lines(PGconn *connection, int64_t total, pg_export_fn *take, void *context,
-                       char error[PG_ERROR_SIZE_BYTES])
+static bool parse_lines(PGconn *connection, int64_t total, pg_export_fn *take, void *context,
+                        char error[PG_ERROR_SIZE_BYTES])
 {
     char *line;
     int size;
@@ -73,7 +73,7 @@ bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn 
                            error) &&
         count_rows(connection, kind, &total, error)) {
         PGresult *begun = pg_command_run(connection, &command, NULL, error);
-        done = begun != NULL && take_lines(connection, total, take, context, error);
+        done = begun != NULL && parse_lines(connection, total, take, context, error);
         PQclear(begun);
     }
     PQfinish(connection);

@@ -9,13 +9,15 @@ static const struct {
     const char *prefix;
     struct pg_failure failure;
 } meanings[] = {
-    {"40", {BATCH_ROLLED_BACK, false}},    /* serialization failure, deadlock */
-    {"55P03", {BATCH_LOCKED, false}},      /* lock time-out */
-    {"57014", {BATCH_LOCKED, false}},      /* statement time-out */
-    {"22P02", {BATCH_MISROUTED, false}},   /* settled.sql, lock.sql: not as the path supposes */
+    {"40", {BATCH_ROLLED_BACK, false}}, /* serialization failure, deadlock */
+    {"55P03", {BATCH_LOCKED, false}},   /* lock time-out */
+    {"57014", {BATCH_LOCKED, false}},   /* statement time-out */
+    {"22P02",
+     {BATCH_MISROUTED,
+      false}}, /* read_counts_unless_admitted.sql, lock_admitted.sql: not as the path supposes */
     {"22012", {BATCH_UNMET, false}},       /* precondition.sql */
     {"22", {BATCH_REJECTED, false}},       /* data exception */
-    {"23505", {BATCH_ROLLED_BACK, false}}, /* remember.sql: the key has been answered meanwhile */
+    {"23505", {BATCH_ROLLED_BACK, false}}, /* store_keys.sql: the key has been answered meanwhile */
     {"23", {BATCH_REJECTED, false}},       /* constraint violation */
     {"54", {BATCH_REJECTED, false}},       /* program limit exceeded */
     {"53", {BATCH_UNAVAILABLE, false}},    /* out of disk, memory or connections */

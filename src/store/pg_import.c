@@ -28,8 +28,9 @@ struct steps {
 static const struct steps kind_steps[IMPORT_KIND_COUNT] = {
     [IMPORT_RSVPS] = {NULL, "import_apply", NULL, true, false},
     [IMPORT_LIKES] = {NULL, "import_apply", NULL, true, false},
-    [IMPORT_SETTINGS] = {"import_manage", "import_settings", "import_free", true, true},
-    [IMPORT_WAITLISTS] = {"import_hold", "import_waitlist", "import_free", true, true},
+    [IMPORT_SETTINGS] = {"import_mark_admitted", "import_settings", "import_free", true, true},
+    [IMPORT_WAITLISTS] = {"import_insert_placeholders", "import_waitlist", "import_free", true,
+                          true},
 };
 static const struct steps past_capacity_steps = {"import_lock", "import_apply", "import_unqueue",
                                                  false, false};
@@ -209,7 +210,7 @@ static bool stage(struct pg_import *import, const struct import_row *rows, size_
 /* ---- a chunk ---- */
 
 /* Reads what import_apply answers: how many were added, and which must not be. */
-static bool take_answer(const PGresult *result, bool *refused, int64_t *added)
+static bool parse_answer(const PGresult *result, bool *refused, int64_t *added)
 {
     bool any = false;
     for (int row = 0; row < PQntuples(result); row++) {
@@ -247,7 +248,7 @@ static enum pg_import_outcome apply_once(struct pg_import *import, const struct 
     if (result == NULL) {
         return PG_IMPORT_FAILED;
     }
-    bool allowed = take_answer(result, refused, added) || !steps->refuses;
+    bool allowed = parse_answer(result, refused, added) || !steps->refuses;
     PQclear(result);
     if (!run_step(import, steps->after, state, error) ||
         !pg_command_control(import->connection, allowed ? "COMMIT" : "ROLLBACK", state, error)) {

@@ -19,7 +19,7 @@ static const char *action_of(const struct operation *operation)
                                                                                 : POST];
 }
 
-static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
@@ -34,9 +34,9 @@ static bool take_recalled(struct pg_batch *run, const PGresult *rows, struct ins
         operation->replayed = true;
         operation->changed = pg_row_number(rows, row, 3) != 0;
         operation->count.value = pg_row_number(rows, row, 4);
-        operation->place = pg_row_number(rows, row, 5);
-        operation->place_is_exact = pg_row_number(rows, row, 6) != 0;
-        operation->waiting = operation->place > 0;
+        operation->position = pg_row_number(rows, row, 5);
+        operation->position_is_exact = pg_row_number(rows, row, 6) != 0;
+        operation->waiting = operation->position > 0;
         operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
     }
     return true;
@@ -96,7 +96,7 @@ bool pg_keys_queue_recall(struct pg_batch *run)
         pg_array_add_text(&arrays[0], identifier_slice(&run->keyed[i]->user));
         pg_array_add_text(&arrays[1], idempotency_key_slice(&run->keyed[i]->idempotency_key));
     }
-    return pg_statement_queue_arrays(run, "recall", take_recalled, 2);
+    return pg_statement_queue_arrays(run, "lookup_keys", parse_kept_answers, 2);
 }
 
 /* Whether the answer to a write that carries a key is to be kept. */
@@ -121,18 +121,18 @@ bool pg_keys_queue_remember(struct pg_batch *run)
             pg_array_add_text(&arrays[3], identifier_slice(&operation->entity));
             pg_array_add_int64(&arrays[4], operation->changed);
             pg_array_add_int64(&arrays[5], operation->count.value);
-            pg_array_add_int64(&arrays[6], operation->place);
-            pg_array_add_int64(&arrays[7], operation->place_is_exact);
+            pg_array_add_int64(&arrays[6], operation->position);
+            pg_array_add_int64(&arrays[7], operation->position_is_exact);
         }
     }
     return arrays[0].elements == 0 ||
-           pg_statement_queue_arrays(run, "remember", pg_row_take_nothing, 8);
+           pg_statement_queue_arrays(run, "store_keys", pg_row_parse_nothing, 8);
 }
 
-static bool take_forgotten(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_expired_keys(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
-    run->batch->operations[0]->forgotten = pg_row_number(rows, 0, 0);
+    run->batch->operations[0]->expired_keys = pg_row_number(rows, 0, 0);
     return true;
 }
 
@@ -141,5 +141,5 @@ bool pg_keys_queue_forget(struct pg_batch *run)
     char limit[8];
     pg_encode_int64((int64_t)run->batch->operations[0]->page_size, limit);
     const struct pg_parameter parameter = {limit, sizeof limit};
-    return pg_statement_queue(run, "forget", take_forgotten, &parameter, 1);
+    return pg_statement_queue(run, "expire_keys", parse_expired_keys, &parameter, 1);
 }

@@ -9,7 +9,7 @@
 
 /* ---- rows ---- */
 
-static bool take_found(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_found(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
@@ -21,7 +21,7 @@ static bool take_found(struct pg_batch *run, const PGresult *rows, struct instan
 }
 
 /* The second column, where there is one, tells who waits. */
-static bool take_looked_up(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_looked_up(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
@@ -33,7 +33,7 @@ static bool take_looked_up(struct pg_batch *run, const PGresult *rows, struct in
 }
 
 /* The page of the listing whose statement this is the answer to: each has one. */
-static bool take_page(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_page(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     struct operation *operation = run->batch->operations[run->answered];
     size_t size = (size_t)PQntuples(rows);
@@ -125,21 +125,21 @@ static bool is_any(const struct operation *operation)
     return true;
 }
 
-static bool queue_pairs(struct pg_batch *run, const char *statement, pg_take_fn *take)
+static bool queue_pairs(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
 {
     pg_statement_put_pairs(run, is_any, 0);
-    return pg_statement_queue_arrays(run, statement, take, 2);
+    return pg_statement_queue_arrays(run, statement, parse, 2);
 }
 
 bool pg_reads_queue_lookups(struct pg_batch *run)
 {
-    return queue_pairs(run, run->batch->relation->has_settings ? "standing" : "lookup",
-                       take_looked_up);
+    return queue_pairs(run, run->batch->relation->has_settings ? "membership_status" : "lookup",
+                       parse_looked_up);
 }
 
 bool pg_reads_queue_finds(struct pg_batch *run)
 {
-    return queue_pairs(run, "find", take_found);
+    return queue_pairs(run, "find", parse_found);
 }
 
 bool pg_reads_queue_counts(struct pg_batch *run)
@@ -153,7 +153,7 @@ bool pg_reads_queue_lists(struct pg_batch *run)
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
                                         [OPERATION_LIST_ENTITIES] = "list_entities",
                                         [OPERATION_LIST_WAITING] = "list_waiting",
-                                        [OPERATION_PROMOTING] = "promoting"};
+                                        [OPERATION_CLAIM_PROMOTIONS] = "claim_promotions"};
     const enum operation_kind kind = run->batch->kind;
     bool queued = true;
     for (size_t i = 0; i < run->batch->size && queued; i++) {
@@ -169,8 +169,9 @@ bool pg_reads_queue_lists(struct pg_batch *run)
             {limit, sizeof limit},
         };
         bool of_all =
-            kind == OPERATION_PROMOTING; /* of no entity or user, and always from the first */
-        queued = pg_statement_queue(run, names[kind], take_page, parameters + (of_all ? 2 : 0),
+            kind ==
+            OPERATION_CLAIM_PROMOTIONS; /* of no entity or user, and always from the first */
+        queued = pg_statement_queue(run, names[kind], parse_page, parameters + (of_all ? 2 : 0),
                                     of_all ? 1 : 3);
     }
     return queued;

@@ -19,20 +19,34 @@ static const struct statement {
     bool of_settings;
     const char *columns;
 } statements[] = {
-    {"hold", false, NULL},        {"write", false, "ss"},
-    {"count", false, "snnt"},     {"counted", false, "snnt"},
-    {"lookup", false, "n"},       {"find", false, "nt"},
-    {"list_users", false, "st"},  {"list_entities", false, "st"},
-    {"recall", false, "nssnnnn"}, {"remember", false, NULL},
-    {"forget", false, "n"},       {"durable", false, NULL},
-    {"settled", true, "snnt"},    {"managed", true, "s"},
-    {"lock", true, NULL},         {"leave", true, "ss"},
-    {"promote", true, NULL},      {"admit", true, "ssnnnn"},
-    {"manage", true, NULL},       {"configure", true, NULL},
-    {"release", true, NULL},      {"settings", true, "NnTTnnntnn"},
-    {"precondition", true, NULL}, {"list_waiting", true, "stn"},
-    {"standing", true, "nn"},     {"summon", true, "ss"},
-    {"resume", true, NULL},       {"promoting", true, "st"},
+    {"insert_placeholders", false, NULL},
+    {"write", false, "ss"},
+    {"count", false, "snnt"},
+    {"read_counts", false, "snnt"},
+    {"lookup", false, "n"},
+    {"find", false, "nt"},
+    {"list_users", false, "st"},
+    {"list_entities", false, "st"},
+    {"lookup_keys", false, "nssnnnn"},
+    {"store_keys", false, NULL},
+    {"expire_keys", false, "n"},
+    {"durable", false, NULL},
+    {"read_counts_unless_admitted", true, "snnt"},
+    {"find_admitted", true, "s"},
+    {"lock_admitted", true, NULL},
+    {"remove_members", true, "ss"},
+    {"promote", true, NULL},
+    {"admit", true, "ssnnnn"},
+    {"mark_admitted", true, NULL},
+    {"store_settings", true, NULL},
+    {"clear_settings", true, NULL},
+    {"settings", true, "NnTTnnntnn"},
+    {"precondition", true, NULL},
+    {"list_waiting", true, "stn"},
+    {"membership_status", true, "nn"},
+    {"add_past_capacity", true, "ss"},
+    {"relock", true, NULL},
+    {"claim_promotions", true, "st"},
 };
 
 static const struct statement *statement_named(const char *name)
@@ -80,7 +94,7 @@ struct pg_parameter pg_parameter_text(const struct identifier *id)
     return (struct pg_parameter){id->data, id->size};
 }
 
-bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn *take,
+bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                         const struct pg_parameter *parameters, int parameter_count)
 {
     char name[64];
@@ -93,7 +107,7 @@ bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn 
     }
     assert(run->queued < PG_BATCH_STATEMENTS_MAX);
     run->columns[run->queued] = statement_named(statement)->columns;
-    run->takes[run->queued++] = take;
+    run->parsers[run->queued++] = parse;
     snprintf(name, sizeof name, "%s_%s", run->batch->relation->name, statement);
     return PQsendQueryPrepared(run->connection, name, parameter_count, values, sizes, formats, 1) ==
            1;
@@ -103,18 +117,18 @@ bool pg_statement_queue_control(struct pg_batch *run, const char *file)
 {
     assert(run->queued < PG_BATCH_STATEMENTS_MAX);
     run->columns[run->queued] = NULL;
-    run->takes[run->queued++] = pg_row_take_nothing;
+    run->parsers[run->queued++] = pg_row_parse_nothing;
     return PQsendQueryParams(run->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) == 1;
 }
 
-bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_take_fn *take,
+bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                                int count)
 {
     struct pg_parameter parameters[PARAMETERS_MAX];
     for (int i = 0; i < count; i++) {
         parameters[i] = array_parameter(&run->parameters->arrays[i]);
     }
-    return pg_statement_queue(run, statement, take, parameters, count);
+    return pg_statement_queue(run, statement, parse, parameters, count);
 }
 
 void pg_statement_clear_texts(struct pg_batch *run, size_t count)
@@ -139,10 +153,10 @@ void pg_statement_put_entities(struct pg_batch *run)
     }
 }
 
-bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_take_fn *take)
+bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
 {
     pg_statement_put_entities(run);
-    return pg_statement_queue_arrays(run, statement, take, 1);
+    return pg_statement_queue_arrays(run, statement, parse, 1);
 }
 
 size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t first)
@@ -186,7 +200,7 @@ bool pg_rows_fit(const PGresult *rows, const char *columns)
     return fit;
 }
 
-bool pg_row_take_nothing(struct pg_batch *run, const PGresult *rows, struct instant now)
+bool pg_row_parse_nothing(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)run, (void)rows, (void)now;
     return true;

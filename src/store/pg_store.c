@@ -7,7 +7,7 @@
  * (pg_batch.h) is here and not before. While no connection is up and the
  * breaker is not closed, nothing is accepted; one attempt at a time is made.
  *
- * Where no host takes writes, those are refused, and the read lane makes do with a server that only
+ * Where no host takes writes, those are refused, and the read pool makes do with a server that only
  * reads, until one takes writes again: then its connections are made anew. */
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/base/log.h"
@@ -56,7 +56,7 @@ struct watch;
 
 struct pg_link {
     struct pg_store *store;
-    enum lane lane;
+    enum pool pool;
     enum link_state state;
     PGconn *connection;
     struct watch *watch; /* of its socket; its memory goes when libuv has closed it */
@@ -78,14 +78,14 @@ struct pg_link {
 
 struct pg_store {
     struct pg_store_setup setup;
-    struct truth_listener listener;
-    struct truth_port port;
+    struct primary_listener listener;
+    struct primary_port port;
     struct breaker breaker;
     struct random random;
     bool closing;
-    bool reads_tried; /* an attempt of the read lane has ended, since the start */
+    bool reads_tried; /* an attempt of the read pool has ended, since the start */
     bool read_only;   /* the last that is known: no host takes writes */
-    bool reported_available[LANE_COUNT]; /* what the listener and the log were last told */
+    bool reported_available[POOL_COUNT]; /* what the listener and the log were last told */
     size_t next_link;                    /* whose turn it is to try to connect */
     int64_t latency_us;
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
@@ -115,25 +115,25 @@ static bool is_up(const struct pg_store *store)
     return usable_count(store) > 0 && !store->read_only;
 }
 
-static bool port_available(void *store_, enum lane lane)
+static bool port_available(void *store_, enum pool pool)
 {
     const struct pg_store *store = store_;
     /* That there is nobody to write to says nothing of reads yet. */
-    bool open = lane == LANE_READ && !store->reads_tried;
+    bool open = pool == POOL_READ && !store->reads_tried;
     return (open || store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0) &&
-           !(store->read_only && lane == LANE_WRITE);
+           !(store->read_only && pool == POOL_WRITE);
 }
 
 /* Tells the listener and the log when the answer to port_available has changed. */
 static void report_availability(struct pg_store *store, const char *reason, int64_t now_us)
 {
-    bool reads = port_available(store, LANE_READ), writes = port_available(store, LANE_WRITE);
+    bool reads = port_available(store, POOL_READ), writes = port_available(store, POOL_WRITE);
     bool *reported = store->reported_available;
-    if ((reads == reported[LANE_READ] && writes == reported[LANE_WRITE]) || store->closing) {
+    if ((reads == reported[POOL_READ] && writes == reported[POOL_WRITE]) || store->closing) {
         return;
     }
-    reported[LANE_READ] = reads;
-    reported[LANE_WRITE] = writes;
+    reported[POOL_READ] = reads;
+    reported[POOL_WRITE] = writes;
     if (writes) {
         log_event(LOG_INFO, "postgres answers again");
     } else if (reads) {
@@ -189,7 +189,7 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
         uv_close((uv_handle_t *)&link->watch->poll, free_watch);
         link->watch = NULL;
     }
-    if (link->run.batch != NULL && link->lane == LANE_WRITE) {
+    if (link->run.batch != NULL && link->pool == POOL_WRITE) {
         pg_fence_add(&store->fence, &link->session);
     }
     if (link->state == LINK_FENCING) {
@@ -199,7 +199,7 @@ static void drop_link(struct pg_link *link, const char *reason, bool server_at_f
     PQfinish(link->connection);
     link->connection = NULL;
     link->state = LINK_DOWN;
-    store->reads_tried = store->reads_tried || link->lane == LANE_READ;
+    store->reads_tried = store->reads_tried || link->pool == POOL_READ;
     if (!store->closing) {
         log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason));
     }
@@ -262,11 +262,11 @@ static bool queue_setup(struct pg_link *link)
     return queued && pg_statement_prepare_all(link->connection);
 }
 
-/* Whether a connection suits its lane: everything that must be asked before it is used. */
-static bool suits(PGconn *connection, const char *url, enum lane lane, char *error)
+/* Whether a connection suits its pool: everything that must be asked before it is used. */
+static bool suits(PGconn *connection, const char *url, enum pool pool, char *error)
 {
     bool read_only = pg_is_read_only(connection);
-    if (read_only && lane == LANE_WRITE) {
+    if (read_only && pool == POOL_WRITE) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", "the server is read-only");
         return false;
     }
@@ -284,8 +284,8 @@ static void connect_on_thread(uv_work_t *work)
         return;
     }
     PGconn *connection =
-        pg_connect(url, link->lane == LANE_WRITE ? PG_WRITES : PG_READS, link->error);
-    if (connection != NULL && !suits(connection, url, link->lane, link->error)) {
+        pg_connect(url, link->pool == POOL_WRITE ? PG_WRITES : PG_READS, link->error);
+    if (connection != NULL && !suits(connection, url, link->pool, link->error)) {
         PQfinish(connection);
         connection = NULL;
     }
@@ -306,7 +306,7 @@ static void connected(uv_work_t *work, int status)
         return;
     }
     if (link->connection == NULL) {
-        store->reads_tried = store->reads_tried || link->lane == LANE_READ;
+        store->reads_tried = store->reads_tried || link->pool == POOL_READ;
         breaker_failure(&store->breaker, now.mono_us, random_next(&store->random));
         log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error));
         report_availability(store, link->error, now.mono_us);
@@ -337,27 +337,27 @@ static void start_connecting(struct pg_link *link)
 
 /* ---- batches ---- */
 
-static struct pg_link *ready_link(struct pg_store *store, enum lane lane)
+static struct pg_link *ready_link(struct pg_store *store, enum pool pool)
 {
     for (size_t i = 0; i < store->link_count; i++) {
-        if (store->links[i].lane == lane && store->links[i].state == LINK_READY) {
+        if (store->links[i].pool == pool && store->links[i].state == LINK_READY) {
             return &store->links[i];
         }
     }
     return NULL;
 }
 
-static bool port_can_send(void *store_, enum lane lane)
+static bool port_can_send(void *store_, enum pool pool)
 {
     struct pg_store *store = store_;
-    bool fenced = lane == LANE_READ || store->fence.count == 0;
-    return fenced && ready_link(store, lane) != NULL;
+    bool fenced = pool == POOL_READ || store->fence.count == 0;
+    return fenced && ready_link(store, pool) != NULL;
 }
 
-static void port_send(void *store_, enum lane lane, struct batch *batch, int64_t now_us)
+static void port_send(void *store_, enum pool pool, struct batch *batch, int64_t now_us)
 {
     struct pg_store *store = store_;
-    struct pg_link *link = ready_link(store, lane);
+    struct pg_link *link = ready_link(store, pool);
     assert(link != NULL && batch->size > 0);
     struct instant now = clock_now();
     (void)now_us;
@@ -411,17 +411,17 @@ static void note_access(const struct pg_link *link, struct instant now)
 }
 
 /* What a link that has nothing to do has to do first. */
-static void take_care(struct pg_link *link, struct instant now)
+static void maintain(struct pg_link *link, struct instant now)
 {
     const struct pg_store *store = link->store;
     bool read_only = pg_is_read_only(link->connection);
     link->stands_in = link->stands_in && read_only;
-    if (read_only && link->lane == LANE_WRITE) {
+    if (read_only && link->pool == POOL_WRITE) {
         note_access(link, now);
         drop_link(link, "it takes no writes any more", true, now.mono_us);
     } else if (link->stands_in && !store->read_only && now.mono_us > link->stands_in_until_us) {
         drop_link(link, "another one takes writes", true, now.mono_us);
-    } else if (link->lane == LANE_WRITE && pg_fence_waits(&store->fence)) {
+    } else if (link->pool == POOL_WRITE && pg_fence_waits(&store->fence)) {
         fence(link, now);
     } else if (now.mono_us - link->refreshed_us > REFRESH_EVERY_US) {
         refresh(link, now);
@@ -430,7 +430,7 @@ static void take_care(struct pg_link *link, struct instant now)
 
 /* ---- answers ---- */
 
-static void take_result(struct pg_link *link, const PGresult *result, struct instant now)
+static void parse_result(struct pg_link *link, const PGresult *result, struct instant now)
 {
     if (link->state == LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
         pg_session_take(&link->session, result);
@@ -446,12 +446,12 @@ static bool is_expected(const struct pg_link *link)
 {
     const struct batch *batch = link->run.batch;
     return link->failure.outcome == BATCH_MISROUTED ||
-           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->impatient);
+           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->short_lock_timeout);
 }
 
 /* False where the error is libpq's own: the connection is gone, or there was no memory for what the
  * server said, and so nobody knows what became of the statement. */
-static bool take_error(struct pg_link *link, const PGresult *result)
+static bool parse_error(struct pg_link *link, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (sqlstate == NULL || link->failed) {
@@ -512,7 +512,7 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
         drop_link(link, "the session is of no use", true, now.mono_us);
     }
     if (link->state == LINK_READY) {
-        take_care(link, now); /* here, because a link under load is never ready for long */
+        maintain(link, now); /* here, because a link under load is never ready for long */
     }
     if (batch != NULL) {
         store->listener.batch_ended(store->listener.service, batch, outcome, now.mono_us);
@@ -552,7 +552,7 @@ static bool sync_answered(struct pg_link *link, struct instant now)
 }
 
 /* Takes in every answer that has arrived. False once the connection is broken. */
-static bool take_answers(struct pg_link *link)
+static bool parse_answers(struct pg_link *link)
 {
     struct instant now = clock_now();
     bool gap = false; /* the last result was the end of a statement's results */
@@ -565,9 +565,9 @@ static bool take_answers(struct pg_link *link)
         } else if (result == NULL) {
             statement_answered(link);
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
-            take_result(link, result, now);
+            parse_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {
-            alive = take_error(link, result);
+            alive = parse_error(link, result);
         }
         gap = result == NULL;
         PQclear(result);
@@ -588,7 +588,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
     }
     if (alive && (events & UV_READABLE) != 0) {
         alive = PQconsumeInput(link->connection) == 1;
-        alive = take_answers(link) && alive; /* what came before the end still counts */
+        alive = parse_answers(link) && alive; /* what came before the end still counts */
     }
     if (!alive && link->connection != NULL) {
         char reason[PG_ERROR_SIZE_BYTES];
@@ -609,28 +609,28 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
     store->setup = *setup;
     store->link_count = count;
     store->random.state = setup->random_seed;
-    store->reported_available[LANE_READ] = store->reported_available[LANE_WRITE] = true;
+    store->reported_available[POOL_READ] = store->reported_available[POOL_WRITE] = true;
     store->latency_us = -1;
-    store->port = (struct truth_port){
+    store->port = (struct primary_port){
         .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     size_t writes = 0;
     for (size_t i = 0; i < count; i++) {
-        /* In turn, so that after an outage neither lane waits for the other's connections. */
+        /* In turn, so that after an outage neither pool waits for the other's connections. */
         bool write = writes < setup->write_connections &&
                      (i % 2 == 0 || i - writes >= setup->read_connections);
         writes += write;
-        store->links[i] = (struct pg_link){.store = store, .lane = write ? LANE_WRITE : LANE_READ};
+        store->links[i] = (struct pg_link){.store = store, .pool = write ? POOL_WRITE : POOL_READ};
     }
     return store;
 }
 
-void pg_store_listen(struct pg_store *store, const struct truth_listener *listener)
+void pg_store_listen(struct pg_store *store, const struct primary_listener *listener)
 {
     store->listener = *listener;
 }
 
-const struct truth_port *pg_store_port(const struct pg_store *store)
+const struct primary_port *pg_store_port(const struct pg_store *store)
 {
     return &store->port;
 }
@@ -655,7 +655,7 @@ static void tick_link(struct pg_link *link, struct instant now)
         }
         return;
     case LINK_READY:
-        take_care(link, now);
+        maintain(link, now);
         return;
     case LINK_BROKEN:
         drop_link(link, "cannot send", false, now.mono_us);
@@ -665,7 +665,7 @@ static void tick_link(struct pg_link *link, struct instant now)
 
 void pg_store_tick(struct pg_store *store, struct instant now)
 {
-    /* In turn: where one attempt at a time is made, neither lane takes all of them. */
+    /* In turn: where one attempt at a time is made, neither pool takes all of them. */
     size_t first = store->next_link;
     for (size_t i = 0; i < store->link_count && !store->closing; i++) {
         tick_link(&store->links[(first + i) % store->link_count], now);

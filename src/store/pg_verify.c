@@ -67,7 +67,7 @@ static enum pg_verify_what what_of(const char *word)
 static bool mend_once(struct run *run, const char *id, int64_t *changed, int64_t *promoted,
                       char state[6], char error[PG_ERROR_SIZE_BYTES])
 {
-    static const char *const steps[] = {"repair_lock", "repair_count",   "repair_managed",
+    static const char *const steps[] = {"repair_lock", "repair_count",   "repair_admitted",
                                         "repair_both", "repair_waiting", "repair_promote"};
     size_t size = run->relation->has_settings ? sizeof steps / sizeof steps[0] : 2;
     *changed = 0;
@@ -106,8 +106,8 @@ static bool mend(struct run *run, const char *id, bool *mended, char error[PG_ER
 
 /* ---- comparing ---- */
 
-static bool take_difference(struct run *run, const PGresult *result, int row,
-                            char error[PG_ERROR_SIZE_BYTES])
+static bool parse_difference(struct run *run, const PGresult *result, int row,
+                             char error[PG_ERROR_SIZE_BYTES])
 {
     struct pg_verify_difference difference = {
         .check = run->check->name,
@@ -141,7 +141,7 @@ static bool compare_range(struct run *run, const char *after, const char *upto,
             run->summary.entities += pg_command_integer(result, row, 2);
             run->summary.rows += pg_command_integer(result, row, 3);
         } else {
-            done = take_difference(run, result, row, error);
+            done = parse_difference(run, result, row, error);
         }
     }
     PQclear(result);

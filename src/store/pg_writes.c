@@ -8,7 +8,7 @@
 
 /* ---- rows ---- */
 
-static bool take_changed(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_changed(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
@@ -17,7 +17,7 @@ static bool take_changed(struct pg_batch *run, const PGresult *rows, struct inst
     return true;
 }
 
-static bool take_admitted(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_admitted(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     static const enum outcome verdicts[] = {OUTCOME_DONE, OUTCOME_DONE, OUTCOME_FULL,
                                             OUTCOME_CLOSED}; /* as admit.sql numbers them */
@@ -30,14 +30,14 @@ static bool take_admitted(struct pg_batch *run, const PGresult *rows, struct ins
         operation->member = verdict == 0;
         operation->waiting = verdict == 1;
         operation->changed = pg_row_number(rows, row, 3) != 0;
-        operation->place = pg_row_number(rows, row, 4);
-        operation->place_is_exact = pg_row_number(rows, row, 5) != 0;
+        operation->position = pg_row_number(rows, row, 4);
+        operation->position_is_exact = pg_row_number(rows, row, 5) != 0;
     }
     return true;
 }
 
 /* The entities that have settings: their operations go another way, all others the usual one. */
-static bool take_managed(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_admitted_entities(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     const struct batch *batch = run->batch;
     (void)now;
@@ -49,7 +49,7 @@ static bool take_managed(struct pg_batch *run, const PGresult *rows, struct inst
         struct identifier entity = pg_row_identifier(rows, row, 0);
         for (size_t i = pg_row_lower_bound(batch, &entity, NULL);
              i < batch->size && identifier_equal(&batch->operations[i]->entity, &entity); i++) {
-            batch->operations[i]->path = PATH_MANAGED;
+            batch->operations[i]->path = PATH_ADMITTED;
         }
     }
     return true;
@@ -85,13 +85,14 @@ static bool is_summoned(const struct operation *operation)
 bool pg_writes_queue_plain(struct pg_batch *run)
 {
     bool held = pg_statement_put_pairs(run, is_removed, 0) == 0 ||
-                pg_statement_queue_arrays(run, "hold", pg_row_take_nothing, 2);
+                pg_statement_queue_arrays(run, "insert_placeholders", pg_row_parse_nothing, 2);
     pg_statement_put_pairs(run, is_added, 0);
     pg_statement_put_pairs(run, is_removed, 2);
-    return held && pg_statement_queue_arrays(run, "write", take_changed, 4) &&
-           pg_statement_queue_entities(run,
-                                       run->batch->relation->has_settings ? "settled" : "counted",
-                                       pg_reads_take_counts);
+    return held && pg_statement_queue_arrays(run, "write", parse_changed, 4) &&
+           pg_statement_queue_entities(
+               run,
+               run->batch->relation->has_settings ? "read_counts_unless_admitted" : "read_counts",
+               pg_reads_take_counts);
 }
 
 /* Gives free seats to those who wait, to so many of each entity at most. */
@@ -103,7 +104,7 @@ static bool queue_promote(struct pg_batch *run, size_t max)
     const struct pg_array *entities = &run->parameters->arrays[0];
     const struct pg_parameter parameters[] = {{entities->data, entities->size_bytes},
                                               {limit, sizeof limit}};
-    return pg_statement_queue(run, "promote", pg_row_take_nothing, parameters, 2);
+    return pg_statement_queue(run, "promote", pg_row_parse_nothing, parameters, 2);
 }
 
 static bool queue_admit(struct pg_batch *run)
@@ -119,7 +120,7 @@ static bool queue_admit(struct pg_batch *run)
             pg_array_add_int64(arrivals, (int64_t)operation->arrival);
         }
     }
-    return pg_statement_queue_arrays(run, "admit", take_admitted, 3);
+    return pg_statement_queue_arrays(run, "admit", parse_admitted, 3);
 }
 
 /* First who leaves, then who moves up, then who comes, and last who is put in past all rules, so
@@ -128,17 +129,17 @@ static bool queue_admit(struct pg_batch *run)
  * moved up in steps that is a small one. */
 bool pg_writes_queue_managed(struct pg_batch *run)
 {
-    bool queued = pg_statement_queue_entities(run, "lock", pg_row_take_nothing);
+    bool queued = pg_statement_queue_entities(run, "lock_admitted", pg_row_parse_nothing);
     size_t removed = pg_statement_put_pairs(run, is_removed, 0);
     if (removed > 0) {
-        queued = queued && pg_statement_queue_arrays(run, "leave", take_changed, 2) &&
+        queued = queued && pg_statement_queue_arrays(run, "remove_members", parse_changed, 2) &&
                  queue_promote(run, removed);
     }
     queued = queued && queue_admit(run);
     if (pg_statement_put_pairs(run, is_summoned, 0) > 0) {
-        queued = queued && pg_statement_queue_arrays(run, "summon", take_changed, 2);
+        queued = queued && pg_statement_queue_arrays(run, "add_past_capacity", parse_changed, 2);
     }
-    return queued && pg_statement_queue_entities(run, "counted", pg_reads_take_counts);
+    return queued && pg_statement_queue_entities(run, "read_counts", pg_reads_take_counts);
 }
 
 static struct pg_parameter optional_parameter(bool given, const char bytes[8])
@@ -172,13 +173,13 @@ static bool queue_precondition(struct pg_batch *run)
         tags_parameter(&precondition->match, &arrays[0]),
         tags_parameter(&precondition->none_match, &arrays[1]),
     };
-    return pg_statement_queue(run, "precondition", pg_row_take_nothing, parameters, 3);
+    return pg_statement_queue(run, "precondition", pg_row_parse_nothing, parameters, 3);
 }
 
 static bool queue_settings(struct pg_batch *run)
 {
     const struct operation *operation = run->batch->operations[0];
-    bool release = operation->kind == OPERATION_RELEASE;
+    bool release = operation->kind == OPERATION_CLEAR_SETTINGS;
     const struct settings none = {.limited = false};
     const struct settings *settings = release ? &none : &operation->settings;
     char capacity[8], waitlist[8], opens[8], closes[8], releasing[8];
@@ -195,9 +196,9 @@ static bool queue_settings(struct pg_batch *run)
         optional_parameter(settings->closes, closes),
         {releasing, sizeof releasing},
     };
-    return pg_statement_queue(run, "manage", pg_row_take_nothing, parameters, 1) &&
+    return pg_statement_queue(run, "mark_admitted", pg_row_parse_nothing, parameters, 1) &&
            queue_precondition(run) &&
-           pg_statement_queue(run, "configure", pg_row_take_nothing, parameters, 6);
+           pg_statement_queue(run, "store_settings", pg_row_parse_nothing, parameters, 6);
 }
 
 /* An entity whose settings are taken away has none of them from now on; its row goes when whoever
@@ -207,14 +208,14 @@ bool pg_writes_queue_configure(struct pg_batch *run)
     const struct operation *operation = run->batch->operations[0];
     bool goes_on = operation->kind == OPERATION_PROMOTE || operation->applied;
     const struct pg_parameter entity = pg_parameter_text(&operation->entity);
-    return (goes_on ? pg_statement_queue(run, "resume", pg_row_take_nothing, &entity, 1)
+    return (goes_on ? pg_statement_queue(run, "relock", pg_row_parse_nothing, &entity, 1)
                     : queue_settings(run)) &&
            queue_promote(run, PROMOTE_MAX) &&
-           pg_statement_queue(run, "release", pg_row_take_nothing, &entity, 1) &&
+           pg_statement_queue(run, "clear_settings", pg_row_parse_nothing, &entity, 1) &&
            pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
 }
 
 bool pg_writes_queue_paths(struct pg_batch *run)
 {
-    return pg_statement_queue_entities(run, "managed", take_managed);
+    return pg_statement_queue_entities(run, "find_admitted", parse_admitted_entities);
 }

@@ -12,7 +12,7 @@ static void begin_key(const char *namespace, const char *kind, struct text *out)
     text_add_cstr(out, ":");
 }
 
-void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out)
+void redis_encode_key(const char *namespace, const struct redis_count *entry, struct text *out)
 {
     begin_key(namespace, entry->relation->name, out);
     text_add(out, identifier_slice(&entry->entity));

@@ -42,19 +42,19 @@ struct redis_read {
     struct redis_store *store;
     bool in_use;
     size_t size;
-    struct shared_count entries[SHARED_COUNTS_MAX];
+    struct redis_count entries[REDIS_COUNTS_MAX];
 };
 
 struct redis_store {
     struct redis_store_setup setup;
-    struct shared_counts_listener listener;
-    struct shared_counts_port port;
+    struct redis_counts_listener listener;
+    struct redis_counts_port port;
     enum redis_state state;
     struct redis_url url;    /* while REDIS_READING the pool's thread's */
     struct redis_link *link; /* NULL while there is none */
     uv_work_t read_url;
     uv_getaddrinfo_t resolve;
-    unsigned address_turn; /* which of the name's addresses is next */
+    unsigned address_attempt; /* which of the name's addresses is next */
     struct breaker breaker;
     struct random random;
     bool closing;
@@ -145,11 +145,11 @@ static void note_end(struct redis_store *store, const struct redis_answer *answe
 
 /* The words of one command with many keys, built in place. */
 struct words {
-    const char *at[2 * SHARED_COUNTS_MAX + 4];
-    size_t sizes[2 * SHARED_COUNTS_MAX + 4];
+    const char *at[2 * REDIS_COUNTS_MAX + 4];
+    size_t sizes[2 * REDIS_COUNTS_MAX + 4];
     int count;
     size_t used;
-    char bytes[SHARED_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES)];
+    char bytes[REDIS_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES)];
 };
 
 static void add_word(struct words *words, struct slice word)
@@ -179,7 +179,7 @@ static void add_written(struct words *words, const struct text *text)
 }
 
 static void add_key(const struct redis_store *store, struct words *words,
-                    const struct shared_count *entry)
+                    const struct redis_count *entry)
 {
     struct text key = word_space(words, REDIS_KEY_SIZE_BYTES);
     redis_encode_key(store->setup.namespace, entry, &key);
@@ -201,11 +201,11 @@ static bool send_words(struct redis_store *store, struct redis_command command, 
 
 /* ---- counts ---- */
 
-static void take_count(void *read_, size_t place, struct slice value)
+static void parse_count(void *read_, size_t place, struct slice value)
 {
     struct redis_read *read = read_;
     assert(place < read->size);
-    struct shared_count *entry = &read->entries[place];
+    struct redis_count *entry = &read->entries[place];
     entry->found = redis_decode_value(value, &entry->count);
 }
 
@@ -221,7 +221,7 @@ static void read_ended(void *read_, const struct redis_answer *answer)
     read->in_use = false;
 }
 
-static bool port_read(void *store_, const struct shared_count *entries, size_t size,
+static bool port_read(void *store_, const struct redis_count *entries, size_t size,
                       struct instant now)
 {
     struct redis_store *store = store_;
@@ -245,7 +245,7 @@ static bool port_read(void *store_, const struct shared_count *entries, size_t s
     read->in_use =
         send_words(store,
                    (struct redis_command){
-                       .list_size = size, .take = take_count, .ended = read_ended, .data = read},
+                       .list_size = size, .take = parse_count, .ended = read_ended, .data = read},
                    &words);
     return read->in_use;
 }
@@ -272,7 +272,7 @@ static void publish_ended(void *store, const struct redis_answer *answer)
     note_end(store, answer);
 }
 
-static bool port_publish(void *store_, const struct shared_count *entries, size_t size)
+static bool port_publish(void *store_, const struct redis_count *entries, size_t size)
 {
     struct redis_store *store = store_;
     if (store->state != REDIS_UP) {
@@ -292,7 +292,7 @@ static bool port_publish(void *store_, const struct shared_count *entries, size_
 
 /* ---- the probe ---- */
 
-static void take_nothing(void *store, size_t place, struct slice value)
+static void parse_nothing(void *store, size_t place, struct slice value)
 {
     (void)store;
     (void)place;
@@ -335,7 +335,7 @@ static bool send_probe(struct redis_store *store)
     return send_words(
         store,
         (struct redis_command){
-            .list_size = 1, .take = take_nothing, .ended = probe_ended, .data = store},
+            .list_size = 1, .take = parse_nothing, .ended = probe_ended, .data = store},
         &words);
 }
 
@@ -418,14 +418,14 @@ static const struct sockaddr *next_address(struct redis_store *store,
 {
     const struct addrinfo *address = addresses;
     assert(addresses != NULL); /* getaddrinfo(3) gives one or more */
-    for (unsigned i = 0; i < store->address_turn && address != NULL; i++) {
+    for (unsigned i = 0; i < store->address_attempt && address != NULL; i++) {
         address = address->ai_next;
     }
     if (address == NULL) {
-        store->address_turn = 0;
+        store->address_attempt = 0;
         address = addresses;
     }
-    store->address_turn++;
+    store->address_attempt++;
     return address->ai_addr;
 }
 
@@ -511,18 +511,18 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
     store->random.state = setup->random_seed;
     store->probe = random_next(&store->random);
     store->latency_us = -1;
-    store->port = (struct shared_counts_port){
+    store->port = (struct redis_counts_port){
         .store = store, .available = port_available, .read = port_read, .publish = port_publish};
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     return store;
 }
 
-void redis_store_listen(struct redis_store *store, const struct shared_counts_listener *listener)
+void redis_store_listen(struct redis_store *store, const struct redis_counts_listener *listener)
 {
     store->listener = *listener;
 }
 
-const struct shared_counts_port *redis_store_port(const struct redis_store *store)
+const struct redis_counts_port *redis_store_port(const struct redis_store *store)
 {
     return &store->port;
 }

@@ -20,7 +20,7 @@ static bool starts_with(struct slice *text, const char *prefix)
 }
 
 /* Copies a part, undoing percent-encoding (RFC 3986 section 2.1). */
-static bool take_part(struct slice text, char out[REDIS_URL_PART_SIZE_BYTES])
+static bool parse_part(struct slice text, char out[REDIS_URL_PART_SIZE_BYTES])
 {
     size_t size = 0;
     for (size_t i = 0; i < text.size; i++, size++) {
@@ -43,7 +43,7 @@ static bool take_part(struct slice text, char out[REDIS_URL_PART_SIZE_BYTES])
     return true;
 }
 
-static bool take_number(struct slice text, int max, int *out)
+static bool parse_number(struct slice text, int max, int *out)
 {
     int number = 0;
     if (text.size == 0 || text.size > 5) {
@@ -59,7 +59,7 @@ static bool take_number(struct slice text, int max, int *out)
     return number <= max;
 }
 
-static bool take_credentials(struct slice *authority, struct redis_url *url)
+static bool parse_credentials(struct slice *authority, struct redis_url *url)
 {
     const char *at = authority->size == 0 ? NULL : memrchr(authority->data, '@', authority->size);
     if (at == NULL) {
@@ -72,7 +72,7 @@ static bool take_credentials(struct slice *authority, struct redis_url *url)
         return false; /* a user alone, or nobody */
     }
     struct slice user = slice_cut(&credentials, ':');
-    return take_part(user, url->user) && take_part(credentials, url->password);
+    return parse_part(user, url->user) && parse_part(credentials, url->password);
 }
 
 /* What a name, an IPv4 or an IPv6 address is made of. */
@@ -86,7 +86,7 @@ static bool host_valid(struct slice host)
     return host.size > 0;
 }
 
-static bool take_host_and_port(struct slice authority, struct redis_url *url)
+static bool parse_host_and_port(struct slice authority, struct redis_url *url)
 {
     struct slice host;
     if (authority.size > 0 && authority.data[0] == '[') { /* an IPv6 address */
@@ -104,9 +104,9 @@ static bool take_host_and_port(struct slice authority, struct redis_url *url)
         host = slice_cut(&authority, ':');
     }
     url->port = DEFAULT_PORT;
-    return take_part(host, url->host) && host_valid(slice_of(url->host)) &&
+    return parse_part(host, url->host) && host_valid(slice_of(url->host)) &&
            (authority.data == NULL ||
-            (take_number(authority, PORT_MAX, &url->port) && url->port > 0));
+            (parse_number(authority, PORT_MAX, &url->port) && url->port > 0));
 }
 
 bool redis_url_parse(const char *text, struct redis_url *url, const char **problem)
@@ -115,7 +115,7 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **probl
     *url = (struct redis_url){0};
     if (starts_with(&rest, "unix://")) {
         *problem = "has no absolute path of a socket after unix://";
-        if (rest.size < 2 || rest.data[0] != '/' || !take_part(rest, url->path)) {
+        if (rest.size < 2 || rest.data[0] != '/' || !parse_part(rest, url->path)) {
             return false;
         }
         *problem = "has a path of a socket that is longer than the system's limit";
@@ -127,13 +127,13 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **probl
     }
     struct slice authority = slice_cut(&rest, '/');
     *problem = "has a user or password that is malformed or too long";
-    if (!take_credentials(&authority, url)) {
+    if (!parse_credentials(&authority, url)) {
         return false;
     }
     *problem = "has a malformed host or port";
-    if (!take_host_and_port(authority, url)) {
+    if (!parse_host_and_port(authority, url)) {
         return false;
     }
     *problem = "has a database that is not a number from 0 to 1023";
-    return rest.size == 0 || take_number(rest, DATABASE_MAX, &url->database);
+    return rest.size == 0 || parse_number(rest, DATABASE_MAX, &url->database);
 }

@@ -36,7 +36,7 @@ struct pest {
     const char *opening;
     size_t opening_size; /* 0: its length */
     const char *drip;    /* NULL: nothing more */
-    unsigned drips;      /* in a turn */
+    unsigned drips;      /* in a iteration */
     unsigned count;      /* of such clients; 0: PESTS */
     unsigned turns;      /* until it hangs up; 0: when the service does */
     bool resets;         /* hangs up with a reset */

@@ -33,7 +33,7 @@ struct piece {
 };
 
 /* One direction of a connection: a ring of pieces. */
-struct lane {
+struct pool {
     struct piece *pieces[PIECES_MAX];
     size_t first;
     size_t count;
@@ -43,7 +43,7 @@ struct lane {
 
 struct link {
     int ends[2]; /* the service's and the store's; -1: no connection */
-    struct lane lanes[2];
+    struct pool pools[2];
 };
 
 struct relay {
@@ -67,11 +67,11 @@ static void link_close(struct link *link)
     for (unsigned i = 0; i < 2; i++) {
         close(link->ends[i]);
         link->ends[i] = -1;
-        while (link->lanes[i].count > 0) {
-            free(link->lanes[i].pieces[link->lanes[i].first++ % PIECES_MAX]);
-            link->lanes[i].count--;
+        while (link->pools[i].count > 0) {
+            free(link->pools[i].pieces[link->pools[i].first++ % PIECES_MAX]);
+            link->pools[i].count--;
         }
-        link->lanes[i] = (struct lane){.first = 0};
+        link->pools[i] = (struct pool){.first = 0};
     }
 }
 
@@ -98,17 +98,17 @@ static void accept_one(struct relay *relay)
     link->ends[1] = to;
 }
 
-/* Reads what the sender of that lane sent. */
+/* Reads what the sender of that pool sent. */
 static void lane_take(struct relay *relay, struct link *link, unsigned side)
 {
-    struct lane *lane = &link->lanes[side];
-    if (lane->count == PIECES_MAX || lane->ended) {
+    struct pool *pool = &link->pools[side];
+    if (pool->count == PIECES_MAX || pool->ended) {
         return;
     }
     struct piece *piece = malloc(sizeof *piece);
     const ssize_t size = recv(link->ends[side], piece->bytes, PIECE_SIZE, MSG_DONTWAIT);
     if (size <= 0) {
-        lane->ended = size == 0 || (errno != EAGAIN && errno != EINTR);
+        pool->ended = size == 0 || (errno != EAGAIN && errno != EINTR);
         free(piece);
         return;
     }
@@ -117,21 +117,21 @@ static void lane_take(struct relay *relay, struct link *link, unsigned side)
     const int64_t delay_ms = atomic_load(&relay->delay_ms) + (lost ? RESEND_MS : 0);
     const int64_t now_us = load_now_us();
     const int bytes_per_s = atomic_load(&relay->bytes_per_s);
-    lane->free_us = lane->free_us > now_us ? lane->free_us : now_us;
-    lane->free_us += bytes_per_s > 0 ? size * 1000000 / bytes_per_s : 0;
-    piece->due_us = lane->free_us + delay_ms * 1000;
+    pool->free_us = pool->free_us > now_us ? pool->free_us : now_us;
+    pool->free_us += bytes_per_s > 0 ? size * 1000000 / bytes_per_s : 0;
+    piece->due_us = pool->free_us + delay_ms * 1000;
     piece->size = (size_t)size;
     piece->sent = 0;
-    lane->pieces[(lane->first + lane->count++) % PIECES_MAX] = piece;
+    pool->pieces[(pool->first + pool->count++) % PIECES_MAX] = piece;
 }
 
-/* Hands over what is due; false when the receiver is gone, or the lane has come to its end. */
+/* Hands over what is due; false when the receiver is gone, or the pool has come to its end. */
 static bool lane_give(struct link *link, unsigned side)
 {
-    struct lane *lane = &link->lanes[side];
+    struct pool *pool = &link->pools[side];
     const int64_t now_us = load_now_us();
-    while (lane->count > 0 && lane->pieces[lane->first]->due_us <= now_us) {
-        struct piece *piece = lane->pieces[lane->first];
+    while (pool->count > 0 && pool->pieces[pool->first]->due_us <= now_us) {
+        struct piece *piece = pool->pieces[pool->first];
         const ssize_t size = send(link->ends[1 - side], piece->bytes + piece->sent,
                                   piece->size - piece->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (size < 0) {
@@ -142,10 +142,10 @@ static bool lane_give(struct link *link, unsigned side)
             return true;
         }
         free(piece);
-        lane->first = (lane->first + 1) % PIECES_MAX;
-        lane->count--;
+        pool->first = (pool->first + 1) % PIECES_MAX;
+        pool->count--;
     }
-    return lane->count > 0 || !lane->ended;
+    return pool->count > 0 || !pool->ended;
 }
 
 static void link_turn(struct relay *relay, struct link *link)
@@ -168,9 +168,9 @@ static bool wait_for_bytes(struct relay *relay)
     for (size_t i = 0; i < LINKS_MAX; i++) {
         const struct link *link = &relay->links[i];
         for (unsigned side = 0; side < 2 && link->ends[0] >= 0; side++) {
-            pending = pending || link->lanes[side].count > 0;
+            pending = pending || link->pools[side].count > 0;
             polls[count++] = (struct pollfd){
-                .fd = link->lanes[side].ended ? -1 : link->ends[side],
+                .fd = link->pools[side].ended ? -1 : link->ends[side],
                 .events = POLLIN,
             };
         }

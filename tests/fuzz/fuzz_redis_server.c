@@ -22,7 +22,7 @@ static struct metrics *metrics;
 
 /* One exchange. */
 static struct redis_store *store;
-static const struct shared_counts_port *port;
+static const struct redis_counts_port *port;
 static int server; /* the server's end of the connection */
 static unsigned asked, ended;
 
@@ -56,7 +56,7 @@ static void turn(void)
     }
 }
 
-static void read_ended(void *service, const struct shared_count *entries, size_t size,
+static void read_ended(void *service, const struct redis_count *entries, size_t size,
                        struct instant now)
 {
     (void)service;
@@ -71,19 +71,19 @@ static void read_ended(void *service, const struct shared_count *entries, size_t
 
 /* ---- the script ---- */
 
-static void fill(struct shared_count entries[ENTRIES_MAX])
+static void fill(struct redis_count entries[ENTRIES_MAX])
 {
     for (size_t i = 0; i < ENTRIES_MAX; i++) {
-        entries[i] = (struct shared_count){.relation = &relations[0],
-                                           .entity = {.size = 1, .data = {(char)('a' + i)}},
-                                           .count = {.value = 7, .version = 3, .as_of_wall_us = 1},
-                                           .waiter = &asked};
+        entries[i] = (struct redis_count){.relation = &relations[0],
+                                          .entity = {.size = 1, .data = {(char)('a' + i)}},
+                                          .count = {.value = 7, .version = 3, .as_of_wall_us = 1},
+                                          .waiter = &asked};
     }
 }
 
 static void ask(size_t size)
 {
-    struct shared_count entries[ENTRIES_MAX];
+    struct redis_count entries[ENTRIES_MAX];
     fill(entries);
     asked++;
     if (!port->read(port->store, entries, size, clock_now())) {
@@ -93,7 +93,7 @@ static void ask(size_t size)
 
 static void publish(size_t size)
 {
-    struct shared_count entries[ENTRIES_MAX];
+    struct redis_count entries[ENTRIES_MAX];
     fill(entries);
     (void)port->publish(port->store, entries, size);
 }
@@ -158,7 +158,7 @@ static void begin(void)
                                                            .metrics = metrics,
                                                            .random_seed = 1});
     assert(store != NULL);
-    redis_store_listen(store, &(struct shared_counts_listener){.read_ended = read_ended});
+    redis_store_listen(store, &(struct redis_counts_listener){.read_ended = read_ended});
     port = redis_store_port(store);
     redis_store_tick(store, clock_now());
     turn();

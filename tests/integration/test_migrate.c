@@ -79,7 +79,7 @@ static void who_holds_the_lock_is_told_and_waited_for_no_longer(void **state)
 }
 
 /* It goes on as soon as the lock is free, and leaves nothing locked. */
-static void the_lock_is_waited_for(void **state)
+static void the_lock_is_last_contended(void **state)
 {
     (void)state;
     char *url = pg_fresh_database(fixture.pg, "waits");
@@ -168,7 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_holds_the_lock_is_told_and_waited_for_no_longer),
-        cmocka_unit_test(the_lock_is_waited_for),
+        cmocka_unit_test(the_lock_is_last_contended),
         cmocka_unit_test(a_locked_table_is_waited_for_no_longer),
         cmocka_unit_test(what_is_no_number_of_seconds_is_refused),
         cmocka_unit_test(with_nothing_to_do_no_right_is_wanted),

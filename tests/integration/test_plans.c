@@ -161,8 +161,8 @@ static const char *text_of(const json_t *node, const char *member)
 }
 
 /* The condition compares the index's first column: any other one alone reads the whole index. By
- * expiry it is those before a moment that are wanted: forget.sql limits how many. In the index of
- * promotions that go on there are only those, mostly none. */
+ * expiry it is those before a moment that are wanted: expire_keys.sql limits how many. In the index
+ * of promotions that go on there are only those, mostly none. */
 static bool is_lookup(const json_t *node)
 {
     const char *const index[] = {text_of(node, "Index Name")};
@@ -524,32 +524,34 @@ static void work_grows_with_the_batch(void **state)
         const char *name, *arguments;
         size_t rows_max;
     } cases[] = {
-        {"recall", "numbered('user-', 60001), array_fill('key'::text, ARRAY[512])", BATCH * EACH},
-        {"recall", "numbered('user-', 1), array_fill('key'::text, ARRAY[512])", BATCH * EACH},
-        {"remember",
+        {"lookup_keys", "numbered('user-', 60001), array_fill('key'::text, ARRAY[512])",
+         BATCH * EACH},
+        {"lookup_keys", "numbered('user-', 1), array_fill('key'::text, ARRAY[512])", BATCH * EACH},
+        {"store_keys",
          "numbered('u', 1), numbered('k', 1), numbered('a', 1), " HOT ", numbers(),"
          " numbers(), numbers(), numbers()",
          BATCH * EACH},
-        {"forget", "1000", KEPT_MAX * EACH},
-        {"settled", "numbered('thing-', 1)", BATCH * EACH},
-        {"managed", "numbered('event-', 1)", BATCH * EACH},
-        {"lock", "numbered('event-', 1)", BATCH * EACH},
-        {"leave", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
-        {"leave", HOT ", numbered('user-', 2)", BATCH * EACH},
-        {"leave", "numbered('event-', 1), array_fill('waiting'::text, ARRAY[512])", BATCH * EACH},
+        {"expire_keys", "1000", KEPT_MAX * EACH},
+        {"read_counts_unless_admitted", "numbered('thing-', 1)", BATCH * EACH},
+        {"find_admitted", "numbered('event-', 1)", BATCH * EACH},
+        {"lock_admitted", "numbered('event-', 1)", BATCH * EACH},
+        {"remove_members", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
+        {"remove_members", HOT ", numbered('user-', 2)", BATCH * EACH},
+        {"remove_members", "numbered('event-', 1), array_fill('waiting'::text, ARRAY[512])",
+         BATCH * EACH},
         {"promote", "ARRAY['hot'], 1000", EACH},
         {"promote", "numbered('event-', 1), 1000", BATCH * EACH},
-        {"summon", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
-        {"summon", HOT ", numbered('user-', 2)", BATCH * EACH},
-        {"resume", "'hot'", EACH},
-        {"standing", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
-        {"standing", HOT ", numbered('nobody-', 1)", BATCH * EACH},
+        {"add_past_capacity", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
+        {"add_past_capacity", HOT ", numbered('user-', 2)", BATCH * EACH},
+        {"relock", "'hot'", EACH},
+        {"membership_status", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
+        {"membership_status", HOT ", numbered('nobody-', 1)", BATCH * EACH},
         {"list_waiting", "'hot', 10000, 1000", KEPT_MAX * EACH},
-        {"manage", "'hot'", EACH},
-        {"configure", "'hot', 5, 1, NULL, NULL, 0", EACH},
+        {"mark_admitted", "'hot'", EACH},
+        {"store_settings", "'hot', 5, 1, NULL, NULL, 0", EACH},
         {"precondition", "'hot', NULL, ARRAY['other']", EACH},
         {"settings", "'hot'", EACH},
-        {"release", "'hot'", EACH},
+        {"clear_settings", "'hot'", EACH},
         /* newcomers read nothing of the waiting list; those who stand on it read it once, up to
          * where places are exact */
         {"admit", HOT ", numbered('nobody-', 1), numbers()", BATCH * EACH},

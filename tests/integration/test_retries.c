@@ -442,7 +442,7 @@ static void old_answers_are_found_by_their_time(void **state)
 {
     char path[512];
     (void)state;
-    snprintf(path, sizeof path, "%s/sql/queries/forget.sql", getenv("RSVPD_SOURCE_DIR"));
+    snprintf(path, sizeof path, "%s/sql/queries/expire_keys.sql", getenv("RSVPD_SOURCE_DIR"));
     char *sql = process_read_file(path);
     assert_true(sql[0] != '\0');
     pg_execute(pair.database_url,

@@ -68,19 +68,19 @@ static bool collides(const struct operation *operation, const struct batch *batc
     return false;
 }
 
-static const char *fault_of(const struct worker *worker, enum lane lane, const struct batch *batch,
+static const char *fault_of(const struct worker *worker, enum pool pool, const struct batch *batch,
                             const struct operation *operation)
 {
     bool keyed = operation->idempotency_key.size > 0;
-    bool writes = kind_writes(operation->kind) || operation->kind == OPERATION_FORGET;
+    bool writes = kind_writes(operation->kind) || operation->kind == OPERATION_EXPIRE_KEYS;
     if (operation->relation != batch->relation || operation->path != batch->path) {
         return "a batch is of one relation and path";
     }
-    if (writes != (lane == LANE_WRITE)) {
-        return "each lane has its own";
+    if (writes != (pool == POOL_WRITE)) {
+        return "each pool has its own";
     }
     if ((batch->path == PATH_PLAIN && keyed) || (batch->path == PATH_KEYED && !keyed) ||
-        (batch->path == PATH_MANAGED && !batch->relation->has_settings)) {
+        (batch->path == PATH_ADMITTED && !batch->relation->has_settings)) {
         return "a path is for what it can carry";
     }
     if (operation->answered) {
@@ -95,10 +95,10 @@ static const char *fault_of(const struct worker *worker, enum lane lane, const s
     return collides(operation, batch) ? "two writes of a pair never share a batch" : NULL;
 }
 
-void checks_sent(struct worker *worker, enum lane lane, const struct batch *batch)
+void checks_sent(struct worker *worker, enum pool pool, const struct batch *batch)
 {
     struct world *world = worker->world;
-    if (!worker->pg.port.can_send(worker->pg.port.store, lane)) {
+    if (!worker->pg.port.can_send(worker->pg.port.store, pool)) {
         world_fail(world, "nothing is sent where nothing can be");
     }
     if (batch->size < 1 || batch->size > BATCH_SIZE_MAX) {
@@ -106,7 +106,7 @@ void checks_sent(struct worker *worker, enum lane lane, const struct batch *batc
     }
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
-        const char *fault = fault_of(worker, lane, batch, operation);
+        const char *fault = fault_of(worker, pool, batch, operation);
         struct request *request = clients_request_of(operation);
         if (fault != NULL) {
             world_fail(world, "%s", fault);
@@ -130,7 +130,7 @@ static void check_arrival(struct world *world, const struct flight *flight, cons
 {
     const struct request *request = item->request;
     const struct list *open = &world->clients.open;
-    if (flight->work->path != PATH_MANAGED || item->kind != OPERATION_ADD ||
+    if (flight->work->path != PATH_ADMITTED || item->kind != OPERATION_ADD ||
         !item->answer.changed) {
         return;
     }
@@ -149,7 +149,7 @@ static void check_arrival(struct world *world, const struct flight *flight, cons
         }
         if (other->worker == request->worker && other->kind == OPERATION_ADD &&
             other->relation == request->relation && other->entity == request->entity &&
-            other->first_path == PATH_MANAGED && !other->rerouted && !other->chained &&
+            other->first_path == PATH_ADMITTED && !other->rerouted && !other->chained &&
             !other->answered && !other->decided) {
             world_fail(world,
                        "seats are given in the order of arrival: request %llu came before %llu",
@@ -248,7 +248,8 @@ static bool same_settings(const struct settings *a, const struct settings *b)
 
 static bool about_settings(enum operation_kind kind)
 {
-    return kind == OPERATION_SETTINGS || kind == OPERATION_CONFIGURE || kind == OPERATION_RELEASE;
+    return kind == OPERATION_SETTINGS || kind == OPERATION_STORE_SETTINGS ||
+           kind == OPERATION_CLEAR_SETTINGS;
 }
 
 /* Whether the asker gets what the database answered to this request, and to no other. */
@@ -258,7 +259,7 @@ static bool same_answer(const struct operation *operation, const struct answer *
     bool pages = operation->page != NULL;
     bool same = operation->verdict == told->verdict;
     if (writes) {
-        same = same && operation->changed == told->changed && operation->place == told->place &&
+        same = same && operation->changed == told->changed && operation->position == told->place &&
                operation->replayed == told->replayed;
     }
     if (writes || operation->kind == OPERATION_LOOKUP) {
@@ -422,7 +423,7 @@ void checks_answered(struct world *world, struct request *request,
     }
 }
 
-void checks_published(struct worker *worker, const struct shared_count *entries, size_t size)
+void checks_published(struct worker *worker, const struct redis_count *entries, size_t size)
 {
     struct world *world = worker->world;
     for (size_t i = 0; i < size; i++) {

@@ -6,14 +6,15 @@
 #include "clients.h"
 #include "postgres.h"
 
-/* How long after its deadline a request may be answered: the wheel's tick, the worker's, a turn. */
+/* How long after its deadline a request may be answered: the wheel's tick, the worker's, a
+ * iteration. */
 int64_t checks_patience_us(void);
 
 /* Whether an earlier write of the same pair is under way at its worker. */
 bool checks_is_chained(const struct world *world, const struct request *request);
 
 /* A worker sends a batch. */
-void checks_sent(struct worker *worker, enum lane lane, const struct batch *batch);
+void checks_sent(struct worker *worker, enum pool pool, const struct batch *batch);
 
 /* A batch has been done. */
 void checks_executed(struct world *world, const struct flight *flight);
@@ -26,7 +27,7 @@ void checks_answered(struct world *world, struct request *request,
                      const struct operation *operation, enum outcome outcome);
 
 /* A worker publishes counts. */
-void checks_published(struct worker *worker, const struct shared_count *entries, size_t size);
+void checks_published(struct worker *worker, const struct redis_count *entries, size_t size);
 
 /* A publication replaces what Redis holds, which is of about the same time. */
 void checks_replaced(struct world *world, const struct count *held, const struct count *published);

@@ -76,7 +76,8 @@ static enum operation_kind draw_kind(struct world *world, enum relation_id relat
         {OPERATION_LOOKUP, plan->lookups},
         {OPERATION_COUNT, plan->counts},
         {listing, plan->listings},
-        {released ? OPERATION_RELEASE : OPERATION_CONFIGURE, has_settings ? plan->configures : 0},
+        {released ? OPERATION_CLEAR_SETTINGS : OPERATION_STORE_SETTINGS,
+         has_settings ? plan->configures : 0},
     };
     unsigned sum = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -141,7 +142,7 @@ static struct request draw_request(struct world *world)
     if (request.kind == OPERATION_COUNT) {
         int64_t ms = stale_ms[choose_below(random, 6)];
         request.age_max_us = service_count_bound_us(ms, ms * 1000 >= CACHE_US ? CACHE_US : 0);
-    } else if (request.kind == OPERATION_CONFIGURE) {
+    } else if (request.kind == OPERATION_STORE_SETTINGS) {
         request.settings = draw_settings(world);
     } else if (kind_writes_user(request.kind) && choose_chance(random, plan->keyed)) {
         bool misused = choose_chance(random, plan->key_misused);
@@ -174,7 +175,8 @@ int64_t *clients_key_done(struct world *world, int key)
 
 struct request *clients_request_of(const struct operation *operation)
 {
-    bool of_service = operation->kind == OPERATION_COUNT || operation->kind == OPERATION_FORGET;
+    bool of_service =
+        operation->kind == OPERATION_COUNT || operation->kind == OPERATION_EXPIRE_KEYS;
     return of_service ? NULL : operation->owner;
 }
 
@@ -372,7 +374,7 @@ void clients_cut_off(struct worker *worker)
 void clients_probe(struct world *world)
 {
     static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_REMOVE, OPERATION_LOOKUP,
-                                                OPERATION_CONFIGURE, OPERATION_LIST_USERS};
+                                                OPERATION_STORE_SETTINGS, OPERATION_LIST_USERS};
     struct client *client = world->clients.all;
     world->clients.probing = true;
     for (size_t i = 0; i < world->plan.workers; i++) {

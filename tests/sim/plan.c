@@ -71,7 +71,7 @@ static void draw_times(struct plan *plan, struct random *random)
     bool usual = choose_chance(random, 7000);
     plan->deadline_us = plan->mild || choose_chance(random, 7000) ? 2 * SECOND_US : SECOND_US / 4;
     plan->local_lifetime_us = usual ? SECOND_US : choose_between(random, 0, SECOND_US);
-    plan->shared_lifetime_us = usual ? 2500 * 1000 : SECOND_US;
+    plan->redis_lifetime_us = usual ? 2500 * 1000 : SECOND_US;
     plan->key_lifetime_us =
         choose_chance(random, 7000) ? 86400 * (int64_t)SECOND_US : 5 * SECOND_US;
     plan->latency_us = latency_us[choose_below(random, plan->mild ? 3 : 4)];

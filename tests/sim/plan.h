@@ -15,7 +15,7 @@ struct plan {
     size_t counts_known; /* by each process at a time */
     unsigned entities, users, clients;
     size_t pending_max;
-    int64_t deadline_us, local_lifetime_us, shared_lifetime_us;
+    int64_t deadline_us, local_lifetime_us, redis_lifetime_us;
     bool redis;
     int64_t key_lifetime_us;
     int64_t latency_us, redis_latency_us, think_us, turn_us; /* usual ones */

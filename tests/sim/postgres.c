@@ -92,10 +92,10 @@ static void deliver(const struct worker *worker, struct operation *operation,
     operation->member = answer->member;
     operation->waiting = answer->waiting;
     operation->replayed = answer->replayed;
-    operation->place = answer->place;
-    operation->place_is_exact = true;
+    operation->position = answer->place;
+    operation->position_is_exact = true;
     operation->waiting_count = answer->waiting_count;
-    operation->forgotten = answer->forgotten;
+    operation->expired_keys = answer->expired_keys;
     operation->created_at_us = answer->created_at_us;
     bool acts = item_acts(item); /* of a kept count neither version nor time is known */
     operation->count = (struct count){
@@ -103,8 +103,8 @@ static void deliver(const struct worker *worker, struct operation *operation,
         .version = acts ? answer->version : RUBBISH,
         .as_of_mono_us = acts ? answer->as_of_us + worker->process->clock_us : RUBBISH,
         .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
-    if (item->kind == OPERATION_SETTINGS || item->kind == OPERATION_CONFIGURE ||
-        item->kind == OPERATION_RELEASE) {
+    if (item->kind == OPERATION_SETTINGS || item->kind == OPERATION_STORE_SETTINGS ||
+        item->kind == OPERATION_CLEAR_SETTINGS) {
         operation->settings = answer->settings;
     }
     free(operation->page);
@@ -118,10 +118,10 @@ static bool usable(const struct pg_link *link)
     return link->state == PG_READY || link->state == PG_BUSY || link->state == PG_FENCING;
 }
 
-static bool port_available(void *store, enum lane lane)
+static bool port_available(void *store, enum pool pool)
 {
     const struct pg *pg = store;
-    (void)lane;
+    (void)pool;
     bool available = pg->breaker.state == BREAKER_CLOSED;
     for (size_t i = 0; i < pg->link_count; i++) {
         available = available || usable(&pg->links[i]);
@@ -129,30 +129,30 @@ static bool port_available(void *store, enum lane lane)
     return available;
 }
 
-static struct pg_link *ready_link(struct pg *pg, enum lane lane)
+static struct pg_link *ready_link(struct pg *pg, enum pool pool)
 {
     for (size_t i = 0; i < pg->link_count; i++) {
-        if (pg->links[i].lane == lane && pg->links[i].state == PG_READY) {
+        if (pg->links[i].pool == pool && pg->links[i].state == PG_READY) {
             return &pg->links[i];
         }
     }
     return NULL;
 }
 
-static bool port_can_send(void *store, enum lane lane)
+static bool port_can_send(void *store, enum pool pool)
 {
     struct pg *pg = store;
-    bool fenced = lane == LANE_READ || pg->given_up_count == 0;
-    return fenced && ready_link(pg, lane) != NULL;
+    bool fenced = pool == POOL_READ || pg->given_up_count == 0;
+    return fenced && ready_link(pg, pool) != NULL;
 }
 
 static void report_availability(struct worker *worker)
 {
-    bool available = port_available(&worker->pg, LANE_WRITE);
+    bool available = port_available(&worker->pg, POOL_WRITE);
     if (available != worker->pg.reported_available) {
         worker->pg.reported_available = available;
         TRACE(worker->world, "worker %lld: postgres is %lld", worker->id, available);
-        service_truth_changed(worker->service, worker_now(worker).mono_us);
+        service_primary_changed(worker->service, worker_now(worker).mono_us);
         worker_wake(worker);
     }
 }
@@ -196,7 +196,7 @@ static void drop_link(struct pg_link *link, bool server_at_fault)
                         random_next(&worker->world->random));
     }
     if (flight != NULL) {
-        if (link->lane == LANE_WRITE) {
+        if (link->pool == POOL_WRITE) {
             assert(pg->given_up_count < sizeof pg->given_up / sizeof pg->given_up[0]);
             pg->given_up[pg->given_up_count++] = flight;
         }
@@ -230,7 +230,7 @@ static void take_care(struct pg_link *link)
 {
     struct world *world = link->worker->world;
     struct pg *pg = &link->worker->pg;
-    if (link->lane == LANE_WRITE && pg->given_up_count > 0 && pg->fencing_count == 0) {
+    if (link->pool == POOL_WRITE && pg->given_up_count > 0 && pg->fencing_count == 0) {
         link->state = PG_FENCING;
         pg->fencing_count = pg->given_up_count;
         timeline_add(&world->timeline,
@@ -283,7 +283,7 @@ static void recall(struct world *world, void *flight_, uint64_t number)
 
 static enum batch_outcome decide(struct world *world, const struct flight *flight)
 {
-    bool writes = kind_writes(flight->work->kind) || flight->work->kind == OPERATION_FORGET;
+    bool writes = kind_writes(flight->work->kind) || flight->work->kind == OPERATION_EXPIRE_KEYS;
     if (writes && world->pg.read_only) {
         return BATCH_UNAVAILABLE;
     }
@@ -377,14 +377,14 @@ static int by_entity_and_user(const void *a_, const void *b_)
     return order != 0 ? order : identifier_compare(&a->user, &b->user);
 }
 
-static void port_send(void *store, enum lane lane, struct batch *batch, int64_t now_us)
+static void port_send(void *store, enum pool pool, struct batch *batch, int64_t now_us)
 {
     struct pg *pg = store;
-    struct pg_link *link = ready_link(pg, lane);
+    struct pg_link *link = ready_link(pg, pool);
     struct worker *worker = pg->links[0].worker;
     struct world *world = worker->world;
     (void)now_us;
-    checks_sent(worker, lane, batch);
+    checks_sent(worker, pool, batch);
     qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
     struct flight *flight = calloc(1, sizeof *flight);
     assert(flight != NULL);
@@ -461,7 +461,7 @@ void pg_init(struct worker *worker)
     breaker_init(&pg->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     for (size_t i = 0; i < pg->link_count; i++) {
         pg->links[i] = (struct pg_link){.worker = worker,
-                                        .lane = i < plan->write_links ? LANE_WRITE : LANE_READ,
+                                        .pool = i < plan->write_links ? POOL_WRITE : POOL_READ,
                                         .connection = connections[i] + 1};
     }
 }

@@ -36,7 +36,7 @@ enum pg_link_state { PG_DOWN, PG_CONNECTING, PG_READY, PG_BUSY, PG_FENCING };
 
 struct pg_link {
     struct worker *worker;
-    enum lane lane;
+    enum pool pool;
     enum pg_link_state state;
     struct flight *flight;
     uint64_t connection; /* which: events of an earlier one are none of this */
@@ -44,7 +44,7 @@ struct pg_link {
 
 /* A worker's store. */
 struct pg {
-    struct truth_port port;
+    struct primary_port port;
     struct breaker breaker;
     bool reported_available;
     struct pg_link links[PG_LINKS_MAX];

@@ -23,7 +23,7 @@ struct exchange {
     bool is_read, ended;
     struct exchange *next;
     size_t size;
-    struct shared_count entries[];
+    struct redis_count entries[];
 };
 
 void redis_server_init(struct redis_server *server)
@@ -31,12 +31,12 @@ void redis_server_init(struct redis_server *server)
     *server = (struct redis_server){.up = true};
 }
 
-static struct redis_key *key_of(struct world *world, const struct shared_count *entry)
+static struct redis_key *key_of(struct world *world, const struct redis_count *entry)
 {
     return &world->redis.keys[entry->relation->id][number_of(&entry->entity)];
 }
 
-static struct exchange *exchange_new(struct worker *worker, const struct shared_count *entries,
+static struct exchange *exchange_new(struct worker *worker, const struct redis_count *entries,
                                      size_t size, bool is_read)
 {
     struct redis_server *server = &worker->world->redis;
@@ -69,8 +69,8 @@ static void end_read(struct exchange *exchange, bool found)
     for (size_t i = 0; i < exchange->size; i++) {
         exchange->entries[i].found = exchange->entries[i].found && found;
     }
-    service_shared_read_ended(worker->service, exchange->entries, exchange->size,
-                              worker_now(worker));
+    service_redis_read_ended(worker->service, exchange->entries, exchange->size,
+                             worker_now(worker));
     worker_wake(worker);
 }
 
@@ -113,14 +113,14 @@ static void read_arrived(struct world *world, void *exchange_, uint64_t number)
     struct exchange *exchange = exchange_;
     (void)number;
     for (size_t i = 0; i < exchange->size; i++) {
-        struct shared_count *entry = &exchange->entries[i];
+        struct redis_count *entry = &exchange->entries[i];
         const struct redis_key *key = key_of(world, entry);
         entry->found = key->held && world->timeline.now_us < key->expires_us;
         entry->count = key->count;
     }
 }
 
-static bool port_read(void *store, const struct shared_count *entries, size_t size,
+static bool port_read(void *store, const struct redis_count *entries, size_t size,
                       struct instant now)
 {
     struct worker *worker = store;
@@ -175,13 +175,13 @@ static void publication_arrived(struct world *world, void *exchange_, uint64_t n
             key->count = (struct count){
                 .value = new->value, .version = new->version, .as_of_wall_us = new->as_of_wall_us};
             key->held = true;
-            key->expires_us = world->timeline.now_us + world->plan.shared_lifetime_us;
+            key->expires_us = world->timeline.now_us + world->plan.redis_lifetime_us;
         }
     }
     exchange->ended = true;
 }
 
-static bool port_publish(void *store, const struct shared_count *entries, size_t size)
+static bool port_publish(void *store, const struct redis_count *entries, size_t size)
 {
     struct worker *worker = store;
     struct world *world = worker->world;

@@ -36,7 +36,7 @@ struct redis_server {
 };
 
 struct redis_client {
-    struct shared_counts_port port;
+    struct redis_counts_port port;
     struct breaker breaker;
     bool up, connecting;
     uint64_t connection; /* which: answers on an earlier one are lost */

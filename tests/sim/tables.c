@@ -52,7 +52,8 @@ bool kind_writes_user(enum operation_kind kind)
 
 bool kind_writes(enum operation_kind kind)
 {
-    return kind_writes_user(kind) || kind == OPERATION_CONFIGURE || kind == OPERATION_RELEASE;
+    return kind_writes_user(kind) || kind == OPERATION_STORE_SETTINGS ||
+           kind == OPERATION_CLEAR_SETTINGS;
 }
 
 uint64_t page_digest(const struct page *page)
@@ -275,8 +276,8 @@ static enum batch_outcome obstacle(const struct tables *tables, struct work *wor
     bool misrouted = false;
     for (size_t i = 0; i < work->size; i++) {
         struct item *item = &work->items[i];
-        bool managed = tables->rows[work->relation][item->entity].event.has_settings;
-        item->path = managed ? PATH_MANAGED : item->key != KEY_NONE ? PATH_KEYED : PATH_PLAIN;
+        bool admitted = tables->rows[work->relation][item->entity].event.has_settings;
+        item->path = admitted ? PATH_ADMITTED : item->key != KEY_NONE ? PATH_KEYED : PATH_PLAIN;
         if (!item_acts(item)) {
             continue;
         }
@@ -286,12 +287,12 @@ static enum batch_outcome obstacle(const struct tables *tables, struct work *wor
         if (item->key != KEY_NONE && find_kept(tables, item, now_us) != NULL) {
             return BATCH_ROLLED_BACK; /* answered since it was recalled */
         }
-        misrouted = misrouted || managed != (work->path == PATH_MANAGED);
+        misrouted = misrouted || admitted != (work->path == PATH_ADMITTED);
     }
     return misrouted ? BATCH_MISROUTED : BATCH_DONE;
 }
 
-static void leave(struct row *row, struct item *item, int64_t now_us)
+static void remove_user(struct row *row, struct item *item, int64_t now_us)
 {
     tell_time(row, now_us);
     struct model_answer answer = model_leave(&row->event, (int)item->user);
@@ -347,7 +348,7 @@ static enum batch_outcome execute_writes(struct tables *tables, struct work *wor
     for (size_t i = 0; i < work->size; i++) {
         struct item *item = &work->items[i];
         if (item->kind == OPERATION_REMOVE && item_acts(item)) {
-            leave(&rows[item->entity], item, now_us);
+            remove_user(&rows[item->entity], item, now_us);
         }
     }
     struct item *item = NULL;
@@ -462,17 +463,17 @@ static void execute_one(struct tables *tables, const struct work *work, struct i
     case OPERATION_SETTINGS:
         read_settings(row, answer, now_us);
         break;
-    case OPERATION_CONFIGURE:
+    case OPERATION_STORE_SETTINGS:
         configure(row, item, now_us);
         break;
-    case OPERATION_RELEASE:
+    case OPERATION_CLEAR_SETTINGS:
         release(row, item, now_us);
         break;
-    case OPERATION_FORGET:
-        answer->forgotten = forget(tables, item->page_size, now_us);
+    case OPERATION_EXPIRE_KEYS:
+        answer->expired_keys = forget(tables, item->page_size, now_us);
         break;
     case OPERATION_PROMOTE:
-    case OPERATION_PROMOTING:
+    case OPERATION_CLAIM_PROMOTIONS:
         assert(false && "there all who can move up do so at once");
         break;
     case OPERATION_ADD:

@@ -65,7 +65,7 @@ static void turn(struct world *world, void *worker_, uint64_t number)
         worker->turn_due = false;
     } else if (!worker_puts_off(worker, turn, worker, number)) {
         worker->turn_due = false;
-        if (service_turn(worker->service, worker_now(worker))) {
+        if (service_end_iteration(worker->service, worker_now(worker))) {
             worker_wake(worker);
         }
     }
@@ -108,8 +108,8 @@ static void start_worker(struct worker *worker, uint64_t hash_secret)
     pg_init(worker);
     redis_client_init(worker);
     worker->service = service_create(&(struct service_setup){
-        .truth = &worker->pg.port,
-        .shared = plan->redis ? &worker->redis.port : NULL,
+        .primary = &worker->pg.port,
+        .redis = plan->redis ? &worker->redis.port : NULL,
         .counts = worker->process->counts,
         .metrics = worker->metrics,
         .pending_max = plan->pending_max,
@@ -117,8 +117,8 @@ static void start_worker(struct worker *worker, uint64_t hash_secret)
         .read_connections = plan->read_links,
         .deadline_us = plan->deadline_us,
         .count_local_lifetime_us = plan->local_lifetime_us,
-        .count_shared_lifetime_us = plan->shared_lifetime_us,
-        .forget_every_us = FORGET_EVERY_US,
+        .count_redis_lifetime_us = plan->redis_lifetime_us,
+        .expire_keys_every_us = FORGET_EVERY_US,
         .hash_secret = hash_secret,
         .now = worker_now(worker),
     });

@@ -16,9 +16,9 @@ enum { BATCH_SIZE_MAX = 512 };
 struct batch {
     const struct relation *relation;
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction, and likewise
-                                 OPERATION_CONFIGURE for a release */
+                                 OPERATION_STORE_SETTINGS for a release */
     enum write_path path;     /* of such writes */
-    bool impatient;           /* somebody may hold a lock on its entity: it waits for less long */
+    bool short_lock_timeout;  /* somebody may hold a lock on its entity: it waits for less long */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];
     int64_t sent_at_us;      /* monotonic */
@@ -60,8 +60,8 @@ typedef bool batcher_takes_fn(const void *context, const struct batch *batch,
 void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_fn *takes,
                   const void *context, struct batch *batch);
 
-/* Puts a batch's operations back into the queues of their paths, before all whose turn is later:
- * they are to be sent again. The batch is empty then. */
+/* Puts a batch's operations back into the queues of their paths, before all whose sequence is
+ * higher: they are to be sent again. The batch is empty then. */
 void batcher_return(struct batcher *batcher, struct batch *batch);
 
 /* An operation that is to be sent again lets all go first that have come meanwhile: to be called

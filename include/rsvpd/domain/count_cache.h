@@ -12,7 +12,7 @@ enum { COUNT_STALE_MAX_US = 10 * 60 * 1000 * 1000 /* oldest count that is served
 
 enum count_load {
     COUNT_LOAD_NONE,
-    COUNT_LOAD_WANTED,  /* to be asked of Redis at the end of this turn */
+    COUNT_LOAD_WANTED,  /* to be asked of Redis at the end of this iteration */
     COUNT_LOAD_SHARED,  /* Redis is being asked */
     COUNT_LOAD_POSTGRES /* Postgres is being asked */
 };
@@ -59,7 +59,7 @@ void count_cache_look(const struct count_cache *cache, struct count_entry *entry
 void count_cache_put(const struct count_cache *cache, struct count_entry *entry,
                      const struct count *count, enum count_origin origin, int64_t now_us);
 
-/* Tells the process of a truth for which this worker has no entry left. */
+/* Tells the process of a count of the primary's for which this worker has no entry left. */
 void count_cache_put_alone(const struct count_cache *cache, const struct identifier *entity,
                            const struct count *count, int64_t now_us);
 

@@ -21,8 +21,9 @@
 
 enum { COUNT_BOUND_US = 4000 * 1000 /* oldest count that is served as fresh */ };
 
-/* Where a count came from: a truth may correct what Redis said, whatever version Redis claimed. */
-enum count_origin { COUNT_FROM_TRUTH, COUNT_FROM_SHARED };
+/* Where a count came from: the primary may correct what Redis said, whatever version Redis claimed.
+ */
+enum count_origin { COUNT_FROM_PRIMARY, COUNT_FROM_REDIS };
 
 struct known_count {
     struct count count;
@@ -61,7 +62,7 @@ void count_memory_look(struct count_memory *memory, const struct count_key *key,
 
 /* Takes a reading in unless a better one is held, and looks at what is known then. An older version
  * never replaces a newer one, except that past the bound no reading can be late any more, and that
- * the truth corrects Redis. */
+ * the primary corrects Redis. */
 void count_memory_put(struct count_memory *memory, const struct count_key *key,
                       const struct count *count, enum count_origin origin, int64_t now_us,
                       struct count_view *view);

@@ -12,28 +12,28 @@
 #include <stdint.h>
 
 enum operation_kind {
-    OPERATION_ADD,           /* make the user a member */
-    OPERATION_REMOVE,        /* make the user no member */
-    OPERATION_LOOKUP,        /* is the user a member? */
-    OPERATION_COUNT,         /* how many members are there? */
-    OPERATION_FIND,          /* is the user a member, and since when? */
-    OPERATION_LIST_USERS,    /* a page of the members of the entity */
-    OPERATION_LIST_ENTITIES, /* a page of what the user is a member of */
-    OPERATION_LIST_WAITING,  /* a page of those who wait for a seat of the entity */
-    OPERATION_SETTINGS,      /* what are the entity's settings? */
-    OPERATION_CONFIGURE,     /* give the entity these settings */
-    OPERATION_RELEASE,       /* take its settings away: it is open and unlimited */
-    OPERATION_PROMOTE,       /* go on giving its free seats to those who wait */
-    OPERATION_PROMOTING,     /* take over entities where that is to be done: a listing of them */
-    OPERATION_FORGET         /* delete answers that were kept long enough */
+    OPERATION_ADD,              /* make the user a member */
+    OPERATION_REMOVE,           /* make the user no member */
+    OPERATION_LOOKUP,           /* is the user a member? */
+    OPERATION_COUNT,            /* how many members are there? */
+    OPERATION_FIND,             /* is the user a member, and since when? */
+    OPERATION_LIST_USERS,       /* a page of the members of the entity */
+    OPERATION_LIST_ENTITIES,    /* a page of what the user is a member of */
+    OPERATION_LIST_WAITING,     /* a page of those who wait for a seat of the entity */
+    OPERATION_SETTINGS,         /* what are the entity's settings? */
+    OPERATION_STORE_SETTINGS,   /* give the entity these settings */
+    OPERATION_CLEAR_SETTINGS,   /* clear its settings: it is open and unlimited */
+    OPERATION_PROMOTE,          /* give further free seats to those who wait */
+    OPERATION_CLAIM_PROMOTIONS, /* claim entities that still have seats to give: a listing */
+    OPERATION_EXPIRE_KEYS       /* delete kept answers that have expired */
 };
 
 /* How a write of one user gets to Postgres. Batches are of one path. */
 enum write_path {
-    PATH_PLAIN,   /* the entity has no settings, as far as is known */
-    PATH_KEYED,   /* the same, and the write carries an idempotency key */
-    PATH_MANAGED, /* the entity has settings; some writes may carry keys */
-    PATH_HELD,    /* somebody may hold a lock on the entity; some writes may carry keys */
+    PATH_PLAIN,     /* the entity has no settings, as far as is known */
+    PATH_KEYED,     /* the same, and the write carries an idempotency key */
+    PATH_ADMITTED,  /* the entity has settings; some writes may carry keys */
+    PATH_CONTENDED, /* somebody may hold a lock on the entity; some writes may carry keys */
     PATH_COUNT
 };
 
@@ -117,26 +117,26 @@ struct operation {
     int64_t deadline_us;  /* monotonic */
     bool attempted;       /* a write that was with Postgres once, and how that ended is not known */
     bool answered;        /* `done` was called while it was still with Postgres */
-    unsigned mates_max;   /* how large a batch may be that it goes in; shrinks when one fails */
+    unsigned batch_limit; /* how large a batch may be that it goes in; shrinks when one fails */
 
     enum write_path path; /* a write of one user */
     uint64_t arrival;     /* a write of one user: grows from one to the next */
-    uint64_t turn;        /* its place in the queue: as it arrived, or behind others */
+    uint64_t sequence;    /* its place in the queue: as it arrived, or behind others */
     struct idempotency_key idempotency_key; /* likewise; size 0: none */
 
     bool past_capacity; /* OPERATION_ADD: whatever the entity's settings say */
 
     int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
-    bool wants_truth;      /* the same: so new a one that no other host's clock is to be believed */
+    bool wants_primary;    /* the same: so new a one that no other host's clock is to be believed */
 
     struct identifier after; /* a listing: what the page follows; size 0: from the beginning */
     int64_t after_ticket;    /* OPERATION_LIST_WAITING, instead */
     size_t page_size;        /* a listing: lines wanted */
 
-    struct settings settings; /* OPERATION_CONFIGURE: asked for; and the result of the three about
-                                 settings */
-    struct precondition *precondition; /* OPERATION_CONFIGURE, OPERATION_RELEASE: NULL where there
-                                          is none; the operation's own, freed with it */
+    struct settings settings; /* OPERATION_STORE_SETTINGS: asked for; and the result of the three
+                                 about settings */
+    struct precondition *precondition; /* OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS: NULL
+                                          where there is none; the operation's own, freed with it */
 
     /* The result, once OUTCOME_DONE. */
     enum outcome verdict; /* of a write whose batch is done: OUTCOME_DONE, or the rule against it */
@@ -144,19 +144,19 @@ struct operation {
     bool member;          /* whether the user is a member now */
     bool waiting;         /* whether the user is on the waiting list now */
     bool replayed;        /* a write: the answer is the one that was kept under its key */
-    int64_t place;        /* a write: where on the waiting list, from 1; 0: not on it */
-    bool place_is_exact;  /* or a lower bound */
-    int64_t waiting_count; /* settings: how many wait */
-    bool incomplete;       /* the same: free seats are still to be given to those who wait */
+    int64_t position;     /* a write: where on the waiting list, from 1; 0: not on it */
+    bool position_is_exact; /* or a lower bound */
+    int64_t waiting_count;  /* settings: how many wait */
+    bool incomplete;        /* the same: free seats are still to be given to those who wait */
     bool applied; /* the same, when changed: that is committed, whatever else remains to be done */
-    int64_t forgotten; /* OPERATION_FORGET: how many answers went */
+    int64_t expired_keys; /* OPERATION_EXPIRE_KEYS: how many answers went */
     struct count count;
     int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
     struct page *page;     /* a listing; the operation's own, freed with it */
 
     operation_done_fn *done;
     void *owner;        /* of whoever set `done` */
-    size_t owner_place; /* likewise: which of its owner's operations it is */
+    size_t owner_index; /* likewise: which of its owner's operations it is */
 };
 
 /* Whether a write does anything in its batch: not where its key has been answered before, or must

@@ -7,8 +7,8 @@
 #include "rsvpd/base/clock.h"
 #include "rsvpd/domain/batcher.h"
 
-/* Reads never wait behind a write's commit: each lane has connections of its own. */
-enum lane { LANE_WRITE, LANE_READ, LANE_COUNT };
+/* Reads never wait behind a write's commit: each pool has connections of its own. */
+enum pool { POOL_WRITE, POOL_READ, POOL_COUNT };
 
 /* How a batch ended. */
 enum batch_outcome {
@@ -24,20 +24,20 @@ enum batch_outcome {
     BATCH_LOST         /* the connection broke; whether it was done is not known */
 };
 
-/* The one truth: Postgres. */
-struct truth_port {
+/* The primary: Postgres, which alone decides. */
+struct primary_port {
     void *store;
-    /* Whether a batch can be sent on this lane at once. */
-    bool (*can_send)(void *store, enum lane lane);
+    /* Whether a batch can be sent on this pool at once. */
+    bool (*can_send)(void *store, enum pool pool);
     /* Sends a batch, which stays the caller's and is handed to batch_ended exactly once, never from
      * inside this call. Sorts the batch by entity and user. */
-    void (*send)(void *store, enum lane lane, struct batch *batch, int64_t now_us);
-    /* Whether it makes sense to let requests of this lane wait: false once the store is known not
+    void (*send)(void *store, enum pool pool, struct batch *batch, int64_t now_us);
+    /* Whether it makes sense to let requests of this pool wait: false once the store is known not
      * to answer, or to take no writes. */
-    bool (*available)(void *store, enum lane lane);
+    bool (*available)(void *store, enum pool pool);
 };
 
-struct truth_listener {
+struct primary_listener {
     void *service;
     void (*batch_ended)(void *service, struct batch *batch, enum batch_outcome outcome,
                         int64_t now_us);
@@ -46,7 +46,7 @@ struct truth_listener {
 };
 
 /* A count on its way to or from Redis. */
-struct shared_count {
+struct redis_count {
     const struct relation *relation;
     struct identifier entity;
     struct count count;
@@ -54,27 +54,27 @@ struct shared_count {
     void *waiter; /* of a read: the asker's own */
 };
 
-enum { SHARED_COUNTS_MAX = 512 };
+enum { REDIS_COUNTS_MAX = 512 };
 
 /* Counts that may be a little old, shared between processes: Redis. Absent where none is
  * configured. */
-struct shared_counts_port {
+struct redis_counts_port {
     void *store;
     /* Whether it answers as far as is known. */
     bool (*available)(void *store);
-    /* Asks for up to SHARED_COUNTS_MAX counts; `entries` are copied. `read_ended` of the listener
+    /* Asks for up to REDIS_COUNTS_MAX counts; `entries` are copied. `read_ended` of the listener
      * is called exactly once, never from inside this call. False where it cannot be asked now. */
-    bool (*read)(void *store, const struct shared_count *entries, size_t size, struct instant now);
-    /* Hands up to SHARED_COUNTS_MAX counts on, without waiting for an answer; drops them where it
+    bool (*read)(void *store, const struct redis_count *entries, size_t size, struct instant now);
+    /* Hands up to REDIS_COUNTS_MAX counts on, without waiting for an answer; drops them where it
      * cannot. A count never replaces one of a higher version. */
-    bool (*publish)(void *store, const struct shared_count *entries, size_t size);
+    bool (*publish)(void *store, const struct redis_count *entries, size_t size);
 };
 
-struct shared_counts_listener {
+struct redis_counts_listener {
     void *service;
     /* The entries in the order asked, with `found` and `count` filled in where it answered in time.
      */
-    void (*read_ended)(void *service, const struct shared_count *entries, size_t size,
+    void (*read_ended)(void *service, const struct redis_count *entries, size_t size,
                        struct instant now);
 };
 

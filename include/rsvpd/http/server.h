@@ -49,9 +49,9 @@ struct http_server_setup {
  * caller's. */
 struct http_server *http_server_create(const struct http_server_setup *setup);
 
-/* Sends what has been answered. To be called at the end of every turn of the loop. True where there
- * is more to do at once. */
-bool http_server_turn(struct http_server *server);
+/* Sends what has been answered. To be called at the end of every iteration of the loop. True where
+ * there is more to do at once. */
+bool http_server_end_iteration(struct http_server *server);
 
 /* Ends what does not arrive in time. To be called every few milliseconds. */
 void http_server_tick(struct http_server *server, struct instant now);

@@ -13,18 +13,18 @@ enum { PUBLISH_EVERY_US = 200 * 1000 };
 struct counts {
     struct operations *operations;
     struct dispatch *dispatch;
-    const struct shared_counts_port *shared; /* NULL where there is no Redis */
+    const struct redis_counts_port *redis; /* NULL where there is no Redis */
     struct metrics *metrics;
-    int64_t deadline_us;       /* how long a load may take */
-    int64_t shared_age_max_us; /* oldest count that is believed when it comes from Redis */
+    int64_t deadline_us;      /* how long a load may take */
+    int64_t redis_age_max_us; /* oldest count that is believed when it comes from Redis */
     struct count_cache caches[RELATION_COUNT];
     int64_t publish_at_us; /* monotonic: not before this */
 };
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 struct count_memory *memory, const struct shared_counts_port *shared,
+                 struct count_memory *memory, const struct redis_counts_port *redis,
                  struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
-                 int64_t shared_lifetime_us) __attribute__((warn_unused_result));
+                 int64_t redis_lifetime_us) __attribute__((warn_unused_result));
 void counts_free(struct counts *counts);
 
 /* Answers a filled-in, watched OPERATION_COUNT, at once or later. */
@@ -39,11 +39,11 @@ void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us);
 
 /* What Redis answered. */
-void counts_shared_read_ended(struct counts *counts, const struct shared_count *entries,
-                              size_t size, struct instant now);
+void counts_redis_read_ended(struct counts *counts, const struct redis_count *entries, size_t size,
+                             struct instant now);
 
-/* Asks Redis for what this turn missed, and tells it, now and then, what was learnt. To be called
- * at the end of every turn, before dispatch_turn. */
-void counts_turn(struct counts *counts, struct instant now);
+/* Asks Redis for what this iteration missed, and tells it, now and then, what was learnt. To be
+ * called at the end of every iteration, before dispatch_end_iteration. */
+void counts_end_iteration(struct counts *counts, struct instant now);
 
 #endif

@@ -11,12 +11,12 @@
 enum {
     QUEUES_PER_RELATION = 11,
     DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT,
-    DISPATCH_PLACES = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
+    DISPATCH_SLOTS = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
     /* How long what arrives waits for the batch before it, so that batches grow, before another
      * connection takes it: longer than most batches take, short beside what anyone notices. */
-    GATHER_US = 10 * 1000,
-    /* How long nothing is sent because every turn brings more that can go with it. */
-    COME_US = 1000,
+    BATCH_DELAY_US = 10 * 1000,
+    /* How long nothing is sent because every iteration brings more that can go with it. */
+    LINGER_US = 1000,
     /* Of the time left, what whoever joins a queue may have to wait: the rest is for the answer's
      * way, and for what the pace did not foretell. What waits until its deadline is done for
      * nobody. */
@@ -24,9 +24,9 @@ enum {
 };
 
 /* What is known of the batches of one queue and path; times are monotonic. */
-struct dispatch_place {
-    int64_t gather_until_us; /* while a batch is under way and young, else 0 */
-    int64_t ended_us;        /* when one ended last */
+struct dispatch_slot {
+    int64_t batch_delay_until_us; /* while a batch is under way and young, else 0 */
+    int64_t ended_us;             /* when one ended last */
     int64_t pace_us; /* smoothed time from one's end to the next one's, of those that wait */
 };
 
@@ -37,30 +37,30 @@ typedef void dispatch_counted_fn(void *listener, const struct batch *batch, int6
 
 struct dispatch {
     struct operations *operations;
-    const struct truth_port *truth;
+    const struct primary_port *primary;
     struct metrics *metrics;
     dispatch_counted_fn *counted;
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
-    bool more_came;        /* since the last turn */
-    int64_t come_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
-    struct dispatch_place places[DISPATCH_PLACES];
-    size_t managed_flying;                  /* batches of PATH_MANAGED that are under way */
-    size_t held_flying;                     /* batches of PATH_HELD that are under way */
-    struct entity_set managed;              /* events with settings, as far as is known */
-    struct entity_set held[RELATION_COUNT]; /* entities of batches that were rolled back lately */
-    struct identifier waited_for;           /* the held entity whose managed writes went last */
-    bool held_turn;                         /* those of held entities go next of the managed ones */
-    size_t lane_turn[LANE_COUNT]; /* which queue and path goes first next time: none starves */
-    struct batch *batches;        /* as many as there are connections */
+    bool more_arrived;       /* since the last iteration */
+    int64_t linger_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
+    struct dispatch_slot slots[DISPATCH_SLOTS];
+    size_t admitted_in_flight;                   /* batches of PATH_ADMITTED that are under way */
+    size_t contended_in_flight;                  /* batches of PATH_CONTENDED that are under way */
+    struct entity_set admitted;                  /* events with settings, as far as is known */
+    struct entity_set contended[RELATION_COUNT]; /* entities whose locks others held lately */
+    struct identifier last_contended; /* the contended entity whose writes were admitted last */
+    bool contended_next;              /* writes of contended entities are admitted next */
+    size_t next_slot[POOL_COUNT];     /* which queue and path goes first next time: none starves */
+    struct batch *batches;            /* as many as there are connections */
     struct batch *free_batches;
     size_t batch_count;
 };
 
 /* `write_connections` and `read_connections` are how many batches can be under way at once. */
 bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
-                   const struct truth_port *truth, struct metrics *metrics,
+                   const struct primary_port *primary, struct metrics *metrics,
                    size_t write_connections, size_t read_connections, uint64_t secret)
     __attribute__((warn_unused_result));
 void dispatch_free(struct dispatch *dispatch);
@@ -69,9 +69,9 @@ void dispatch_free(struct dispatch *dispatch);
  * answered in time. */
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us);
 
-/* Sends what can be sent, once a turn brings nothing more to go with it. To be called at the end of
- * every turn of the loop. True where the next turn is to come at once. */
-bool dispatch_turn(struct dispatch *dispatch, int64_t now_us);
+/* Sends what can be sent, once a iteration brings nothing more to go with it. To be called at the
+ * end of every iteration of the loop. True where the next iteration is to come at once. */
+bool dispatch_end_iteration(struct dispatch *dispatch, int64_t now_us);
 
 /* The operation's deadline has passed: answers it. */
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us);
@@ -80,9 +80,9 @@ void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us);
 
-/* The store is known to be away for this lane: everything that waits and was never sent is refused
+/* The store is known to be away for this pool: everything that waits and was never sent is refused
  * now. */
-void dispatch_refuse_waiting(struct dispatch *dispatch, enum lane lane, int64_t now_us);
+void dispatch_refuse_waiting(struct dispatch *dispatch, enum pool pool, int64_t now_us);
 
 /* Operations in the queue or on their way, for the metrics. */
 void dispatch_report(const struct dispatch *dispatch);

@@ -10,17 +10,18 @@ struct count_memory;
 struct service;
 
 struct service_setup {
-    const struct truth_port *truth;
-    const struct shared_counts_port *shared; /* NULL where there is no Redis */
-    struct count_memory *counts;             /* of the process */
+    const struct primary_port *primary;
+    const struct redis_counts_port *redis; /* NULL where there is no Redis */
+    struct count_memory *counts;           /* of the process */
     struct metrics *metrics;
     size_t pending_max;       /* operations at a time */
-    size_t write_connections; /* that the truth has */
+    size_t write_connections; /* that the primary has */
     size_t read_connections;
     int64_t deadline_us; /* the longest that an operation may take */
     int64_t count_local_lifetime_us;
-    int64_t count_shared_lifetime_us;
-    int64_t forget_every_us;  /* how often kept answers whose time is over are deleted; 0: never */
+    int64_t count_redis_lifetime_us;
+    int64_t
+        expire_keys_every_us; /* how often kept answers whose time is over are deleted; 0: never */
     int64_t promote_every_us; /* how often unfinished promotions are looked for; 0: never */
     uint64_t hash_secret;
     struct instant now;
@@ -52,14 +53,15 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us);
 void service_tick(struct service *service, struct instant now);
 
 /* Sends what has gathered, unless more may come that can go with it. To be called at the end of
- * every turn of the loop. True where the next turn is to come at once, whatever the sockets say. */
-bool service_turn(struct service *service, struct instant now);
+ * every iteration of the loop. True where the next iteration is to come at once, whatever the
+ * sockets say. */
+bool service_end_iteration(struct service *service, struct instant now);
 
 /* For the stores: what they report, with the service as listener. */
 void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,
                          int64_t now_us);
-void service_truth_changed(void *listener, int64_t now_us);
-void service_shared_read_ended(void *listener, const struct shared_count *entries, size_t size,
-                               struct instant now);
+void service_primary_changed(void *listener, int64_t now_us);
+void service_redis_read_ended(void *listener, const struct redis_count *entries, size_t size,
+                              struct instant now);
 
 #endif

@@ -20,7 +20,7 @@ struct pg_result; /* and PGresult */
 struct pg_batch;
 
 /* Takes the rows of one statement in. False without memory for them. */
-typedef bool pg_take_fn(struct pg_batch *run, const struct pg_result *rows, struct instant now);
+typedef bool pg_parse_fn(struct pg_batch *run, const struct pg_result *rows, struct instant now);
 
 /* What goes out at a time, and ends with a sync. */
 enum pg_batch_part {
@@ -46,7 +46,7 @@ struct pg_batch {
     struct instant sent;
     enum pg_batch_part part; /* that is under way */
     size_t queued, answered; /* its statements */
-    pg_take_fn *takes[PG_BATCH_STATEMENTS_MAX];
+    pg_parse_fn *parsers[PG_BATCH_STATEMENTS_MAX];
     const char *columns[PG_BATCH_STATEMENTS_MAX]; /* of their rows, see pg_rows_fit */
     bool malformed;                               /* an answer was none to what was asked */
     struct operation *keyed[BATCH_SIZE_MAX]; /* that carry idempotency keys, sorted by user and key

@@ -11,7 +11,7 @@ bool pg_reads_queue_counts(struct pg_batch *run) __attribute__((warn_unused_resu
 bool pg_reads_queue_lists(struct pg_batch *run) __attribute__((warn_unused_result));
 bool pg_reads_queue_settings(struct pg_batch *run) __attribute__((warn_unused_result));
 
-/* Rows of count.sql, counted.sql and settled.sql; of settings.sql. */
-pg_take_fn pg_reads_take_counts, pg_reads_take_settings;
+/* Rows of count.sql, read_counts.sql and read_counts_unless_admitted.sql; of settings.sql. */
+pg_parse_fn pg_reads_take_counts, pg_reads_take_settings;
 
 #endif

@@ -17,16 +17,16 @@ struct pg_parameter {
 struct pg_parameter pg_parameter_text(const struct identifier *id);
 
 /* Queues a file of sql/queries/, and what its answer will be taken in by. */
-bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_take_fn *take,
+bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                         const struct pg_parameter *parameters, int parameter_count)
     __attribute__((warn_unused_result));
 
 /* One whose parameters are the first `count` of the run's arrays. */
-bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_take_fn *take,
+bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                                int count) __attribute__((warn_unused_result));
 
 /* One whose parameter are the entities of the operations that act, each once. */
-bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_take_fn *take)
+bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
     __attribute__((warn_unused_result));
 
 /* One of sql/session/, without parameters or rows. */
@@ -51,7 +51,7 @@ bool pg_rows_fit(const struct pg_result *rows, const char *columns)
     __attribute__((warn_unused_result));
 
 /* For statements whose rows, if there are any, say nothing. */
-bool pg_row_take_nothing(struct pg_batch *run, const struct pg_result *rows, struct instant now);
+bool pg_row_parse_nothing(struct pg_batch *run, const struct pg_result *rows, struct instant now);
 
 int64_t pg_row_number(const struct pg_result *rows, int row, int column);
 struct slice pg_row_text(const struct pg_result *rows, int row, int column);

@@ -1,5 +1,5 @@
 /* Postgres for one worker: a few connections in pipeline mode, each with one batch at a time, and
- * their reconnecting. Implements truth_port. */
+ * their reconnecting. Implements primary_port. */
 #ifndef RSVPD_STORE_PG_STORE_H
 #define RSVPD_STORE_PG_STORE_H
 
@@ -24,9 +24,9 @@ struct pg_store_setup {
 struct pg_store *pg_store_create(const struct pg_store_setup *setup);
 
 /* Whom to tell; must be set before the loop runs. */
-void pg_store_listen(struct pg_store *store, const struct truth_listener *listener);
+void pg_store_listen(struct pg_store *store, const struct primary_listener *listener);
 
-const struct truth_port *pg_store_port(const struct pg_store *store);
+const struct primary_port *pg_store_port(const struct pg_store *store);
 
 /* Time-outs, reconnects, refreshing. To be called every few milliseconds. */
 void pg_store_tick(struct pg_store *store, struct instant now);

@@ -14,7 +14,7 @@ enum {
     REDIS_VALUE_SIZE_BYTES = 64
 };
 
-void redis_encode_key(const char *namespace, const struct shared_count *entry, struct text *out);
+void redis_encode_key(const char *namespace, const struct redis_count *entry, struct text *out);
 
 /* A key that is no count's: a store's own, by its number, to find out whether Redis works. */
 void redis_encode_probe_key(const char *namespace, uint64_t number, struct text *out);

@@ -1,5 +1,5 @@
 /* Redis for one worker: one connection, a deadline for every command, and its reconnecting.
- * Implements shared_counts_port. */
+ * Implements redis_counts_port. */
 #ifndef RSVPD_STORE_REDIS_STORE_H
 #define RSVPD_STORE_REDIS_STORE_H
 
@@ -26,9 +26,9 @@ struct redis_store_setup {
 struct redis_store *redis_store_create(const struct redis_store_setup *setup);
 
 /* Whom to tell; must be set before the loop runs. */
-void redis_store_listen(struct redis_store *store, const struct shared_counts_listener *listener);
+void redis_store_listen(struct redis_store *store, const struct redis_counts_listener *listener);
 
-const struct shared_counts_port *redis_store_port(const struct redis_store *store);
+const struct redis_counts_port *redis_store_port(const struct redis_store *store);
 
 /* Time-outs, reconnects, pings. To be called every few milliseconds. */
 void redis_store_tick(struct redis_store *store, struct instant now);

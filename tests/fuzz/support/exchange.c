@@ -114,7 +114,7 @@ static void expect_operation(const struct operation *operation)
                    kind == OPERATION_LIST_WAITING;
     bool of_user = is_write || kind == OPERATION_LOOKUP || kind == OPERATION_FIND ||
                    kind == OPERATION_LIST_ENTITIES;
-    assert(kind != OPERATION_FORGET);
+    assert(kind != OPERATION_EXPIRE_KEYS);
     assert(operation->relation != NULL && operation->done != NULL);
     expect_identifier(&operation->entity, kind != OPERATION_LIST_ENTITIES);
     expect_identifier(&operation->user, of_user);
@@ -122,7 +122,7 @@ static void expect_operation(const struct operation *operation)
     assert(is_page ? operation->page_size >= 2 && operation->page_size <= 1001
                    : operation->page_size == 0);
     assert(is_write || operation->idempotency_key.size == 0);
-    assert(kind == OPERATION_CONFIGURE || kind == OPERATION_RELEASE ||
+    assert(kind == OPERATION_STORE_SETTINGS || kind == OPERATION_CLEAR_SETTINGS ||
            operation->precondition == NULL);
     for (size_t i = 0; i < operation->idempotency_key.size; i++) {
         char c = operation->idempotency_key.data[i];

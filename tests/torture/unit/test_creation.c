@@ -4,8 +4,8 @@
 
 #include "unit.h"
 
-#include "fake_shared.h"
-#include "fake_truth.h"
+#include "fake_primary.h"
+#include "fake_redis_counts.h"
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/count_memory.h"
@@ -18,17 +18,17 @@ typedef bool make_fn(void);
 
 static bool make_service(void)
 {
-    static struct fake_truth truth;
-    static struct fake_shared shared;
+    static struct fake_primary primary;
+    static struct fake_redis_counts shared;
     struct metrics *metrics = metrics_create();
-    fake_truth_init(&truth, 1, 1);
-    fake_shared_init(&shared);
+    fake_primary_init(&primary, 1, 1);
+    fake_redis_counts_init(&shared);
     struct count_memory *counts = count_memory_create(1024, 42);
     struct service *service = metrics == NULL || counts == NULL
                                   ? NULL
                                   : service_create(&(struct service_setup){
-                                        .truth = &truth.port,
-                                        .shared = &shared.port,
+                                        .primary = &primary.port,
+                                        .redis = &shared.port,
                                         .counts = counts,
                                         .metrics = metrics,
                                         .pending_max = 64,
@@ -36,13 +36,13 @@ static bool make_service(void)
                                         .read_connections = 1,
                                         .deadline_us = 2000 * 1000,
                                         .count_local_lifetime_us = 1000 * 1000,
-                                        .count_shared_lifetime_us = 2500 * 1000,
+                                        .count_redis_lifetime_us = 2500 * 1000,
                                         .hash_secret = 42,
                                     });
     bool made = service != NULL;
     service_destroy(&service);
     count_memory_destroy(&counts);
-    fake_truth_free(&truth);
+    fake_primary_free(&primary);
     free(metrics);
     return made;
 }

@@ -93,7 +93,7 @@ static void test_the_last_good_value_stays(void **state)
 }
 
 /* Whose opening would wait for a writer. */
-static void test_a_pipe_is_not_waited_for(void **state)
+static void test_a_pipe_is_not_last_contended(void **state)
 {
     char pipe_path[sizeof path + 8];
     (void)state;
@@ -112,7 +112,7 @@ int main(void)
         cmocka_unit_test(test_what_came_from_no_file_stays),
         cmocka_unit_test(test_what_came_from_a_file_is_read_again),
         cmocka_unit_test(test_the_last_good_value_stays),
-        cmocka_unit_test(test_a_pipe_is_not_waited_for),
+        cmocka_unit_test(test_a_pipe_is_not_last_contended),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -46,7 +46,7 @@ static void expect_batch(struct batcher *batcher, enum write_path path, struct b
                          struct operation *const *expected, size_t size)
 {
     assert_true(batcher_has_ready(batcher, path));
-    batcher_form(batcher, path, path == PATH_HELD ? of_the_first : NULL, NULL, batch);
+    batcher_form(batcher, path, path == PATH_CONTENDED ? of_the_first : NULL, NULL, batch);
     assert_int_equal(batch->size, size);
     assert_int_equal(batch->path, path);
     assert_ptr_equal(batch->relation, batcher->relation);
@@ -214,8 +214,8 @@ static void test_a_bound_of_its_own(void **state)
     init_for(&batcher, OPERATION_LOOKUP, BOUND, 10);
     for (unsigned i = 0; i < COUNT; i++) {
         push(&batcher, &ops[i], OPERATION_LOOKUP, "e", "u");
-        assert_int_equal(ops[i].mates_max, BOUND);
-        ops[i].mates_max = BATCH_SIZE_MAX;
+        assert_int_equal(ops[i].batch_limit, BOUND);
+        ops[i].batch_limit = BATCH_SIZE_MAX;
     }
     EXPECT_BATCH(&batcher, &batch, &ops[0], &ops[1], &ops[2], &ops[3]);
     EXPECT_BATCH(&batcher, &batch, &ops[4], &ops[5], &ops[6], &ops[7]);
@@ -229,8 +229,8 @@ static void test_how_many_go_together(void **state)
     enum { ROW = 6, ANY = BATCH_SIZE_MAX };
     static const char *const users[ROW] = {"a", "b", "c", "d", "e", "f"};
     static const struct {
-        unsigned mates_max[ROW]; /* up to the first 0 */
-        size_t sizes[ROW];       /* of the batches; up to the first 0 */
+        unsigned batch_limit[ROW]; /* up to the first 0 */
+        size_t sizes[ROW];         /* of the batches; up to the first 0 */
     } cases[] = {
         {{ANY, ANY, ANY}, {3}},
         {{1, ANY, ANY}, {1, 2}},
@@ -251,9 +251,9 @@ static void test_how_many_go_together(void **state)
         struct operation ops[ROW];
         struct batch batch;
         init(&batcher, OPERATION_ADD, 10);
-        for (unsigned j = 0; j < ROW && cases[i].mates_max[j] != 0; j++) {
+        for (unsigned j = 0; j < ROW && cases[i].batch_limit[j] != 0; j++) {
             push(&batcher, &ops[j], OPERATION_ADD, "e", users[j]);
-            ops[j].mates_max = cases[i].mates_max[j];
+            ops[j].batch_limit = cases[i].batch_limit[j];
         }
         for (size_t j = 0; batcher_has_ready(&batcher, PATH_PLAIN); j++) {
             batcher_form(&batcher, PATH_PLAIN, NULL, NULL, &batch);
@@ -272,10 +272,10 @@ static void test_an_operation_that_is_pushed_again_may_have_any_mates(void **sta
     (void)state;
     init(&batcher, OPERATION_LOOKUP, 10);
     push(&batcher, &op, OPERATION_LOOKUP, "e", "u");
-    op.mates_max = 1;
+    op.batch_limit = 1;
     batcher_withdraw(&batcher, &op);
     batcher_push(&batcher, &op);
-    assert_int_equal(op.mates_max, BATCH_SIZE_MAX);
+    assert_int_equal(op.batch_limit, BATCH_SIZE_MAX);
     batcher_free(&batcher);
 }
 
@@ -375,11 +375,11 @@ static void test_withdrawing_those_that_are_chained(void **state)
 
 /* ---- paths ---- */
 
-static void expect_ready(const struct batcher *batcher, bool plain, bool keyed, bool managed)
+static void expect_ready(const struct batcher *batcher, bool plain, bool keyed, bool admitted)
 {
     assert_int_equal(batcher_has_ready(batcher, PATH_PLAIN), plain);
     assert_int_equal(batcher_has_ready(batcher, PATH_KEYED), keyed);
-    assert_int_equal(batcher_has_ready(batcher, PATH_MANAGED), managed);
+    assert_int_equal(batcher_has_ready(batcher, PATH_ADMITTED), admitted);
 }
 
 /* Each path has a row of its own, in the order of arrival. */
@@ -390,8 +390,8 @@ static void test_order_of_arrival_on_each_path(void **state)
     struct batch batch;
     (void)state;
     init(&batcher, OPERATION_ADD, 10);
-    static const enum write_path paths[] = {PATH_MANAGED, PATH_PLAIN, PATH_KEYED,  PATH_PLAIN,
-                                            PATH_MANAGED, PATH_KEYED, PATH_MANAGED};
+    static const enum write_path paths[] = {PATH_ADMITTED, PATH_PLAIN, PATH_KEYED,   PATH_PLAIN,
+                                            PATH_ADMITTED, PATH_KEYED, PATH_ADMITTED};
     static const char *const users[] = {"g", "f", "e", "d", "c", "b", "a"};
     for (size_t i = 0; i < LENGTH(ops); i++) {
         push_on(&batcher, &ops[i], paths[i], OPERATION_ADD, "e", users[i]);
@@ -400,7 +400,7 @@ static void test_order_of_arrival_on_each_path(void **state)
     assert_int_equal(batcher.size, 7);
     EXPECT_BATCH_ON(&batcher, PATH_KEYED, &batch, &ops[2], &ops[5]);
     expect_ready(&batcher, true, false, true);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[0], &ops[4], &ops[6]);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &ops[0], &ops[4], &ops[6]);
     expect_ready(&batcher, true, false, false);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[1], &ops[3]);
     expect_ready(&batcher, false, false, false);
@@ -416,18 +416,18 @@ static void test_arrivals_are_numbered(void **state)
     struct batch batch;
     (void)state;
     init(&batcher, OPERATION_ADD, 10);
-    push_on(&batcher, &first, PATH_MANAGED, OPERATION_ADD, "e", "u");
-    push_on(&batcher, &behind, PATH_MANAGED, OPERATION_REMOVE, "e", "u");
-    push_on(&batcher, &other, PATH_MANAGED, OPERATION_ADD, "e", "v");
+    push_on(&batcher, &first, PATH_ADMITTED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &behind, PATH_ADMITTED, OPERATION_REMOVE, "e", "u");
+    push_on(&batcher, &other, PATH_ADMITTED, OPERATION_ADD, "e", "v");
     assert_true(first.arrival < behind.arrival && behind.arrival < other.arrival);
     uint64_t arrival = first.arrival;
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &first, &other);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &first, &other);
     batcher_return(&batcher, &batch);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &first, &other);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &first, &other);
     assert_true(first.arrival == arrival);
     batcher_put_behind(&batcher, &first);
     batcher_return(&batcher, &batch);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &other, &first);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &other, &first);
     assert_true(first.arrival == arrival);
     batcher_free(&batcher);
 }
@@ -436,16 +436,16 @@ static void test_arrivals_are_numbered(void **state)
 static void test_chains_cross_paths(void **state)
 {
     struct batcher batcher;
-    struct operation plain, keyed, managed, last;
+    struct operation plain, keyed, admitted, last;
     struct batch batch;
     (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push_on(&batcher, &plain, PATH_PLAIN, OPERATION_ADD, "e", "u");
     push_on(&batcher, &keyed, PATH_KEYED, OPERATION_REMOVE, "e", "u");
-    push_on(&batcher, &managed, PATH_MANAGED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &admitted, PATH_ADMITTED, OPERATION_ADD, "e", "u");
     push_on(&batcher, &last, PATH_PLAIN, OPERATION_REMOVE, "e", "u");
     assert_int_equal(keyed.state, OPERATION_CHAINED);
-    assert_int_equal(managed.state, OPERATION_CHAINED);
+    assert_int_equal(admitted.state, OPERATION_CHAINED);
     expect_ready(&batcher, true, false, false);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &plain);
     expect_ready(&batcher, false, false, false);
@@ -454,7 +454,7 @@ static void test_chains_cross_paths(void **state)
     EXPECT_BATCH_ON(&batcher, PATH_KEYED, &batch, &keyed);
     finish_all(&batcher, &batch);
     expect_ready(&batcher, false, false, true);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &managed);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &admitted);
     finish_all(&batcher, &batch);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &last);
     finish_all(&batcher, &batch);
@@ -479,15 +479,15 @@ static void test_a_batch_returns_to_the_paths_of_its_operations(void **state)
     push(&batcher, &d, OPERATION_ADD, "f", "d");
     EXPECT_BATCH(&batcher, &batch, &a, &b, &c, &d);
     push(&batcher, &waiting, OPERATION_ADD, "g", "w");
-    push_on(&batcher, &waiting_managed, PATH_MANAGED, OPERATION_ADD, "e", "w");
+    push_on(&batcher, &waiting_managed, PATH_ADMITTED, OPERATION_ADD, "e", "w");
     push(&batcher, &behind, OPERATION_REMOVE, "e", "a");
-    a.path = PATH_MANAGED;
-    c.path = PATH_MANAGED;
+    a.path = PATH_ADMITTED;
+    c.path = PATH_ADMITTED;
     batcher_return(&batcher, &batch);
     assert_int_equal(batch.size, 0);
     assert_int_equal(batcher.size, 7);
     assert_int_equal(behind.state, OPERATION_CHAINED);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &a, &c, &waiting_managed);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &a, &c, &waiting_managed);
     finish_all(&batcher, &batch);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &b, &d, &waiting, &behind);
     finish_all(&batcher, &batch);
@@ -505,14 +505,15 @@ static void test_how_many_go_together_on_a_path(void **state)
     (void)state;
     init_for(&batcher, OPERATION_ADD, 3, 10);
     for (size_t i = 0; i < LENGTH(ops); i++) {
-        push_on(&batcher, &ops[i], i < 2 ? PATH_PLAIN : PATH_MANAGED, OPERATION_ADD, "e", users[i]);
-        assert_int_equal(ops[i].mates_max, 3);
+        push_on(&batcher, &ops[i], i < 2 ? PATH_PLAIN : PATH_ADMITTED, OPERATION_ADD, "e",
+                users[i]);
+        assert_int_equal(ops[i].batch_limit, 3);
     }
-    ops[0].mates_max = 1;
-    ops[4].mates_max = 2;
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[2], &ops[3]);
+    ops[0].batch_limit = 1;
+    ops[4].batch_limit = 2;
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &ops[2], &ops[3]);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[0]);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &ops[4], &ops[5]);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &ops[4], &ops[5]);
     EXPECT_BATCH_ON(&batcher, PATH_PLAIN, &batch, &ops[1]);
     batcher_free(&batcher);
 }
@@ -527,14 +528,14 @@ static void test_withdrawing_on_a_path(void **state)
     init(&batcher, OPERATION_ADD, 10);
     push_on(&batcher, &first, PATH_KEYED, OPERATION_ADD, "e", "u");
     push_on(&batcher, &chained, PATH_PLAIN, OPERATION_REMOVE, "e", "u");
-    push_on(&batcher, &heir, PATH_MANAGED, OPERATION_ADD, "e", "u");
+    push_on(&batcher, &heir, PATH_ADMITTED, OPERATION_ADD, "e", "u");
     push_on(&batcher, &other, PATH_KEYED, OPERATION_ADD, "e", "v");
     batcher_withdraw(&batcher, &chained);
     expect_ready(&batcher, false, true, false);
     batcher_withdraw(&batcher, &first);
     expect_ready(&batcher, false, true, true);
     assert_int_equal(batcher.size, 2);
-    EXPECT_BATCH_ON(&batcher, PATH_MANAGED, &batch, &heir);
+    EXPECT_BATCH_ON(&batcher, PATH_ADMITTED, &batch, &heir);
     finish_all(&batcher, &batch);
     batcher_withdraw(&batcher, &other);
     expect_ready(&batcher, false, false, false);
@@ -624,7 +625,7 @@ static void get_ready(struct history *history, struct operation *operation)
 {
     struct row *ready = &history->ready[operation->path];
     size_t at = 0;
-    while (at < ready->size && ready->at[at]->turn < operation->turn) {
+    while (at < ready->size && ready->at[at]->sequence < operation->sequence) {
         at++;
     }
     row_insert(ready, at, operation);
@@ -643,7 +644,7 @@ static void random_push(struct history *history, size_t at)
                                     .user = unit_numbered_id("u", key % 2)};
     history->key_of[at] = key;
     batcher_push(&history->batcher, operation);
-    operation->mates_max =
+    operation->batch_limit =
         unit_percent(&history->random, 70) ? BATCH_SIZE_MAX : 1 + unit_below(&history->random, 4);
     struct row *row = &history->of_key[key];
     row_insert(row, row->size, operation);
@@ -659,7 +660,7 @@ static void model_end(struct history *history, const struct operation *operation
     bool held = row->at[0] == operation;
     row_remove(row, operation);
     if (history->keyed && held && row->size > 0) {
-        if (row->at[0]->path == PATH_MANAGED) {
+        if (row->at[0]->path == PATH_ADMITTED) {
             get_ready(history, row->at[0]);
         } else {
             get_behind(history, row->at[0]);
@@ -684,7 +685,7 @@ static size_t model_batch_size(const struct row *ready)
     for (size_t size = ready->size; size > 1; size--) {
         unsigned least = BATCH_SIZE_MAX;
         for (size_t i = 0; i < size; i++) {
-            least = ready->at[i]->mates_max < least ? ready->at[i]->mates_max : least;
+            least = ready->at[i]->batch_limit < least ? ready->at[i]->batch_limit : least;
         }
         if (size <= least) {
             return size;
@@ -704,7 +705,8 @@ static void random_form(struct history *history, struct batch *batch)
     }
     struct row expected = {.size = 0};
     for (size_t i = 0; i < ready->size; i++) {
-        if (path != PATH_HELD || identifier_equal(&ready->at[i]->entity, &ready->at[0]->entity)) {
+        if (path != PATH_CONTENDED ||
+            identifier_equal(&ready->at[i]->entity, &ready->at[0]->entity)) {
             row_insert(&expected, expected.size, ready->at[i]);
         }
     }
@@ -732,7 +734,7 @@ static void random_land(struct history *history, struct batch *batch)
             model_end(history, operation);
             operation->state = OPERATION_FREE;
         } else {
-            operation->mates_max = 1 + unit_below(&history->random, 4);
+            operation->batch_limit = 1 + unit_below(&history->random, 4);
             operation->path =
                 unit_percent(&history->random, 50) ? operation->path : random_path(history);
             rest.operations[rest.size++] = operation;

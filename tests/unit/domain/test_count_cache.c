@@ -89,7 +89,7 @@ static void test_what_is_put_is_held(void **state)
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     struct count count = count_of(7, start_us);
-    count_cache_put(&cache, entry, &count, COUNT_FROM_TRUTH, start_us + 5);
+    count_cache_put(&cache, entry, &count, COUNT_FROM_PRIMARY, start_us + 5);
     assert_true(count_entry_known(entry));
     assert_int_equal(entry->view.held.count.value, 70);
     assert_int_equal(entry->view.held.count.version, 7);
@@ -130,7 +130,7 @@ static void test_when_it_is_served(void **state)
         struct count_cache cache;
         init(&cache, CAPACITY, cases[i].lifetime_us);
         struct count_entry *entry = entry_of(&cache, 1);
-        put(&cache, entry, 1, start_us + cases[i].as_of_us, COUNT_FROM_TRUTH, start_us);
+        put(&cache, entry, 1, start_us + cases[i].as_of_us, COUNT_FROM_PRIMARY, start_us);
         if (count_entry_serves(&cache, entry, start_us + cases[i].not_before_us,
                                start_us + cases[i].now_us) != cases[i].serves) {
             fail_msg("case %zu is %sserved", i, cases[i].serves ? "not " : "");
@@ -149,8 +149,8 @@ static void test_which_one_stays(void **state)
         } held, put;
         bool replaced;
     } cases[] = {
-#define TRUTH COUNT_FROM_TRUTH
-#define REDIS COUNT_FROM_SHARED
+#define TRUTH COUNT_FROM_PRIMARY
+#define REDIS COUNT_FROM_REDIS
         /* a newer version, from wherever, even when it was read earlier */
         {{5, -100, TRUTH}, {6, -50, TRUTH}, true},
         {{5, -100, TRUTH}, {6, -50, REDIS}, true},
@@ -170,7 +170,7 @@ static void test_which_one_stays(void **state)
         /* past the bound no reading can be late any more */
         {{5, SECONDS(-4) - 1, TRUTH}, {4, 0, TRUTH}, true},
         {{5, SECONDS(-4) - 1, TRUTH}, {4, 0, REDIS}, true},
-        /* the truth corrects Redis, unless it was asked before */
+        /* the primary corrects Redis, unless it was asked before */
         {{99, -100, REDIS}, {5, -50, TRUTH}, true},
         {{99, -100, REDIS}, {5, -100, TRUTH}, true},
         {{99, -100, REDIS}, {5, -101, TRUTH}, false},
@@ -190,7 +190,7 @@ static void test_which_one_stays(void **state)
         struct count expected =
             cases[i].replaced ? count_of(cases[i].put.version, start_us + cases[i].put.as_of_us)
                               : count_of(cases[i].held.version, start_us + cases[i].held.as_of_us);
-        if (cases[i].put.origin == COUNT_FROM_TRUTH &&
+        if (cases[i].put.origin == COUNT_FROM_PRIMARY &&
             cases[i].put.as_of_us > cases[i].held.as_of_us) {
             /* What stays was committed after the other one was read. */
             expected.as_of_mono_us = start_us + cases[i].put.as_of_us;
@@ -206,19 +206,19 @@ static void test_which_one_stays(void **state)
     }
 }
 
-/* After the truth has corrected Redis, its count is held as the truth's own. */
+/* After the primary has corrected Redis, its count is held as the primary's own. */
 static void test_a_correction_is_kept(void **state)
 {
     struct count_cache cache;
     (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
-    put(&cache, entry, 99, start_us, COUNT_FROM_SHARED, start_us);
-    put(&cache, entry, 5, start_us + 10, COUNT_FROM_TRUTH, start_us + 10);
-    put(&cache, entry, 4, start_us + 20, COUNT_FROM_TRUTH, start_us + 20);
+    put(&cache, entry, 99, start_us, COUNT_FROM_REDIS, start_us);
+    put(&cache, entry, 5, start_us + 10, COUNT_FROM_PRIMARY, start_us + 10);
+    put(&cache, entry, 4, start_us + 20, COUNT_FROM_PRIMARY, start_us + 20);
     assert_int_equal(entry->view.held.count.version, 5);
-    put(&cache, entry, 6, start_us + 30, COUNT_FROM_SHARED, start_us + 30);
-    put(&cache, entry, 5, start_us + 40, COUNT_FROM_TRUTH, start_us + 40);
+    put(&cache, entry, 6, start_us + 30, COUNT_FROM_REDIS, start_us + 30);
+    put(&cache, entry, 5, start_us + 40, COUNT_FROM_PRIMARY, start_us + 40);
     assert_int_equal(entry->view.held.count.version, 5);
     end(&cache);
 }
@@ -232,12 +232,12 @@ static void test_what_was_taken_back_goes(void **state)
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     int64_t now_us = start_us;
-    put(&cache, entry, 7, now_us, COUNT_FROM_TRUTH, now_us);
+    put(&cache, entry, 7, now_us, COUNT_FROM_PRIMARY, now_us);
     for (; now_us <= start_us + COUNT_BOUND_US; now_us += SECONDS(1)) {
-        put(&cache, entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+        put(&cache, entry, 5, now_us, COUNT_FROM_PRIMARY, now_us);
         assert_int_equal(entry->view.held.count.version, 7);
     }
-    put(&cache, entry, 5, now_us, COUNT_FROM_TRUTH, now_us);
+    put(&cache, entry, 5, now_us, COUNT_FROM_PRIMARY, now_us);
     assert_int_equal(entry->view.held.count.version, 5);
     end(&cache);
 }
@@ -249,7 +249,7 @@ static void test_stale_has_a_limit_too(void **state)
     (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
-    put(&cache, entry, 1, start_us, COUNT_FROM_TRUTH, start_us + 100);
+    put(&cache, entry, 1, start_us, COUNT_FROM_PRIMARY, start_us + 100);
     assert_true(count_entry_serves_stale(entry, start_us));
     assert_true(count_entry_serves_stale(entry, start_us + SECONDS(5)));
     assert_true(count_entry_serves_stale(entry, start_us + ten_minutes_us));
@@ -257,8 +257,8 @@ static void test_stale_has_a_limit_too(void **state)
     end(&cache);
 }
 
-/* A truth that only grows is read at random and the readings arrive late and in disorder: what the
- * cache serves never goes back, and is never older than the bound. */
+/* A primary that only grows is read at random and the readings arrive late and in disorder: what
+ * the cache serves never goes back, and is never older than the bound. */
 static void test_versions_never_go_back(void **state)
 {
     enum { READINGS = 16, STEPS = 20000, STEP_US = 50 * 1000 };
@@ -278,7 +278,7 @@ static void test_versions_never_go_back(void **state)
         version += unit_percent(&random, 20);
         if (reading->as_of_mono_us >= now_us - COUNT_BOUND_US) {
             enum count_origin origin =
-                unit_percent(&random, 50) ? COUNT_FROM_TRUTH : COUNT_FROM_SHARED;
+                unit_percent(&random, 50) ? COUNT_FROM_PRIMARY : COUNT_FROM_REDIS;
             count_cache_put(&cache, entry, reading, origin, now_us);
         }
         *reading = count_of(version, now_us);
@@ -300,9 +300,9 @@ static void test_the_least_recently_used_goes(void **state)
     struct count_cache cache;
     (void)state;
     init(&cache, 3, LIFETIME_US);
-    put(&cache, entry_of(&cache, 1), 1, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&cache, entry_of(&cache, 2), 2, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&cache, entry_of(&cache, 3), 3, start_us, COUNT_FROM_TRUTH, start_us);
+    put(&cache, entry_of(&cache, 1), 1, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&cache, entry_of(&cache, 2), 2, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&cache, entry_of(&cache, 3), 3, start_us, COUNT_FROM_PRIMARY, start_us);
     entry_of(&cache, 1); /* used again: now 2 has waited longest */
     entry_of(&cache, 4);
     assert_true(has_entry(&cache, 1));
@@ -407,7 +407,7 @@ static void random_uses(uint64_t secret)
         }
         assert_int_equal(count_entry_known(entry), known[wanted]);
         assert_int_equal(entry->view.held.count.version, known[wanted] ? wanted + 1 : 0);
-        put(&cache, entry, wanted + 1, start_us + step, COUNT_FROM_TRUTH, start_us);
+        put(&cache, entry, wanted + 1, start_us + step, COUNT_FROM_PRIMARY, start_us);
         known[wanted] = true;
         uses.busy[wanted] = unit_percent(&random, 40);
         entry->load = uses.busy[wanted] ? COUNT_LOAD_SHARED : COUNT_LOAD_NONE;

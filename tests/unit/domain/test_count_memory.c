@@ -73,7 +73,7 @@ static void test_one_learns_and_all_know(void **state)
     watch(&here, memory, 1, false);
     watch(&there, memory, 1, false);
     assert_int_equal(look(&there), -1);
-    put(&here, 7, start_us, COUNT_FROM_TRUTH, start_us + 5);
+    put(&here, 7, start_us, COUNT_FROM_PRIMARY, start_us + 5);
     assert_int_equal(here.view.held.count.version, 7);
     assert_int_equal(look(&there), 7);
     assert_int_equal(there.view.held.put_at_us, start_us + 5);
@@ -81,12 +81,12 @@ static void test_one_learns_and_all_know(void **state)
     assert_int_equal(there.view.held.count.as_of_mono_us, start_us);
     assert_int_equal(there.view.held.count.as_of_wall_us, start_us + SECONDS(7));
     /* What comes late to one of them is late for all. */
-    put(&there, 6, start_us + 10, COUNT_FROM_SHARED, start_us + 10);
+    put(&there, 6, start_us + 10, COUNT_FROM_REDIS, start_us + 10);
     assert_int_equal(there.view.held.count.version, 7);
     assert_int_equal(look(&here), 7);
-    put(&there, 8, start_us + 20, COUNT_FROM_SHARED, start_us + 20);
+    put(&there, 8, start_us + 20, COUNT_FROM_REDIS, start_us + 20);
     assert_int_equal(look(&here), 8);
-    assert_int_equal(here.view.held.origin, COUNT_FROM_SHARED);
+    assert_int_equal(here.view.held.origin, COUNT_FROM_REDIS);
     count_memory_destroy(&memory);
     assert_null(memory);
 }
@@ -101,11 +101,11 @@ static void test_relations_and_entities_are_apart(void **state)
     watch(&like, memory, 1, true);
     like.key.relation = &relations[RELATION_LIKE];
     second.key.hash = first.key.hash; /* as if they collided */
-    put(&first, 1, start_us, COUNT_FROM_TRUTH, start_us);
+    put(&first, 1, start_us, COUNT_FROM_PRIMARY, start_us);
     assert_int_equal(look(&second), -1);
     assert_int_equal(look(&like), -1);
-    put(&second, 2, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&like, 3, start_us, COUNT_FROM_TRUTH, start_us);
+    put(&second, 2, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&like, 3, start_us, COUNT_FROM_PRIMARY, start_us);
     assert_int_equal(look(&first), 1);
     assert_int_equal(look(&second), 2);
     assert_int_equal(look(&like), 3);
@@ -121,10 +121,10 @@ static void test_what_was_put_longest_ago_is_forgotten(void **state)
     for (unsigned i = 0; i < 3; i++) {
         watch(&watched[i], memory, i, true);
     }
-    put(&watched[0], 1, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&watched[1], 2, start_us + 1, COUNT_FROM_TRUTH, start_us + 1);
-    put(&watched[0], 1, start_us + 2, COUNT_FROM_TRUTH, start_us + 2);
-    put(&watched[2], 3, start_us + 3, COUNT_FROM_TRUTH, start_us + 3);
+    put(&watched[0], 1, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&watched[1], 2, start_us + 1, COUNT_FROM_PRIMARY, start_us + 1);
+    put(&watched[0], 1, start_us + 2, COUNT_FROM_PRIMARY, start_us + 2);
+    put(&watched[2], 3, start_us + 3, COUNT_FROM_PRIMARY, start_us + 3);
     assert_int_equal(look(&watched[0]), 1);
     assert_int_equal(look(&watched[1]), -1);
     assert_int_equal(look(&watched[2]), 3);
@@ -145,10 +145,10 @@ static void test_what_was_forgotten_is_not_taken_back(void **state)
         struct watched told, other;
         watch(&told, memory, 1, true);
         watch(&other, memory, 2, true);
-        put(&told, 7, start_us - 10, COUNT_FROM_TRUTH, start_us);
-        put(&other, 1, start_us + 1000, COUNT_FROM_TRUTH, start_us + 1000);
+        put(&told, 7, start_us - 10, COUNT_FROM_PRIMARY, start_us);
+        put(&other, 1, start_us + 1000, COUNT_FROM_PRIMARY, start_us + 1000);
         assert_int_equal(look(&told), -1);
-        put(&told, readings[i].version, start_us + readings[i].as_of_us, COUNT_FROM_SHARED,
+        put(&told, readings[i].version, start_us + readings[i].as_of_us, COUNT_FROM_REDIS,
             start_us + 2000);
         assert_int_equal(told.view.slot != NULL, readings[i].shown);
         assert_int_equal(look(&told), readings[i].shown ? readings[i].version : -1);
@@ -166,13 +166,13 @@ static void test_what_cannot_be_shown_yet_is_kept(void **state)
     (void)state;
     watch(&told, memory, 1, true);
     watch(&other, memory, 2, true);
-    put(&told, 6, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&other, 1, start_us, COUNT_FROM_TRUTH, start_us);
-    put(&told, 7, start_us - 1, COUNT_FROM_TRUTH, start_us + 100);
+    put(&told, 6, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&other, 1, start_us, COUNT_FROM_PRIMARY, start_us);
+    put(&told, 7, start_us - 1, COUNT_FROM_PRIMARY, start_us + 100);
     assert_int_equal(look(&told), -1);
-    put(&told, 6, start_us - 2, COUNT_FROM_SHARED, start_us + 200);
+    put(&told, 6, start_us - 2, COUNT_FROM_REDIS, start_us + 200);
     assert_int_equal(look(&told), -1);
-    put(&told, 6, start_us + 50, COUNT_FROM_TRUTH, start_us + 300);
+    put(&told, 6, start_us + 50, COUNT_FROM_PRIMARY, start_us + 300);
     assert_int_equal(look(&told), 7);
     assert_int_equal(told.view.held.count.as_of_mono_us, start_us + 50);
     count_memory_destroy(&memory);
@@ -200,7 +200,7 @@ static void test_versions_never_go_back_while_much_is_forgotten(void **state)
         now_us += unit_below(&random, STEP_US);
         if (readings[entity][at].as_of_us >= now_us - COUNT_BOUND_US) {
             put(worker, readings[entity][at].version, readings[entity][at].as_of_us,
-                unit_percent(&random, 50) ? COUNT_FROM_TRUTH : COUNT_FROM_SHARED, now_us);
+                unit_percent(&random, 50) ? COUNT_FROM_PRIMARY : COUNT_FROM_REDIS, now_us);
         }
         version[entity] += unit_percent(&random, 20);
         readings[entity][at].version = version[entity];
@@ -251,7 +251,7 @@ static void *run(void *number)
         unsigned i = (unsigned)(random_next(&random) % CONTESTED);
         if (random_next(&random) % 4 == 0) {
             int64_t version = 1 + atomic_fetch_add(&contest.clock, 1);
-            put(&watched[i], version, start_us + version, COUNT_FROM_TRUTH, start_us + version);
+            put(&watched[i], version, start_us + version, COUNT_FROM_PRIMARY, start_us + version);
         }
         look_for_newest(&watched[i], i);
     }

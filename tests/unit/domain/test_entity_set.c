@@ -19,11 +19,11 @@ static bool has(const struct entity_set *set, const char *entity)
     return entity_set_has(set, &id);
 }
 
-static void note(struct entity_set *set, const char *entity, bool managed)
+static void note(struct entity_set *set, const char *entity, bool admitted)
 {
     struct identifier id = unit_id(entity);
-    entity_set_note(set, &id, managed);
-    assert_int_equal(entity_set_has(set, &id), managed);
+    entity_set_note(set, &id, admitted);
+    assert_int_equal(entity_set_has(set, &id), admitted);
 }
 
 static void test_noted_and_forgotten(void **state)
@@ -173,14 +173,14 @@ static void test_random_histories(void **state)
     init(&set, SECRET);
     for (int step = 0; step < STEPS; step++) {
         size_t chosen = unit_below(&random, POOL), kept = 0;
-        bool managed = unit_percent(&random, 70);
-        entity_set_note(&set, &ids[chosen], managed);
+        bool admitted = unit_percent(&random, 70);
+        entity_set_note(&set, &ids[chosen], admitted);
         for (size_t i = 0; i < size; i++) {
             row[kept] = row[i];
             kept += row[i] != chosen;
         }
         size = kept;
-        if (managed) {
+        if (admitted) {
             row[size++] = chosen;
         }
         if (size > NEIGHBOURS) {

@@ -1,4 +1,4 @@
-/* Counts: from memory, from Redis, from the truth; never older than asked for; stale when nothing
+/* Counts: from memory, from Redis, from the primary; never older than asked for; stale when nothing
  * else is to be had. */
 #include "bench.h"
 #include "unit.h"
@@ -11,14 +11,14 @@
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const struct relation *const like = &relations[RELATION_LIKE];
 
-/* A bench whose truth has this many RSVPs of "e", each with a version of its own. */
+/* A bench whose primary has this many RSVPs of "e", each with a version of its own. */
 static struct bench *bench_with(const struct bench_setup *setup, unsigned rsvps)
 {
     struct bench *bench = bench_create(setup);
     for (unsigned i = 0; i < rsvps; i++) {
         char user[16];
         snprintf(user, sizeof user, "m%u", i);
-        fake_truth_change(&bench->truth, OPERATION_ADD, rsvp, "e", user, bench->now);
+        fake_primary_change(&bench->primary, OPERATION_ADD, rsvp, "e", user, bench->now);
     }
     return bench;
 }
@@ -26,7 +26,7 @@ static struct bench *bench_with(const struct bench_setup *setup, unsigned rsvps)
 static struct bench *without_redis(unsigned rsvps)
 {
     struct bench_setup setup = bench_usual;
-    setup.redis = false;
+    setup.has_redis = false;
     return bench_with(&setup, rsvps);
 }
 
@@ -35,7 +35,7 @@ static void hold(struct bench *bench, int64_t value, int64_t version, int64_t ag
 {
     struct count count = {
         .value = value, .version = version, .as_of_wall_us = bench->now.wall_us - age_us};
-    fake_shared_hold(&bench->shared, rsvp, "e", &count);
+    fake_redis_counts_hold(&bench->redis, rsvp, "e", &count);
 }
 
 static void expect_served(const struct bench *bench, unsigned local, unsigned redis,
@@ -64,7 +64,7 @@ static void test_from_the_truth_and_then_from_memory(void **state)
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_expect_waiting(first);
     bench_pass(bench, 1000);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(first, 3, 3);
     assert_int_equal(first->count.as_of_mono_us, bench->now.mono_us);
     assert_int_equal(first->count.as_of_wall_us, bench->now.wall_us);
@@ -80,7 +80,7 @@ static void test_from_the_truth_and_then_from_memory(void **state)
     bench_expect_waiting(third);
     bench_settle(bench);
     bench_expect_count(third, 3, 3);
-    assert_int_equal(bench->truth.batches_sent, 2);
+    assert_int_equal(bench->primary.batches_sent, 2);
     bench_finish(bench);
 }
 
@@ -94,11 +94,11 @@ static void test_from_redis(void **state)
     bench_turn(bench);
     bench_expect_waiting(ask);
     bench_pass(bench, 7000);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(ask, 2, 2);
     assert_int_equal(ask->count.as_of_mono_us, held_as_of_us);
     assert_int_equal(ask->count.as_of_wall_us, bench->now.wall_us - SECONDS(1) - 7000);
-    assert_int_equal(bench->truth.batches_sent, 0);
+    assert_int_equal(bench->primary.batches_sent, 0);
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 2, 2);
     expect_served(bench, 1, 1, 0, 0);
     bench_finish(bench);
@@ -113,7 +113,7 @@ static void test_the_same_from_redis_once_more(void **state)
     for (unsigned lifetime = 1; lifetime <= 2; lifetime++) {
         const struct ask *asked = bench_count(bench, "e", COUNT_BOUND_US);
         bench_turn(bench);
-        fake_shared_answer(&bench->shared, bench->now);
+        fake_redis_counts_answer(&bench->redis, bench->now);
         bench_expect_count(asked, 2, 2);
         bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 2, 2); /* at once */
         expect_served(bench, lifetime, lifetime, 0, 0);
@@ -128,16 +128,16 @@ static void test_from_the_truth_when_redis_has_none(void **state)
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     (void)state;
     bench_turn(bench);
-    assert_int_equal(bench->shared.read_count, 1);
-    assert_int_equal(bench->truth.batches_sent, 0);
-    fake_shared_answer(&bench->shared, bench->now);
+    assert_int_equal(bench->redis.read_count, 1);
+    assert_int_equal(bench->primary.batches_sent, 0);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_waiting(ask);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(ask, 3, 3);
     expect_served(bench, 0, 0, 1, 0);
     /* What was read is handed on to the others. */
     bench_turn(bench);
-    const struct shared_count *held = fake_shared_held(&bench->shared, rsvp, "e");
+    const struct redis_count *held = fake_redis_counts_held(&bench->redis, rsvp, "e");
     assert_non_null(held);
     assert_int_equal(held->count.value, 3);
     assert_int_equal(held->count.version, 3);
@@ -145,27 +145,27 @@ static void test_from_the_truth_when_redis_has_none(void **state)
     bench_finish(bench);
 }
 
-/* Not known to answer, or refusing to be asked: the truth is asked in the same turn. */
+/* Not known to answer, or refusing to be asked: the primary is asked in the same iteration. */
 static void test_from_the_truth_when_redis_is_away(void **state)
 {
     (void)state;
     for (int way = 0; way < 2; way++) {
         struct bench *bench = bench_with(&bench_usual, 3);
-        bench->shared.up = way == 0;
-        bench->shared.takes = way == 1;
+        bench->redis.up = way == 0;
+        bench->redis.takes = way == 1;
         const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
         bench_turn(bench);
-        assert_int_equal(bench->shared.read_count, 0);
-        assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 1);
-        bench_end(bench, LANE_READ, BATCH_DONE);
+        assert_int_equal(bench->redis.read_count, 0);
+        assert_int_equal(fake_primary_flying(&bench->primary, POOL_READ), 1);
+        bench_end(bench, POOL_READ, BATCH_DONE);
         bench_expect_count(ask, 3, 3);
-        bench->shared.takes = false;
+        bench->redis.takes = false;
         bench_turn(bench);
         bench_finish(bench);
     }
 }
 
-/* What Redis says is believed within limits; else the truth is asked. */
+/* What Redis says is believed within limits; else the primary is asked. */
 static void test_what_is_believed_of_redis(void **state)
 {
     static const struct {
@@ -195,7 +195,7 @@ static void test_what_is_believed_of_redis(void **state)
         hold(bench, 2, 2, cases[i].age_us);
         const struct ask *ask = bench_count(bench, "e", cases[i].max_age_us);
         bench_turn(bench);
-        fake_shared_answer(&bench->shared, bench->now);
+        fake_redis_counts_answer(&bench->redis, bench->now);
         if ((ask->answers == 1) != cases[i].believed) {
             fail_msg("case %zu is %sbelieved", i, cases[i].believed ? "not " : "");
         }
@@ -213,13 +213,14 @@ static void test_redis_with_a_clock_that_is_ahead(void **state)
     hold(bench, 2, 2, SECONDS(-0.5));
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(ask, 2, 2);
     assert_int_equal(ask->count.as_of_mono_us, bench->now.mono_us);
     bench_finish(bench);
 }
 
-/* Who wants a count as new as the request is told by the truth, whatever Redis believes to know. */
+/* Who wants a count as new as the request is told by the primary, whatever Redis believes to know.
+ */
 static void test_no_clock_is_believed_about_the_present(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
@@ -228,7 +229,7 @@ static void test_no_clock_is_believed_about_the_present(void **state)
     const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
     const struct ask *exact = bench_count(bench, "e", 0);
     bench_turn(bench);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(patient, 2, 2);
     bench_expect_waiting(exact);
     bench_settle(bench);
@@ -236,7 +237,7 @@ static void test_no_clock_is_believed_about_the_present(void **state)
     bench_finish(bench);
 }
 
-/* A version that nobody has given out does not outlive the next answer of the truth. */
+/* A version that nobody has given out does not outlive the next answer of the primary. */
 static void test_the_truth_corrects_redis(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
@@ -257,21 +258,21 @@ static void test_redis_does_not_take_back_what_is_known(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     (void)state;
-    bench->shared.takes = false; /* the publication is lost */
+    bench->redis.takes = false; /* the publication is lost */
     bench_add(bench, "e", "u");
     bench_settle(bench);
-    bench->shared.takes = true;
+    bench->redis.takes = true;
     hold(bench, 3, 3, 1);
     bench_wait(bench, BENCH_LOCAL_US + 1);
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(ask, 4, 4);
     bench_finish(bench);
 }
 
 /* Another worker of the process has told a count: this one tells it too, and nothing older that it
- * hears of, be it from Redis or from the truth. */
+ * hears of, be it from Redis or from the primary. */
 static void test_what_a_colleague_has_told(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
@@ -284,7 +285,7 @@ static void test_what_a_colleague_has_told(void **state)
     bench_add(bench, "e", "u");
     bench_settle(bench);
     bench_turn(colleague);
-    fake_shared_answer(&colleague->shared, colleague->now);
+    fake_redis_counts_answer(&colleague->redis, colleague->now);
     bench_expect_count(asked_before, 4, 4);
     bench_expect_count(bench_count(colleague, "e", COUNT_BOUND_US), 4, 4); /* at once */
     bench_wait(bench, BENCH_LOCAL_US + 1);
@@ -326,25 +327,25 @@ static void test_one_load_for_all_who_wait(void **state)
                 bench_turn(bench);
             }
         }
-        assert_int_equal(bench->shared.read_count, redis);
+        assert_int_equal(bench->redis.read_count, redis);
         if (redis) {
-            assert_int_equal(bench->shared.reads[0].size, 1);
-            fake_shared_answer(&bench->shared, bench->now);
+            assert_int_equal(bench->redis.reads[0].size, 1);
+            fake_redis_counts_answer(&bench->redis, bench->now);
         }
         bench_turn(bench);
-        assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, 1);
-        bench_end(bench, LANE_READ, BATCH_DONE);
+        assert_int_equal(fake_primary_flight(&bench->primary, POOL_READ)->batch->size, 1);
+        bench_end(bench, POOL_READ, BATCH_DONE);
         for (size_t i = 0; i < WAITERS; i++) {
             bench_expect_count(asks[i], 3, 3);
             assert_int_equal(asks[i]->place, i + 1); /* in the order of their arrival */
         }
-        assert_int_equal(bench->truth.batches_sent, 1);
+        assert_int_equal(bench->primary.batches_sent, 1);
         expect_served(bench, 0, 0, WAITERS, 0);
         bench_finish(bench);
     }
 }
 
-/* Redis's answer is good enough for some: the truth is asked once, for the others. */
+/* Redis's answer is good enough for some: the primary is asked once, for the others. */
 static void test_waiters_of_different_patience(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
@@ -355,21 +356,21 @@ static void test_waiters_of_different_patience(void **state)
     const struct ask *exact = bench_count(bench, "e", 0);
     const struct ask *patient_too = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(patient, 2, 2);
     bench_expect_count(patient_too, 2, 2);
     bench_expect_waiting(picky);
     bench_expect_waiting(exact);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(picky, 3, 3);
     bench_expect_count(exact, 3, 3);
-    assert_int_equal(bench->truth.batches_sent, 1);
+    assert_int_equal(bench->primary.batches_sent, 1);
     bench_finish(bench);
 }
 
 static void test_all_misses_of_a_turn_are_one_read(void **state)
 {
-    enum { ENTITIES = SHARED_COUNTS_MAX + 88 };
+    enum { ENTITIES = REDIS_COUNTS_MAX + 88 };
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * ENTITIES;
     struct bench *bench = bench_create(&setup);
@@ -379,13 +380,13 @@ static void test_all_misses_of_a_turn_are_one_read(void **state)
         ask->not_before_us = bench->now.mono_us - COUNT_BOUND_US;
         bench_submit(ask);
     }
-    assert_int_equal(bench->shared.read_count, 0);
+    assert_int_equal(bench->redis.read_count, 0);
     bench_turn(bench);
-    assert_int_equal(bench->shared.read_count, 2);
-    assert_int_equal(bench->shared.reads[0].size, SHARED_COUNTS_MAX);
-    assert_int_equal(bench->shared.reads[1].size, 88);
+    assert_int_equal(bench->redis.read_count, 2);
+    assert_int_equal(bench->redis.reads[0].size, REDIS_COUNTS_MAX);
+    assert_int_equal(bench->redis.reads[1].size, 88);
     bench_settle(bench);
-    assert_int_equal(bench->truth.batches_sent, 2);
+    assert_int_equal(bench->primary.batches_sent, 2);
     for (size_t i = 0; i < bench->ask_count; i++) {
         bench_expect_count(bench->asks[i], 0, 0);
     }
@@ -406,15 +407,15 @@ static void test_max_stale_0_always_asks_the_truth(void **state)
     bench_pass(bench, 1); /* memory and Redis have it, one microsecond old */
     const struct ask *second = bench_count(bench, "e", 0);
     bench_turn(bench);
-    assert_int_equal(bench->shared.read_count, 0);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 1);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    assert_int_equal(bench->redis.read_count, 0);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_READ), 1);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(second, 3, 3);
     expect_served(bench, 0, 0, 2, 0);
     bench_finish(bench);
 }
 
-/* The truth read before the request came, and answers after: that is too old, and it is asked
+/* The primary read before the request came, and answers after: that is too old, and it is asked
  * again. */
 static void test_a_load_from_before_does_not_satisfy(void **state)
 {
@@ -422,20 +423,21 @@ static void test_a_load_from_before_does_not_satisfy(void **state)
     (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
+                         bench->now);
     bench_pass(bench, 1000);
-    fake_truth_change(&bench->truth, OPERATION_ADD, rsvp, "e", "fourth", bench->now);
+    fake_primary_change(&bench->primary, OPERATION_ADD, rsvp, "e", "fourth", bench->now);
     const struct ask *second = bench_count(bench, "e", 0);
     const struct ask *third = bench_count(bench, "e", 0);
     bench_pass(bench, 1000);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(first, 3, 3);
     bench_expect_waiting(second);
     bench_expect_waiting(third);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(second, 4, 4);
     bench_expect_count(third, 4, 4);
-    assert_int_equal(bench->truth.batches_sent, 2);
+    assert_int_equal(bench->primary.batches_sent, 2);
     bench_finish(bench);
 }
 
@@ -451,10 +453,10 @@ static void test_max_stale_0_while_redis_is_being_asked(void **state)
     bench_pass(bench, 1);
     const struct ask *exact = bench_count(bench, "e", 0);
     bench_pass(bench, 1000);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(patient, 2, 2);
     bench_expect_waiting(exact);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(exact, 3, 3);
     bench_finish(bench);
 }
@@ -466,15 +468,16 @@ static void test_a_late_load_does_not_take_back_what_is_known(void **state)
     (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
+                         bench->now);
     bench_wait(bench, 1000);
     const struct ask *write = bench_add(bench, "e", "u");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect_count(first, 4, 4);
     assert_int_equal(write->count.value, 4);
     bench_wait(bench, BENCH_LOCAL_US + 1);
     const struct ask *second = bench_count(bench, "e", COUNT_BOUND_US);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(second, 4, 4);
     bench_finish(bench);
 }
@@ -488,22 +491,22 @@ static void test_a_commit_is_published_with_its_version(void **state)
     bench_add(bench, "e", "u1");
     bench_add(bench, "f", "u1");
     bench_add(bench, "e", "u2");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    assert_int_equal(bench->shared.publications, 0);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    assert_int_equal(bench->redis.publications, 0);
     bench_turn(bench);
-    assert_int_equal(bench->shared.publications, 1);
-    assert_int_equal(bench->shared.published, 2); /* an entity once, whatever changed it */
-    const struct shared_count *e = fake_shared_held(&bench->shared, rsvp, "e");
-    const struct shared_count *f = fake_shared_held(&bench->shared, rsvp, "f");
+    assert_int_equal(bench->redis.publications, 1);
+    assert_int_equal(bench->redis.published, 2); /* an entity once, whatever changed it */
+    const struct redis_count *e = fake_redis_counts_held(&bench->redis, rsvp, "e");
+    const struct redis_count *f = fake_redis_counts_held(&bench->redis, rsvp, "f");
     assert_non_null(e);
     assert_non_null(f);
     assert_int_equal(e->count.value, 2);
     assert_int_equal(e->count.version, 1);
     assert_int_equal(e->count.as_of_wall_us, bench->now.wall_us);
     assert_int_equal(f->count.value, 1);
-    assert_null(fake_shared_held(&bench->shared, like, "e"));
+    assert_null(fake_redis_counts_held(&bench->redis, like, "e"));
     bench_turn(bench);
-    assert_int_equal(bench->shared.publications, 1);
+    assert_int_equal(bench->redis.publications, 1);
     assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 2);
 
     bench_finish(bench);
@@ -515,50 +518,50 @@ static void test_publications_gather(void **state)
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
     bench_add(bench, "e", "u1");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_turn(bench);
-    assert_int_equal(bench->shared.published, 1);
+    assert_int_equal(bench->redis.published, 1);
     int64_t first_us = bench->now.mono_us;
     for (unsigned i = 0; i < 10; i++) {
         char user[16];
         snprintf(user, sizeof user, "m%u", i);
         bench_pass(bench, 1000);
         bench_add(bench, "e", user);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
         bench_turn(bench);
     }
     bench_wait(bench, first_us + PUBLISH_EVERY_US - 1 - bench->now.mono_us);
     bench_turn(bench);
-    assert_int_equal(bench->shared.published, 1);
+    assert_int_equal(bench->redis.published, 1);
     bench_wait(bench, 1);
     bench_turn(bench);
-    assert_int_equal(bench->shared.published, 2);
-    const struct shared_count *e = fake_shared_held(&bench->shared, rsvp, "e");
+    assert_int_equal(bench->redis.published, 2);
+    const struct redis_count *e = fake_redis_counts_held(&bench->redis, rsvp, "e");
     assert_int_equal(e->count.value, 11);
     assert_int_equal(e->count.version, 11);
     bench_finish(bench);
 }
 
-/* What Redis claims meanwhile is not told to it as if it were the truth. */
+/* What Redis claims meanwhile is not told to it as if it were the primary. */
 static void test_what_redis_says_is_not_published(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
         bench_add(bench, "e", i == 0 ? "u1" : "u2");
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
         bench_turn(bench);
     }
-    assert_int_equal(bench->shared.published, 1);
+    assert_int_equal(bench->redis.published, 1);
     bench_pass(bench, SECONDS(0.02));
     hold(bench, 77, 99, 0);
     const struct ask *fooled = bench_count(bench, "e", SECONDS(0.015));
     bench_turn(bench);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(fooled, 77, 99);
     bench_wait(bench, PUBLISH_EVERY_US);
     bench_turn(bench);
-    assert_int_equal(bench->shared.published, 1);
+    assert_int_equal(bench->redis.published, 1);
     bench_finish(bench);
 }
 
@@ -570,9 +573,9 @@ static void test_nothing_is_published_that_did_not_commit(void **state)
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
         bench_add(bench, "e", "u1");
-        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_end(bench, POOL_WRITE, ends[i]);
         bench_turn(bench);
-        assert_int_equal(bench->shared.publications, 0);
+        assert_int_equal(bench->redis.publications, 0);
         assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 0);
         bench_finish(bench);
     }
@@ -586,11 +589,11 @@ static void test_the_worker_sees_its_own_commits(void **state)
     bench_add(bench, "e", "u1");
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 1, 1);
     bench_pass(bench, 1);
     bench_remove(bench, "e", "u1");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 0, 2);
     expect_served(bench, 2, 0, 0, 0);
     bench_finish(bench);
@@ -605,9 +608,9 @@ static void test_a_commit_answers_those_who_wait(void **state)
     const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
     bench_add(bench, "e", "u1");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect_count(waiting, 4, 4);
-    fake_shared_answer(&bench->shared, bench->now);
+    fake_redis_counts_answer(&bench->redis, bench->now);
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 4, 4);
     bench_finish(bench);
 }
@@ -616,23 +619,23 @@ static void test_publications_that_redis_does_not_take_are_counted(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    bench->shared.takes = false;
+    bench->redis.takes = false;
     bench_add(bench, "e", "u1");
     bench_add(bench, "f", "u1");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_turn(bench);
     assert_int_equal(bench_metric(bench, METRIC_PUBLISH_DROPPED), 2);
     assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), 0);
-    bench->shared.takes = true; /* they are dropped, not kept for later */
+    bench->redis.takes = true; /* they are dropped, not kept for later */
     bench_turn(bench);
-    assert_int_equal(bench->shared.publications, 0);
+    assert_int_equal(bench->redis.publications, 0);
     bench_finish(bench);
 }
 
-/* More counts than a publication holds go in several, one a turn. */
+/* More counts than a publication holds go in several, one a iteration. */
 static void test_many_publications(void **state)
 {
-    enum { ENTITIES = SHARED_COUNTS_MAX + 50 };
+    enum { ENTITIES = REDIS_COUNTS_MAX + 50 };
     struct bench_setup setup = bench_usual;
     setup.pending_max = ENTITIES;
     setup.write_connections = 2;
@@ -642,15 +645,15 @@ static void test_many_publications(void **state)
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_numbered_id("e", i), unit_id("u")));
     }
     bench_turn(bench);
-    while (bench->truth.flight_count > 0) {
-        fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+    while (bench->primary.flight_count > 0) {
+        fake_primary_end(&bench->primary, &bench->primary.flights[0], BATCH_DONE, bench->now);
     }
     bench_turn(bench);
-    assert_int_equal(bench->shared.publications, 1);
-    assert_int_equal(bench->shared.published, SHARED_COUNTS_MAX);
+    assert_int_equal(bench->redis.publications, 1);
+    assert_int_equal(bench->redis.published, REDIS_COUNTS_MAX);
     bench_turn(bench);
-    assert_int_equal(bench->shared.publications, 2);
-    assert_int_equal(bench->shared.published, ENTITIES);
+    assert_int_equal(bench->redis.publications, 2);
+    assert_int_equal(bench->redis.published, ENTITIES);
     assert_int_equal(bench_metric(bench, METRIC_PUBLISHED), ENTITIES);
     bench_finish(bench);
 }
@@ -679,7 +682,7 @@ static void test_stale_while_the_truth_is_unavailable(void **state)
         const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
         bench_settle(bench);
         bench_wait(bench, cases[i].age_us);
-        fake_truth_set_up(&bench->truth, false, bench->now);
+        fake_primary_set_up(&bench->primary, false, bench->now);
         const struct ask *ask = bench_count(bench, "e", cases[i].max_age_us);
         bench_expect(ask, cases[i].served ? OUTCOME_DONE : OUTCOME_UNAVAILABLE);
         if (cases[i].served) {
@@ -698,23 +701,23 @@ static void test_none_known(void **state)
     (void)state;
     for (int redis = 0; redis < 2; redis++) {
         struct bench *bench = redis ? bench_with(&bench_usual, 3) : without_redis(3);
-        fake_truth_set_up(&bench->truth, false, bench->now);
+        fake_primary_set_up(&bench->primary, false, bench->now);
         const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
         bench_turn(bench);
         if (redis) {
-            fake_shared_answer(&bench->shared, bench->now);
+            fake_redis_counts_answer(&bench->redis, bench->now);
         }
         bench_expect(ask, OUTCOME_UNAVAILABLE);
         bench_finish(bench);
     }
 }
 
-/* Redis goes on to answer while the truth is away. */
+/* Redis goes on to answer while the primary is away. */
 static void test_redis_helps_while_the_truth_is_unavailable(void **state)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     (void)state;
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     hold(bench, 3, 3, SECONDS(1));
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     bench_settle(bench);
@@ -722,7 +725,7 @@ static void test_redis_helps_while_the_truth_is_unavailable(void **state)
     bench_finish(bench);
 }
 
-/* The truth goes while it is being asked: those who wait get what was known, at once. */
+/* The primary goes while it is being asked: those who wait get what was known, at once. */
 static void test_the_truth_goes_while_it_is_asked(void **state)
 {
     struct bench *bench = without_redis(3);
@@ -733,7 +736,7 @@ static void test_the_truth_goes_while_it_is_asked(void **state)
     const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
     const struct ask *unknown = bench_count(bench, "f", COUNT_BOUND_US);
     bench_turn(bench);
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     expect_stale(waiting, 3, known->count.as_of_mono_us);
     bench_expect(unknown, OUTCOME_UNAVAILABLE);
     bench_finish(bench);
@@ -756,9 +759,9 @@ static void test_the_deadline_of_a_count(void **state)
     expect_stale(waiting, 3, known->count.as_of_mono_us);
     bench_expect(unknown, OUTCOME_UNAVAILABLE);
     hold(bench, 9, 9, SECONDS(0.1));
-    fake_shared_answer(&bench->shared, bench->now); /* at last */
+    fake_redis_counts_answer(&bench->redis, bench->now); /* at last */
     bench_turn(bench);
-    assert_int_equal(bench->truth.batches_sent, 1); /* nobody waits: the truth is not asked */
+    assert_int_equal(bench->primary.batches_sent, 1); /* nobody waits: the primary is not asked */
     bench_expect_count(bench_count(bench, "e", COUNT_BOUND_US), 9, 9);
     bench_finish(bench);
 }
@@ -772,9 +775,10 @@ static void test_an_answer_that_lay_about(void **state)
     (void)state;
     bench_turn(bench);
     int64_t read_us = bench->now.mono_us;
-    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_READ), bench->now);
+    fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
+                         bench->now);
     bench_pass(bench, COUNT_BOUND_US + 1);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_waiting(ask);
     bench_tick(bench);
     expect_stale(ask, 3, read_us);
@@ -793,17 +797,17 @@ static void test_deadlines_of_those_who_share_a_load(void **state)
     bench_wait(bench, SECONDS(0.6));
     bench_expect(hasty, OUTCOME_UNAVAILABLE);
     bench_expect_waiting(first);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect_count(first, 3, 3);
     bench_finish(bench);
 }
 
-/* Every operation is taken, so that none is left to ask the truth with. */
+/* Every operation is taken, so that none is left to ask the primary with. */
 static void test_no_operation_left_for_a_load(void **state)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 1;
-    setup.redis = false;
+    setup.has_redis = false;
     struct bench *bench = bench_with(&setup, 3);
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     (void)state;
@@ -830,7 +834,7 @@ static void learn(struct counts *counts, unsigned number, int64_t now_us)
 static void test_no_entry_left(void **state)
 {
     enum { MORE_THAN_ENTRIES = 1024 * 1024, MEMORY = 4096, NOW_US = 1000 };
-    const struct shared_counts_port shared = {0};
+    const struct redis_counts_port shared = {0};
     struct counts counts;
     struct operations operations;
     struct metrics *metrics = metrics_create();

@@ -1,17 +1,17 @@
-/* Operations on their way to the truth and back: what becomes of them however a batch ends. */
+/* Operations on their way to the primary and back: what becomes of them however a batch ends. */
 #include "bench.h"
 #include "unit.h"
 
 #include "rsvpd/service/dispatch.h"
 
-enum { KINDS = OPERATION_RELEASE + 1, READS_END = OPERATION_SETTINGS + 1 };
+enum { KINDS = OPERATION_CLEAR_SETTINGS + 1, READS_END = OPERATION_SETTINGS + 1 };
 
 /* With this many connections what ask_one_of_each asks goes all at once. */
 static const struct bench_setup one_of_each = {
     .pending_max = 64,
     .write_connections = 3,
     .read_connections = READS_END - OPERATION_LOOKUP,
-    .redis = false,
+    .has_redis = false,
     .local_lifetime_us = BENCH_LOCAL_US,
 };
 
@@ -20,7 +20,9 @@ static struct ask *ask_of(struct bench *bench, enum operation_kind kind)
     static const char *const users[KINDS] = {"added", "removed", "sought", "counted",
                                              "found", "listed",  "lister", "waiting",
                                              "asked", "given",   "taken"};
-    const char *entity = kind == OPERATION_CONFIGURE ? "f" : kind == OPERATION_RELEASE ? "g" : "e";
+    const char *entity = kind == OPERATION_STORE_SETTINGS   ? "f"
+                         : kind == OPERATION_CLEAR_SETTINGS ? "g"
+                                                            : "e";
     struct ask *ask = bench_ask(bench, kind, unit_id(entity), unit_id(users[kind]));
     ask->not_before_us = bench->now.mono_us;
     bench_submit(ask);
@@ -38,20 +40,20 @@ static void ask_one_of_each(struct bench *bench, const struct ask *asks[KINDS])
 static void end_all(struct bench *bench, enum batch_outcome outcome)
 {
     bench_turn(bench);
-    while (bench->truth.flight_count > 0) {
-        fake_truth_end(&bench->truth, &bench->truth.flights[0], outcome, bench->now);
+    while (bench->primary.flight_count > 0) {
+        fake_primary_end(&bench->primary, &bench->primary.flights[0], outcome, bench->now);
     }
 }
 
 static bool is_write(enum operation_kind kind)
 {
-    return kind == OPERATION_ADD || kind == OPERATION_REMOVE || kind == OPERATION_CONFIGURE ||
-           kind == OPERATION_RELEASE;
+    return kind == OPERATION_ADD || kind == OPERATION_REMOVE || kind == OPERATION_STORE_SETTINGS ||
+           kind == OPERATION_CLEAR_SETTINGS;
 }
 
-static enum lane lane_of(enum operation_kind kind)
+static enum pool lane_of(enum operation_kind kind)
 {
-    return is_write(kind) ? LANE_WRITE : LANE_READ;
+    return is_write(kind) ? POOL_WRITE : POOL_READ;
 }
 
 static void expect_each(const struct ask *const asks[KINDS], enum outcome of_writes,
@@ -106,8 +108,8 @@ static void test_results_of_listings(void **state)
     int64_t since_us = bench->now.wall_us;
     (void)state;
     for (size_t i = 0; i < LENGTH(users); i++) {
-        fake_truth_change(&bench->truth, OPERATION_ADD, &relations[RELATION_RSVP], "e", users[i],
-                          bench->now);
+        fake_primary_change(&bench->primary, OPERATION_ADD, &relations[RELATION_RSVP], "e",
+                            users[i], bench->now);
     }
     bench_pass(bench, SECONDS(1));
     struct ask *found = bench_ask(bench, OPERATION_FIND, unit_id("e"), unit_id("c"));
@@ -151,7 +153,7 @@ static void test_every_end_of_a_batch(void **state)
         }
         expect_each(asks, cases[i].outcome, cases[i].outcome);
         bench_turn(bench);
-        assert_int_equal(bench->truth.flight_count, 0);
+        assert_int_equal(bench->primary.flight_count, 0);
         bench_finish(bench);
     }
 }
@@ -166,7 +168,7 @@ static void test_rejected_alone(void **state)
         bench_end(bench, lane_of(ask->kind), BATCH_REJECTED);
         bench_expect(ask, OUTCOME_FAILED);
         bench_turn(bench);
-        assert_int_equal(bench->truth.flight_count, 0);
+        assert_int_equal(bench->primary.flight_count, 0);
     }
     bench_finish(bench);
 }
@@ -175,19 +177,19 @@ static void test_rejected_alone(void **state)
  * an earlier attempt, which was lost, may have made them so. */
 static void test_an_unmet_precondition(void **state)
 {
-    static const enum operation_kind kinds[] = {OPERATION_CONFIGURE, OPERATION_RELEASE};
+    static const enum operation_kind kinds[] = {OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS};
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
     for (size_t i = 0; i < LENGTH(kinds) * 2; i++) {
         const struct ask *ask = ask_of(bench, kinds[i / 2]);
         if (i % 2 == 1) {
-            bench_end(bench, LANE_WRITE, BATCH_LOST);
+            bench_end(bench, POOL_WRITE, BATCH_LOST);
             bench_turn(bench);
         }
-        bench_end(bench, LANE_WRITE, BATCH_UNMET);
+        bench_end(bench, POOL_WRITE, BATCH_UNMET);
         bench_expect(ask, i % 2 == 1 ? OUTCOME_UNKNOWN : OUTCOME_UNMET);
         bench_turn(bench);
-        assert_int_equal(bench->truth.flight_count, 0);
+        assert_int_equal(bench->primary.flight_count, 0);
     }
     bench_finish(bench);
 }
@@ -212,7 +214,7 @@ static void test_a_bad_end_after_a_loss(void **state)
         end_all(bench, BATCH_LOST);
         end_all(bench, BATCH_ROLLED_BACK); /* which also parts the two writes */
         bench_turn(bench);
-        while (bench->truth.flight_count > 0) {
+        while (bench->primary.flight_count > 0) {
             end_all(bench, cases[i].then);
             bench_turn(bench);
         }
@@ -228,9 +230,10 @@ static void test_a_write_that_took_effect_before_it_was_lost(void **state)
     const struct ask *ask = bench_add(bench, "e", "u");
     (void)state;
     bench_turn(bench);
-    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE), bench->now);
-    bench_end(bench, LANE_WRITE, BATCH_LOST);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
+                         bench->now);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(ask, OUTCOME_DONE);
     assert_true(ask->member);
     assert_int_equal(ask->count.value, 1);
@@ -258,7 +261,7 @@ static void test_the_deadline_of_what_was_sent(void **state)
         expect_each(asks, OUTCOME_UNKNOWN, OUTCOME_UNAVAILABLE);
         end_all(bench, ends[i]);
         bench_turn(bench);
-        assert_int_equal(bench->truth.flight_count, 0); /* nobody wants it any more */
+        assert_int_equal(bench->primary.flight_count, 0); /* nobody wants it any more */
         bench_finish(bench);
     }
 }
@@ -272,7 +275,7 @@ static void test_the_deadline_of_what_was_never_sent(void **state)
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     expect_each(asks, OUTCOME_UNAVAILABLE, OUTCOME_UNAVAILABLE);
     bench_turn(bench);
-    assert_int_equal(bench->truth.batches_sent, 0);
+    assert_int_equal(bench->primary.batches_sent, 0);
     bench_finish(bench);
 }
 
@@ -314,9 +317,9 @@ static void test_the_deadline_of_what_is_chained(void **state)
     bench_expect(third, OUTCOME_UNAVAILABLE);
     const struct ask *fourth = bench_remove(bench, "e", "u");
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    bench_end(bench, LANE_WRITE, BATCH_DONE); /* the first, at last */
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    bench_end(bench, POOL_WRITE, BATCH_DONE); /* the first, at last */
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(fourth, OUTCOME_DONE);
     assert_true(fourth->changed);
     assert_int_equal(first->executed, 1);
@@ -341,7 +344,7 @@ static void test_who_is_answered_is_not_sent_again(void **state)
         bench_wait(bench, SECONDS(0.6));
         bench_expect(early, OUTCOME_UNKNOWN);
         bench_expect_waiting(late);
-        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_end(bench, POOL_WRITE, ends[i]);
         bench_turn(bench);
         bench_settle(bench);
         bench_expect(late, OUTCOME_DONE);
@@ -376,19 +379,19 @@ static void test_writes_of_a_key_are_answered_in_order(void **state)
         asks[i] = i % 2 == 0 ? bench_add(bench, "e", "u") : bench_remove(bench, "e", "u");
     }
     for (size_t i = 0; i < WRITES; i++) {
-        bench_end(bench, LANE_WRITE, BATCH_LOST);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_LOST);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
         bench_expect(asks[i], OUTCOME_DONE);
         assert_true(asks[i]->changed);
         assert_int_equal(asks[i]->member, i % 2 == 0);
         assert_int_equal(asks[i]->place, i + 1);
         assert_true(i + 1 == WRITES || asks[i + 1]->answers == 0);
     }
-    assert_int_equal(bench->truth.batches_sent, 2 * WRITES);
+    assert_int_equal(bench->primary.batches_sent, 2 * WRITES);
     bench_finish(bench);
 }
 
-/* Also with more connections than one: the fake truth refuses a key that is under way already. */
+/* Also with more connections than one: the fake primary refuses a key that is under way already. */
 static void test_a_key_is_on_one_connection_at_a_time(void **state)
 {
     struct bench_setup setup = bench_usual;
@@ -399,14 +402,14 @@ static void test_a_key_is_on_one_connection_at_a_time(void **state)
     bench_turn(bench);
     const struct ask *chained = bench_remove(bench, "e", "u");
     const struct ask *other = bench_add(bench, "e", "v");
-    bench_wait(bench, GATHER_US);
+    bench_wait(bench, BATCH_DELAY_US);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    fake_truth_end(&bench->truth, &bench->truth.flights[1], BATCH_DONE, bench->now);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    fake_primary_end(&bench->primary, &bench->primary.flights[1], BATCH_DONE, bench->now);
     bench_expect(other, OUTCOME_DONE);
     bench_expect_waiting(chained);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
     bench_settle(bench);
     bench_expect(chained, OUTCOME_DONE);
     bench_finish(bench);
@@ -420,22 +423,23 @@ static bool is_poison(const struct operation *operation)
 }
 
 /* Ends flights as Postgres would when it can never accept some operations. */
-static void settle_with_poison(struct bench *bench, enum lane lane)
+static void settle_with_poison(struct bench *bench, enum pool pool)
 {
     bench_turn(bench);
-    while (fake_truth_flying(&bench->truth, lane) > 0) {
-        struct flight *flight = fake_truth_flight(&bench->truth, lane);
+    while (fake_primary_flying(&bench->primary, pool) > 0) {
+        struct flight *flight = fake_primary_flight(&bench->primary, pool);
         bool poisoned = false;
         for (size_t i = 0; i < flight->batch->size; i++) {
             poisoned = poisoned || is_poison(flight->batch->operations[i]);
         }
-        fake_truth_end(&bench->truth, flight, poisoned ? BATCH_REJECTED : BATCH_DONE, bench->now);
+        fake_primary_end(&bench->primary, flight, poisoned ? BATCH_REJECTED : BATCH_DONE,
+                         bench->now);
         bench_turn(bench);
     }
 }
 
 /* Submits this many, of which the poisonous ones are told by their user's first letter. Sorted by
- * the truth, they stand elsewhere in the batch than they came. */
+ * the primary, they stand elsewhere in the batch than they came. */
 static void ask_with_poison(struct bench *bench, enum operation_kind kind, struct ask **asks,
                             const bool *poisonous, unsigned count)
 {
@@ -468,13 +472,13 @@ static void test_one_poisonous_operation_fails_alone(void **state)
             unsigned size = i / LARGEST + 1, at = i % LARGEST;
             bool poisonous[LARGEST] = {false};
             struct ask *asks[LARGEST];
-            size_t sent_before = bench->truth.batches_sent;
+            size_t sent_before = bench->primary.batches_sent;
             poisonous[at] = true;
             ask_with_poison(bench, kinds[k], asks, poisonous, size);
             settle_with_poison(bench, lane_of(kinds[k]));
             expect_only_poison_to_fail(asks, poisonous, size);
             /* halved each time: not one by one */
-            assert_true(bench->truth.batches_sent - sent_before <= 2 * 5 + 1);
+            assert_true(bench->primary.batches_sent - sent_before <= 2 * 5 + 1);
         }
         bench_finish(bench);
     }
@@ -494,7 +498,7 @@ static void test_several_poisonous_operations(void **state)
             poisonous[i] = unit_percent(&random, percent);
         }
         ask_with_poison(bench, OPERATION_ADD, asks, poisonous, COUNT);
-        settle_with_poison(bench, LANE_WRITE);
+        settle_with_poison(bench, POOL_WRITE);
         expect_only_poison_to_fail(asks, poisonous, COUNT);
     }
     bench_finish(bench);
@@ -513,9 +517,9 @@ static void test_a_batch_that_was_split_stays_split(void **state)
     end_all(bench, BATCH_REJECTED);
     end_all(bench, BATCH_LOST); /* both halves */
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    assert_int_equal(bench->truth.flights[0].batch->size, 4);
-    assert_int_equal(bench->truth.flights[1].batch->size, 4);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    assert_int_equal(bench->primary.flights[0].batch->size, 4);
+    assert_int_equal(bench->primary.flights[1].batch->size, 4);
     bench_settle(bench);
     bench_finish(bench);
 }
@@ -529,8 +533,8 @@ static void expect_halves(enum batch_outcome end, bool each)
     for (size_t size = 8; size > 1; size /= 2) {
         for (size_t part = 0; part < (each ? 8 / size : 1); part++) {
             bench_turn(bench);
-            assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, size);
-            bench_end(bench, LANE_WRITE, end);
+            assert_int_equal(fake_primary_flight(&bench->primary, POOL_WRITE)->batch->size, size);
+            bench_end(bench, POOL_WRITE, end);
         }
     }
     bench_settle(bench);
@@ -549,7 +553,7 @@ static void test_a_batch_that_fails_again_and_again_gets_smaller(void **state)
 static void expect_flying(const struct bench *bench, size_t flight, enum write_path path,
                           const char *entity, size_t size)
 {
-    const struct batch *batch = bench->truth.flights[flight].batch;
+    const struct batch *batch = bench->primary.flights[flight].batch;
     const struct identifier expected = unit_id(entity);
     assert_int_equal(batch->path, path);
     assert_int_equal(batch->size, size);
@@ -570,17 +574,17 @@ static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
     bench_add(bench, "f", "u0");
     bench_add(bench, "e", "u1");
     bench_turn(bench);
-    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
+    bench_end(bench, POOL_WRITE, BATCH_LOCKED);
     bench_add(bench, "e", "u2");
     bench_add(bench, "g", "u0");
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    expect_flying(bench, 0, PATH_HELD, "e", 2);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    expect_flying(bench, 0, PATH_CONTENDED, "e", 2);
     expect_flying(bench, 1, PATH_PLAIN, "g", 1);
-    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
+    bench_end(bench, POOL_WRITE, BATCH_LOCKED);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    expect_flying(bench, 1, PATH_HELD, "f", 1);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    expect_flying(bench, 1, PATH_CONTENDED, "f", 1);
     bench_settle(bench);
     bench_add(bench, "e", "u0");
     bench_turn(bench);
@@ -596,7 +600,7 @@ static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
     static const struct {
         const char *entity;
         size_t size;
-        bool impatient;
+        bool short_lock_timeout;
         enum batch_outcome outcome;
     } batches[] = {
         {"e", 4, false, BATCH_LOCKED}, /* of e and f */
@@ -608,8 +612,8 @@ static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
     (void)state;
     for (const char *id = "efg"; *id != '\0'; id++) {
         const char name[] = {*id, '\0'};
-        fake_truth_configure(&bench->truth, name, &many, bench->now);
-        bench_add(bench, name, "first"); /* the worker learns that it is managed */
+        fake_primary_configure(&bench->primary, name, &many, bench->now);
+        bench_add(bench, name, "first"); /* the worker learns that it is admitted */
         bench_settle(bench);
     }
     bench_add(bench, "e", "u0");
@@ -618,13 +622,13 @@ static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
     bench_add(bench, "f", "u1");
     for (size_t i = 0; i < LENGTH(batches); i++) {
         bench_turn(bench);
-        const struct batch *batch = bench->truth.flights[0].batch;
+        const struct batch *batch = bench->primary.flights[0].batch;
         struct identifier expected = unit_id(batches[i].entity);
-        assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+        assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
         assert_int_equal(batch->size, batches[i].size);
-        assert_int_equal(batch->impatient, batches[i].impatient);
+        assert_int_equal(batch->short_lock_timeout, batches[i].short_lock_timeout);
         assert_true(identifier_equal(&batch->operations[0]->entity, &expected));
-        bench_end(bench, LANE_WRITE, batches[i].outcome);
+        bench_end(bench, POOL_WRITE, batches[i].outcome);
         if (i == 0) {
             bench_add(bench, "g", "u0");
         }
@@ -642,11 +646,11 @@ static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
     bench_settle(bench);
     bench_add(bench, "e", "u0");
     bench_turn(bench);
-    bench_end(bench, LANE_WRITE, BATCH_LOCKED);
+    bench_end(bench, POOL_WRITE, BATCH_LOCKED);
     bench_settle(bench);
     bench_add(bench, "e", "u1");
     bench_turn(bench);
-    expect_flying(bench, 0, PATH_HELD, "e", 1);
+    expect_flying(bench, 0, PATH_CONTENDED, "e", 1);
     bench_settle(bench);
     bench_add(bench, "e", "u2");
     bench_turn(bench);
@@ -667,45 +671,45 @@ static void test_what_gathers_goes_together(void **state)
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
         bench_turn(bench);
     }
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flight(&bench->truth, LANE_WRITE)->batch->size, 19);
+    assert_int_equal(fake_primary_flight(&bench->primary, POOL_WRITE)->batch->size, 19);
     bench_settle(bench);
-    assert_int_equal(bench->truth.batches_sent, 2);
+    assert_int_equal(bench->primary.batches_sent, 2);
     bench_finish(bench);
 }
 
-/* Nothing goes while every turn brings more, for a while. */
+/* Nothing goes while every iteration brings more, for a while. */
 static void test_those_who_keep_coming_go_together(void **state)
 {
     enum { STEP_US = 100 };
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    for (unsigned turn = 0; turn < COME_US / STEP_US; turn++) {
+    for (unsigned turn = 0; turn < LINGER_US / STEP_US; turn++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", turn)));
-        assert_true(service_turn(bench->service, bench->now));
-        assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 0);
+        assert_true(service_end_iteration(bench->service, bench->now));
+        assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 0);
         bench_pass(bench, STEP_US);
     }
     bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("last")));
-    assert_false(service_turn(bench->service, bench->now));
-    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
-    assert_int_equal(batch->size, COME_US / STEP_US + 1);
+    assert_false(service_end_iteration(bench->service, bench->now));
+    const struct batch *batch = fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
+    assert_int_equal(batch->size, LINGER_US / STEP_US + 1);
 
     /* A turn that brings nothing is the end of it, and the next who comes begins anew. */
     bench_settle(bench);
-    bench_pass(bench, COME_US);
+    bench_pass(bench, LINGER_US);
     bench_add(bench, "e", "u");
-    assert_true(service_turn(bench->service, bench->now));
-    assert_false(service_turn(bench->service, bench->now));
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    assert_false(service_turn(bench->service, bench->now));
+    assert_true(service_end_iteration(bench->service, bench->now));
+    assert_false(service_end_iteration(bench->service, bench->now));
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    assert_false(service_end_iteration(bench->service, bench->now));
     bench_finish(bench);
 }
 
 /* A further connection is for when a batch is slow, or cannot hold them all. */
-static void test_a_slow_batch_is_not_waited_for(void **state)
+static void test_a_slow_batch_is_not_last_contended(void **state)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 3;
@@ -713,32 +717,32 @@ static void test_a_slow_batch_is_not_waited_for(void **state)
     (void)state;
     bench_add(bench, "e", "slow");
     bench_turn(bench);
-    const struct batch *slow = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    const struct batch *slow = fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
     bench_add(bench, "e", "u1");
-    bench_wait(bench, GATHER_US - 1);
+    bench_wait(bench, BATCH_DELAY_US - 1);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
     bench_add(bench, "e", "u2");
     bench_wait(bench, 1);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    assert_int_equal(bench->truth.flights[1].batch->size, 2);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    assert_int_equal(bench->primary.flights[1].batch->size, 2);
 
     /* Once the younger one is done the next goes at once, though the slow one still is under way.
      */
     bench_add(bench, "e", "u3");
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
-    fake_truth_end(&bench->truth, &bench->truth.flights[1], BATCH_DONE, bench->now);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
+    fake_primary_end(&bench->primary, &bench->primary.flights[1], BATCH_DONE, bench->now);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
 
     /* The end of the slow one does not hurry those that gather behind a younger one. */
     bench_add(bench, "e", "u4");
-    assert_ptr_equal(bench->truth.flights[0].batch, slow);
-    fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+    assert_ptr_equal(bench->primary.flights[0].batch, slow);
+    fake_primary_end(&bench->primary, &bench->primary.flights[0], BATCH_DONE, bench->now);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
     bench_settle(bench);
     bench_finish(bench);
 }
@@ -754,7 +758,7 @@ static void test_what_does_not_fit_goes_on_another_connection(void **state)
         bench_submit(bench_ask(bench, OPERATION_LOOKUP, unit_id("e"), unit_numbered_id("u", i)));
     }
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_READ), 2);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_READ), 2);
     bench_settle(bench);
     bench_finish(bench);
 }
@@ -769,10 +773,10 @@ static void test_more_than_fit_in_a_batch(void **state)
         bench_submit(bench_ask(bench, OPERATION_LOOKUP, unit_id("e"), unit_numbered_id("u", i)));
     }
     bench_turn(bench);
-    assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, BATCH_SIZE_MAX);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    assert_int_equal(fake_primary_flight(&bench->primary, POOL_READ)->batch->size, BATCH_SIZE_MAX);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, 1);
+    assert_int_equal(fake_primary_flight(&bench->primary, POOL_READ)->batch->size, 1);
     bench_finish(bench);
 }
 
@@ -784,13 +788,13 @@ static void test_lanes_do_not_wait_for_each_other(void **state)
     bench_add(bench, "e", "u");
     bench_turn(bench);
     const struct ask *read = bench_lookup(bench, "e", "u");
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     bench_expect(read, OUTCOME_DONE);
     bench_lookup(bench, "e", "u");
     bench_turn(bench);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     const struct ask *write = bench_add(bench, "e", "u");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(write, OUTCOME_DONE);
     bench_finish(bench);
 }
@@ -805,7 +809,7 @@ static void submit_of(struct bench *bench, enum operation_kind kind, enum relati
     bench_submit(ask);
 }
 
-/* On one connection every queue of its lane gets its turn, however fast the others fill again. */
+/* On one connection every queue of its pool gets its turn, however fast the others fill again. */
 static void test_no_queue_starves(void **state)
 {
     enum { ROUNDS = 3, QUEUES = RELATION_COUNT * (READS_END - OPERATION_LOOKUP) };
@@ -820,9 +824,9 @@ static void test_no_queue_starves(void **state)
                       (enum relation_id)(queue % RELATION_COUNT), number++);
         }
         bench_turn(bench);
-        const struct batch *batch = fake_truth_flight(&bench->truth, LANE_READ)->batch;
+        const struct batch *batch = fake_primary_flight(&bench->primary, POOL_READ)->batch;
         seen[batch->relation->id][batch->kind]++;
-        bench_end(bench, LANE_READ, BATCH_DONE);
+        bench_end(bench, POOL_READ, BATCH_DONE);
     }
     for (int relation = 0; relation < RELATION_COUNT; relation++) {
         for (int kind = OPERATION_LOOKUP; kind < READS_END; kind++) {
@@ -867,13 +871,13 @@ static void test_listings_have_bounds_of_their_own(void **state)
         bench_expect_waiting(bench->asks[i]);
     }
     bench_turn(bench);
-    assert_int_equal(fake_truth_flight(&bench->truth, LANE_READ)->batch->size, BATCH_MAX);
+    assert_int_equal(fake_primary_flight(&bench->primary, POOL_READ)->batch->size, BATCH_MAX);
     submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, 0);
     bench_expect(bench->asks[WAITING_MAX], OUTCOME_OVERLOADED);
     submit_of(bench, OPERATION_LIST_USERS, RELATION_LIKE, 0);
     submit_of(bench, OPERATION_LIST_ENTITIES, RELATION_RSVP, 0);
     submit_of(bench, OPERATION_FIND, RELATION_RSVP, 0);
-    bench_end(bench, LANE_READ, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE);
     submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, 0);
     for (size_t i = WAITING_MAX + 1; i < bench->ask_count; i++) {
         bench_expect_waiting(bench->asks[i]);
@@ -888,7 +892,7 @@ static const struct settings ten_seats = {.limited = true, .capacity = 10};
 static const struct batch *sent_batch(struct bench *bench)
 {
     bench_turn(bench);
-    return fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    return fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
 }
 
 /* That a plain write of a fresh user on the entity goes this way at once, and is done. */
@@ -898,38 +902,38 @@ static void expect_path(struct bench *bench, const char *entity, enum write_path
                                 unit_numbered_id("n", (unsigned)bench->ask_count));
     bench_submit(ask);
     assert_int_equal(sent_batch(bench)->path, path);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(ask, OUTCOME_DONE);
     assert_int_equal(ask->sent, 1);
 }
 
-/* The truth says which operations should have gone another way: these go it now, the others their
+/* The primary says which operations should have gone another way: these go it now, the others their
  * own again; and whoever comes later on that entity goes it at once. */
 static void test_a_misrouted_batch_goes_again(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
-    const struct ask *managed[] = {bench_add(bench, "e", "u1"), bench_add(bench, "e", "u2")};
+    fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
+    const struct ask *admitted[] = {bench_add(bench, "e", "u1"), bench_add(bench, "e", "u2")};
     const struct ask *plain = bench_add(bench, "f", "u1");
     const struct batch *batch = sent_batch(bench);
     assert_int_equal(batch->path, PATH_PLAIN);
     assert_int_equal(batch->size, 3);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     assert_int_equal(bench_metric(bench, METRIC_BATCH_MISROUTED), 1);
-    bench_expect_waiting(managed[0]);
-    bench_expect_waiting(managed[1]);
+    bench_expect_waiting(admitted[0]);
+    bench_expect_waiting(admitted[1]);
     bench_expect_waiting(plain);
     for (int i = 0; i < 2; i++) {
         batch = sent_batch(bench);
-        assert_int_equal(batch->size, batch->path == PATH_MANAGED ? 2 : 1);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        assert_int_equal(batch->size, batch->path == PATH_ADMITTED ? 2 : 1);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
     }
-    bench_expect(managed[0], OUTCOME_DONE);
-    bench_expect(managed[1], OUTCOME_DONE);
+    bench_expect(admitted[0], OUTCOME_DONE);
+    bench_expect(admitted[1], OUTCOME_DONE);
     bench_expect(plain, OUTCOME_DONE);
-    assert_int_equal(managed[0]->executed + managed[1]->executed + plain->executed, 3);
-    expect_path(bench, "e", PATH_MANAGED);
+    assert_int_equal(admitted[0]->executed + admitted[1]->executed + plain->executed, 3);
+    expect_path(bench, "e", PATH_ADMITTED);
     expect_path(bench, "f", PATH_PLAIN);
     assert_int_equal(bench_metric(bench, METRIC_BATCH_MISROUTED), 1);
     bench_finish(bench);
@@ -942,11 +946,11 @@ static void test_a_batch_that_is_misrouted_the_other_way(void **state)
     (void)state;
     bench_configure(bench, "e", 10, false);
     bench_settle(bench);
-    expect_path(bench, "e", PATH_MANAGED);
-    fake_truth_configure(&bench->truth, "e", NULL, bench->now);
+    expect_path(bench, "e", PATH_ADMITTED);
+    fake_primary_configure(&bench->primary, "e", NULL, bench->now);
     const struct ask *plain = bench_add(bench, "e", "u1");
     const struct ask *keyed = bench_add_keyed(bench, "e", "u2", "k");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect_waiting(plain);
     bench_expect_waiting(keyed);
     bench_settle(bench);
@@ -962,9 +966,9 @@ static void test_the_deadline_of_what_was_misrouted(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
+    fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
     const struct ask *ask = bench_add(bench, "e", "u");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     bench_expect(ask, OUTCOME_UNAVAILABLE);
     bench_finish(bench);
@@ -975,15 +979,15 @@ static void test_misrouted_after_it_was_split(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    fake_truth_configure(&bench->truth, "e", &ten_seats, bench->now);
+    fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
     for (unsigned i = 0; i < 4; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
     }
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
-    bench_end(bench, LANE_WRITE, BATCH_MISROUTED);
+    bench_end(bench, POOL_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, POOL_WRITE, BATCH_MISROUTED);
     while (bench->asks[3]->answers == 0) {
         assert_int_equal(sent_batch(bench)->size, 2);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
     }
     bench_finish(bench);
 }
@@ -994,19 +998,19 @@ static void test_who_changes_settings_knows_the_path(void **state)
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
     bench_configure(bench, "e", 10, true);
-    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
+    bench_end(bench, POOL_WRITE, BATCH_UNAVAILABLE);
     expect_path(bench, "e", PATH_PLAIN);
     const struct ask *given = bench_configure(bench, "e", 10, true);
-    bench_end(bench, LANE_WRITE, BATCH_LOST);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(given, OUTCOME_DONE);
     assert_int_equal(given->settings.capacity, 10);
-    expect_path(bench, "e", PATH_MANAGED);
+    expect_path(bench, "e", PATH_ADMITTED);
     bench_release(bench, "e");
-    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
-    expect_path(bench, "e", PATH_MANAGED);
+    bench_end(bench, POOL_WRITE, BATCH_UNAVAILABLE);
+    expect_path(bench, "e", PATH_ADMITTED);
     const struct ask *taken = bench_release(bench, "e");
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(taken, OUTCOME_DONE);
     assert_false(taken->settings.limited);
     expect_path(bench, "e", PATH_PLAIN);
@@ -1022,8 +1026,8 @@ static void test_settings_that_come_late(void **state)
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     bench_expect(ask, OUTCOME_UNKNOWN);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    expect_path(bench, "e", PATH_MANAGED);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    expect_path(bench, "e", PATH_ADMITTED);
     bench_finish(bench);
 }
 
@@ -1044,9 +1048,9 @@ static void test_likes_are_never_managed(void **state)
     bench_submit(plain);
     bench_submit(keyed);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 2);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
     for (size_t i = 0; i < 2; i++) {
-        const struct batch *batch = bench->truth.flights[i].batch;
+        const struct batch *batch = bench->primary.flights[i].batch;
         bool is_keyed = batch->operations[0]->idempotency_key.size > 0;
         assert_int_equal(batch->path, is_keyed ? PATH_KEYED : PATH_PLAIN);
     }
@@ -1057,11 +1061,11 @@ static void test_likes_are_never_managed(void **state)
     bench_finish(bench);
 }
 
-/* Each batch is of one path; with a key or without one, managed is managed. */
+/* Each batch is of one path; with a key or without one, admitted is admitted. */
 static void test_paths_never_share_a_batch(void **state)
 {
     static const size_t sizes[PATH_COUNT] = {
-        [PATH_PLAIN] = 2, [PATH_KEYED] = 1, [PATH_MANAGED] = 3};
+        [PATH_PLAIN] = 2, [PATH_KEYED] = 1, [PATH_ADMITTED] = 3};
     struct bench_setup setup = bench_usual;
     setup.write_connections = 4;
     struct bench *bench = bench_create(&setup);
@@ -1076,10 +1080,10 @@ static void test_paths_never_share_a_batch(void **state)
     bench_remove(bench, "e", "u3");
     bench_remove(bench, "f", "u3");
     bench_turn(bench);
-    const size_t flying = fake_truth_flying(&bench->truth, LANE_WRITE);
+    const size_t flying = fake_primary_flying(&bench->primary, POOL_WRITE);
     assert_int_equal(flying, 3);
     for (size_t i = 0; i < flying; i++) {
-        const struct batch *batch = bench->truth.flights[i].batch;
+        const struct batch *batch = bench->primary.flights[i].batch;
         seen[batch->path] += batch->size;
     }
     assert_memory_equal(seen, sizes, sizeof sizes);
@@ -1097,12 +1101,12 @@ static void test_order_across_paths(void **state)
     const struct ask *keyed = bench_remove_keyed(bench, "e", "u", "k");
     const struct ask *last = bench_add(bench, "e", "u");
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(plain, OUTCOME_DONE);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(keyed, OUTCOME_DONE);
     bench_settle(bench);
     bench_expect(last, OUTCOME_DONE);
@@ -1120,7 +1124,7 @@ static void test_no_path_starves(void **state)
     unsigned seen[RELATION_COUNT][PATH_COUNT] = {{0}}, configured = 0, number = 0;
     struct settings many = {.limited = true, .capacity = 1000};
     (void)state;
-    fake_truth_configure(&bench->truth, "managed", &many, bench->now);
+    fake_primary_configure(&bench->primary, "managed", &many, bench->now);
     bench_add(bench, "managed", "first");
     bench_settle(bench);
     for (int turn = 0; turn < ROUNDS * WAYS; turn++) {
@@ -1135,15 +1139,15 @@ static void test_no_path_starves(void **state)
         }
         bench_configure(bench, "other", turn, false);
         const struct batch *batch = sent_batch(bench);
-        bool configures = batch->kind == OPERATION_CONFIGURE;
+        bool configures = batch->kind == OPERATION_STORE_SETTINGS;
         seen[batch->relation->id][batch->path] += !configures;
         configured += configures;
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
     }
     assert_int_equal(configured, ROUNDS);
     assert_int_equal(seen[RELATION_RSVP][PATH_PLAIN], ROUNDS);
     assert_int_equal(seen[RELATION_RSVP][PATH_KEYED], ROUNDS);
-    assert_int_equal(seen[RELATION_RSVP][PATH_MANAGED], ROUNDS);
+    assert_int_equal(seen[RELATION_RSVP][PATH_ADMITTED], ROUNDS);
     assert_int_equal(seen[RELATION_LIKE][PATH_PLAIN], ROUNDS);
     assert_int_equal(seen[RELATION_LIKE][PATH_KEYED], ROUNDS);
     bench_settle(bench);
@@ -1165,8 +1169,8 @@ static void test_seats_and_places(void **state)
     bench_expect(first, OUTCOME_DONE);
     assert_true(in->member && !in->waiting && !first->member && !second->member);
     assert_true(first->waiting && second->waiting && first->changed);
-    assert_int_equal(first->waiting_place, 1);
-    assert_int_equal(second->waiting_place, 2);
+    assert_int_equal(first->position, 1);
+    assert_int_equal(second->position, 2);
     const struct ask *settings = ask_of(bench, OPERATION_SETTINGS);
     const struct ask *waiting = ask_of(bench, OPERATION_LIST_WAITING);
     bench_settle(bench);
@@ -1191,13 +1195,13 @@ static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
     struct settings full = {.limited = true, .capacity = 0};
     struct settings closed = {.closes = true, .closes_at_us = 1};
     struct bench *bench = bench_create(&bench_usual);
-    fake_truth_configure(&bench->truth, "full", &full, bench->now);
-    fake_truth_configure(&bench->truth, "closed", &closed, bench->now);
-    fake_truth_configure(&bench->truth, "open", &ten_seats, bench->now);
+    fake_primary_configure(&bench->primary, "full", &full, bench->now);
+    fake_primary_configure(&bench->primary, "closed", &closed, bench->now);
+    fake_primary_configure(&bench->primary, "open", &ten_seats, bench->now);
     bench_add_keyed(bench, "open", "u", "used");
     bench_remove(bench, "full", "nobody");
     bench_remove(bench, "closed", "nobody");
-    bench_settle(bench); /* all three are known to be managed by now */
+    bench_settle(bench); /* all three are known to be admitted by now */
     struct ask *asks[] = {
         bench_add(bench, "full", "u"),
         bench_add(bench, "closed", "u"),
@@ -1211,10 +1215,10 @@ static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
          i++) { /* the verdicts of attempts that are not done are nobody's */
         assert_int_equal(sent_batch(bench)->size, LENGTH(asks));
         if (i == 2) {
-            fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE),
-                               bench->now);
+            fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
+                                 bench->now);
         }
-        bench_end(bench, LANE_WRITE, i == 2 ? BATCH_LOST : BATCH_MISROUTED);
+        bench_end(bench, POOL_WRITE, i == 2 ? BATCH_LOST : BATCH_MISROUTED);
         for (size_t j = 0; j < LENGTH(asks); j++) {
             bench_expect_waiting(asks[j]);
         }
@@ -1259,14 +1263,15 @@ static void test_a_verdict_of_a_batch_that_is_not_done(void **state)
     (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
-        fake_truth_configure(&bench->truth, "e", &full, bench->now);
+        fake_primary_configure(&bench->primary, "e", &full, bench->now);
         bench_remove(bench, "e", "u");
         bench_settle(bench);
         const struct ask *ask = bench_add(bench, "e", "u");
         bench_turn(bench);
-        fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE), bench->now);
-        bench_end(bench, LANE_WRITE, BATCH_LOST);
-        bench_end(bench, LANE_WRITE, ends[i]);
+        fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
+                             bench->now);
+        bench_end(bench, POOL_WRITE, BATCH_LOST);
+        bench_end(bench, POOL_WRITE, ends[i]);
         bench_expect(ask, OUTCOME_UNKNOWN);
         bench_finish(bench);
     }
@@ -1304,23 +1309,23 @@ static void test_refused_while_the_truth_is_unavailable(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
     (void)state;
-    fake_truth_set_up(&bench->truth, false, bench->now);
-    bench->shared.up = false;
+    fake_primary_set_up(&bench->primary, false, bench->now);
+    bench->redis.up = false;
     for (int kind = 0; kind < KINDS; kind++) { /* at once */
         bench_expect(ask_of(bench, (enum operation_kind)kind), OUTCOME_UNAVAILABLE);
     }
     bench_turn(bench);
-    assert_int_equal(bench->truth.batches_sent, 0);
+    assert_int_equal(bench->primary.batches_sent, 0);
     assert_true(bench_metric(bench, METRIC_REFUSED_UNAVAILABLE) >= 3);
-    fake_truth_set_up(&bench->truth, true, bench->now);
+    fake_primary_set_up(&bench->primary, true, bench->now);
     const struct ask *ask = bench_add(bench, "e", "u");
     bench_settle(bench);
     bench_expect(ask, OUTCOME_DONE);
     bench_finish(bench);
 }
 
-/* When the truth goes: what was never sent is refused at once; a write that was sent may have been
- * done and can still be told on a new connection; a read goes as one that was never sent. */
+/* When the primary goes: what was never sent is refused at once; a write that was sent may have
+ * been done and can still be told on a new connection; a read goes as one that was never sent. */
 static void test_what_waits_when_the_truth_goes(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
@@ -1331,7 +1336,7 @@ static void test_what_waits_when_the_truth_goes(void **state)
     const struct ask *waiting = bench_add(bench, "e", "waiting");
     const struct ask *waiting_twice = bench_remove(bench, "e", "waiting");
     const struct ask *waiting_read = bench_lookup(bench, "e", "u");
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     bench_expect_waiting(sent);
     bench_expect(sent_read, OUTCOME_UNAVAILABLE);
     bench_expect(waiting, OUTCOME_UNAVAILABLE);
@@ -1339,7 +1344,7 @@ static void test_what_waits_when_the_truth_goes(void **state)
     bench_expect(waiting_read, OUTCOME_UNAVAILABLE);
     assert_true(waiting->place < waiting_twice->place);
     bench_turn(bench);
-    fake_truth_set_up(&bench->truth, true, bench->now);
+    fake_primary_set_up(&bench->primary, true, bench->now);
     bench_settle(bench);
     bench_expect(sent, OUTCOME_DONE);
     assert_int_equal(waiting->executed + waiting_twice->executed, 0);
@@ -1356,7 +1361,7 @@ static void test_a_truth_that_is_read_only_is_read(void **state)
     const struct ask *waiting = bench_add(bench, "e", "waiting");
     const struct ask *chained = bench_remove(bench, "e", "sent");
     const struct ask *read = bench_lookup(bench, "e", "u");
-    fake_truth_set_read_only(&bench->truth, true, bench->now);
+    fake_primary_set_read_only(&bench->primary, true, bench->now);
     bench_expect(waiting, OUTCOME_UNAVAILABLE);
     bench_expect(chained, OUTCOME_UNAVAILABLE);
     bench_expect_waiting(read);
@@ -1367,7 +1372,7 @@ static void test_a_truth_that_is_read_only_is_read(void **state)
     bench_expect(sent, OUTCOME_DONE);
     bench_expect(read, OUTCOME_DONE);
     bench_expect(count, OUTCOME_DONE);
-    fake_truth_set_read_only(&bench->truth, false, bench->now);
+    fake_primary_set_read_only(&bench->primary, false, bench->now);
     const struct ask *again = bench_add(bench, "e", "again");
     bench_settle(bench);
     bench_expect(again, OUTCOME_DONE);
@@ -1388,12 +1393,12 @@ static void test_what_waits_on_any_path_when_the_truth_goes(void **state)
         bench_add(bench, "e", "u"),           bench_add_keyed(bench, "e", "v", "k2"),
         bench_configure(bench, "f", 1, true), bench_release(bench, "e"),
     };
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     for (size_t i = 0; i < LENGTH(waiting); i++) {
         bench_expect(waiting[i], OUTCOME_UNAVAILABLE);
     }
     bench_expect_waiting(sent);
-    fake_truth_set_up(&bench->truth, true, bench->now);
+    fake_primary_set_up(&bench->primary, true, bench->now);
     bench_settle(bench);
     bench_expect(sent, OUTCOME_DONE);
     bench_finish(bench);
@@ -1421,7 +1426,7 @@ static void test_what_is_chained_when_the_truth_goes(void **state)
     const struct ask *sent = bench_add(bench, "e", "u");
     bench_turn(bench);
     const struct ask *behind = bench_remove(bench, "e", "u");
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     bench_expect_waiting(sent);
     bench_expect(behind, OUTCOME_UNAVAILABLE);
     bench_finish(bench);
@@ -1432,7 +1437,7 @@ static void test_nothing_is_refused_when_the_truth_comes_back(void **state)
     struct bench *bench = bench_create(&bench_usual);
     const struct ask *ask = bench_add(bench, "e", "u");
     (void)state;
-    fake_truth_set_up(&bench->truth, true, bench->now);
+    fake_primary_set_up(&bench->primary, true, bench->now);
     bench_expect_waiting(ask);
     bench_finish(bench);
 }
@@ -1445,8 +1450,8 @@ static const struct ask *ask_in_haste(struct bench *bench, const char *user)
     return ask;
 }
 
-/* The truth gets so slow that a queue cannot be worked off in time: who comes last is refused, who
- * comes when the queue is empty is let in and finds out. */
+/* The primary gets so slow that a queue cannot be worked off in time: who comes last is refused,
+ * who comes when the queue is empty is let in and finds out. */
 static void test_what_cannot_be_answered_in_time_is_refused(void **state)
 {
     struct bench *bench = bench_create(&bench_usual);
@@ -1455,7 +1460,7 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
         bench_add(bench, "e", "u");
         bench_turn(bench);
         bench_wait(bench, SECONDS(0.8));
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
     }
     bench_expect_waiting(ask_in_haste(bench, "first"));
     bench_turn(bench);
@@ -1464,7 +1469,7 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
     assert_int_equal(bench_metric(bench, METRIC_REFUSED_OVERLOAD), 1);
     const struct ask *patient = bench_add(bench, "e", "patient");
     bench_expect_waiting(patient);
-    const struct ask *read = bench_lookup(bench, "e", "u"); /* the other lane is fast */
+    const struct ask *read = bench_lookup(bench, "e", "u"); /* the other pool is fast */
     bench_expect_waiting(read);
     bench_settle(bench);
     bench_expect(patient, OUTCOME_DONE);
@@ -1473,7 +1478,7 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
         bench_add(bench, "e", "u");
         bench_turn(bench);
         bench_wait(bench, 1000);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
     }
     bench_add(bench, "e", "first");
     bench_expect_waiting(ask_in_haste(bench, "hasty"));
@@ -1486,10 +1491,10 @@ static void test_retries_are_counted(void **state)
     (void)state;
     bench_add(bench, "e", "u1");
     bench_add(bench, "e", "u2");
-    bench_end(bench, LANE_WRITE, BATCH_LOST);
-    bench_end(bench, LANE_WRITE, BATCH_REJECTED);
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
-    bench_end(bench, LANE_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_end(bench, POOL_WRITE, BATCH_REJECTED);
+    bench_end(bench, POOL_WRITE, BATCH_ROLLED_BACK);
+    bench_end(bench, POOL_WRITE, BATCH_ROLLED_BACK);
     bench_settle(bench);
     assert_int_equal(bench_metric(bench, METRIC_BATCH_RETRIED_LOST), 1);
     assert_int_equal(bench_metric(bench, METRIC_BATCH_SPLIT), 1);
@@ -1524,7 +1529,7 @@ int main(void)
         cmocka_unit_test(test_only_a_change_shows_that_a_lock_is_gone),
         cmocka_unit_test(test_what_gathers_goes_together),
         cmocka_unit_test(test_those_who_keep_coming_go_together),
-        cmocka_unit_test(test_a_slow_batch_is_not_waited_for),
+        cmocka_unit_test(test_a_slow_batch_is_not_last_contended),
         cmocka_unit_test(test_what_does_not_fit_goes_on_another_connection),
         cmocka_unit_test(test_more_than_fit_in_a_batch),
         cmocka_unit_test(test_lanes_do_not_wait_for_each_other),

@@ -51,7 +51,7 @@ static void test_one_that_was_used_comes_back_cleared(void **state)
                                .deadline_us = start_us + 1,
                                .attempted = true,
                                .answered = true,
-                               .mates_max = 3,
+                               .batch_limit = 3,
                                .not_before_us = 4,
                                .changed = true,
                                .member = true,
@@ -65,7 +65,7 @@ static void test_one_that_was_used_comes_back_cleared(void **state)
     assert_int_equal(used->entity.size + used->user.size, 0);
     assert_int_equal(used->deadline_us, 0);
     assert_int_equal(used->not_before_us, 0);
-    assert_int_equal(used->mates_max, 0);
+    assert_int_equal(used->batch_limit, 0);
     assert_false(used->attempted || used->answered || used->changed || used->member);
     assert_int_equal(used->count.value, 0);
     assert_int_equal(used->count.version, 0);

@@ -75,7 +75,7 @@ static void test_what_postgres_still_has_is_still_pending(void **state)
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     assert_true(bench_add(bench, "e", "u")->refused);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     assert_false(bench_add(bench, "e", "u")->refused);
     bench_finish(bench);
 }
@@ -125,7 +125,7 @@ static void expect_known(struct bench *bench, const char *entity, int64_t value)
 static void test_only_what_acts_tells_the_count(void **state)
 {
     struct bench_setup setup = bench_usual;
-    setup.redis = false;
+    setup.has_redis = false;
     struct bench *bench = bench_create(&setup);
     (void)state;
     bench_add_keyed(bench, "a", "u1", "k");
@@ -134,11 +134,11 @@ static void test_only_what_acts_tells_the_count(void **state)
     bench_settle(bench);
     bench_pass(bench, SECONDS(10)); /* what was known is too old */
     for (unsigned i = 0; i < 3; i++) {
-        fake_truth_change(&bench->truth, OPERATION_ADD, &relations[RELATION_RSVP], "a",
-                          i == 0   ? "x"
-                          : i == 1 ? "y"
-                                   : "z",
-                          bench->now);
+        fake_primary_change(&bench->primary, OPERATION_ADD, &relations[RELATION_RSVP], "a",
+                            i == 0   ? "x"
+                            : i == 1 ? "y"
+                                     : "z",
+                            bench->now);
     }
     const struct ask *replayed = bench_add_keyed(bench, "a", "u1", "k");
     const struct ask *acts = bench_add_keyed(bench, "a", "u2", "k");
@@ -156,7 +156,7 @@ static void test_only_what_acts_tells_the_count(void **state)
     static const char *const unknown[] = {"b", "c", "e"};
     for (size_t i = 0; i < LENGTH(unknown); i++) {
         const struct ask *ask = bench_count(bench, unknown[i], SECONDS(4));
-        bench_expect_waiting(ask); /* nothing was learnt: the truth is asked */
+        bench_expect_waiting(ask); /* nothing was learnt: the primary is asked */
         bench_settle(bench);
         bench_expect(ask, OUTCOME_DONE);
         assert_int_equal(ask->count.value, i == 1);
@@ -191,22 +191,22 @@ enum { FORGET_EVERY_US = 60 * 1000 * 1000, FORGET_MAX = 1000 };
 static struct bench *forgetting_bench(size_t pending_max)
 {
     struct bench_setup setup = bench_usual;
-    setup.forget_every_us = FORGET_EVERY_US;
+    setup.expire_keys_every_us = FORGET_EVERY_US;
     setup.pending_max = pending_max;
     return bench_create(&setup);
 }
 
-/* A tick and a turn; whether they sent (or the truth still has) such a batch. */
+/* A tick and a iteration; whether they sent (or the primary still has) such a batch. */
 static bool forgets(struct bench *bench)
 {
     bench_tick(bench);
     bench_turn(bench);
-    if (fake_truth_flying(&bench->truth, LANE_WRITE) == 0) {
+    if (fake_primary_flying(&bench->primary, POOL_WRITE) == 0) {
         return false;
     }
-    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    assert_int_equal(batch->kind, OPERATION_FORGET);
+    const struct batch *batch = fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    assert_int_equal(batch->kind, OPERATION_EXPIRE_KEYS);
     assert_int_equal(batch->size, 1);
     assert_int_equal(batch->operations[0]->page_size, FORGET_MAX);
     return true;
@@ -228,7 +228,7 @@ static void test_forgetting_every_interval(void **state)
     for (int i = 0; i < 3; i++) {
         expect_next_after_an_interval(bench);
         bench_pass(bench, 1000);
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
         assert_false(forgets(bench));
     }
     bench_finish(bench);
@@ -250,16 +250,16 @@ static void test_forgetting_again_at_once(void **state)
 {
     struct bench *bench = forgetting_bench(4);
     (void)state;
-    bench->truth.expired = 2 * FORGET_MAX;
+    bench->primary.expired = 2 * FORGET_MAX;
     expect_next_after_an_interval(bench);
     for (int i = 0; i < 2; i++) {
-        bench_end(bench, LANE_WRITE, BATCH_DONE);
-        assert_int_equal(bench->truth.expired, i == 0 ? FORGET_MAX : 0);
+        bench_end(bench, POOL_WRITE, BATCH_DONE);
+        assert_int_equal(bench->primary.expired, i == 0 ? FORGET_MAX : 0);
         assert_true(forgets(bench));
     }
-    bench->truth.expired = FORGET_MAX - 1;
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    assert_int_equal(bench->truth.expired, 0);
+    bench->primary.expired = FORGET_MAX - 1;
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    assert_int_equal(bench->primary.expired, 0);
     assert_false(forgets(bench));
     expect_next_after_an_interval(bench);
     bench_finish(bench);
@@ -274,8 +274,8 @@ static void test_one_forgets_at_a_time(void **state)
         bench_wait(bench, BENCH_DEADLINE_US / 20);
         assert_true(forgets(bench));
     }
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    assert_int_equal(bench->truth.batches_sent, 1);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    assert_int_equal(bench->primary.batches_sent, 1);
     assert_false(forgets(bench));
     bench_finish(bench);
 }
@@ -285,23 +285,24 @@ static void test_forgetting_fails(void **state)
     static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
     struct bench *bench = forgetting_bench(4);
     (void)state;
-    bench->truth.expired = FORGET_MAX;
+    bench->primary.expired = FORGET_MAX;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         expect_next_after_an_interval(bench);
-        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_end(bench, POOL_WRITE, ends[i]);
         assert_false(forgets(bench));
     }
-    bench->truth.expired = 2 * FORGET_MAX;
+    bench->primary.expired = 2 * FORGET_MAX;
     expect_next_after_an_interval(bench); /* what a lost attempt did says nothing about this one */
-    fake_truth_execute(&bench->truth, fake_truth_flight(&bench->truth, LANE_WRITE), bench->now);
-    bench_end(bench, LANE_WRITE, BATCH_LOST);
-    bench_end(bench, LANE_WRITE, BATCH_UNAVAILABLE);
+    fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
+                         bench->now);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_end(bench, POOL_WRITE, BATCH_UNAVAILABLE);
     assert_false(forgets(bench));
     expect_next_after_an_interval(bench);
-    bench_end(bench, LANE_WRITE, BATCH_LOST); /* that one goes again */
+    bench_end(bench, POOL_WRITE, BATCH_LOST); /* that one goes again */
     assert_true(forgets(bench));
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    assert_int_equal(bench->truth.expired, 0);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    assert_int_equal(bench->primary.expired, 0);
     bench_finish(bench);
 }
 
@@ -309,11 +310,11 @@ static void test_forgetting_while_the_truth_is_away(void **state)
 {
     struct bench *bench = forgetting_bench(4);
     (void)state;
-    fake_truth_set_up(&bench->truth, false, bench->now);
+    fake_primary_set_up(&bench->primary, false, bench->now);
     bench_wait(bench, FORGET_EVERY_US);
     assert_false(forgets(bench));
     bench_wait(bench, FORGET_EVERY_US / 2);
-    fake_truth_set_up(&bench->truth, true, bench->now);
+    fake_primary_set_up(&bench->primary, true, bench->now);
     bench_wait(bench, SECONDS(0.01));
     assert_true(forgets(bench)); /* it was due */
     bench_finish(bench);
@@ -324,12 +325,12 @@ static void test_forgetting_takes_too_long(void **state)
 {
     struct bench *bench = forgetting_bench(4);
     (void)state;
-    bench->truth.expired = 2 * FORGET_MAX;
+    bench->primary.expired = 2 * FORGET_MAX;
     expect_next_after_an_interval(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     assert_true(forgets(bench)); /* still */
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
-    assert_int_equal(bench->truth.expired, FORGET_MAX);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    assert_int_equal(bench->primary.expired, FORGET_MAX);
     assert_false(forgets(bench));
     bench_wait(bench, FORGET_EVERY_US);
     assert_true(forgets(bench));
@@ -346,10 +347,10 @@ static void test_no_operation_to_forget_with(void **state)
     bench_turn(bench);
     bench_wait(bench, SECONDS(1.5));
     assert_int_equal(bench_metric(bench, METRIC_REFUSED_OVERLOAD), 0); /* no client's request */
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(ask, OUTCOME_DONE);
     assert_true(forgets(bench));
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_finish(bench);
 }
 
@@ -364,12 +365,12 @@ static struct bench *promoting_bench(int64_t promote_every_us)
     const struct settings full = {.limited = true, .waitlist = true};
     setup.promote_every_us = promote_every_us;
     struct bench *bench = bench_create(&setup);
-    fake_truth_configure(&bench->truth, "e", &full, bench->now);
+    fake_primary_configure(&bench->primary, "e", &full, bench->now);
     for (unsigned i = 0; i < WAITING; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
     }
     bench_settle(bench);
-    bench->truth.promote_max = STEP;
+    bench->primary.promote_max = STEP;
     return bench;
 }
 
@@ -378,10 +379,10 @@ static void step_ends(struct bench *bench, enum operation_kind kind)
 {
     bench_tick(bench);
     bench_turn(bench);
-    assert_int_equal(fake_truth_flying(&bench->truth, LANE_WRITE), 1);
-    const struct batch *batch = fake_truth_flight(&bench->truth, LANE_WRITE)->batch;
+    assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
+    const struct batch *batch = fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
     assert_int_equal(batch->operations[0]->kind, kind);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
 }
 
 static void test_settings_change_in_steps_within_the_deadline(void **state)
@@ -390,10 +391,10 @@ static void test_settings_change_in_steps_within_the_deadline(void **state)
     (void)state;
     const struct ask *ask = bench_release(bench, "e");
     for (unsigned i = 1; i < WAITING / STEP; i++) {
-        step_ends(bench, OPERATION_RELEASE);
+        step_ends(bench, OPERATION_CLEAR_SETTINGS);
         assert_int_equal(ask->answers, 0);
     }
-    step_ends(bench, OPERATION_RELEASE);
+    step_ends(bench, OPERATION_CLEAR_SETTINGS);
     bench_expect(ask, OUTCOME_DONE);
     assert_int_equal(ask->waiting_count, 0);
     assert_false(ask->incomplete);
@@ -409,16 +410,16 @@ static void test_the_rest_of_a_promotion_follows(void **state)
     const struct ask *ask = bench_release(bench, "e");
     bench_turn(bench);
     bench_pass(bench, BENCH_DEADLINE_US * 3 / 4);
-    bench_end(bench, LANE_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_expect(ask, OUTCOME_DONE);
     assert_true(ask->incomplete);
     assert_int_equal(ask->waiting_count, WAITING - STEP);
-    assert_true(fake_truth_is_managed(&bench->truth, &event));
-    step_ends(bench, OPERATION_PROMOTING);
+    assert_true(fake_primary_is_admitted(&bench->primary, &event));
+    step_ends(bench, OPERATION_CLAIM_PROMOTIONS);
     for (unsigned i = 2; i <= WAITING / STEP; i++) {
         step_ends(bench, OPERATION_PROMOTE);
     }
-    assert_false(fake_truth_is_managed(&bench->truth, &event));
+    assert_false(fake_primary_is_admitted(&bench->primary, &event));
     bench_finish(bench);
 }
 
@@ -430,9 +431,9 @@ static void test_a_lost_step_takes_nothing_back(void **state)
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = promoting_bench(0);
         const struct ask *ask = bench_release(bench, "e");
-        step_ends(bench, OPERATION_RELEASE);
+        step_ends(bench, OPERATION_CLEAR_SETTINGS);
         bench_turn(bench);
-        bench_end(bench, LANE_WRITE, ends[i]);
+        bench_end(bench, POOL_WRITE, ends[i]);
         bench_expect(ask, OUTCOME_DONE);
         assert_true(ask->incomplete);
         bench_finish(bench);
@@ -469,7 +470,7 @@ static bool is_write(const struct ask *ask)
 
 static bool is_of_settings(const struct ask *ask)
 {
-    return ask->kind == OPERATION_CONFIGURE || ask->kind == OPERATION_RELEASE;
+    return ask->kind == OPERATION_STORE_SETTINGS || ask->kind == OPERATION_CLEAR_SETTINGS;
 }
 
 static bool is_poison(const struct operation *operation)
@@ -477,11 +478,11 @@ static bool is_poison(const struct operation *operation)
     return operation->user.data[0] == 'p';
 }
 
-/* The count was exactly this at its moment, as the truth remembers. */
+/* The count was exactly this at its moment, as the primary remembers. */
 static void check_exact(const struct ask *ask)
 {
     const struct counter *counter =
-        fake_truth_counter(&ask->bench->truth, ask->relation, &ask->entity);
+        fake_primary_counter(&ask->bench->primary, ask->relation, &ask->entity);
     const struct count *count = &ask->count;
     assert_true(count->version >= 0 && (size_t)count->version < counter->versions);
     const struct reading *at = &counter->at[count->version];
@@ -541,7 +542,7 @@ static void check_written(const struct ask *ask)
 {
     assert_int_equal(ask->member || ask->waiting, ask->kind == OPERATION_ADD);
     assert_false(ask->member && ask->waiting);
-    assert_int_equal(ask->waiting_place > 0, ask->waiting);
+    assert_int_equal(ask->position > 0, ask->waiting);
     assert_true(ask->relation->has_settings || !ask->waiting);
     assert_true(!ask->replayed || ask->key.size > 0);
     if (!ask->replayed) {
@@ -574,7 +575,7 @@ static void check_answer(const struct ask *ask)
             check_written(ask);
         } else if (is_of_settings(ask)) {
             assert_true(ask->executed >= 1);
-            assert_int_equal(ask->settings.limited, ask->kind == OPERATION_CONFIGURE);
+            assert_int_equal(ask->settings.limited, ask->kind == OPERATION_STORE_SETTINGS);
             check_exact(ask);
         } else if (ask->kind == OPERATION_COUNT) {
             check_count(ask);
@@ -629,20 +630,32 @@ static void random_settings_behind(struct history *h)
     const struct settings settings = random_settings(h);
     const char *entity = entities[unit_below(&h->random, ENTITIES)];
     struct identifier id = unit_id(entity);
-    bool managed = unit_percent(&h->random, 60);
-    if (managed || fake_truth_is_managed(&h->bench->truth, &id)) {
-        fake_truth_configure(&h->bench->truth, entity, managed ? &settings : NULL, h->bench->now);
+    bool admitted = unit_percent(&h->random, 60);
+    if (admitted || fake_primary_is_admitted(&h->bench->primary, &id)) {
+        fake_primary_configure(&h->bench->primary, entity, admitted ? &settings : NULL,
+                               h->bench->now);
     }
 }
 
 static void random_ask(struct history *h)
 {
-    static const enum operation_kind kinds[] = {
-        OPERATION_ADD,         OPERATION_ADD,           OPERATION_ADD,     OPERATION_REMOVE,
-        OPERATION_REMOVE,      OPERATION_COUNT,         OPERATION_COUNT,   OPERATION_FIND,
-        OPERATION_LIST_USERS,  OPERATION_LIST_ENTITIES, OPERATION_LOOKUP,  OPERATION_ADD,
-        OPERATION_ADD,         OPERATION_CONFIGURE,     OPERATION_RELEASE, OPERATION_SETTINGS,
-        OPERATION_LIST_WAITING};
+    static const enum operation_kind kinds[] = {OPERATION_ADD,
+                                                OPERATION_ADD,
+                                                OPERATION_ADD,
+                                                OPERATION_REMOVE,
+                                                OPERATION_REMOVE,
+                                                OPERATION_COUNT,
+                                                OPERATION_COUNT,
+                                                OPERATION_FIND,
+                                                OPERATION_LIST_USERS,
+                                                OPERATION_LIST_ENTITIES,
+                                                OPERATION_LOOKUP,
+                                                OPERATION_ADD,
+                                                OPERATION_ADD,
+                                                OPERATION_STORE_SETTINGS,
+                                                OPERATION_CLEAR_SETTINGS,
+                                                OPERATION_SETTINGS,
+                                                OPERATION_LIST_WAITING};
     static const int64_t bounds_us[] = {0, 1, 1000, SECONDS(0.3), SECONDS(1.5), COUNT_BOUND_US};
     static const char *const keys[KEYS] = {"k0", "k1", "k2"};
     struct bench *bench = h->bench;
@@ -682,16 +695,18 @@ static void random_flight(struct history *h)
     static const enum batch_outcome outcomes[] = {
         BATCH_DONE, BATCH_DONE,        BATCH_DONE,   BATCH_DONE,        BATCH_DONE,    BATCH_DONE,
         BATCH_LOST, BATCH_ROLLED_BACK, BATCH_LOCKED, BATCH_UNAVAILABLE, BATCH_REJECTED};
-    struct fake_truth *truth = &h->bench->truth;
-    if (truth->flight_count == 0) {
+    struct fake_primary *primary = &h->bench->primary;
+    if (primary->flight_count == 0) {
         return;
     }
-    struct flight *flight = &truth->flights[unit_below(&h->random, (unsigned)truth->flight_count)];
+    struct flight *flight =
+        &primary->flights[unit_below(&h->random, (unsigned)primary->flight_count)];
     enum batch_outcome outcome = outcomes[unit_below(&h->random, LENGTH(outcomes))];
     bool poisoned = is_poisoned(flight->batch);
-    bool misrouted = !flight->executed && fake_truth_misroutes(truth, flight->batch, h->bench->now);
+    bool misrouted =
+        !flight->executed && fake_primary_misroutes(primary, flight->batch, h->bench->now);
     if (!flight->executed && !poisoned && !misrouted && unit_percent(&h->random, 40)) {
-        fake_truth_execute(truth, flight, h->bench->now);
+        fake_primary_execute(primary, flight, h->bench->now);
         return;
     }
     if (flight->executed && outcome != BATCH_LOST) {
@@ -703,21 +718,21 @@ static void random_flight(struct history *h)
     } else if (!poisoned && outcome == BATCH_REJECTED) {
         outcome = BATCH_LOST;
     }
-    fake_truth_end(truth, flight, outcome, h->bench->now);
+    fake_primary_end(primary, flight, outcome, h->bench->now);
 }
 
 /* What takes too long is given up, as the real stores do. */
 static void keep_deadlines_of_stores(struct bench *bench)
 {
-    struct fake_truth *truth = &bench->truth;
-    for (size_t i = truth->flight_count; i-- > 0;) {
-        if (bench->now.mono_us - truth->flights[i].batch->sent_at_us > TRUTH_DEADLINE_US) {
-            fake_truth_end(truth, &truth->flights[i], BATCH_LOST, bench->now);
+    struct fake_primary *primary = &bench->primary;
+    for (size_t i = primary->flight_count; i-- > 0;) {
+        if (bench->now.mono_us - primary->flights[i].batch->sent_at_us > TRUTH_DEADLINE_US) {
+            fake_primary_end(primary, &primary->flights[i], BATCH_LOST, bench->now);
         }
     }
-    while (bench->shared.read_count > 0 &&
-           bench->now.mono_us - bench->shared.reads[0].since_us > REDIS_DEADLINE_US) {
-        fake_shared_fail(&bench->shared, bench->now);
+    while (bench->redis.read_count > 0 &&
+           bench->now.mono_us - bench->redis.reads[0].since_us > REDIS_DEADLINE_US) {
+        fake_redis_counts_fail(&bench->redis, bench->now);
     }
 }
 
@@ -746,18 +761,18 @@ static void random_step(struct history *h)
         bench_turn(bench);
     } else if (choice < 80) {
         random_flight(h);
-    } else if (choice < 86 && bench->shared.read_count > 0) {
-        fake_shared_answer(&bench->shared, bench->now);
+    } else if (choice < 86 && bench->redis.read_count > 0) {
+        fake_redis_counts_answer(&bench->redis, bench->now);
     } else if (choice < 96) {
         random_time(h);
     } else if (choice < 97) {
         random_settings_behind(h);
     } else if (choice < 98) {
-        bench->shared.up = unit_percent(&h->random, 60);
-        bench->shared.takes = unit_percent(&h->random, 80);
+        bench->redis.up = unit_percent(&h->random, 60);
+        bench->redis.takes = unit_percent(&h->random, 80);
     } else {
-        fake_truth_set_up(&bench->truth, !bench->truth.up || unit_percent(&h->random, 80),
-                          bench->now);
+        fake_primary_set_up(&bench->primary, !bench->primary.up || unit_percent(&h->random, 80),
+                            bench->now);
     }
 }
 
@@ -770,18 +785,18 @@ static void run_history(uint64_t number, size_t *outcomes)
         .pending_max = 2 + unit_below(&h->random, 60),
         .write_connections = 1 + unit_below(&h->random, 3),
         .read_connections = 1 + unit_below(&h->random, 3),
-        .redis = unit_percent(&h->random, 70),
+        .has_redis = unit_percent(&h->random, 70),
         .local_lifetime_us = unit_percent(&h->random, 70) ? BENCH_LOCAL_US : 0,
-        .forget_every_us = unit_percent(&h->random, 50) ? SECONDS(10) : 0,
+        .expire_keys_every_us = unit_percent(&h->random, 50) ? SECONDS(10) : 0,
     };
     h->bench = bench_create(&setup);
     h->bench->answered = check_answer;
     for (int step = 0; step < STEPS; step++) {
         random_step(h);
     }
-    fake_truth_set_up(&h->bench->truth, true, h->bench->now);
-    while (h->bench->shared.read_count > 0) {
-        fake_shared_fail(&h->bench->shared, h->bench->now);
+    fake_primary_set_up(&h->bench->primary, true, h->bench->now);
+    while (h->bench->redis.read_count > 0) {
+        fake_redis_counts_fail(&h->bench->redis, h->bench->now);
     }
     bench_wait(h->bench, BENCH_DEADLINE_US + SECONDS(0.1));
     bench_settle(h->bench);

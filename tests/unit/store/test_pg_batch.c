@@ -39,13 +39,13 @@ static void test_what_cannot_be_sent(void **state)
         size_t size;
     } cases[] = {
         {OPERATION_ADD, PATH_PLAIN, SIZE},          {OPERATION_ADD, PATH_KEYED, SIZE},
-        {OPERATION_ADD, PATH_MANAGED, SIZE},        {OPERATION_REMOVE, PATH_PLAIN, SIZE},
-        {OPERATION_REMOVE, PATH_MANAGED, SIZE},     {OPERATION_LOOKUP, PATH_PLAIN, SIZE},
+        {OPERATION_ADD, PATH_ADMITTED, SIZE},       {OPERATION_REMOVE, PATH_PLAIN, SIZE},
+        {OPERATION_REMOVE, PATH_ADMITTED, SIZE},    {OPERATION_LOOKUP, PATH_PLAIN, SIZE},
         {OPERATION_COUNT, PATH_PLAIN, SIZE},        {OPERATION_FIND, PATH_PLAIN, SIZE},
         {OPERATION_LIST_USERS, PATH_PLAIN, SIZE},   {OPERATION_LIST_ENTITIES, PATH_PLAIN, SIZE},
         {OPERATION_LIST_WAITING, PATH_PLAIN, SIZE}, {OPERATION_SETTINGS, PATH_PLAIN, SIZE},
-        {OPERATION_CONFIGURE, PATH_PLAIN, 1},       {OPERATION_RELEASE, PATH_PLAIN, 1},
-        {OPERATION_FORGET, PATH_PLAIN, 1},
+        {OPERATION_STORE_SETTINGS, PATH_PLAIN, 1},  {OPERATION_CLEAR_SETTINGS, PATH_PLAIN, 1},
+        {OPERATION_EXPIRE_KEYS, PATH_PLAIN, 1},
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -80,14 +80,14 @@ static void test_it_begins_anew(void **state)
     for (size_t i = 0; i < SIZE; i++) {
         operations[i].verdict = OUTCOME_FULL;
         operations[i].changed = operations[i].waiting = operations[i].replayed = true;
-        operations[i].place = 7;
+        operations[i].position = 7;
         operations[i].member = i == 0;
     }
     assert_false(pg_batch_begin(&run, now));
     for (size_t i = 0; i < SIZE; i++) {
         assert_int_equal(operations[i].verdict, OUTCOME_DONE);
         assert_false(operations[i].changed || operations[i].waiting || operations[i].replayed);
-        assert_int_equal(operations[i].place, 0);
+        assert_int_equal(operations[i].position, 0);
         assert_int_equal(operations[i].member, i != 0);
     }
 }
@@ -126,7 +126,7 @@ static void test_what_comes_after_a_part(void **state)
 /* Only the first of those that carry one key, by arrival, goes on once none has been answered. */
 static void test_keys(void **state)
 {
-    static const enum write_path paths[] = {PATH_KEYED, PATH_MANAGED};
+    static const enum write_path paths[] = {PATH_KEYED, PATH_ADMITTED};
     (void)state;
     for (size_t i = 0; i < LENGTH(paths); i++) {
         make(OPERATION_ADD, paths[i]);

@@ -18,8 +18,8 @@ static void test_keys(void **state)
     };
     (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct shared_count entry = {.relation = &relations[cases[i].relation],
-                                     .entity = unit_id(cases[i].entity)};
+        struct redis_count entry = {.relation = &relations[cases[i].relation],
+                                    .entity = unit_id(cases[i].entity)};
         char buffer[REDIS_KEY_SIZE_BYTES];
         struct text key = text_over(buffer, sizeof buffer);
         redis_encode_key("0123456789abcdef", &entry, &key);

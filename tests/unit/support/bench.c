@@ -12,7 +12,7 @@ const struct bench_setup bench_usual = {
     .pending_max = 64,
     .write_connections = 1,
     .read_connections = 1,
-    .redis = true,
+    .has_redis = true,
     .local_lifetime_us = BENCH_LOCAL_US,
 };
 
@@ -37,16 +37,16 @@ struct bench *bench_create(const struct bench_setup *setup)
     bench->now = (struct instant){.mono_us = 5000000000123, .wall_us = 1795342530123456};
     bench->metrics = metrics_create();
     assert_non_null(bench->metrics);
-    fake_truth_init(&bench->truth, setup->write_connections, setup->read_connections);
-    bench->truth.sent = note_sent;
-    bench->truth.executed = note_executed;
-    fake_shared_init(&bench->shared);
+    fake_primary_init(&bench->primary, setup->write_connections, setup->read_connections);
+    bench->primary.sent = note_sent;
+    bench->primary.executed = note_executed;
+    fake_redis_counts_init(&bench->redis);
     bench->counts = setup->colleague != NULL ? setup->colleague->counts
                                              : count_memory_create(COUNTS_MAX, HASH_SECRET);
     assert_non_null(bench->counts);
     const struct service_setup service = {
-        .truth = &bench->truth.port,
-        .shared = setup->redis ? &bench->shared.port : NULL,
+        .primary = &bench->primary.port,
+        .redis = setup->has_redis ? &bench->redis.port : NULL,
         .counts = bench->counts,
         .metrics = bench->metrics,
         .pending_max = setup->pending_max,
@@ -54,18 +54,18 @@ struct bench *bench_create(const struct bench_setup *setup)
         .read_connections = setup->read_connections,
         .deadline_us = BENCH_DEADLINE_US,
         .count_local_lifetime_us = setup->local_lifetime_us,
-        .count_shared_lifetime_us = BENCH_SHARED_US,
-        .forget_every_us = setup->forget_every_us,
+        .count_redis_lifetime_us = BENCH_SHARED_US,
+        .expire_keys_every_us = setup->expire_keys_every_us,
         .promote_every_us = setup->promote_every_us,
         .hash_secret = HASH_SECRET,
         .now = bench->now,
     };
     bench->service = service_create(&service);
     assert_non_null(bench->service);
-    bench->truth.listener =
-        (struct truth_listener){bench->service, service_batch_ended, service_truth_changed};
-    bench->shared.listener =
-        (struct shared_counts_listener){bench->service, service_shared_read_ended};
+    bench->primary.listener =
+        (struct primary_listener){bench->service, service_batch_ended, service_primary_changed};
+    bench->redis.listener =
+        (struct redis_counts_listener){bench->service, service_redis_read_ended};
     return bench;
 }
 
@@ -94,25 +94,26 @@ void bench_wait(struct bench *bench, int64_t us)
 
 void bench_turn(struct bench *bench)
 {
-    while (service_turn(bench->service, bench->now)) {
+    while (service_end_iteration(bench->service, bench->now)) {
     }
 }
 
-void bench_end(struct bench *bench, enum lane lane, enum batch_outcome outcome)
+void bench_end(struct bench *bench, enum pool pool, enum batch_outcome outcome)
 {
     bench_turn(bench);
-    fake_truth_end(&bench->truth, fake_truth_flight(&bench->truth, lane), outcome, bench->now);
+    fake_primary_end(&bench->primary, fake_primary_flight(&bench->primary, pool), outcome,
+                     bench->now);
 }
 
 void bench_settle(struct bench *bench)
 {
     bench_turn(bench);
-    while (bench->truth.flight_count > 0 || bench->shared.read_count > 0) {
-        if (bench->truth.flight_count > 0) {
-            fake_truth_end(&bench->truth, &bench->truth.flights[0], BATCH_DONE, bench->now);
+    while (bench->primary.flight_count > 0 || bench->redis.read_count > 0) {
+        if (bench->primary.flight_count > 0) {
+            fake_primary_end(&bench->primary, &bench->primary.flights[0], BATCH_DONE, bench->now);
         }
-        if (bench->shared.read_count > 0) {
-            fake_shared_answer(&bench->shared, bench->now);
+        if (bench->redis.read_count > 0) {
+            fake_redis_counts_answer(&bench->redis, bench->now);
         }
         bench_turn(bench);
     }
@@ -155,7 +156,7 @@ void bench_finish(struct bench *bench)
     }
     free(bench->asks);
     free(bench->metrics);
-    fake_truth_free(&bench->truth);
+    fake_primary_free(&bench->primary);
     free(bench);
 }
 
@@ -174,7 +175,7 @@ static void done(struct operation *operation, enum outcome outcome, int64_t now_
     ask->member = operation->member;
     ask->waiting = operation->waiting;
     ask->replayed = operation->replayed;
-    ask->waiting_place = operation->place;
+    ask->position = operation->position;
     ask->waiting_count = operation->waiting_count;
     ask->incomplete = operation->incomplete;
     ask->settings = operation->settings;
@@ -275,7 +276,8 @@ struct ask *bench_remove_keyed(struct bench *bench, const char *entity, const ch
 struct ask *bench_configure(struct bench *bench, const char *entity, int64_t capacity,
                             bool waitlist)
 {
-    struct ask *ask = bench_ask(bench, OPERATION_CONFIGURE, unit_id(entity), unit_id("nobody"));
+    struct ask *ask =
+        bench_ask(bench, OPERATION_STORE_SETTINGS, unit_id(entity), unit_id("nobody"));
     ask->settings = (struct settings){.limited = true, .capacity = capacity, .waitlist = waitlist};
     bench_submit(ask);
     return ask;
@@ -283,7 +285,7 @@ struct ask *bench_configure(struct bench *bench, const char *entity, int64_t cap
 
 struct ask *bench_release(struct bench *bench, const char *entity)
 {
-    return ask_at_once(bench, OPERATION_RELEASE, entity, "nobody", 0);
+    return ask_at_once(bench, OPERATION_CLEAR_SETTINGS, entity, "nobody", 0);
 }
 
 struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max_us)

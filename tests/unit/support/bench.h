@@ -2,8 +2,8 @@
 #ifndef RSVPD_TESTS_BENCH_H
 #define RSVPD_TESTS_BENCH_H
 
-#include "fake_shared.h"
-#include "fake_truth.h"
+#include "fake_primary.h"
+#include "fake_redis_counts.h"
 
 #include "rsvpd/domain/count_memory.h"
 #include "rsvpd/service/service.h"
@@ -29,14 +29,14 @@ struct ask {
     struct settings settings;   /* asked for; and what came */
     int64_t asked_us, deadline_us, not_before_us;
     bool refused;      /* the service had no operation to give */
-    unsigned sent;     /* a write: how often it went to the truth */
+    unsigned sent;     /* a write: how often it went to the primary */
     unsigned executed; /* a write: how often it took effect there */
     unsigned answers;  /* how often `done` was called */
     size_t place;      /* of the answer among all answers, from 1 */
     int64_t answered_us;
     enum outcome outcome;
     bool changed, member, waiting, replayed, incomplete;
-    int64_t waiting_place, waiting_count;
+    int64_t position, waiting_count;
     struct count count;
     int64_t created_at_us;
     size_t lines; /* of the page that came */
@@ -44,9 +44,9 @@ struct ask {
 
 struct bench_setup {
     size_t pending_max, write_connections, read_connections;
-    bool redis;
+    bool has_redis;
     int64_t local_lifetime_us;
-    int64_t forget_every_us;
+    int64_t expire_keys_every_us;
     int64_t promote_every_us;
     struct bench *colleague; /* another worker of its process, to be finished after it */
 };
@@ -56,8 +56,8 @@ struct bench {
     struct count_memory *counts;
     struct instant now;
     struct metrics *metrics;
-    struct fake_truth truth;
-    struct fake_shared shared;
+    struct fake_primary primary;
+    struct fake_redis_counts redis;
     struct service *service;
     bool ticking; /* within service_tick: only what is past its deadline may end */
     struct ask **asks;
@@ -65,7 +65,7 @@ struct bench {
     void (*answered)(const struct ask *ask); /* NULL: nobody is told */
 };
 
-/* 64 operations, one connection a lane, Redis, a second in the worker's memory. */
+/* 64 operations, one connection a pool, Redis, a second in the worker's memory. */
 extern const struct bench_setup bench_usual;
 
 struct bench *bench_create(const struct bench_setup *setup);
@@ -83,8 +83,8 @@ void bench_wait(struct bench *bench, int64_t us);
 void bench_turn(struct bench *bench);
 void bench_tick(struct bench *bench);
 
-/* A turn, and then the truth ends the oldest flight of the lane that way. */
-void bench_end(struct bench *bench, enum lane lane, enum batch_outcome outcome);
+/* A turn, and then the primary ends the oldest flight of the pool that way. */
+void bench_end(struct bench *bench, enum pool pool, enum batch_outcome outcome);
 
 /* Turns in which everything that is sent is done, until there is no more. */
 void bench_settle(struct bench *bench);

@@ -1,4 +1,4 @@
--- The counts after a batch of plain writes, as counted.sql gives them; fails, and with it all of the batch, where an entity
+-- The counts after a batch of plain writes, as read_counts.sql gives them; fails, and with it all of the batch, where an entity
 -- has settings, which only admission may apply. Whoever gives it settings sets `managed` under the lock of this row, and
 -- a batch that changed the count holds that lock by now: no change slips between the two.
 -- $1: entities.
