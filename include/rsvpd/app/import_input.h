@@ -2,6 +2,7 @@
 #ifndef RSVPD_APP_IMPORT_INPUT_H
 #define RSVPD_APP_IMPORT_INPUT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/csv.h"
 #include "rsvpd/domain/import_row.h"
 
@@ -47,22 +48,21 @@ struct import_input {
 /* These say on standard error what is wrong where they return false. */
 
 /* Opens the file (NULL or "-": standard input) and reads its header. */
-bool import_input_open(struct import_input *input, const char *path, const struct import_kind *kind)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool import_input_open(struct import_input *input, const char *path,
+                                  const struct import_kind *kind);
 void import_input_close(struct import_input *input);
 
 /* Sends bad lines to a file from now on, the header first. */
-bool import_input_skip_to(struct import_input *input, const char *path)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool import_input_skip_to(struct import_input *input, const char *path);
 
 /* Fills the chunk, as far as there are lines. */
-bool import_input_read(struct import_input *input) __attribute__((warn_unused_result));
+MUST_CHECK bool import_input_read(struct import_input *input);
 
 /* Takes out the rows that are refused for the given reason, as bad lines. */
-bool import_input_refuse(struct import_input *input, const bool *refused, const char *reason)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool import_input_refuse(struct import_input *input, const bool *refused,
+                                    const char *reason);
 
 /* What went to the file of bad lines is written. */
-bool import_input_flush(struct import_input *input) __attribute__((warn_unused_result));
+MUST_CHECK bool import_input_flush(struct import_input *input);
 
 #endif

@@ -3,6 +3,7 @@
 #define RSVPD_APP_RELOAD_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
 
 #include <uv.h>
@@ -22,8 +23,7 @@ struct reload {
 };
 
 /* `config` must outlive it. False when memory is exhausted. */
-bool reload_init(struct reload *reload, const struct config *config)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool reload_init(struct reload *reload, const struct config *config);
 
 /* Not while one is under way. */
 void reload_free(struct reload *reload);

@@ -4,6 +4,7 @@
 #define RSVPD_APP_WORKER_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/store/pg_secrets.h"
@@ -38,7 +39,7 @@ struct worker_state {
 struct worker *worker_create(const struct worker_setup *setup);
 
 /* Starts its thread. False where there is none to be had. */
-bool worker_run(struct worker *worker) __attribute__((warn_unused_result));
+MUST_CHECK bool worker_run(struct worker *worker);
 
 struct worker_state worker_state(const struct worker *worker);
 const struct metrics *worker_metrics(const struct worker *worker);
@@ -50,6 +51,6 @@ void worker_finish(struct worker *worker);
 /* Waits for its thread; after `ended` was called. False where a thread of libuv's pool is still at
  * work for it, such as one that connects to a store which does not answer: then the worker stays,
  * and the process has to end by _exit, which waits for nobody. */
-bool worker_join(struct worker **worker) __attribute__((warn_unused_result));
+MUST_CHECK bool worker_join(struct worker **worker);
 
 #endif

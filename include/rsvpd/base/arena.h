@@ -3,6 +3,8 @@
 #ifndef RSVPD_BASE_ARENA_H
 #define RSVPD_BASE_ARENA_H
 
+#include "rsvpd/base/contract.h"
+
 #include <stddef.h>
 
 struct arena_block;
@@ -19,7 +21,7 @@ void arena_init(struct arena *arena, void *first, size_t first_size);
 
 /* `size` bytes, aligned for any type and not cleared; NULL when memory is exhausted. They live
  * until arena_reset. */
-void *arena_take(struct arena *arena, size_t size) __attribute__((warn_unused_result));
+MUST_CHECK void *arena_take(struct arena *arena, size_t size);
 
 /* Gives back everything; the first block is used anew. */
 void arena_reset(struct arena *arena);

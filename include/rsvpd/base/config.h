@@ -4,6 +4,8 @@
 #ifndef RSVPD_BASE_CONFIG_H
 #define RSVPD_BASE_CONFIG_H
 
+#include "rsvpd/base/contract.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,21 +76,22 @@ typedef const char *config_lookup_fn(const char *name);
 /* Reads every option. False with `error` filled in at the first that is malformed, out of range, or
  * required and missing (unless `lenient`, which leaves it empty). `config` is to be freed with
  * config_free either way. */
-bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
-                 struct config_error *error) __attribute__((warn_unused_result));
+MUST_CHECK bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
+                            struct config_error *error);
 void config_free(struct config *config);
 
 enum { CONFIG_FILE_VALUE_SIZE_BYTES = 8193 }; /* with its NUL */
 
 /* Reads again what NAME_FILE names. False with `error` filled in, which does not repeat the
  * content, where it cannot be read, is no regular file or holds no value. */
-bool config_read_again(const char *name, const char *path, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
-                       struct config_error *error) __attribute__((warn_unused_result));
+MUST_CHECK bool config_read_again(const char *name, const char *path,
+                                  char value[CONFIG_FILE_VALUE_SIZE_BYTES],
+                                  struct config_error *error);
 
 /* Reads LOG_LEVEL again from its file, where it came from one. False with `error` filled in where
  * that cannot be. */
-bool config_read_log_level_again(const struct config *config, enum log_level *level,
-                                 struct config_error *error) __attribute__((warn_unused_result));
+MUST_CHECK bool config_read_log_level_again(const struct config *config, enum log_level *level,
+                                            struct config_error *error);
 
 /* One line a variable: its name, the value in force (secrets redacted), and what it means. */
 void config_print(const struct config *config, FILE *out);

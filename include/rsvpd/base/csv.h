@@ -7,6 +7,7 @@
 #ifndef RSVPD_BASE_CSV_H
 #define RSVPD_BASE_CSV_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -26,8 +27,7 @@ struct csv_record {
 
 /* Takes a line without its end apart. The fields live as long as the line and the record, which
  * stays where it is. False with `problem` telling what is wrong with the line. */
-bool csv_split(struct slice line, struct csv_record *record, const char **problem)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool csv_split(struct slice line, struct csv_record *record, const char **problem);
 
 /* Cuts what was put into its buffer into lines. */
 struct csv_lines {

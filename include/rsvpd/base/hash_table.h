@@ -4,6 +4,7 @@
 #ifndef RSVPD_BASE_HASH_TABLE_H
 #define RSVPD_BASE_HASH_TABLE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdint.h>
@@ -24,8 +25,7 @@ struct hash_table {
 typedef bool hash_match_fn(const struct hash_node *node, const void *key);
 
 /* A table for about `expected` elements. False when memory is exhausted. */
-bool hash_table_init(struct hash_table *table, size_t expected, uint64_t secret)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool hash_table_init(struct hash_table *table, size_t expected, uint64_t secret);
 
 /* Frees the buckets; the elements stay their owners'. */
 void hash_table_free(struct hash_table *table);

@@ -7,6 +7,7 @@
 #define RSVPD_BASE_LOG_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -46,7 +47,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
                size_t field_count);
 
 /* Starts the writer thread. False when there are no resources for it. */
-bool log_start(void) __attribute__((warn_unused_result));
+MUST_CHECK bool log_start(void);
 
 /* Writes what is in the rings, waiting at most a second for a reader that does not read, and ends
  * the writer; from then on lines are written directly. */

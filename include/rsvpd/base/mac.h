@@ -2,13 +2,14 @@
 #ifndef RSVPD_BASE_MAC_H
 #define RSVPD_BASE_MAC_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 enum { MAC_KEY_SIZE_BYTES = 32, MAC_SIZE_BYTES = 16 };
 
 /* The code of `message` under a key of MAC_KEY_SIZE_BYTES. False when memory is exhausted. */
-bool mac_compute(const unsigned char *key, struct slice message, unsigned char mac[MAC_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK bool mac_compute(const unsigned char *key, struct slice message,
+                            unsigned char mac[MAC_SIZE_BYTES]);
 
 /* In constant time. */
 bool mac_equal(const unsigned char a[MAC_SIZE_BYTES], const unsigned char b[MAC_SIZE_BYTES]);

@@ -2,6 +2,7 @@
 #ifndef RSVPD_BASE_RFC3339_H
 #define RSVPD_BASE_RFC3339_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -11,6 +12,6 @@
  * 2026-11-22T10:15:30Z, 2026-11-22t11:15:30.123456+01:00. Digits of a fraction past the sixth are
  * cut off. False where the text is anything else, or no moment of the years 1970 to 9999 in UTC, or
  * a leap second, which Unix time does not have. */
-bool rfc3339_parse(struct slice text, int64_t *unix_us) __attribute__((warn_unused_result));
+MUST_CHECK bool rfc3339_parse(struct slice text, int64_t *unix_us);
 
 #endif

@@ -2,12 +2,12 @@
 #ifndef RSVPD_BASE_URI_H
 #define RSVPD_BASE_URI_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/text.h"
 
 /* Decodes into `out`; answers the bytes written in `size`. False where an escape is malformed, or
  * the result has more than `capacity` bytes. */
-bool uri_decode(struct slice encoded, char *out, size_t capacity, size_t *size)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool uri_decode(struct slice encoded, char *out, size_t capacity, size_t *size);
 
 /* Whether the encoded bytes mean the plain ones: a percent-encoded byte is the byte itself
  * (RFC 3986 section 6.2.2.2). */

@@ -8,6 +8,7 @@
 #ifndef RSVPD_DOMAIN_BATCHER_H
 #define RSVPD_DOMAIN_BATCHER_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/operation.h"
 
 enum { BATCH_SIZE_MAX = 512 };
@@ -39,9 +40,9 @@ struct batcher {
 
 /* For about `expected` operations at a time, at most `batch_max` (up to BATCH_SIZE_MAX) in a batch.
  * False when memory is exhausted. */
-bool batcher_init(struct batcher *batcher, const struct relation *relation,
-                  enum operation_kind kind, unsigned batch_max, size_t expected, uint64_t secret)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool batcher_init(struct batcher *batcher, const struct relation *relation,
+                             enum operation_kind kind, unsigned batch_max, size_t expected,
+                             uint64_t secret);
 void batcher_free(struct batcher *batcher);
 
 /* Takes an operation in, and notes its place in the order of arrival. It stays the caller's memory,

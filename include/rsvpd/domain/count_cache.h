@@ -6,6 +6,7 @@
 #ifndef RSVPD_DOMAIN_COUNT_CACHE_H
 #define RSVPD_DOMAIN_COUNT_CACHE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/count_memory.h"
 
 enum { COUNT_STALE_MAX_US = 10 * 60 * 1000 * 1000 /* oldest count that is served at all */ };
@@ -41,9 +42,9 @@ struct count_cache {
 };
 
 /* False when memory is exhausted. */
-bool count_cache_init(struct count_cache *cache, struct count_memory *memory,
-                      const struct relation *relation, size_t capacity, int64_t lifetime_us)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool count_cache_init(struct count_cache *cache, struct count_memory *memory,
+                                 const struct relation *relation, size_t capacity,
+                                 int64_t lifetime_us);
 void count_cache_free(struct count_cache *cache);
 
 /* The entity's entry, now the most recently used, with what the process knows now; made, in place

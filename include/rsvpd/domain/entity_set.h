@@ -4,6 +4,7 @@
 #ifndef RSVPD_DOMAIN_ENTITY_SET_H
 #define RSVPD_DOMAIN_ENTITY_SET_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/identifier.h"
 
 struct entity_set {
@@ -13,7 +14,7 @@ struct entity_set {
 };
 
 /* False when memory is exhausted. */
-bool entity_set_init(struct entity_set *set, uint64_t secret) __attribute__((warn_unused_result));
+MUST_CHECK bool entity_set_init(struct entity_set *set, uint64_t secret);
 void entity_set_free(struct entity_set *set);
 
 bool entity_set_has(const struct entity_set *set, const struct identifier *entity);

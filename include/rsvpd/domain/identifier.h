@@ -2,6 +2,7 @@
 #ifndef RSVPD_DOMAIN_IDENTIFIER_H
 #define RSVPD_DOMAIN_IDENTIFIER_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -20,21 +21,17 @@ struct identifier {
 };
 
 /* Copies `bytes` as they stand; false where they are no identifier. */
-bool identifier_parse(struct slice bytes, struct identifier *out)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool identifier_parse(struct slice bytes, struct identifier *out);
 
 /* The same for bytes out of a path, undoing percent-encoding once. */
-bool identifier_parse_encoded(struct slice bytes, struct identifier *out)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool identifier_parse_encoded(struct slice bytes, struct identifier *out);
 
 /* The same for bytes out of a query, where no plus may stand for itself: half of the world's
  * clients mean a blank by it. */
-bool identifier_parse_query(struct slice bytes, struct identifier *out)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool identifier_parse_query(struct slice bytes, struct identifier *out);
 
 /* The same for bytes that were stored: what was an identifier once is still read. */
-bool identifier_parse_stored(struct slice bytes, struct identifier *out)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool identifier_parse_stored(struct slice bytes, struct identifier *out);
 
 static inline struct slice identifier_slice(const struct identifier *id)
 {

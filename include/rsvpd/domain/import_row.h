@@ -2,6 +2,7 @@
 #ifndef RSVPD_DOMAIN_IMPORT_ROW_H
 #define RSVPD_DOMAIN_IMPORT_ROW_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/csv.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/operation.h"
@@ -69,14 +70,12 @@ struct import_columns {
 
 /* Reads a header (a line without its end): the names of the kind's columns in any order, all that
  * are required. */
-bool import_read_header(struct slice line, const struct import_kind *kind,
-                        struct import_columns *columns, struct import_problem *problem)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool import_read_header(struct slice line, const struct import_kind *kind,
+                                   struct import_columns *columns, struct import_problem *problem);
 
 /* Reads any other line. Times are RFC 3339; created_at may be empty, for IMPORT_NOW; settings that
  * are empty are not set. */
-bool import_read_row(struct slice line, const struct import_columns *columns,
-                     struct import_row *row, struct import_problem *problem)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool import_read_row(struct slice line, const struct import_columns *columns,
+                                struct import_row *row, struct import_problem *problem);
 
 #endif

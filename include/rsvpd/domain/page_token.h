@@ -4,6 +4,7 @@
 #ifndef RSVPD_DOMAIN_PAGE_TOKEN_H
 #define RSVPD_DOMAIN_PAGE_TOKEN_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/mac.h"
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/domain/problem.h"
@@ -18,14 +19,12 @@ struct listing {
 };
 
 /* The token of the page that follows `last`, NUL-terminated. False when memory is exhausted. */
-bool page_token_make(const unsigned char *key, const struct listing *listing,
-                     const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK bool page_token_make(const unsigned char *key, const struct listing *listing,
+                                const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES]);
 
 /* PROBLEM_INVALID_PARAMETER where the token is none that page_token_make made for this listing,
  * PROBLEM_INTERNAL when memory is exhausted. */
-enum problem page_token_parse(const unsigned char *key, const struct listing *listing,
-                              struct slice token, struct identifier *last)
-    __attribute__((warn_unused_result));
+MUST_CHECK enum problem page_token_parse(const unsigned char *key, const struct listing *listing,
+                                         struct slice token, struct identifier *last);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_BODY_H
 #define RSVPD_HTTP_BODY_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
 #include <jansson.h>
@@ -12,7 +13,6 @@ void body_prepare(void);
 /* Parses a body that is one JSON object of plain values, without duplicate members. The caller
  * gives it back with json_decref. NULL with a problem answered where it is anything else;
  * `example` shows what it might be; likewise, as an internal error, when memory is exhausted. */
-json_t *body_parse(struct request *request, const char *example)
-    __attribute__((warn_unused_result));
+MUST_CHECK json_t *body_parse(struct request *request, const char *example);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef RSVPD_HTTP_CROWD_H
 #define RSVPD_HTTP_CROWD_H
 
+#include "rsvpd/base/contract.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +29,7 @@ void crowd_init(struct crowd *crowd, int64_t limit);
 bool crowd_takes(const struct crowd *crowd);
 
 /* One more has come. True where it is within the limit, or an idle one makes room for it soon. */
-bool crowd_enter(struct crowd *crowd) __attribute__((warn_unused_result));
+MUST_CHECK bool crowd_enter(struct crowd *crowd);
 void crowd_leave(struct crowd *crowd);
 
 /* Whether it is so full that servers should look which of their connections are idle. */
@@ -37,6 +39,6 @@ bool crowd_is_near_limit(const struct crowd *crowd);
 void crowd_tell_idle(struct crowd *crowd, int64_t before, int64_t now);
 
 /* Takes over to make room for one newcomer. False where nobody waits for that. */
-bool crowd_take_debt(struct crowd *crowd) __attribute__((warn_unused_result));
+MUST_CHECK bool crowd_take_debt(struct crowd *crowd);
 
 #endif

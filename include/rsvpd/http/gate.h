@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_GATE_H
 #define RSVPD_HTTP_GATE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 #include "rsvpd/http/wire.h"
 
@@ -17,8 +18,7 @@ struct gate_head {
 
 /* Looks at a request whose head has arrived: takes its id and trace over. False with the answer
  * made where it is not worth waiting for its body. */
-bool gate_admit_head(struct request *request, const struct gate_head *head)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool gate_admit_head(struct request *request, const struct gate_head *head);
 
 /* Answers a request that has a fault. */
 void gate_refuse_fault(struct request *request, const struct wire *fault);

@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_HANDLERS_H
 #define RSVPD_HTTP_HANDLERS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
 void handle_add(struct request *request);
@@ -16,7 +17,6 @@ void handle_metrics(struct request *request);
 /* The oldest as-of that serves a request for counts, by its max_stale_ms, monotonic; notes whether
  * a cache in front may hold the answer. False with a problem answered where the parameter is wrong.
  */
-bool handle_count_bound(struct request *request, int64_t *not_before_us)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool handle_count_bound(struct request *request, int64_t *not_before_us);
 
 #endif

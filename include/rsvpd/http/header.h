@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_HEADER_H
 #define RSVPD_HTTP_HEADER_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
 enum header_name {
@@ -26,8 +27,7 @@ bool header_is_known(struct slice name);
 
 /* Notes a field where its name is one of those above. The value is not copied: it must live as
  * long as the request. False when memory is exhausted. */
-bool header_note(struct request *request, struct slice name, struct slice value)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool header_note(struct request *request, struct slice name, struct slice value);
 
 /* The values of a field in the order in which they came, at most `max`. */
 size_t header_values(const struct request *request, enum header_name name, struct slice *values,

@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/arena.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/list.h"
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/idempotency_key.h"
@@ -86,7 +87,7 @@ struct request {
 };
 
 /* Takes path and query apart. False when memory is exhausted. */
-bool request_set_uri(struct request *request, const char *uri) __attribute__((warn_unused_result));
+MUST_CHECK bool request_set_uri(struct request *request, const char *uri);
 
 /* A parameter of the query, still encoded. */
 struct query_parameter {

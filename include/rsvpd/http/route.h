@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_ROUTE_H
 #define RSVPD_HTTP_ROUTE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/http/request.h"
@@ -33,8 +34,8 @@ extern const size_t route_count;
 /* Finds the request's route by its path on a port (ROUTE_PUBLIC or ROUTE_ADMIN) and sets entity,
  * user and captured from it. Gives the problem where the path is unknown or holds no valid
  * identifier; then `detail` names what is wrong. The route is set in any case. */
-enum problem route_find(enum route_flags port, struct request *request, const char **detail)
-    __attribute__((warn_unused_result));
+MUST_CHECK enum problem route_find(enum route_flags port, struct request *request,
+                                   const char **detail);
 
 /* What handles a method: HEAD is a GET whose body is not sent. NULL where the route does not take
  * it. */

@@ -2,13 +2,14 @@
 #ifndef RSVPD_HTTP_SUBMISSION_H
 #define RSVPD_HTTP_SUBMISSION_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/http/request.h"
 
 /* An operation with relation, entity, user and deadline of the request, owned by it. NULL when as
  * many are pending as may be: the request is to be refused as overloaded. */
-struct operation *submission_take(struct request *request, enum operation_kind kind,
-                                  operation_done_fn *done) __attribute__((warn_unused_result));
+MUST_CHECK struct operation *submission_take(struct request *request, enum operation_kind kind,
+                                             operation_done_fn *done);
 
 /* Hands it to the service, for whose answer the request then waits; `done` is called exactly once,
  * perhaps before this returns. */
@@ -18,7 +19,6 @@ void submission_send(struct request *request, struct operation *operation);
 void submission_give_back(struct request *request, struct operation *operation);
 
 /* Whether an operation ended well; where it did not, answers with the problem. */
-bool submission_done(struct request *request, enum outcome outcome)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool submission_done(struct request *request, enum outcome outcome);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef RSVPD_HTTP_TAP_H
 #define RSVPD_HTTP_TAP_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/wire.h"
 
 /* Of one server. */
@@ -25,8 +26,7 @@ void tap_destroy(struct tap **tap);
 
 /* From here on what comes from the socket goes through the stream, which must live until it is
  * removed. False when memory is exhausted. */
-bool tap_add(struct tap *tap, int fd, struct tap_stream *stream)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool tap_add(struct tap *tap, int fd, struct tap_stream *stream);
 void tap_remove(struct tap *tap, int fd, struct tap_stream *stream);
 
 /* Around every call of this thread in which the library may read. */

@@ -2,10 +2,11 @@
 #ifndef RSVPD_HTTP_USER_H
 #define RSVPD_HTTP_USER_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
 /* Sets request->user from all places that name one. False with a problem answered where they are
  * malformed, differ, or none does. */
-bool user_find(struct request *request) __attribute__((warn_unused_result));
+MUST_CHECK bool user_find(struct request *request);
 
 #endif

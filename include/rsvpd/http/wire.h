@@ -4,6 +4,7 @@
 #ifndef RSVPD_HTTP_WIRE_H
 #define RSVPD_HTTP_WIRE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 #include "rsvpd/domain/problem.h"
 
@@ -75,8 +76,7 @@ struct wire_output {
  * A request with a fault is made one that the library takes, up to where the fault is; whatever
  * comes after that is given on as its body, which does not end. Whoever gets that request refuses
  * it: the fault is noted before anything of it is given on. */
-size_t wire_feed(struct wire *wire, struct slice in, struct wire_output *out)
-    __attribute__((warn_unused_result));
+MUST_CHECK size_t wire_feed(struct wire *wire, struct slice in, struct wire_output *out);
 
 /* What a client is told about a fault. */
 struct wire_refusal {

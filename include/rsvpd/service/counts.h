@@ -3,6 +3,7 @@
 #ifndef RSVPD_SERVICE_COUNTS_H
 #define RSVPD_SERVICE_COUNTS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/count_cache.h"
 #include "rsvpd/service/dispatch.h"
 
@@ -21,10 +22,11 @@ struct counts {
     int64_t publish_at_us; /* monotonic: not before this */
 };
 
-bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 struct count_memory *memory, const struct redis_counts_port *redis,
-                 struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
-                 int64_t redis_lifetime_us) __attribute__((warn_unused_result));
+MUST_CHECK bool counts_init(struct counts *counts, struct operations *operations,
+                            struct dispatch *dispatch, struct count_memory *memory,
+                            const struct redis_counts_port *redis, struct metrics *metrics,
+                            int64_t deadline_us, int64_t local_lifetime_us,
+                            int64_t redis_lifetime_us);
 void counts_free(struct counts *counts);
 
 /* Answers a filled-in, watched OPERATION_COUNT, at once or later. */

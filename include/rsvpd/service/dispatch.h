@@ -3,6 +3,7 @@
 #ifndef RSVPD_SERVICE_DISPATCH_H
 #define RSVPD_SERVICE_DISPATCH_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/entity_set.h"
 #include "rsvpd/domain/ports.h"
@@ -59,10 +60,9 @@ struct dispatch {
 };
 
 /* `write_connections` and `read_connections` are how many batches can be under way at once. */
-bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
-                   const struct primary_port *primary, struct metrics *metrics,
-                   size_t write_connections, size_t read_connections, uint64_t secret)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
+                              const struct primary_port *primary, struct metrics *metrics,
+                              size_t write_connections, size_t read_connections, uint64_t secret);
 void dispatch_free(struct dispatch *dispatch);
 
 /* Queues a filled-in operation that is watched already, or ends it at once where it cannot be

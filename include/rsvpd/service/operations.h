@@ -3,6 +3,7 @@
 #ifndef RSVPD_SERVICE_OPERATIONS_H
 #define RSVPD_SERVICE_OPERATIONS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/operation.h"
 
 enum { WHEEL_TICK_US = 10 * 1000 };
@@ -18,8 +19,8 @@ struct operations {
 
 /* For `capacity` operations with deadlines at most `deadline_us` ahead. False when memory is
  * exhausted. */
-bool operations_init(struct operations *operations, size_t capacity, int64_t deadline_us,
-                     int64_t now_us) __attribute__((warn_unused_result));
+MUST_CHECK bool operations_init(struct operations *operations, size_t capacity, int64_t deadline_us,
+                                int64_t now_us);
 void operations_free(struct operations *operations);
 
 /* A cleared operation, NULL when all are taken. */

@@ -3,6 +3,7 @@
 #ifndef RSVPD_SERVICE_SERVICE_H
 #define RSVPD_SERVICE_SERVICE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/ports.h"
 
@@ -37,7 +38,7 @@ void service_destroy(struct service **service);
 /* A cleared operation to fill in (kind, relation, entity, user, deadline_us, done, owner; for a
  * count not_before_us) and submit. NULL when as many are pending as may be: the request is to be
  * refused. */
-struct operation *service_take(struct service *service) __attribute__((warn_unused_result));
+MUST_CHECK struct operation *service_take(struct service *service);
 
 /* Gives back an operation that was taken and not submitted. */
 void service_give_back(struct service *service, struct operation *operation);

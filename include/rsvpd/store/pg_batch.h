@@ -4,6 +4,7 @@
 #define RSVPD_STORE_PG_BATCH_H
 
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/batcher.h"
 #include "rsvpd/store/pg_codec.h"
 
@@ -56,12 +57,12 @@ struct pg_batch {
 
 /* Sorts the batch by entity and user and queues the first of its statements, or all;
  * `connection`, `batch` and `parameters` must be set. False where the connection is broken. */
-bool pg_batch_begin(struct pg_batch *run, struct instant now) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_batch_begin(struct pg_batch *run, struct instant now);
 
 /* The rows of the statement that is being answered. False without memory for them, or where they
  * are none that it can have: then the run is `malformed`. */
-bool pg_batch_take(struct pg_batch *run, const struct pg_result *rows, struct instant now)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_batch_take(struct pg_batch *run, const struct pg_result *rows,
+                              struct instant now);
 
 /* All of a statement's answer has come. */
 void pg_batch_answered(struct pg_batch *run);
@@ -71,7 +72,6 @@ enum pg_batch_progress pg_batch_synced(struct pg_batch *run, bool failed);
 
 /* After a batch that was misrouted, and has ended: queues the question which of its operations go
  * which path. */
-bool pg_batch_ask_paths(struct pg_batch *run, struct instant now)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_batch_ask_paths(struct pg_batch *run, struct instant now);
 
 #endif

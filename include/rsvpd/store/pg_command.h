@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_PG_COMMAND_H
 #define RSVPD_STORE_PG_COMMAND_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/store/pg_connect.h"
 
@@ -23,26 +24,26 @@ struct pg_command {
 
 /* Connects; a statement may take so long, and wait so long for a lock ("10min"; "0": for ever).
  * NULL with `error` filled in where it cannot. To be closed with PQfinish. */
-struct pg_conn *pg_command_connect(const char *url, enum pg_access access,
-                                   const char *statement_timeout, const char *lock_timeout,
-                                   char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK struct pg_conn *pg_command_connect(const char *url, enum pg_access access,
+                                              const char *statement_timeout,
+                                              const char *lock_timeout,
+                                              char error[PG_ERROR_SIZE_BYTES]);
 
 /* Runs a statement. NULL with `error` filled in where it fails; else to be cleared. Where `state`
  * is not NULL, it becomes the SQLSTATE of what failed, or empty. */
-struct pg_result *pg_command_run(struct pg_conn *connection, const struct pg_command *command,
-                                 char state[6], char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK struct pg_result *pg_command_run(struct pg_conn *connection,
+                                            const struct pg_command *command, char state[6],
+                                            char error[PG_ERROR_SIZE_BYTES]);
 
 /* The same for statements that answer nothing but how many rows they changed, in `changed` (may be
  * NULL). */
-bool pg_command_execute(struct pg_conn *connection, const struct pg_command *command,
-                        int64_t *changed, char state[6], char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_command_execute(struct pg_conn *connection, const struct pg_command *command,
+                                   int64_t *changed, char state[6],
+                                   char error[PG_ERROR_SIZE_BYTES]);
 
 /* BEGIN, COMMIT and their like. */
-bool pg_command_control(struct pg_conn *connection, const char *statement, char state[6],
-                        char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_command_control(struct pg_conn *connection, const char *statement, char state[6],
+                                   char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether what failed with this SQLSTATE had others in its way, and may be tried again. */
 bool pg_command_retryable(const char state[6]);

@@ -2,14 +2,14 @@
 #ifndef RSVPD_STORE_PG_CONNECT_H
 #define RSVPD_STORE_PG_CONNECT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_error.h"
 
 #include <stdbool.h>
 
 /* Whether libpq understands `url` (a URI or a keyword/value string, libpq manual section 34.1.1);
  * if not, `error` says why without repeating the URL. */
-bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 
 /* What a session is wanted for. */
 enum pg_access {
@@ -21,8 +21,8 @@ enum pg_access {
  * each for two seconds unless the URL says otherwise, and takes the first that accepts writes; for
  * PG_READS then once more, and takes the first that answers. NULL with `error` filled in where
  * there is none. To be closed with PQfinish. */
-struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK struct pg_conn *pg_connect(const char *url, enum pg_access access,
+                                      char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether its transactions cannot write, as far as the server has told: it tells of every change
  * with the next answer. */

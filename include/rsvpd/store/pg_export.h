@@ -2,6 +2,7 @@
 #ifndef RSVPD_STORE_PG_EXPORT_H
 #define RSVPD_STORE_PG_EXPORT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/store/pg_connect.h"
@@ -26,7 +27,7 @@ const struct pg_export_kind *pg_export_kind_named(const char *name);
 /* Gives out everything as CSV, ordered by entity and user (who waits: by entity and turn), times in
  * UTC with microseconds. False where `take` ended it, which leaves `error` empty, or with `error`
  * filled in where the database fails. */
-bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
-               void *context, char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
+                          void *context, char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef RSVPD_STORE_PG_FENCE_H
 #define RSVPD_STORE_PG_FENCE_H
 
+#include "rsvpd/base/contract.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -35,8 +37,7 @@ void pg_fence_add(struct pg_fence *fence, const struct pg_session *session);
 bool pg_fence_waits(const struct pg_fence *fence);
 
 /* Queues the ending of all there are. False where the connection is broken. */
-bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection);
 
 /* Those that were being ended are: later ones remain. */
 void pg_fence_ended(struct pg_fence *fence);

@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_PG_IMPORT_H
 #define RSVPD_STORE_PG_IMPORT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/import_row.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/store/pg_connect.h"
@@ -23,9 +24,8 @@ enum pg_import_outcome {
 /* A session with the database. With `past_capacity` (RSVPs) an event's settings keep nobody out,
  * and who waited for a seat waits no more once they are in. NULL with `error` filled in where there
  * is none. */
-struct pg_import *pg_import_open(const char *url, const struct import_kind *kind,
-                                 bool past_capacity, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK struct pg_import *pg_import_open(const char *url, const struct import_kind *kind,
+                                            bool past_capacity, char error[PG_ERROR_SIZE_BYTES]);
 void pg_import_close(struct pg_import **import);
 
 /* Applies rows in one transaction. Of equal ones the first counts, and who is in, or waits, already
@@ -35,9 +35,9 @@ void pg_import_close(struct pg_import **import);
  * settings or a waiting list leave free go to the first who wait, in transactions of their own
  * behind that one: where these fail, PG_IMPORT_FAILED, and the service or the next import gives
  * them. */
-enum pg_import_outcome pg_import_apply(struct pg_import *import, const struct import_row *rows,
-                                       size_t count, bool *refused, int64_t *added,
-                                       char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK enum pg_import_outcome pg_import_apply(struct pg_import *import,
+                                                  const struct import_row *rows, size_t count,
+                                                  bool *refused, int64_t *added,
+                                                  char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

@@ -3,22 +3,23 @@
 #ifndef RSVPD_STORE_PG_KEYS_H
 #define RSVPD_STORE_PG_KEYS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_batch.h"
 
 /* Lists the operations of the batch that carry keys. */
 void pg_keys_gather(struct pg_batch *run);
 
 /* Asks for kept answers: the same request gets its answer again, another one is refused. */
-bool pg_keys_queue_recall(struct pg_batch *run) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_keys_queue_recall(struct pg_batch *run);
 
 /* Of those whose key has no answer yet only the first of each key is done: another request with the
  * key of one that is under way right here must wait for that one's end. */
 void pg_keys_hold_back(struct pg_batch *run);
 
 /* Keeps the answers of what was done, refusals excepted; nothing is queued where there are none. */
-bool pg_keys_queue_remember(struct pg_batch *run) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_keys_queue_remember(struct pg_batch *run);
 
 /* Deletes kept answers whose time is over. */
-bool pg_keys_queue_forget(struct pg_batch *run) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_keys_queue_forget(struct pg_batch *run);
 
 #endif

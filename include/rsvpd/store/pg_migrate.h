@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_PG_MIGRATE_H
 #define RSVPD_STORE_PG_MIGRATE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_connect.h"
 
 #include <stdbool.h>
@@ -16,8 +17,7 @@ enum schema_state {
     SCHEMA_UNREACHABLE /* the database cannot be asked; `error` says why */
 };
 
-enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 
 struct pg_migrate_listener {
     void (*migrated)(const char *name);  /* a migration was applied */
@@ -28,7 +28,8 @@ struct pg_migrate_listener {
  * at most `wait_us` for other callers, and as long for any lock on a table. A pooler that lends
  * sessions by the transaction may stand in between. False with `error` filled in where it could
  * not; what was applied before stays. */
-bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listener *listener,
-                char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_migrate(const char *url, int64_t wait_us,
+                           const struct pg_migrate_listener *listener,
+                           char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

@@ -3,13 +3,14 @@
 #ifndef RSVPD_STORE_PG_READS_H
 #define RSVPD_STORE_PG_READS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_batch.h"
 
-bool pg_reads_queue_lookups(struct pg_batch *run) __attribute__((warn_unused_result));
-bool pg_reads_queue_finds(struct pg_batch *run) __attribute__((warn_unused_result));
-bool pg_reads_queue_counts(struct pg_batch *run) __attribute__((warn_unused_result));
-bool pg_reads_queue_lists(struct pg_batch *run) __attribute__((warn_unused_result));
-bool pg_reads_queue_settings(struct pg_batch *run) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_reads_queue_lookups(struct pg_batch *run);
+MUST_CHECK bool pg_reads_queue_finds(struct pg_batch *run);
+MUST_CHECK bool pg_reads_queue_counts(struct pg_batch *run);
+MUST_CHECK bool pg_reads_queue_lists(struct pg_batch *run);
+MUST_CHECK bool pg_reads_queue_settings(struct pg_batch *run);
 
 /* Rows of count.sql, read_counts.sql and read_counts_unless_admitted.sql; of settings.sql. */
 pg_parse_fn pg_reads_take_counts, pg_reads_take_settings;

@@ -2,6 +2,7 @@
 #ifndef RSVPD_STORE_PG_SECRETS_H
 #define RSVPD_STORE_PG_SECRETS_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/mac.h"
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/store/redis_codec.h"
@@ -12,7 +13,7 @@ struct pg_secrets {
 };
 
 /* Reads them. Blocks; for start-up. False with `error` filled in where they cannot be had. */
-bool pg_secrets_load(const char *url, struct pg_secrets *secrets, char error[PG_ERROR_SIZE_BYTES])
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_secrets_load(const char *url, struct pg_secrets *secrets,
+                                char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

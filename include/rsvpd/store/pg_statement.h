@@ -3,10 +3,11 @@
 #ifndef RSVPD_STORE_PG_STATEMENT_H
 #define RSVPD_STORE_PG_STATEMENT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_batch.h"
 
 /* Queues the preparing of all statements of batches. */
-bool pg_statement_prepare_all(struct pg_conn *connection) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_statement_prepare_all(struct pg_conn *connection);
 
 /* A parameter in its binary format; NULL where `data` is. */
 struct pg_parameter {
@@ -17,21 +18,19 @@ struct pg_parameter {
 struct pg_parameter pg_parameter_text(const struct identifier *id);
 
 /* Queues a file of sql/queries/, and what its answer will be taken in by. */
-bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
-                        const struct pg_parameter *parameters, int parameter_count)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
+                                   const struct pg_parameter *parameters, int parameter_count);
 
 /* One whose parameters are the first `count` of the run's arrays. */
-bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
-                               int count) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement,
+                                          pg_parse_fn *parse, int count);
 
 /* One whose parameter are the entities of the operations that act, each once. */
-bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_statement_queue_entities(struct pg_batch *run, const char *statement,
+                                            pg_parse_fn *parse);
 
 /* One of sql/session/, without parameters or rows. */
-bool pg_statement_queue_control(struct pg_batch *run, const char *file)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_statement_queue_control(struct pg_batch *run, const char *file);
 
 /* Makes the first `count` arrays empty ones of text. */
 void pg_statement_clear_texts(struct pg_batch *run, size_t count);
@@ -47,8 +46,7 @@ size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t
 
 /* Whether rows hold what was asked for: as many columns, of these types (pg_statement.c), in
  * binary, each value as long as its type has it. Nothing below looks at a length again. */
-bool pg_rows_fit(const struct pg_result *rows, const char *columns)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool pg_rows_fit(const struct pg_result *rows, const char *columns);
 
 /* For statements whose rows, if there are any, say nothing. */
 bool pg_row_parse_nothing(struct pg_batch *run, const struct pg_result *rows, struct instant now);

@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_PG_VERIFY_H
 #define RSVPD_STORE_PG_VERIFY_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/pg_connect.h"
 
 #include <stdbool.h>
@@ -50,7 +51,7 @@ struct pg_verify_listener {
  * of its own: what is being written makes no difference. With `repair` a counter that differs is
  * locked, its rows are counted again, and it is set; free seats are given to those who wait. False
  * with `error` filled in where the database fails. */
-bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
-               char error[PG_ERROR_SIZE_BYTES]) __attribute__((warn_unused_result));
+MUST_CHECK bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *listener,
+                          char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef RSVPD_STORE_REDIS_CODEC_H
 #define RSVPD_STORE_REDIS_CODEC_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/domain/ports.h"
 
@@ -22,6 +23,6 @@ void redis_encode_probe_key(const char *namespace, uint64_t number, struct text 
 void redis_encode_value(const struct count *count, struct text *out);
 
 /* False where the bytes are no value of ours. Sets value, version and as_of_wall_us. */
-bool redis_decode_value(struct slice bytes, struct count *out) __attribute__((warn_unused_result));
+MUST_CHECK bool redis_decode_value(struct slice bytes, struct count *out);
 
 #endif

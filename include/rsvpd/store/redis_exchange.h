@@ -6,6 +6,7 @@
 #ifndef RSVPD_STORE_REDIS_EXCHANGE_H
 #define RSVPD_STORE_REDIS_EXCHANGE_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -47,14 +48,13 @@ struct redis_exchange *redis_exchange_create(void);
 void redis_exchange_destroy(struct redis_exchange **exchange);
 
 /* Notes that a command has been sent. False where too many are under way. */
-bool redis_exchange_expect(struct redis_exchange *exchange, const struct redis_command *command)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool redis_exchange_expect(struct redis_exchange *exchange,
+                                      const struct redis_command *command);
 
 /* Takes what the server sent, and ends the commands that it answers, in the order in which they
  * were sent. NULL, or what is wrong with it: then the exchange is to be ended. Whoever is told of
  * an answer may send commands and end the exchange, but not destroy it. */
-const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice bytes)
-    __attribute__((warn_unused_result));
+MUST_CHECK const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice bytes);
 
 /* Ends all commands under way, as lost; nothing is taken from then on. */
 void redis_exchange_end(struct redis_exchange *exchange);

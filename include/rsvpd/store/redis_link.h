@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_REDIS_LINK_H
 #define RSVPD_STORE_REDIS_LINK_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/store/redis_exchange.h"
 
 #include <uv.h>
@@ -19,14 +20,15 @@ struct redis_link_owner {
 
 /* Begins to connect to the address, or, where that is NULL, to the socket of that path. NULL, with
  * `reason` set, where it cannot even begin. */
-struct redis_link *redis_link_open(uv_loop_t *loop, const struct sockaddr *address,
-                                   const char *path, const struct redis_link_owner *owner,
-                                   const char **reason) __attribute__((warn_unused_result));
+MUST_CHECK struct redis_link *redis_link_open(uv_loop_t *loop, const struct sockaddr *address,
+                                              const char *path,
+                                              const struct redis_link_owner *owner,
+                                              const char **reason);
 
 /* Sends a command of these words. False, with nothing sent and nobody told, where too much is under
  * way or memory is exhausted. */
-bool redis_link_send(struct redis_link *link, const struct redis_command *command, int count,
-                     const char **words, const size_t *sizes) __attribute__((warn_unused_result));
+MUST_CHECK bool redis_link_send(struct redis_link *link, const struct redis_command *command,
+                                int count, const char **words, const size_t *sizes);
 
 const struct redis_exchange *redis_link_exchange(const struct redis_link *link);
 

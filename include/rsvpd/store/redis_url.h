@@ -3,6 +3,8 @@
 #ifndef RSVPD_STORE_REDIS_URL_H
 #define RSVPD_STORE_REDIS_URL_H
 
+#include "rsvpd/base/contract.h"
+
 #include <stdbool.h>
 
 enum { REDIS_URL_PART_SIZE_BYTES = 256 };
@@ -18,7 +20,6 @@ struct redis_url {
 
 /* False where `text` is no such URL; then `problem` says what is wrong, without repeating any of
  * it. */
-bool redis_url_parse(const char *text, struct redis_url *url, const char **problem)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool redis_url_parse(const char *text, struct redis_url *url, const char **problem);
 
 #endif

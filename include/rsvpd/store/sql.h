@@ -2,6 +2,7 @@
 #ifndef RSVPD_STORE_SQL_H
 #define RSVPD_STORE_SQL_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/domain/relation.h"
 
 #include <stdbool.h>
@@ -20,7 +21,7 @@ const char *sql_text(const char *name);
 
 /* Replaces psql's variables (:members, :counters, :id) by the relation's tables and column. False
  * where the result does not fit or a variable is unknown. */
-bool sql_expand(const char *text, const struct relation *relation, char *out, size_t out_size)
-    __attribute__((warn_unused_result));
+MUST_CHECK bool sql_expand(const char *text, const struct relation *relation, char *out,
+                           size_t out_size);
 
 #endif
