@@ -32,6 +32,12 @@ static void test_connections(void **state)
          "TLS cannot be set up as sslmode asks"},
         {"invalid sslmode value: \"sesame\"\n",
          "a parameter of the URL, or a PG* variable, has an invalid value"},
+        {"invalid integer value \"sesame\" for connection option \"keepalives\"\n",
+         "a parameter of the URL, or a PG* variable, has an invalid value"},
+        {"server closed the connection unexpectedly\n\tbefore or while processing the request.\n"
+         "invalid socket\n",
+         "the server closed the connection (there)"},
+        {"invalid socket\n", "the server closed the connection (there)"},
         {"definition of service \"sesame\" not found\n",
          "the service's definition cannot be found"},
         {AT "Connection refused\n" AT "session is read-only\n",
