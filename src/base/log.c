@@ -1,6 +1,7 @@
 /* Structured logs on standard error, without ever making a loop wait for their reader. */
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/json_writer.h"
 #include "rsvpd/base/text.h"
 
 #include <errno.h>
@@ -64,17 +65,17 @@ uint64_t log_dropped(void)
     return atomic_load_explicit(&dropped_lines, memory_order_relaxed);
 }
 
-static void add_value(struct text *line, const struct log_field *field)
+static void write_value(struct json_writer *json, const char *name, const struct log_field *field)
 {
     switch (field->type) {
     case LOG_FIELD_STRING:
-        text_add_json_string(line, field->string);
+        json_write_string(json, name, field->string);
         return;
     case LOG_FIELD_INTEGER:
-        text_add_int(line, field->integer);
+        json_write_int(json, name, field->integer);
         return;
     case LOG_FIELD_MICROSECONDS:
-        text_add_format(line, "%.3f", (double)field->integer / 1000);
+        json_write_milliseconds(json, name, field->integer);
         return;
     }
 }
@@ -82,19 +83,15 @@ static void add_value(struct text *line, const struct log_field *field)
 static void format_json(struct text *line, enum log_level level, const char *message,
                         const struct log_field *fields, size_t field_count)
 {
-    text_add_cstr(line, "{\"time\":\"");
-    text_add_time(line, clock_now().wall_us / 1000);
-    text_add_cstr(line, "\",\"level\":\"");
-    text_add_cstr(line, level_names[level]);
-    text_add_cstr(line, "\",\"message\":");
-    text_add_json_string(line, slice_of(message));
+    struct json_writer json = json_writer_over(line);
+    json_write_object_begin(&json, NULL);
+    json_write_time(&json, "time", clock_now().wall_us);
+    json_write_string(&json, "level", slice_of(level_names[level]));
+    json_write_string(&json, "message", slice_of(message));
     for (size_t i = 0; i < field_count; i++) {
-        text_add_cstr(line, ",\"");
-        text_add_cstr(line, fields[i].name);
-        text_add_cstr(line, "\":");
-        add_value(line, &fields[i]);
+        write_value(&json, fields[i].name, &fields[i]);
     }
-    text_add_cstr(line, "}");
+    json_write_object_end(&json);
 }
 
 static void format_text(struct text *line, enum log_level level, const char *message,
@@ -107,7 +104,8 @@ static void format_text(struct text *line, enum log_level level, const char *mes
         text_add_cstr(line, " ");
         text_add_cstr(line, fields[i].name);
         text_add_cstr(line, "=");
-        add_value(line, &fields[i]);
+        struct json_writer value = json_writer_over(line);
+        write_value(&value, NULL, &fields[i]);
     }
 }
 

@@ -6,16 +6,22 @@
 #include <stdio.h>
 #include <time.h>
 
+char *text_reserve(struct text *text, size_t size)
+{
+    if (size > text->capacity - text->size) {
+        text->truncated = true;
+        return NULL;
+    }
+    char *at = text->data + text->size;
+    text->size += size;
+    return at;
+}
+
 void text_add(struct text *text, struct slice bytes)
 {
-    size_t room = text->capacity - text->size;
-    if (bytes.size > room) {
-        text->truncated = true;
-        return;
-    }
-    if (bytes.size > 0) {
-        memcpy(text->data + text->size, bytes.data, bytes.size);
-        text->size += bytes.size;
+    char *at = bytes.size > 0 ? text_reserve(text, bytes.size) : NULL;
+    if (at != NULL) {
+        memcpy(at, bytes.data, bytes.size);
     }
 }
 
@@ -43,57 +49,6 @@ void text_add_int(struct text *text, int64_t number)
         magnitude = 0 - magnitude;
     }
     text_add_uint(text, magnitude);
-}
-
-/* The length of the well-formed UTF-8 sequence at the start of `s`, 0 where there is none
- * (Unicode 15, table 3-7). */
-static size_t utf8_sequence(struct slice s)
-{
-    const unsigned char *b = (const unsigned char *)s.data;
-    if (b[0] < 0x80) {
-        return 1;
-    }
-    size_t size = b[0] >= 0xC2 && b[0] <= 0xDF   ? 2
-                  : b[0] >= 0xE0 && b[0] <= 0xEF ? 3
-                  : b[0] >= 0xF0 && b[0] <= 0xF4 ? 4
-                                                 : 0;
-    if (size == 0 || s.size < size) {
-        return 0;
-    }
-    unsigned char low = b[0] == 0xE0 ? 0xA0 : b[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char high = b[0] == 0xED ? 0x9F : b[0] == 0xF4 ? 0x8F : 0xBF;
-    if (b[1] < low || b[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < size; i++) {
-        if (b[i] < 0x80 || b[i] > 0xBF) {
-            return 0;
-        }
-    }
-    return size;
-}
-
-void text_add_json_string(struct text *text, struct slice bytes)
-{
-    text_add_cstr(text, "\"");
-    while (bytes.size > 0) {
-        unsigned char c = (unsigned char)bytes.data[0];
-        size_t size = utf8_sequence(bytes);
-        if (size == 0) {
-            text_add_cstr(text, "\\ufffd");
-            size = 1;
-        } else if (c == '"' || c == '\\') {
-            char escaped[2] = {'\\', (char)c};
-            text_add(text, slice_make(escaped, 2));
-        } else if (c < 0x20 || c == 0x7F) {
-            text_add_format(text, "\\u%04x", c);
-        } else {
-            text_add(text, slice_make(bytes.data, size));
-        }
-        bytes.data += size;
-        bytes.size -= size;
-    }
-    text_add_cstr(text, "\"");
 }
 
 /* So many of the number's last digits. */

@@ -1,7 +1,7 @@
 /* What a line of an import says. */
 #include "rsvpd/domain/import_row.h"
+#include "rsvpd/base/json_writer.h"
 #include "rsvpd/base/rfc3339.h"
-#include "rsvpd/base/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,9 +26,10 @@ static bool bad_field(struct import_problem *problem, const char *what, struct s
 {
     char shown[QUOTED_SIZE_MAX_BYTES * 6 + 3];
     struct text text = text_over(shown, sizeof shown);
+    struct json_writer quoted = json_writer_over(&text);
     bool cut = field.size > QUOTED_SIZE_MAX_BYTES;
     field.size = cut ? QUOTED_SIZE_MAX_BYTES : field.size;
-    text_add_json_string(&text, field);
+    json_write_string(&quoted, NULL, field);
     return bad(problem, "%s%.*s%s %s", what, text.size > 128 ? 128 : (int)text.size, shown,
                cut || text.size > 128 ? "..." : "", why);
 }

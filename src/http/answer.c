@@ -1,6 +1,5 @@
 /* Makes answers: the JSON bodies of the contract, and problems. */
 #include "rsvpd/http/answer.h"
-#include "rsvpd/base/text.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/http/entity_tag.h"
 #include "rsvpd/http/header.h"
@@ -47,40 +46,13 @@ void answer_allow_compression(struct request *request)
     answer_add_header(request, "Vary", "Accept-Encoding");
 }
 
-static void add_string_member(struct text *text, const char *name, struct slice value)
+bool answer_json(struct request *request, unsigned status, const struct json_writer *body)
 {
-    text_add_cstr(text, "\"");
-    text_add_cstr(text, name);
-    text_add_cstr(text, "\":");
-    text_add_json_string(text, value);
-}
-
-static void add_bool_member(struct text *text, const char *name, bool value)
-{
-    text_add_cstr(text, ",\"");
-    text_add_cstr(text, name);
-    text_add_cstr(text, value ? "\":true" : "\":false");
-}
-
-static void add_int_member(struct text *text, const char *name, int64_t value)
-{
-    text_add_cstr(text, ",\"");
-    text_add_cstr(text, name);
-    text_add_cstr(text, "\":");
-    text_add_int(text, value);
-}
-
-/* False where there was no memory for the body: then the request has failed as an internal error
- * without one, and nothing more is to be said. */
-static bool answer_json(struct request *request, unsigned status, const char *content_type,
-                        const struct text *body)
-{
-    if (body->truncated) {
-        answer_with(request, 500, problem_type, slice_of(""));
-        answer_add_header(request, "Cache-Control", "no-store");
+    if (!json_writer_complete(body)) {
+        answer_problem(request, PROBLEM_INTERNAL, NULL);
         return false;
     }
-    answer_with(request, status, content_type, text_slice(body));
+    answer_with(request, status, json_type, text_slice(body->out));
     return true;
 }
 
@@ -90,27 +62,25 @@ void answer_problem(struct request *request, enum problem problem, const char *d
     struct slice explanation = slice_of(detail != NULL ? detail : type->explanation);
     struct text body =
         request_text(request, PROBLEM_SIZE_BYTES + 6 * (request->path.size + explanation.size));
+    struct json_writer json = json_writer_over(&body);
     char uri[64];
     snprintf(uri, sizeof uri, "/problems/%s", type->code);
-    text_add_cstr(&body, "{");
-    add_string_member(&body, "type", slice_of(uri));
-    text_add_cstr(&body, ",");
-    add_string_member(&body, "title", slice_of(type->title));
-    add_int_member(&body, "status", type->status);
-    text_add_cstr(&body, ",");
-    add_string_member(&body, "detail", explanation);
-    text_add_cstr(&body, ",");
-    add_string_member(&body, "instance", request->path);
-    text_add_cstr(&body, ",");
-    add_string_member(&body, "code", slice_of(type->code));
-    text_add_cstr(&body, ",");
-    add_string_member(&body, "request_id", slice_of(request->id));
-    add_bool_member(&body, "retryable", type->retryable);
-    text_add_cstr(&body, "}");
-    if (!answer_json(request, type->status, problem_type, &body)) {
+    json_write_object_begin(&json, NULL);
+    json_write_string(&json, "type", slice_of(uri));
+    json_write_string(&json, "title", slice_of(type->title));
+    json_write_int(&json, "status", type->status);
+    json_write_string(&json, "detail", explanation);
+    json_write_string(&json, "instance", request->path);
+    json_write_string(&json, "code", slice_of(type->code));
+    json_write_string(&json, "request_id", slice_of(request->id));
+    json_write_bool(&json, "retryable", type->retryable);
+    json_write_object_end(&json);
+    answer_add_header(request, "Cache-Control", "no-store");
+    if (!json_writer_complete(&json)) { /* no memory for it: then there is no more to say */
+        answer_with(request, 500, problem_type, slice_of(""));
         return;
     }
-    answer_add_header(request, "Cache-Control", "no-store");
+    answer_with(request, type->status, problem_type, text_slice(&body));
     if (type->retry_after) {
         answer_add_header(request, "Retry-After", retry_after_s);
     }
@@ -129,17 +99,14 @@ void answer_problem_format(struct request *request, enum problem problem, const 
 }
 
 /* Entity, user, flag and status: what the answers about one user begin with. */
-static void add_membership(struct text *body, const struct operation *operation)
+static void write_membership(struct json_writer *body, const struct operation *operation)
 {
     const struct relation *relation = operation->relation;
-    text_add_cstr(body, "{");
-    add_string_member(body, relation->id_member, identifier_slice(&operation->entity));
-    text_add_cstr(body, ",");
-    add_string_member(body, "user_id", identifier_slice(&operation->user));
-    add_bool_member(body, relation->flag_member, operation->member);
+    json_write_string(body, relation->id_member, identifier_slice(&operation->entity));
+    json_write_string(body, "user_id", identifier_slice(&operation->user));
+    json_write_bool(body, relation->flag_member, operation->member);
     if (relation->has_settings) {
-        text_add_cstr(body, ",");
-        add_string_member(body, "status",
+        json_write_string(body, "status",
                           slice_of(operation->member    ? "going"
                                    : operation->waiting ? "waitlisted"
                                                         : "none"));
@@ -166,20 +133,22 @@ static void add_location(struct request *request, const struct operation *operat
 void answer_write(struct request *request, const struct operation *operation)
 {
     struct text body = request_text(request, BODY_SIZE_BYTES);
+    struct json_writer json = json_writer_over(&body);
     unsigned status = operation->waiting                                       ? 202
                       : operation->kind == OPERATION_ADD && operation->changed ? 201
                                                                                : 200;
-    add_membership(&body, operation);
+    json_write_object_begin(&json, NULL);
+    write_membership(&json, operation);
     if (operation->waiting) {
-        add_int_member(&body, "waitlist_position", operation->position);
+        json_write_int(&json, "waitlist_position", operation->position);
         if (!operation->position_is_exact) {
-            add_bool_member(&body, "waitlist_position_exact", false);
+            json_write_bool(&json, "waitlist_position_exact", false);
         }
     }
-    add_bool_member(&body, "changed", operation->changed);
-    add_int_member(&body, operation->relation->count_member, operation->count.value);
-    text_add_cstr(&body, "}");
-    if (!answer_json(request, status, json_type, &body)) {
+    json_write_bool(&json, "changed", operation->changed);
+    json_write_int(&json, operation->relation->count_member, operation->count.value);
+    json_write_object_end(&json);
+    if (!answer_json(request, status, &json)) {
         return;
     }
     answer_add_header(request, "Cache-Control", "no-store");
@@ -194,9 +163,11 @@ void answer_write(struct request *request, const struct operation *operation)
 void answer_lookup(struct request *request, const struct operation *operation)
 {
     struct text body = request_text(request, BODY_SIZE_BYTES);
-    add_membership(&body, operation);
-    text_add_cstr(&body, "}");
-    if (answer_json(request, 200, json_type, &body)) {
+    struct json_writer json = json_writer_over(&body);
+    json_write_object_begin(&json, NULL);
+    write_membership(&json, operation);
+    json_write_object_end(&json);
+    if (answer_json(request, 200, &json)) {
         answer_add_header(request, "Cache-Control", "private, no-cache");
     }
 }
@@ -222,17 +193,15 @@ static bool client_has(struct request *request, struct slice opaque, bool stale)
     return false;
 }
 
-void answer_add_count(struct text *body, const struct relation *relation,
-                      const struct identifier *entity, const struct count *count)
+void answer_write_count(struct json_writer *body, const struct relation *relation,
+                        const struct identifier *entity, const struct count *count)
 {
-    text_add_cstr(body, "{");
-    add_string_member(body, relation->id_member, identifier_slice(entity));
-    add_int_member(body, relation->count_member, count->value);
-    text_add_cstr(body, ",\"as_of\":\"");
-    text_add_time(body, count->as_of_wall_us / 1000);
-    text_add_cstr(body, "\"");
-    add_bool_member(body, "stale", count->stale);
-    text_add_cstr(body, "}");
+    json_write_object_begin(body, NULL);
+    json_write_string(body, relation->id_member, identifier_slice(entity));
+    json_write_int(body, relation->count_member, count->value);
+    json_write_time(body, "as_of", count->as_of_wall_us);
+    json_write_bool(body, "stale", count->stale);
+    json_write_object_end(body);
 }
 
 const char *answer_count_caching(const struct request *request)
@@ -244,6 +213,7 @@ void answer_count(struct request *request, const struct count *count)
 {
     struct text etag = request_text(request, ETAG_SIZE_BYTES);
     struct text body = request_text(request, BODY_SIZE_BYTES);
+    struct json_writer json = json_writer_over(&body);
     if (etag.capacity == 0) {
         answer_problem(request, PROBLEM_INTERNAL, NULL);
         return;
@@ -257,12 +227,12 @@ void answer_count(struct request *request, const struct count *count)
     text_add_cstr(&etag, count->stale ? "-stale" : "");
     struct slice opaque = slice_make(etag.data + strlen("W/\""), etag.size - strlen("W/\""));
     text_add(&etag, slice_make("\"", 2)); /* with the zero that ends it */
-    answer_add_count(&body, request->route->relation, &request->entity, count);
+    answer_write_count(&json, request->route->relation, &request->entity, count);
     if (client_has(request, opaque, count->stale)) {
         /* Not sent: it gives Content-Length its value, which is that of a 200 or is not there (RFC
          * 9110 section 8.6). libmicrohttpd always adds one. */
         answer_with(request, 304, NULL, text_slice(&body));
-    } else if (!answer_json(request, 200, json_type, &body)) {
+    } else if (!answer_json(request, 200, &json)) {
         return;
     }
     answer_add_header(request, "ETag", etag.data);

@@ -1,6 +1,5 @@
 /* What answers each route. */
 #include "rsvpd/http/handlers.h"
-#include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
@@ -16,8 +15,6 @@ enum {
     HEALTH_SIZE_BYTES = 512,
     PROBLEM_TYPE_SIZE_BYTES = 1024,
 };
-
-static const char json_type[] = "application/json";
 
 /* Hands the one operation of this request to the service. */
 static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done,
@@ -117,31 +114,32 @@ void handle_problem_type(struct request *request)
     }
     const struct problem_type *type = &problem_types[problem];
     struct text body = request_text(request, PROBLEM_TYPE_SIZE_BYTES);
-    text_add_format(&body, "{\"code\":\"%s\",\"title\":\"%s\",\"status\":%u,\"retryable\":%s,",
-                    type->code, type->title, type->status, type->retryable ? "true" : "false");
-    text_add_cstr(&body, "\"explanation\":");
-    text_add_json_string(&body, slice_of(type->explanation));
-    text_add_cstr(&body, "}");
-    if (body.truncated) {
-        answer_problem(request, PROBLEM_INTERNAL, NULL);
-        return;
-    }
-    answer_with(request, 200, json_type, text_slice(&body));
+    struct json_writer json = json_writer_over(&body);
+    json_write_object_begin(&json, NULL);
+    json_write_string(&json, "code", slice_of(type->code));
+    json_write_string(&json, "title", slice_of(type->title));
+    json_write_int(&json, "status", type->status);
+    json_write_bool(&json, "retryable", type->retryable);
+    json_write_string(&json, "explanation", slice_of(type->explanation));
+    json_write_object_end(&json);
+    answer_json(request, 200, &json);
 }
 
-static void add_dependency(struct text *body, const char *name,
-                           const struct dependency_state *state)
+static void write_dependency(struct text *body, const char *name,
+                             const struct dependency_state *state)
 {
     if (!state->configured) {
         return;
     }
-    text_add_format(body, "{\"dependency\":\"%s\",\"status\":\"%s\"", name,
-                    state->up ? "up" : "down");
+    struct json_writer json = json_writer_over(body);
+    json_write_object_begin(&json, NULL);
+    json_write_string(&json, "dependency", slice_of(name));
+    json_write_string(&json, "status", slice_of(state->up ? "up" : "down"));
     if (state->latency_us >= 0) {
-        text_add_format(body, ",\"latency_ms\":%lld.%03lld", (long long)(state->latency_us / 1000),
-                        (long long)(state->latency_us % 1000));
+        json_write_milliseconds(&json, "latency_ms", state->latency_us);
     }
-    text_add_cstr(body, "}\n");
+    json_write_object_end(&json);
+    text_add_cstr(body, "\n");
 }
 
 /* One line, or with ?verbose one more for each dependency. */
@@ -153,16 +151,20 @@ static void answer_health(struct request *request, bool good, const char *word,
         return;
     }
     struct text body = request_text(request, HEALTH_SIZE_BYTES);
-    text_add_format(&body, "{\"status\":\"%s\"}%s", word, verbose ? "\n" : "");
+    struct json_writer json = json_writer_over(&body);
+    json_write_object_begin(&json, NULL);
+    json_write_string(&json, "status", slice_of(word));
+    json_write_object_end(&json);
     if (verbose) {
-        add_dependency(&body, "postgres", &health->postgres);
-        add_dependency(&body, "redis", &health->redis);
+        text_add_cstr(&body, "\n");
+        write_dependency(&body, "postgres", &health->postgres);
+        write_dependency(&body, "redis", &health->redis);
     }
     if (body.truncated) {
         answer_problem(request, PROBLEM_INTERNAL, NULL);
         return;
     }
-    answer_with(request, good ? 200 : 503, verbose ? "application/x-ndjson" : json_type,
+    answer_with(request, good ? 200 : 503, verbose ? "application/x-ndjson" : "application/json",
                 text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-store");
     if (!good) {

@@ -3,7 +3,6 @@
  * DESIGN: Many at once is many operations of the kind that one would be, so they gather into
  * batches with everybody else's; the last one to end makes the answer. */
 #include "rsvpd/http/listing.h"
-#include "rsvpd/base/text.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/domain/page_token.h"
 #include "rsvpd/http/answer.h"
@@ -67,42 +66,36 @@ struct many {
 
 /* ---- bodies ---- */
 
-static void add_line(struct text *body, bool first, const char *member, const struct identifier *id,
-                     int64_t created_at_us)
+static void write_line(struct json_writer *body, const char *member, const struct identifier *id,
+                       int64_t created_at_us)
 {
-    text_add_cstr(body, first ? "{\"" : ",{\"");
-    text_add_cstr(body, member);
-    text_add_cstr(body, "\":");
-    text_add_json_string(body, identifier_slice(id));
-    text_add_cstr(body, ",\"created_at\":\"");
-    text_add_time(body, created_at_us / 1000);
-    text_add_cstr(body, "\"}");
+    json_write_object_begin(body, NULL);
+    json_write_string(body, member, identifier_slice(id));
+    json_write_time(body, "created_at", created_at_us);
+    json_write_object_end(body);
 }
 
-/* `ids_size`: the bytes of all identifiers in the lines. */
-static struct text begin_body(struct request *request, const struct direction *direction,
-                              size_t lines, size_t ids_size)
+/* Opens the object and its array of lines. */
+static void begin_body(struct json_writer *body, const struct direction *direction)
 {
-    struct text body = request_text(request, HEAD_SIZE_BYTES + lines * LINE_SIZE_BYTES + ids_size);
-    text_add_cstr(&body, "{\"");
-    text_add_cstr(&body, direction->of_member);
-    text_add_cstr(&body, "\":");
-    text_add_json_string(&body, identifier_slice(direction->of));
-    text_add_cstr(&body, ",\"");
-    text_add_cstr(&body, direction->array_member);
-    text_add_cstr(&body, "\":[");
-    return body;
+    json_write_object_begin(body, NULL);
+    json_write_string(body, direction->of_member, identifier_slice(direction->of));
+    json_write_array_begin(body, direction->array_member);
 }
 
-static void answer_body(struct request *request, const struct text *body, const char *cache_control)
+/* Room for so many lines; `ids_size`: the bytes of all identifiers in them. */
+static struct text body_text(struct request *request, size_t lines, size_t ids_size)
 {
-    if (body->truncated) {
-        answer_problem(request, PROBLEM_INTERNAL, NULL);
-        return;
+    return request_text(request, HEAD_SIZE_BYTES + lines * LINE_SIZE_BYTES + ids_size);
+}
+
+static void answer_body(struct request *request, const struct json_writer *body,
+                        const char *cache_control)
+{
+    if (answer_json(request, 200, body)) {
+        answer_add_header(request, "Cache-Control", cache_control);
+        answer_allow_compression(request);
     }
-    answer_with(request, 200, "application/json", text_slice(body));
-    answer_add_header(request, "Cache-Control", cache_control);
-    answer_allow_compression(request);
 }
 
 /* ---- pages ---- */
@@ -146,12 +139,13 @@ static void answer_page(struct request *request, const struct operation *operati
     for (size_t i = 0; i < lines; i++) {
         ids_size += page->lines[i].id.size;
     }
-    struct text body = begin_body(request, &direction, lines, ids_size);
+    struct text body = body_text(request, lines, ids_size);
+    struct json_writer json = json_writer_over(&body);
+    begin_body(&json, &direction);
     for (size_t i = 0; i < lines; i++) {
-        add_line(&body, i == 0, direction.line_member, &page->lines[i].id,
-                 page->lines[i].created_at_us);
+        write_line(&json, direction.line_member, &page->lines[i].id, page->lines[i].created_at_us);
     }
-    text_add_cstr(&body, "]");
+    json_write_array_end(&json);
     if (more) {
         struct listing listing = {request->route->relation, direction.list_kind, *direction.of};
         char token[PAGE_TOKEN_SIZE_BYTES];
@@ -161,14 +155,14 @@ static void answer_page(struct request *request, const struct operation *operati
             answer_problem(request, PROBLEM_INTERNAL, NULL);
             return;
         }
-        text_add_format(&body, ",\"next_page_token\":\"%s\"", token);
+        json_write_string(&json, "next_page_token", slice_of(token));
         const char *link = next_link(request, token, page_size);
         if (link != NULL) {
             answer_add_header(request, "Link", link);
         }
     }
-    text_add_cstr(&body, "}");
-    answer_body(request, &body, "private, no-cache");
+    json_write_object_end(&json);
+    answer_body(request, &json, "private, no-cache");
 }
 
 static void page_done(struct operation *operation, enum outcome outcome, int64_t now_us)
@@ -288,17 +282,18 @@ static size_t ids_size(const struct many *many)
 static void answer_found(struct request *request, const struct many *many)
 {
     struct direction direction = direction_of(request, list_kind(request));
-    struct text body = begin_body(request, &direction, many->size, ids_size(many));
-    bool first = true;
+    struct text body = body_text(request, many->size, ids_size(many));
+    struct json_writer json = json_writer_over(&body);
+    begin_body(&json, &direction);
     for (size_t i = 0; i < many->size; i++) {
         if (many->items[i].member) {
-            add_line(&body, first, direction.line_member, &many->items[i].id,
-                     many->items[i].created_at_us);
-            first = false;
+            write_line(&json, direction.line_member, &many->items[i].id,
+                       many->items[i].created_at_us);
         }
     }
-    text_add_cstr(&body, "]}");
-    answer_body(request, &body, "private, no-cache");
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    answer_body(request, &json, "private, no-cache");
 }
 
 /* Either a page, or which of those that the query names. */
@@ -338,16 +333,17 @@ void handle_waitlist(struct request *request)
 
 static void answer_counts(struct request *request, const struct many *many)
 {
-    struct text body =
-        request_text(request, HEAD_SIZE_BYTES + many->size * LINE_SIZE_BYTES + ids_size(many));
-    text_add_cstr(&body, "{\"counts\":[");
+    struct text body = body_text(request, many->size, ids_size(many));
+    struct json_writer json = json_writer_over(&body);
+    json_write_object_begin(&json, NULL);
+    json_write_array_begin(&json, "counts");
     for (size_t i = 0; i < many->size; i++) {
-        text_add_cstr(&body, i == 0 ? "" : ",");
-        answer_add_count(&body, request->route->relation, &many->items[i].id,
-                         &many->items[i].count);
+        answer_write_count(&json, request->route->relation, &many->items[i].id,
+                           &many->items[i].count);
     }
-    text_add_cstr(&body, "]}");
-    answer_body(request, &body, answer_count_caching(request));
+    json_write_array_end(&json);
+    json_write_object_end(&json);
+    answer_body(request, &json, answer_count_caching(request));
 }
 
 void handle_counts(struct request *request)

@@ -1,7 +1,6 @@
 /* The settings of an event. */
 #include "rsvpd/http/settings.h"
 #include "rsvpd/base/rfc3339.h"
-#include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/precondition.h"
@@ -111,22 +110,21 @@ static bool parse_settings(struct request *request, struct settings *settings)
 
 /* ---- the answer ---- */
 
-static void add_number(struct text *body, const char *name, bool given, int64_t number)
+static void write_number(struct json_writer *body, const char *name, bool given, int64_t number)
 {
-    text_add_format(body, ",\"%s\":", name);
     if (given) {
-        text_add_int(body, number);
+        json_write_int(body, name, number);
     } else {
-        text_add_cstr(body, "null");
+        json_write_null(body, name);
     }
 }
 
-static void add_time(struct text *body, const char *name, bool given, int64_t unix_us)
+static void write_time(struct json_writer *body, const char *name, bool given, int64_t unix_us)
 {
-    text_add_format(body, given ? ",\"%s\":\"" : ",\"%s\":null", name);
     if (given) {
-        text_add_time(body, unix_us / 1000);
-        text_add_cstr(body, "\"");
+        json_write_time(body, name, unix_us);
+    } else {
+        json_write_null(body, name);
     }
 }
 
@@ -147,21 +145,23 @@ static void answer_settings(struct request *request, const struct operation *ope
     int64_t left = settings->capacity - operation->count.value;
     bool goes_on = operation->kind != OPERATION_SETTINGS && operation->incomplete;
     struct text body = request_text(request, BODY_SIZE_BYTES);
-    text_add_format(&body, "{\"%s\":", operation->relation->id_member);
-    text_add_json_string(&body, identifier_slice(&operation->entity));
-    add_number(&body, "capacity", settings->limited, settings->capacity);
-    text_add_cstr(&body, settings->waitlist ? ",\"waitlist\":true" : ",\"waitlist\":false");
-    add_time(&body, "opens_at", settings->opens, settings->opens_at_us);
-    add_time(&body, "closes_at", settings->closes, settings->closes_at_us);
-    add_number(&body, operation->relation->count_member, true, operation->count.value);
-    add_number(&body, "waitlist_count", true, operation->waiting_count);
-    add_number(&body, "remaining", settings->limited, left > 0 ? left : 0);
-    text_add_cstr(&body, goes_on ? ",\"complete\":false}" : "}");
-    if (body.truncated) {
-        answer_problem(request, PROBLEM_INTERNAL, NULL);
+    struct json_writer json = json_writer_over(&body);
+    json_write_object_begin(&json, NULL);
+    json_write_string(&json, operation->relation->id_member, identifier_slice(&operation->entity));
+    write_number(&json, "capacity", settings->limited, settings->capacity);
+    json_write_bool(&json, "waitlist", settings->waitlist);
+    write_time(&json, "opens_at", settings->opens, settings->opens_at_us);
+    write_time(&json, "closes_at", settings->closes, settings->closes_at_us);
+    json_write_int(&json, operation->relation->count_member, operation->count.value);
+    json_write_int(&json, "waitlist_count", operation->waiting_count);
+    write_number(&json, "remaining", settings->limited, left > 0 ? left : 0);
+    if (goes_on) {
+        json_write_bool(&json, "complete", false);
+    }
+    json_write_object_end(&json);
+    if (!answer_json(request, goes_on ? 202 : 200, &json)) {
         return;
     }
-    answer_with(request, goes_on ? 202 : 200, "application/json", text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-cache");
     if (operation->kind != OPERATION_CLEAR_SETTINGS) {
         add_tag(request, settings);

@@ -2,6 +2,8 @@
  * text where that was UTF-8. */
 #include "fuzz.h"
 
+#include "rsvpd/base/json_writer.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -10,8 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice bytes = fuzz_input(data, size);
     char *memory = malloc(6 * size + 2);
     struct text text = text_over(memory, 6 * size + 2);
-    text_add_json_string(&text, bytes);
-    assert(!text.truncated);
+    struct json_writer json = json_writer_over(&text);
+    json_write_string(&json, NULL, bytes);
+    assert(json_writer_complete(&json));
     json_error_t error;
     json_t *read = json_loadb(text.data, text.size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     assert(json_is_string(read));

@@ -2,6 +2,7 @@
 #ifndef RSVPD_BASE_TEXT_H
 #define RSVPD_BASE_TEXT_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdbool.h>
@@ -25,14 +26,14 @@ static inline struct slice text_slice(const struct text *text)
     return (struct slice){text->data, text->size};
 }
 
+/* Room for `size` bytes that the caller fills in; NULL, and the text is truncated, where they do
+ * not fit. */
+MUST_CHECK char *text_reserve(struct text *text, size_t size);
+
 void text_add(struct text *text, struct slice bytes);
 void text_add_cstr(struct text *text, const char *string);
 void text_add_int(struct text *text, int64_t number);
 void text_add_uint(struct text *text, uint64_t number);
-
-/* A JSON string with its quotes (RFC 8259 section 7). Bytes that are not valid UTF-8 become U+FFFD,
- * so that the result is valid JSON whatever came in. */
-void text_add_json_string(struct text *text, struct slice bytes);
 
 /* RFC 3339 in UTC with milliseconds, as in 2026-11-22T10:15:30.123Z; the time in milliseconds since
  * the Unix epoch. */

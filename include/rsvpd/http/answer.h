@@ -2,7 +2,7 @@
 #ifndef RSVPD_HTTP_ANSWER_H
 #define RSVPD_HTTP_ANSWER_H
 
-#include "rsvpd/base/text.h"
+#include "rsvpd/base/json_writer.h"
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/http/request.h"
 
@@ -12,6 +12,10 @@ void answer_add_header(struct request *request, const char *name, const char *va
 /* Answers with a body of this type, which must live as long as the request. */
 void answer_with(struct request *request, unsigned status, const char *content_type,
                  struct slice body);
+
+/* The same with a JSON text in the arena. False where there was no memory for it: then the request
+ * is answered as an internal error, and nothing may be added to that. */
+bool answer_json(struct request *request, unsigned status, const struct json_writer *body);
 
 /* Lets the answer be compressed for whom asks. Not for one that gives back what a request says, and
  * holds a secret besides: its size would tell of the secret (BREACH). */
@@ -34,7 +38,7 @@ void answer_count(struct request *request, const struct count *count);
 const char *answer_count_caching(const struct request *request);
 
 /* A count as an object: of a count's own body, or one of many. */
-void answer_add_count(struct text *body, const struct relation *relation,
-                      const struct identifier *entity, const struct count *count);
+void answer_write_count(struct json_writer *body, const struct relation *relation,
+                        const struct identifier *entity, const struct count *count);
 
 #endif
