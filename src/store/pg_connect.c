@@ -105,10 +105,13 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
     keywords[size] = "dbname";
     values[size] = url;
     /* The first connection only carries the receiver, which PQreset keeps: while connecting as
-     * well, a server's warning must not go to standard error, where the log is. */
+     * well, a server's warning must not go to standard error, where the log is. Where it has failed
+     * at once, PQreset would lose what is wrong with a parameter. */
     PGconn *connection = PQconnectStartParams(keywords, values, 1);
     PQsetNoticeReceiver(connection, ignore_notice, NULL);
-    PQreset(connection);
+    if (PQstatus(connection) != CONNECTION_BAD) {
+        PQreset(connection);
+    }
     if (PQstatus(connection) != CONNECTION_OK) {
         char place[PG_PLACE_SIZE_BYTES];
         pg_url_place(url, place);

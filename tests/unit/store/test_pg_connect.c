@@ -60,6 +60,22 @@ static void test_no_password_is_repeated(void **state)
     }
 }
 
+/* libpq looks at the values only when it connects, which these do not come to. */
+static void test_values(void **state)
+{
+    static const char *const urls[] = {
+        "postgresql:///db?sslmode=nope",
+        "postgresql:///db?target_session_attrs=nope",
+    };
+    char error[PG_ERROR_SIZE_BYTES];
+    (void)state;
+    for (size_t i = 0; i < LENGTH(urls); i++) {
+        assert_null(pg_connect(urls[i], PG_WRITES, error));
+        assert_string_equal(error,
+                            "a parameter of the URL, or a PG* variable, has an invalid value");
+    }
+}
+
 /* What is left of a password that was not escaped is no place. */
 static void test_places(void **state)
 {
@@ -95,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_no_password_is_repeated),
+        cmocka_unit_test(test_values),
         cmocka_unit_test(test_places),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
