@@ -99,17 +99,18 @@ void answer_problem_format(struct request *request, enum problem problem, const 
 }
 
 /* Entity, user, flag and status: what the answers about one user begin with. */
-static void write_membership(struct json_writer *body, const struct operation *operation)
+static void write_membership(struct json_writer *body, const struct operation *operation,
+                             bool member, bool waiting)
 {
     const struct relation *relation = operation->relation;
     json_write_string(body, relation->id_member, identifier_slice(&operation->entity));
     json_write_string(body, "user_id", identifier_slice(&operation->user));
-    json_write_bool(body, relation->flag_member, operation->member);
+    json_write_bool(body, relation->flag_member, member);
     if (relation->has_settings) {
         json_write_string(body, "status",
-                          slice_of(operation->member    ? "going"
-                                   : operation->waiting ? "waitlisted"
-                                                        : "none"));
+                          slice_of(member    ? "going"
+                                   : waiting ? "waitlisted"
+                                             : "none"));
     }
 }
 
@@ -134,18 +135,19 @@ void answer_write(struct request *request, const struct operation *operation)
 {
     struct text body = request_text(request, BODY_SIZE_BYTES);
     struct json_writer json = json_writer_over(&body);
-    unsigned status = operation->waiting                                       ? 202
-                      : operation->kind == OPERATION_ADD && operation->changed ? 201
-                                                                               : 200;
+    const struct operation_write *write = operation_write(operation);
+    unsigned status = write->waiting                                       ? 202
+                      : operation->kind == OPERATION_ADD && write->changed ? 201
+                                                                           : 200;
     json_write_object_begin(&json, NULL);
-    write_membership(&json, operation);
-    if (operation->waiting) {
-        json_write_int(&json, "waitlist_position", operation->position);
-        if (!operation->position_is_exact) {
+    write_membership(&json, operation, write->member, write->waiting);
+    if (write->waiting) {
+        json_write_int(&json, "waitlist_position", write->position);
+        if (!write->position_is_exact) {
             json_write_bool(&json, "waitlist_position_exact", false);
         }
     }
-    json_write_bool(&json, "changed", operation->changed);
+    json_write_bool(&json, "changed", write->changed);
     json_write_int(&json, operation->relation->count_member, operation->count.value);
     json_write_object_end(&json);
     if (!answer_json(request, status, &json)) {
@@ -155,7 +157,7 @@ void answer_write(struct request *request, const struct operation *operation)
     if (status == 201) {
         add_location(request, operation);
     }
-    if (operation->replayed) {
+    if (write->replayed) {
         answer_add_header(request, "Idempotency-Replayed", "true");
     }
 }
@@ -165,7 +167,8 @@ void answer_lookup(struct request *request, const struct operation *operation)
     struct text body = request_text(request, BODY_SIZE_BYTES);
     struct json_writer json = json_writer_over(&body);
     json_write_object_begin(&json, NULL);
-    write_membership(&json, operation);
+    const struct operation_membership *found = operation_membership(operation);
+    write_membership(&json, operation, found->member, found->waiting);
     json_write_object_end(&json);
     if (answer_json(request, 200, &json)) {
         answer_add_header(request, "Cache-Control", "private, no-cache");

@@ -17,15 +17,13 @@ enum {
 };
 
 /* Hands the one operation of this request to the service. */
-static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done,
-                   int64_t not_before_us)
+static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done)
 {
     struct operation *operation = submission_take(request, kind, done);
     if (operation == NULL) {
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
-    operation->not_before_us = not_before_us;
     submission_send(request, operation);
 }
 
@@ -50,13 +48,13 @@ void handle_add(struct request *request)
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
-    operation->past_capacity = past_capacity;
+    operation_write(operation)->past_capacity = past_capacity;
     submission_send(request, operation);
 }
 
 void handle_remove(struct request *request)
 {
-    submit(request, OPERATION_REMOVE, write_done, 0);
+    submit(request, OPERATION_REMOVE, write_done);
 }
 
 static void lookup_done(struct operation *operation, enum outcome outcome, int64_t now_us)
@@ -71,7 +69,7 @@ static void lookup_done(struct operation *operation, enum outcome outcome, int64
 
 void handle_lookup(struct request *request)
 {
-    submit(request, OPERATION_LOOKUP, lookup_done, 0);
+    submit(request, OPERATION_LOOKUP, lookup_done);
 }
 
 static void count_done(struct operation *operation, enum outcome outcome, int64_t now_us)
@@ -100,9 +98,16 @@ bool handle_count_bound(struct request *request, int64_t *not_before_us)
 void handle_count(struct request *request)
 {
     int64_t not_before_us;
-    if (handle_count_bound(request, &not_before_us)) {
-        submit(request, OPERATION_COUNT, count_done, not_before_us);
+    if (!handle_count_bound(request, &not_before_us)) {
+        return;
     }
+    struct operation *operation = submission_take(request, OPERATION_COUNT, count_done);
+    if (operation == NULL) {
+        answer_problem(request, PROBLEM_OVERLOADED, NULL);
+        return;
+    }
+    operation_freshness(operation)->not_before_us = not_before_us;
+    submission_send(request, operation);
 }
 
 void handle_problem_type(struct request *request)

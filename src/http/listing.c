@@ -130,9 +130,9 @@ static const char *next_link(struct request *request, const char *token, size_t 
 static void answer_page(struct request *request, const struct operation *operation)
 {
     struct direction direction = direction_of(request, operation->kind);
-    const struct page *page = operation->page;
-    size_t page_size =
-        operation->page_size - 1; /* one more was asked for, to know whether there is more */
+    const struct page *page = operation_listing(operation)->page;
+    /* One more was asked for, to know whether there is more. */
+    size_t page_size = operation_listing(operation)->page_size - 1;
     bool more = page->size > page_size;
     size_t lines = more ? page_size : page->size;
     size_t ids_size = 0;
@@ -202,13 +202,14 @@ static void handle_page(struct request *request, const struct direction *directi
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
+    struct operation_listing *asked = operation_listing(operation);
     if (direction->list_kind == OPERATION_LIST_WAITING) {
         char digits[24]; /* the token is ours: it held no more, or nothing */
         snprintf(digits, sizeof digits, "%.*s", (int)after.size, after.data);
-        operation->after_ticket = strtoll(digits, NULL, 10);
+        asked->after_ticket = strtoll(digits, NULL, 10);
     }
-    operation->after = after;
-    operation->page_size = (size_t)page_size + 1;
+    asked->after = after;
+    asked->page_size = (size_t)page_size + 1;
     submission_send(request, operation);
 }
 
@@ -220,8 +221,10 @@ static void one_done(struct operation *operation, enum outcome outcome, int64_t 
     struct many *many = request->many;
     struct item *item = &many->items[operation->owner_index];
     (void)now_us;
-    item->member = operation->member;
-    item->created_at_us = operation->created_at_us;
+    if (operation_is_membership(operation)) {
+        item->member = operation_membership(operation)->member;
+        item->created_at_us = operation_membership(operation)->created_at_us;
+    }
     item->count = operation->count;
     many->outcome = many->outcome != OUTCOME_DONE ? many->outcome : outcome;
     assert(many->pending > 0);
@@ -259,7 +262,9 @@ static void handle_many(struct request *request, const struct identifier *ids, s
         many->items[i] = (struct item){.id = ids[i]};
         operations[i]->owner_index = i;
         *(about_users ? &operations[i]->user : &operations[i]->entity) = ids[i];
-        operations[i]->not_before_us = not_before_us;
+        if (kind == OPERATION_COUNT) {
+            operation_freshness(operations[i])->not_before_us = not_before_us;
+        }
         submission_send(request, operations[i]);
     }
 }

@@ -141,9 +141,10 @@ static void add_tag(struct request *request, const struct settings *settings)
 
 static void answer_settings(struct request *request, const struct operation *operation)
 {
-    const struct settings *settings = &operation->settings;
+    const struct settings *settings = &operation_settings(operation)->found;
     int64_t left = settings->capacity - operation->count.value;
-    bool goes_on = operation->kind != OPERATION_SETTINGS && operation->incomplete;
+    bool goes_on =
+        operation->kind != OPERATION_SETTINGS && operation_settings(operation)->incomplete;
     struct text body = request_text(request, BODY_SIZE_BYTES);
     struct json_writer json = json_writer_over(&body);
     json_write_object_begin(&json, NULL);
@@ -153,7 +154,7 @@ static void answer_settings(struct request *request, const struct operation *ope
     write_time(&json, "opens_at", settings->opens, settings->opens_at_us);
     write_time(&json, "closes_at", settings->closes, settings->closes_at_us);
     json_write_int(&json, operation->relation->count_member, operation->count.value);
-    json_write_int(&json, "waitlist_count", operation->waiting_count);
+    json_write_int(&json, "waitlist_count", operation_settings(operation)->waiting_count);
     write_number(&json, "remaining", settings->limited, left > 0 ? left : 0);
     if (goes_on) {
         json_write_bool(&json, "complete", false);
@@ -188,8 +189,8 @@ static void submit(struct request *request, enum operation_kind kind,
         answer_problem(request, PROBLEM_OVERLOADED, NULL);
         return;
     }
-    operation->settings = *settings;
-    operation->precondition = precondition;
+    operation_settings(operation)->wanted = *settings;
+    operation_settings(operation)->precondition = precondition;
     submission_send(request, operation);
 }
 

@@ -13,10 +13,12 @@ struct operation *submission_take(struct request *request, enum operation_kind k
         operation->relation = request->route->relation;
         operation->entity = request->entity;
         operation->user = request->user;
-        operation->idempotency_key = request->idempotency_key;
         operation->deadline_us = request->started.mono_us + setup->deadline_us;
         operation->done = done;
         operation->owner = request;
+        if (request->idempotency_key.size > 0) {
+            operation_write(operation)->key = request->idempotency_key;
+        }
     }
     return operation;
 }

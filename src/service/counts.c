@@ -63,7 +63,7 @@ static void answer_stale(struct counts *counts, struct operation *operation,
     if (entry != NULL && count_entry_serves_stale(entry, now_us)) {
         struct count count = entry->view.held.count;
         /* Inside the bound that was asked for it is as good as a fresh one. */
-        count.stale = count.as_of_mono_us < operation->not_before_us ||
+        count.stale = count.as_of_mono_us < operation_freshness(operation)->not_before_us ||
                       count.as_of_mono_us < now_us - COUNT_BOUND_US;
         answer(counts, operation, &count, METRIC_COUNTS_STALE, now_us);
         return;
@@ -95,8 +95,8 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
     struct list_node *node;
     while ((node = list_pop_front(&entry->waiters)) != NULL) {
         struct operation *operation = list_entry(node, struct operation, link);
-        if (in_bound && as_of_us >= operation->not_before_us &&
-            !(redis && operation->wants_primary)) {
+        const struct operation_freshness *wanted = operation_freshness(operation);
+        if (in_bound && as_of_us >= wanted->not_before_us && !(redis && wanted->wants_primary)) {
             answer(counts, operation, &count, tier, now_us);
         } else {
             list_push_back(&unsatisfied, node);
@@ -146,19 +146,20 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
 {
     struct count_cache *cache = &counts->caches[operation->relation->id];
     struct count_entry *entry = count_cache_entry(cache, &operation->entity);
+    struct operation_freshness *wanted = operation_freshness(operation);
     if (entry == NULL) {
         answer_stale(counts, operation, NULL, OUTCOME_OVERLOADED, now_us);
         return;
     }
-    if (count_entry_serves(cache, entry, operation->not_before_us, now_us)) {
+    if (count_entry_serves(cache, entry, wanted->not_before_us, now_us)) {
         answer(counts, operation, &entry->view.held.count, METRIC_COUNTS_FROM_LOCAL, now_us);
         return;
     }
     operation->state = OPERATION_WAITING;
-    operation->wants_primary = now_us - operation->not_before_us < SHARED_AGE_MIN_US;
+    wanted->wants_primary = now_us - wanted->not_before_us < SHARED_AGE_MIN_US;
     list_push_back(&entry->waiters, &operation->link);
     if (entry->load == COUNT_LOAD_NONE) {
-        start_load(counts, entry, operation->relation, operation->wants_primary, now_us);
+        start_load(counts, entry, operation->relation, wanted->wants_primary, now_us);
     }
 }
 
@@ -203,8 +204,8 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
     counts_learn(counts, load->relation, &load->entity, &load->count, now_us);
     struct list_node *node = list_first(&entry->waiters);
     if (node != NULL) { /* came after this load began and wants nothing older than itself */
-        start_load(counts, entry, load->relation,
-                   list_entry(node, struct operation, link)->wants_primary, now_us);
+        const struct operation *next = list_entry(node, struct operation, link);
+        start_load(counts, entry, load->relation, operation_freshness(next)->wants_primary, now_us);
     }
 }
 

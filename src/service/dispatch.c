@@ -42,16 +42,10 @@ static size_t queue_kind_of(enum operation_kind kind)
     return i;
 }
 
-static bool writes_user(const struct operation *operation)
-{
-    return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
-}
-
 /* Whether the asker must be told when it is not known if it was done. */
 static bool is_write(const struct operation *operation)
 {
-    return writes_user(operation) || operation->kind == OPERATION_STORE_SETTINGS ||
-           operation->kind == OPERATION_CLEAR_SETTINGS || operation->kind == OPERATION_PROMOTE;
+    return operation_is_write(operation) || operation_changes_settings(operation);
 }
 
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
@@ -117,9 +111,10 @@ static void end_operation(struct dispatch *dispatch, struct operation *operation
 {
     if (!operation->answered) {
         operation->answered = true;
-        operation->incomplete =
-            operation->incomplete || (operation->applied && outcome != OUTCOME_DONE);
-        outcome = operation->applied ? OUTCOME_DONE : outcome;
+        if (operation_is_settings(operation) && operation_settings(operation)->applied) {
+            operation_settings(operation)->incomplete |= outcome != OUTCOME_DONE;
+            outcome = OUTCOME_DONE;
+        }
         if (list_linked(&operation->by_deadline)) {
             list_remove(&operation->by_deadline);
         }
@@ -149,12 +144,12 @@ static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
 
 static void choose_path(const struct dispatch *dispatch, struct operation *operation)
 {
-    if (writes_user(operation)) {
+    if (operation_is_write(operation)) {
         bool admitted = operation->relation->has_settings &&
                         entity_set_has(&dispatch->admitted, &operation->entity);
-        operation->path = admitted                              ? PATH_ADMITTED
-                          : operation->idempotency_key.size > 0 ? PATH_KEYED
-                                                                : PATH_PLAIN;
+        operation->path = admitted                                   ? PATH_ADMITTED
+                          : operation_write(operation)->key.size > 0 ? PATH_KEYED
+                                                                     : PATH_PLAIN;
     }
 }
 
@@ -202,7 +197,7 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
 
 static bool is_contended(const struct dispatch *dispatch, const struct operation *operation)
 {
-    return writes_user(operation) &&
+    return operation_is_write(operation) &&
            entity_set_has(&dispatch->contended[operation->relation->id], &operation->entity);
 }
 
@@ -414,7 +409,8 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
         if (operation->kind == OPERATION_STORE_SETTINGS ||
             operation->kind == OPERATION_CLEAR_SETTINGS) {
             entity_set_note(&dispatch->admitted, &operation->entity,
-                            operation->kind == OPERATION_STORE_SETTINGS || operation->incomplete);
+                            operation->kind == OPERATION_STORE_SETTINGS ||
+                                operation_settings(operation)->incomplete);
         }
     }
     dispatch->counted(dispatch->listener, batch, now_us);
@@ -425,7 +421,7 @@ static bool goes_on(const struct batch *batch, int64_t now_us)
 {
     const struct operation *operation = batch->operations[0];
     int64_t given_us = operation->deadline_us - operation->submitted_us;
-    return batch->kind == OPERATION_STORE_SETTINGS && operation->incomplete &&
+    return batch->kind == OPERATION_STORE_SETTINGS && operation_settings(operation)->incomplete &&
            !operation->answered && (operation->deadline_us - now_us) * 4 > given_us;
 }
 
@@ -444,10 +440,10 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
 {
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        if (writes_user(operation)) {
+        if (operation_is_write(operation)) {
             entity_set_note(&dispatch->contended[batch->relation->id], &operation->entity, true);
         }
-        if (writes_user(operation) && operation->path != PATH_ADMITTED) {
+        if (operation_is_write(operation) && operation->path != PATH_ADMITTED) {
             operation->path = PATH_CONTENDED;
             batcher_put_behind(queue, operation);
         }
@@ -459,7 +455,8 @@ static void note_held(struct dispatch *dispatch, struct batcher *queue, const st
 static void note_free(struct dispatch *dispatch, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size && batch->short_lock_timeout; i++) {
-        bool locked = batch->path == PATH_ADMITTED || batch->operations[i]->changed;
+        bool locked =
+            batch->path == PATH_ADMITTED || operation_write(batch->operations[i])->changed;
         if (locked && operation_acts(batch->operations[i])) {
             entity_set_note(&dispatch->contended[batch->relation->id],
                             &batch->operations[i]->entity, false);
@@ -497,7 +494,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
             dispatch->counted(dispatch->listener, batch, now_us);
         }
         if (goes_on(batch, now_us)) {
-            batch->operations[0]->applied = true;
+            operation_settings(batch->operations[0])->applied = true;
             send_again(dispatch, queue, batch, false, BATCH_SIZE_MAX, now_us);
         } else {
             end_all(dispatch, queue, batch, OUTCOME_DONE, now_us);

@@ -47,16 +47,25 @@ struct operation *operations_take(struct operations *operations)
     return operation;
 }
 
+/* What an operation owns beside itself. */
+static void free_owned(struct operation *operation)
+{
+    if (operation_is_listing(operation)) {
+        free(operation_listing(operation)->page);
+        operation_listing(operation)->page = NULL;
+    } else if (operation_is_settings(operation)) {
+        free(operation_settings(operation)->precondition);
+        operation_settings(operation)->precondition = NULL;
+    }
+}
+
 void operations_release(struct operations *operations, struct operation *operation)
 {
     assert(!list_linked(&operation->link));
     if (list_linked(&operation->by_deadline)) {
         list_remove(&operation->by_deadline);
     }
-    free(operation->page);
-    operation->page = NULL;
-    free(operation->precondition);
-    operation->precondition = NULL;
+    free_owned(operation);
     operation->state = OPERATION_FREE;
     list_push_front(&operations->free, &operation->link);
 }

@@ -112,7 +112,7 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
 static void forgot(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct service *service = operation->owner;
-    bool more = outcome == OUTCOME_DONE && operation->expired_keys == FORGET_MAX;
+    bool more = outcome == OUTCOME_DONE && operation_expiry(operation)->keys_expired == FORGET_MAX;
     service->forgetting = false;
     service->expire_keys_at_us = more ? now_us : now_us + service->expire_keys_every_us;
 }
@@ -125,7 +125,7 @@ static void forget(struct service *service, int64_t now_us)
         service->forgetting = true;
         operation->kind = OPERATION_EXPIRE_KEYS;
         operation->relation = &relations[RELATION_RSVP]; /* of both: they share a table */
-        operation->page_size = FORGET_MAX;
+        operation_expiry(operation)->keys_max = FORGET_MAX;
         operation->deadline_us = now_us + service->deadline_us;
         operation->done = forgot;
         operation->owner = service;
@@ -141,7 +141,7 @@ static void promote_next(struct service *service, int64_t now_us);
 static void promoted(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct service *service = operation->owner;
-    bool more = outcome == OUTCOME_DONE && operation->incomplete;
+    bool more = outcome == OUTCOME_DONE && operation_settings(operation)->incomplete;
     service->promoting = false;
     service->promote = more ? operation->entity : (struct identifier){.size = 0};
     service->promote_at_us = more ? now_us : now_us + service->promote_every_us;
@@ -152,8 +152,8 @@ static void found_promoting(struct operation *operation, enum outcome outcome, i
 {
     struct service *service = operation->owner;
     service->promoting = false;
-    if (outcome == OUTCOME_DONE && operation->page->size > 0) {
-        service->promote = operation->page->lines[0].id;
+    if (outcome == OUTCOME_DONE && operation_claim(operation)->entity.size > 0) {
+        service->promote = operation_claim(operation)->entity;
     }
     if (outcome == OUTCOME_DONE && service->promote.size > 0) {
         promote_next(service, now_us);
@@ -171,7 +171,6 @@ static void submit_promoting(struct service *service, enum operation_kind kind,
         operation->kind = kind;
         operation->relation = &relations[RELATION_RSVP];
         operation->entity = service->promote;
-        operation->page_size = 1;
         operation->deadline_us = now_us + service->deadline_us;
         operation->done = done;
         operation->owner = service;

@@ -39,7 +39,6 @@ static bool queue_work(struct pg_batch *run)
     case OPERATION_LIST_USERS:
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITING:
-    case OPERATION_CLAIM_PROMOTIONS:
         return pg_reads_queue_lists(run);
     case OPERATION_SETTINGS:
         return pg_reads_queue_settings(run);
@@ -47,6 +46,8 @@ static bool queue_work(struct pg_batch *run)
     case OPERATION_CLEAR_SETTINGS:
     case OPERATION_PROMOTE:
         return pg_writes_queue_configure(run);
+    case OPERATION_CLAIM_PROMOTIONS:
+        return pg_writes_queue_claim(run);
     case OPERATION_EXPIRE_KEYS:
         return pg_keys_queue_forget(run);
     }
@@ -114,12 +115,18 @@ static bool queue_part(struct pg_batch *run)
 static void reset(struct operation *operation)
 {
     operation->verdict = OUTCOME_DONE;
-    operation->changed = false;
-    operation->member = operation->kind == OPERATION_ADD;
-    operation->waiting = false;
-    operation->replayed = false;
-    operation->position = 0;
-    operation->position_is_exact = true;
+    if (operation_is_write(operation)) {
+        struct operation_write *write = operation_write(operation);
+        write->changed = false;
+        write->member = operation->kind == OPERATION_ADD;
+        write->waiting = false;
+        write->replayed = false;
+        write->position = 0;
+        write->position_is_exact = true;
+    } else if (operation_is_membership(operation)) {
+        operation_membership(operation)->member = false;
+        operation_membership(operation)->waiting = false;
+    }
 }
 
 static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant now)

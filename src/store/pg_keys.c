@@ -15,8 +15,9 @@ static const char *action_of(const struct operation *operation)
         [RELATION_LIKE] = {"POST like", "DELETE like"},
     };
     return actions[operation->relation->id][operation->kind == OPERATION_REMOVE ? DELETE
-                                            : operation->past_capacity          ? POST_PAST_CAPACITY
-                                                                                : POST];
+                                            : operation_write(operation)->past_capacity
+                                                ? POST_PAST_CAPACITY
+                                                : POST];
 }
 
 static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struct instant now)
@@ -31,13 +32,14 @@ static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struc
             operation->verdict = OUTCOME_KEY_REUSED;
             continue;
         }
-        operation->replayed = true;
-        operation->changed = pg_row_number(rows, row, 3) != 0;
+        struct operation_write *write = operation_write(operation);
+        write->replayed = true;
+        write->changed = pg_row_number(rows, row, 3) != 0;
         operation->count.value = pg_row_number(rows, row, 4);
-        operation->position = pg_row_number(rows, row, 5);
-        operation->position_is_exact = pg_row_number(rows, row, 6) != 0;
-        operation->waiting = operation->position > 0;
-        operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
+        write->position = pg_row_number(rows, row, 5);
+        write->position_is_exact = pg_row_number(rows, row, 6) != 0;
+        write->waiting = write->position > 0;
+        write->member = operation->kind == OPERATION_ADD && !write->waiting;
     }
     return true;
 }
@@ -54,14 +56,14 @@ static int by_user_and_key(const void *a_, const void *b_)
     const struct operation *a = *(const struct operation *const *)a_;
     const struct operation *b = *(const struct operation *const *)b_;
     int order = identifier_compare(&a->user, &b->user);
-    order = order != 0 ? order : key_compare(&a->idempotency_key, &b->idempotency_key);
+    order = order != 0 ? order : key_compare(&operation_write(a)->key, &operation_write(b)->key);
     return order != 0 ? order : (a->arrival > b->arrival) - (a->arrival < b->arrival);
 }
 
 static bool same_key(const struct operation *a, const struct operation *b)
 {
     return identifier_equal(&a->user, &b->user) &&
-           idempotency_key_equal(&a->idempotency_key, &b->idempotency_key);
+           idempotency_key_equal(&operation_write(a)->key, &operation_write(b)->key);
 }
 
 void pg_keys_gather(struct pg_batch *run)
@@ -69,7 +71,7 @@ void pg_keys_gather(struct pg_batch *run)
     const struct batch *batch = run->batch;
     run->keyed_size = 0;
     for (size_t i = 0; i < batch->size && batch->path != PATH_PLAIN; i++) {
-        if (batch->operations[i]->idempotency_key.size > 0) {
+        if (operation_write(batch->operations[i])->key.size > 0) {
             run->keyed[run->keyed_size++] = batch->operations[i];
         }
     }
@@ -94,7 +96,7 @@ bool pg_keys_queue_recall(struct pg_batch *run)
     pg_statement_clear_texts(run, 2);
     for (size_t i = 0; i < run->keyed_size; i++) {
         pg_array_add_text(&arrays[0], identifier_slice(&run->keyed[i]->user));
-        pg_array_add_text(&arrays[1], idempotency_key_slice(&run->keyed[i]->idempotency_key));
+        pg_array_add_text(&arrays[1], idempotency_key_slice(&operation_write(run->keyed[i])->key));
     }
     return pg_statement_queue_arrays(run, "lookup_keys", parse_kept_answers, 2);
 }
@@ -116,13 +118,13 @@ bool pg_keys_queue_remember(struct pg_batch *run)
         const struct operation *operation = run->keyed[i];
         if (is_to_remember(operation)) {
             pg_array_add_text(&arrays[0], identifier_slice(&operation->user));
-            pg_array_add_text(&arrays[1], idempotency_key_slice(&operation->idempotency_key));
+            pg_array_add_text(&arrays[1], idempotency_key_slice(&operation_write(operation)->key));
             pg_array_add_text(&arrays[2], slice_of(action_of(operation)));
             pg_array_add_text(&arrays[3], identifier_slice(&operation->entity));
-            pg_array_add_int64(&arrays[4], operation->changed);
+            pg_array_add_int64(&arrays[4], operation_write(operation)->changed);
             pg_array_add_int64(&arrays[5], operation->count.value);
-            pg_array_add_int64(&arrays[6], operation->position);
-            pg_array_add_int64(&arrays[7], operation->position_is_exact);
+            pg_array_add_int64(&arrays[6], operation_write(operation)->position);
+            pg_array_add_int64(&arrays[7], operation_write(operation)->position_is_exact);
         }
     }
     return arrays[0].elements == 0 ||
@@ -132,14 +134,14 @@ bool pg_keys_queue_remember(struct pg_batch *run)
 static bool parse_expired_keys(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
     (void)now;
-    run->batch->operations[0]->expired_keys = pg_row_number(rows, 0, 0);
+    operation_expiry(run->batch->operations[0])->keys_expired = pg_row_number(rows, 0, 0);
     return true;
 }
 
 bool pg_keys_queue_forget(struct pg_batch *run)
 {
     char limit[8];
-    pg_encode_int64((int64_t)run->batch->operations[0]->page_size, limit);
+    pg_encode_int64(operation_expiry(run->batch->operations[0])->keys_max, limit);
     const struct pg_parameter parameter = {limit, sizeof limit};
     return pg_statement_queue(run, "expire_keys", parse_expired_keys, &parameter, 1);
 }

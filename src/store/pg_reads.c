@@ -1,6 +1,5 @@
 /* Statements that only look, and what their rows say of the operations. */
 #include "rsvpd/store/pg_reads.h"
-#include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
@@ -13,9 +12,10 @@ static bool parse_found(struct pg_batch *run, const PGresult *rows, struct insta
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_at(run, rows, row);
-        operation->member = true;
-        operation->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
+        struct operation_membership *found =
+            operation_membership(pg_row_operation_at(run, rows, row));
+        found->member = true;
+        found->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
     }
     return true;
 }
@@ -25,9 +25,10 @@ static bool parse_looked_up(struct pg_batch *run, const PGresult *rows, struct i
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_at(run, rows, row);
-        operation->waiting = PQnfields(rows) > 1 && pg_row_number(rows, row, 1) != 0;
-        operation->member = !operation->waiting;
+        struct operation_membership *found =
+            operation_membership(pg_row_operation_at(run, rows, row));
+        found->waiting = PQnfields(rows) > 1 && pg_row_number(rows, row, 1) != 0;
+        found->member = !found->waiting;
     }
     return true;
 }
@@ -35,23 +36,19 @@ static bool parse_looked_up(struct pg_batch *run, const PGresult *rows, struct i
 /* The page of the listing whose statement this is the answer to: each has one. */
 static bool parse_page(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
-    struct operation *operation = run->batch->operations[run->answered];
+    struct operation_listing *listing = operation_listing(run->batch->operations[run->answered]);
     size_t size = (size_t)PQntuples(rows);
     struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
     (void)now;
-    free(operation->page); /* of an attempt that was lost */
-    operation->page = page;
+    free(listing->page); /* of an attempt that was lost */
+    listing->page = page;
     if (page == NULL) {
         return false;
     }
     page->size = size;
     for (size_t i = 0; i < size; i++) {
         struct identifier id;
-        if (!identifier_parse_stored(pg_row_text(rows, (int)i, 0), &id)) {
-            log_event(LOG_ERROR,
-                      "a row that is to be listed holds what is no identifier: it was not "
-                      "rsvpd that wrote it",
-                      LOG_CSTR("relation", run->batch->relation->name));
+        if (!pg_row_parse_identifier(run, rows, (int)i, 0, &id)) {
             return false;
         }
         page->lines[i] = (struct page_line){
@@ -93,10 +90,11 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
 {
     bool alone = run->batch->kind != OPERATION_SETTINGS;
     struct operation *operation = run->batch->operations[alone ? 0 : run->answered];
-    struct settings *settings = &operation->settings;
+    struct operation_settings *answer = operation_settings(operation);
+    struct settings *settings = &answer->found;
     *settings = (struct settings){.limited = false};
-    operation->waiting_count = 0;
-    operation->incomplete = false;
+    answer->waiting_count = 0;
+    answer->incomplete = false;
     operation->count =
         (struct count){.as_of_mono_us = run->sent.mono_us, .as_of_wall_us = run->sent.wall_us};
     if (PQntuples(rows) == 1) {
@@ -108,10 +106,10 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
         settings->opens_at_us = settings->opens ? pg_decode_time_us(PQgetvalue(rows, 0, 2)) : 0;
         settings->closes = PQgetisnull(rows, 0, 3) == 0;
         settings->closes_at_us = settings->closes ? pg_decode_time_us(PQgetvalue(rows, 0, 3)) : 0;
-        operation->waiting_count = pg_row_number(rows, 0, 4);
+        answer->waiting_count = pg_row_number(rows, 0, 4);
         operation->count.value = pg_row_number(rows, 0, 5);
         operation->count.version = pg_row_number(rows, 0, 6);
-        operation->incomplete = pg_row_number(rows, 0, 9) != 0;
+        answer->incomplete = pg_row_number(rows, 0, 9) != 0;
         pg_row_set_as_of(run, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)), now);
     }
     return true;
@@ -152,27 +150,23 @@ bool pg_reads_queue_lists(struct pg_batch *run)
 {
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
                                         [OPERATION_LIST_ENTITIES] = "list_entities",
-                                        [OPERATION_LIST_WAITING] = "list_waiting",
-                                        [OPERATION_CLAIM_PROMOTIONS] = "claim_promotions"};
+                                        [OPERATION_LIST_WAITING] = "list_waiting"};
     const enum operation_kind kind = run->batch->kind;
     bool queued = true;
     for (size_t i = 0; i < run->batch->size && queued; i++) {
         const struct operation *operation = run->batch->operations[i];
+        const struct operation_listing *listing = operation_listing(operation);
         char limit[8], ticket[8];
-        pg_encode_int64((int64_t)operation->page_size, limit);
-        pg_encode_int64(operation->after_ticket, ticket);
+        pg_encode_int64((int64_t)listing->page_size, limit);
+        pg_encode_int64(listing->after_ticket, ticket);
         const struct pg_parameter parameters[] = {
             pg_parameter_text(kind == OPERATION_LIST_ENTITIES ? &operation->user
                                                               : &operation->entity),
             kind == OPERATION_LIST_WAITING ? (struct pg_parameter){ticket, sizeof ticket}
-                                           : pg_parameter_text(&operation->after),
+                                           : pg_parameter_text(&listing->after),
             {limit, sizeof limit},
         };
-        bool of_all =
-            kind ==
-            OPERATION_CLAIM_PROMOTIONS; /* of no entity or user, and always from the first */
-        queued = pg_statement_queue(run, names[kind], parse_page, parameters + (of_all ? 2 : 0),
-                                    of_all ? 1 : 3);
+        queued = pg_statement_queue(run, names[kind], parse_page, parameters, 3);
     }
     return queued;
 }

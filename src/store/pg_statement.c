@@ -1,5 +1,6 @@
 /* Statements of a batch on their way out, and the values in their rows. */
 #include "rsvpd/store/pg_statement.h"
+#include "rsvpd/base/log.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
@@ -222,6 +223,19 @@ struct identifier pg_row_identifier(const PGresult *rows, int row, int column)
     bool valid = identifier_parse_stored(pg_row_text(rows, row, column), &id);
     assert(valid); /* it equals one that was sent */
     return id;
+}
+
+bool pg_row_parse_identifier(const struct pg_batch *run, const PGresult *rows, int row, int column,
+                             struct identifier *out)
+{
+    bool valid = identifier_parse_stored(pg_row_text(rows, row, column), out);
+    if (!valid) {
+        log_event(LOG_ERROR,
+                  "a row that is to be listed holds what is no identifier: it was not rsvpd that "
+                  "wrote it",
+                  LOG_CSTR("relation", run->batch->relation->name));
+    }
+    return valid;
 }
 
 size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *entity,

@@ -12,7 +12,7 @@ static bool parse_changed(struct pg_batch *run, const PGresult *rows, struct ins
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        pg_row_operation_of(run, rows, row)->changed = true;
+        operation_write(pg_row_operation_of(run, rows, row))->changed = true;
     }
     return true;
 }
@@ -24,14 +24,15 @@ static bool parse_admitted(struct pg_batch *run, const PGresult *rows, struct in
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
         struct operation *operation = pg_row_operation_of(run, rows, row);
+        struct operation_write *write = operation_write(operation);
         int64_t verdict = pg_row_number(rows, row, 2);
         assert(verdict >= 0 && (size_t)verdict < sizeof verdicts / sizeof verdicts[0]);
         operation->verdict = verdicts[verdict];
-        operation->member = verdict == 0;
-        operation->waiting = verdict == 1;
-        operation->changed = pg_row_number(rows, row, 3) != 0;
-        operation->position = pg_row_number(rows, row, 4);
-        operation->position_is_exact = pg_row_number(rows, row, 5) != 0;
+        write->member = verdict == 0;
+        write->waiting = verdict == 1;
+        write->changed = pg_row_number(rows, row, 3) != 0;
+        write->position = pg_row_number(rows, row, 4);
+        write->position_is_exact = pg_row_number(rows, row, 5) != 0;
     }
     return true;
 }
@@ -43,7 +44,7 @@ static bool parse_admitted_entities(struct pg_batch *run, const PGresult *rows, 
     (void)now;
     for (size_t i = 0; i < batch->size; i++) {
         batch->operations[i]->path =
-            batch->operations[i]->idempotency_key.size > 0 ? PATH_KEYED : PATH_PLAIN;
+            operation_write(batch->operations[i])->key.size > 0 ? PATH_KEYED : PATH_PLAIN;
     }
     for (int row = 0; row < PQntuples(rows); row++) {
         struct identifier entity = pg_row_identifier(rows, row, 0);
@@ -53,6 +54,15 @@ static bool parse_admitted_entities(struct pg_batch *run, const PGresult *rows, 
         }
     }
     return true;
+}
+
+/* No row where there is nothing to claim. */
+static bool parse_claimed(struct pg_batch *run, const PGresult *rows, struct instant now)
+{
+    struct operation_claim *claim = operation_claim(run->batch->operations[0]);
+    (void)now;
+    claim->entity = (struct identifier){.size = 0};
+    return PQntuples(rows) == 0 || pg_row_parse_identifier(run, rows, 0, 0, &claim->entity);
 }
 
 /* ---- statements ---- */
@@ -71,12 +81,12 @@ static bool is_added(const struct operation *operation)
 
 static bool is_admitted(const struct operation *operation)
 {
-    return is_added(operation) && !operation->past_capacity;
+    return is_added(operation) && !operation_write(operation)->past_capacity;
 }
 
 static bool is_summoned(const struct operation *operation)
 {
-    return is_added(operation) && operation->past_capacity;
+    return is_added(operation) && operation_write(operation)->past_capacity;
 }
 
 /* The rows change first; the counts are read after, by a statement of its own in the same
@@ -163,7 +173,7 @@ static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg
 static bool queue_precondition(struct pg_batch *run)
 {
     const struct operation *operation = run->batch->operations[0];
-    const struct precondition *precondition = operation->precondition;
+    const struct precondition *precondition = operation_settings(operation)->precondition;
     if (precondition == NULL) {
         return true;
     }
@@ -181,7 +191,7 @@ static bool queue_settings(struct pg_batch *run)
     const struct operation *operation = run->batch->operations[0];
     bool release = operation->kind == OPERATION_CLEAR_SETTINGS;
     const struct settings none = {.limited = false};
-    const struct settings *settings = release ? &none : &operation->settings;
+    const struct settings *settings = release ? &none : &operation_settings(operation)->wanted;
     char capacity[8], waitlist[8], opens[8], closes[8], releasing[8];
     pg_encode_int64(settings->capacity, capacity);
     pg_encode_int64(settings->waitlist, waitlist);
@@ -206,13 +216,21 @@ static bool queue_settings(struct pg_batch *run)
 bool pg_writes_queue_configure(struct pg_batch *run)
 {
     const struct operation *operation = run->batch->operations[0];
-    bool goes_on = operation->kind == OPERATION_PROMOTE || operation->applied;
+    bool goes_on = operation->kind == OPERATION_PROMOTE || operation_settings(operation)->applied;
     const struct pg_parameter entity = pg_parameter_text(&operation->entity);
     return (goes_on ? pg_statement_queue(run, "relock", pg_row_parse_nothing, &entity, 1)
                     : queue_settings(run)) &&
            queue_promote(run, PROMOTE_MAX) &&
            pg_statement_queue(run, "clear_settings", pg_row_parse_nothing, &entity, 1) &&
            pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
+}
+
+bool pg_writes_queue_claim(struct pg_batch *run)
+{
+    char limit[8];
+    pg_encode_int64(1, limit);
+    const struct pg_parameter parameter = {limit, sizeof limit};
+    return pg_statement_queue(run, "claim_promotions", parse_claimed, &parameter, 1);
 }
 
 bool pg_writes_queue_paths(struct pg_batch *run)

@@ -27,8 +27,11 @@ static void expect_same(const struct exchange *a, const struct exchange *b)
 {
     assert(a->request.answer.status == b->request.answer.status && a->submitted == b->submitted);
     for (size_t i = 0; i < a->submitted; i++) {
-        assert(identifier_equal(&a->operations[i].user, &b->operations[i].user));
-        expect_same_settings(&a->operations[i].settings, &b->operations[i].settings);
+        const struct operation *x = &a->operations[i], *y = &b->operations[i];
+        assert(x->kind == y->kind && identifier_equal(&x->user, &y->user));
+        if (operation_is_settings(x)) {
+            expect_same_settings(&operation_settings(x)->wanted, &operation_settings(y)->wanted);
+        }
     }
 }
 
@@ -87,7 +90,7 @@ static void check(enum http_method method, const char *target, struct slice inpu
         assert(json_is_object(body));
         send_written(&exchange, method, target, body);
         if (method == HTTP_PUT) {
-            expect_settings_of(body, &exchange.operations[0].settings);
+            expect_settings_of(body, &operation_settings(&exchange.operations[0])->wanted);
             send_answered(&exchange, target);
         }
         json_decref(body);

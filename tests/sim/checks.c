@@ -49,13 +49,18 @@ static bool collide(const struct operation *a, const struct operation *b)
            identifier_equal(&a->user, &b->user);
 }
 
+static int key_of(const struct operation *operation)
+{
+    return operation_is_write(operation) ? key_number_of(&operation_write(operation)->key)
+                                         : KEY_NONE;
+}
+
 /* Whether this is still what was asked for. */
 static bool is_of(const struct operation *operation, const struct request *request)
 {
     return operation->kind == request->kind && operation->relation->id == request->relation &&
            number_of(&operation->entity) == (int)request->entity &&
-           number_of(&operation->user) == (int)request->user &&
-           key_number_of(&operation->idempotency_key) == request->key;
+           number_of(&operation->user) == (int)request->user && key_of(operation) == request->key;
 }
 
 static bool collides(const struct operation *operation, const struct batch *batch)
@@ -71,7 +76,7 @@ static bool collides(const struct operation *operation, const struct batch *batc
 static const char *fault_of(const struct worker *worker, enum pool pool, const struct batch *batch,
                             const struct operation *operation)
 {
-    bool keyed = operation->idempotency_key.size > 0;
+    bool keyed = key_of(operation) != KEY_NONE;
     bool writes = kind_writes(operation->kind) || operation->kind == OPERATION_EXPIRE_KEYS;
     if (operation->relation != batch->relation || operation->path != batch->path) {
         return "a batch is of one relation and path";
@@ -246,38 +251,29 @@ static bool same_settings(const struct settings *a, const struct settings *b)
            a->closes_at_us == b->closes_at_us;
 }
 
-static bool about_settings(enum operation_kind kind)
-{
-    return kind == OPERATION_SETTINGS || kind == OPERATION_STORE_SETTINGS ||
-           kind == OPERATION_CLEAR_SETTINGS;
-}
-
 /* Whether the asker gets what the database answered to this request, and to no other. */
 static bool same_answer(const struct operation *operation, const struct answer *told)
 {
-    bool writes = kind_writes_user(operation->kind);
-    bool pages = operation->page != NULL;
     bool same = operation->verdict == told->verdict;
-    if (writes) {
-        same = same && operation->changed == told->changed && operation->position == told->place &&
-               operation->replayed == told->replayed;
+    if (operation_is_write(operation)) {
+        const struct operation_write *write = operation_write(operation);
+        return same && operation->count.value == told->count && write->changed == told->changed &&
+               write->position == told->place && write->replayed == told->replayed &&
+               write->member == told->member && write->waiting == told->waiting;
     }
-    if (writes || operation->kind == OPERATION_LOOKUP) {
-        same = same && operation->member == told->member && operation->waiting == told->waiting;
+    if (operation_is_membership(operation)) {
+        const struct operation_membership *found = operation_membership(operation);
+        return same && found->member == told->member && found->waiting == told->waiting &&
+               found->created_at_us == told->created_at_us;
     }
-    if (writes || about_settings(operation->kind)) {
-        same = same && operation->count.value == told->count;
+    if (operation_is_settings(operation)) {
+        const struct operation_settings *found = operation_settings(operation);
+        return same && operation->count.value == told->count &&
+               found->waiting_count == told->waiting_count &&
+               same_settings(&found->found, &told->settings);
     }
-    if (about_settings(operation->kind)) {
-        same = same && operation->waiting_count == told->waiting_count &&
-               same_settings(&operation->settings, &told->settings);
-    }
-    if (operation->kind == OPERATION_FIND) {
-        same = same && operation->member == told->member &&
-               operation->created_at_us == told->created_at_us;
-    }
-    return same && pages == (told->page_digest != 0) &&
-           (!pages || page_digest(operation->page) == told->page_digest);
+    const struct page *page = operation_listing(operation)->page;
+    return same && (page != NULL ? page_digest(page) : 0) == told->page_digest;
 }
 
 /* A process never tells of an older version after a newer one, whichever of its workers does. */

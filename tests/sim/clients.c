@@ -228,6 +228,27 @@ static void overdue(struct world *world, void *request_, uint64_t number)
                (unsigned long long)request->number);
 }
 
+/* What an operation of its kind asks. */
+static void fill_in(struct operation *operation, const struct request *request)
+{
+    if (operation_is_write(operation) && request->key != KEY_NONE) {
+        operation_write(operation)->key = key_named((unsigned)request->key);
+    } else if (operation_is_listing(operation)) {
+        struct operation_listing *listing = operation_listing(operation);
+        listing->page_size = request->page_size;
+        if (request->after != KEY_NONE) {
+            bool of_users = request->kind == OPERATION_LIST_USERS;
+            listing->after = name_of(of_users ? 'u' : 'e', (unsigned)request->after);
+            listing->after_ticket = request->after;
+        }
+    } else if (operation_is_settings(operation)) {
+        operation_settings(operation)->wanted = request->settings;
+    } else if (operation_is_count(operation)) {
+        operation_freshness(operation)->not_before_us =
+            request->asked_us + request->worker->process->clock_us - request->age_max_us;
+    }
+}
+
 static void submit(struct request *request, struct operation *operation)
 {
     struct worker *worker = request->worker;
@@ -239,18 +260,8 @@ static void submit(struct request *request, struct operation *operation)
     operation->relation = &relations[request->relation];
     operation->entity = name_of('e', request->entity);
     operation->user = name_of('u', request->user);
-    if (request->key != KEY_NONE) {
-        operation->idempotency_key = key_named((unsigned)request->key);
-    }
-    if (request->after != KEY_NONE) {
-        bool of_users = request->kind == OPERATION_LIST_USERS;
-        operation->after = name_of(of_users ? 'u' : 'e', (unsigned)request->after);
-        operation->after_ticket = request->after;
-    }
-    operation->page_size = request->page_size;
-    operation->settings = request->settings;
     operation->deadline_us = request->deadline_us + worker->process->clock_us;
-    operation->not_before_us = request->asked_us + worker->process->clock_us - request->age_max_us;
+    fill_in(operation, request);
     operation->done = answered;
     operation->owner = request;
     timeline_add(&world->timeline, request->deadline_us + checks_patience_us(), overdue, request,

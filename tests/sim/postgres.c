@@ -22,6 +22,22 @@ void pg_server_init(struct pg_server *server, int64_t latency_us)
 
 /* ---- work: what goes over the wire ---- */
 
+/* What an operation of its kind asks. */
+static void note_asked(struct item *item, const struct operation *operation)
+{
+    if (operation_is_write(operation)) {
+        item->key = key_number_of(&operation_write(operation)->key);
+    } else if (operation_is_listing(operation)) {
+        item->after = operation_listing(operation)->after;
+        item->after_ticket = operation_listing(operation)->after_ticket;
+        item->page_size = operation_listing(operation)->page_size;
+    } else if (operation_is_settings(operation)) {
+        item->settings = operation_settings(operation)->wanted;
+    } else if (operation_is_expiry(operation)) {
+        item->keys_max = operation_expiry(operation)->keys_max;
+    }
+}
+
 static struct work *work_of(const struct batch *batch)
 {
     struct work *work = calloc(1, sizeof *work + batch->size * sizeof work->items[0]);
@@ -33,21 +49,19 @@ static struct work *work_of(const struct batch *batch)
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
         struct request *request = clients_request_of(operation);
-        work->items[i] = (struct item){
+        struct item *item = &work->items[i];
+        *item = (struct item){
             .request = request,
             .kind = operation->kind,
             .path = operation->path,
             .entity = operation->entity.size == 0 ? 0 : (unsigned)number_of(&operation->entity),
             .user = operation->user.size == 0 ? 0 : (unsigned)number_of(&operation->user),
-            .key = key_number_of(&operation->idempotency_key),
+            .key = KEY_NONE,
             .poisonous = request != NULL && request->poisonous,
             .arrival = operation->arrival,
-            .settings = operation->settings,
-            .after = operation->after,
-            .after_ticket = operation->after_ticket,
-            .page_size = operation->page_size,
             .answer = {.verdict = OUTCOME_DONE, .member = operation->kind == OPERATION_ADD},
         };
+        note_asked(item, operation);
     }
     return work;
 }
@@ -70,6 +84,31 @@ static void settle_flight(struct flight *flight)
     }
 }
 
+/* What an operation of its kind answers. */
+static void deliver_answer(struct operation *operation, const struct answer *answer)
+{
+    if (operation_is_write(operation)) {
+        struct operation_write *write = operation_write(operation);
+        write->changed = answer->changed;
+        write->member = answer->member;
+        write->waiting = answer->waiting;
+        write->replayed = answer->replayed;
+        write->position = answer->place;
+        write->position_is_exact = true;
+    } else if (operation_is_membership(operation)) {
+        *operation_membership(operation) =
+            (struct operation_membership){answer->member, answer->waiting, answer->created_at_us};
+    } else if (operation_is_listing(operation)) {
+        free(operation_listing(operation)->page);
+        operation_listing(operation)->page = answer->page;
+    } else if (operation_is_settings(operation)) {
+        operation_settings(operation)->found = answer->settings;
+        operation_settings(operation)->waiting_count = answer->waiting_count;
+    } else if (operation_is_expiry(operation)) {
+        operation_expiry(operation)->keys_expired = answer->keys_expired;
+    }
+}
+
 /* What the answer says goes into the operation; of a batch that was undone, rubbish. */
 static void deliver(const struct worker *worker, struct operation *operation,
                     const struct item *item, enum batch_outcome end)
@@ -82,33 +121,21 @@ static void deliver(const struct worker *worker, struct operation *operation,
     }
     if (end != BATCH_DONE) {
         operation->verdict = OUTCOME_FULL;
-        operation->changed = !operation->changed;
-        operation->replayed = false;
+        if (operation_is_write(operation)) {
+            operation_write(operation)->changed = !operation_write(operation)->changed;
+            operation_write(operation)->replayed = false;
+        }
         operation->count.value = operation->count.version = RUBBISH;
         return;
     }
     operation->verdict = answer->verdict;
-    operation->changed = answer->changed;
-    operation->member = answer->member;
-    operation->waiting = answer->waiting;
-    operation->replayed = answer->replayed;
-    operation->position = answer->place;
-    operation->position_is_exact = true;
-    operation->waiting_count = answer->waiting_count;
-    operation->expired_keys = answer->expired_keys;
-    operation->created_at_us = answer->created_at_us;
+    deliver_answer(operation, answer);
     bool acts = item_acts(item); /* of a kept count neither version nor time is known */
     operation->count = (struct count){
         .value = answer->count,
         .version = acts ? answer->version : RUBBISH,
         .as_of_mono_us = acts ? answer->as_of_us + worker->process->clock_us : RUBBISH,
         .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
-    if (item->kind == OPERATION_SETTINGS || item->kind == OPERATION_STORE_SETTINGS ||
-        item->kind == OPERATION_CLEAR_SETTINGS) {
-        operation->settings = answer->settings;
-    }
-    free(operation->page);
-    operation->page = answer->page;
 }
 
 /* ---- a worker's store ---- */
@@ -466,6 +493,14 @@ void pg_init(struct worker *worker)
     }
 }
 
+static void forget_page(struct operation *operation)
+{
+    if (operation_is_listing(operation)) {
+        free(operation_listing(operation)->page);
+        operation_listing(operation)->page = NULL;
+    }
+}
+
 void pg_abandon(struct worker *worker)
 {
     for (size_t i = 0; i < worker->pg.link_count; i++) {
@@ -476,8 +511,7 @@ void pg_abandon(struct worker *worker)
         link->flight = NULL;
         if (flight != NULL) {
             for (size_t j = 0; j < flight->batch->size; j++) {
-                free(flight->batch->operations[j]->page);
-                flight->batch->operations[j]->page = NULL;
+                forget_page(flight->batch->operations[j]);
             }
             flight->link = NULL;
             flight->batch = NULL;

@@ -250,9 +250,9 @@ static void remember(struct tables *tables, const struct work *work, const struc
 }
 
 /* Deletes answers whose time is over, at most as many as asked for. */
-static int64_t forget(struct tables *tables, size_t max, int64_t now_us)
+static int64_t forget(struct tables *tables, int64_t max, int64_t now_us)
 {
-    size_t gone = 0;
+    int64_t gone = 0;
     for (size_t i = 0; i < KEPT_BUCKETS; i++) {
         struct kept **at = &tables->kept[i], *kept;
         while ((kept = *at) != NULL) {
@@ -265,7 +265,7 @@ static int64_t forget(struct tables *tables, size_t max, int64_t now_us)
             }
         }
     }
-    return (int64_t)gone;
+    return gone;
 }
 
 /* ---- writes ---- */
@@ -470,7 +470,7 @@ static void execute_one(struct tables *tables, const struct work *work, struct i
         release(row, item, now_us);
         break;
     case OPERATION_EXPIRE_KEYS:
-        answer->expired_keys = forget(tables, item->page_size, now_us);
+        answer->keys_expired = forget(tables, item->keys_max, now_us);
         break;
     case OPERATION_PROMOTE:
     case OPERATION_CLAIM_PROMOTIONS:

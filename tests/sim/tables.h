@@ -33,7 +33,7 @@ struct answer {
     enum outcome verdict;
     bool changed, member, waiting, replayed;
     int64_t place, count, version, as_of_us;
-    int64_t waiting_count, created_at_us, expired_keys;
+    int64_t waiting_count, created_at_us, keys_expired;
     struct settings settings;
     uint64_t page_digest; /* of all lines of `page`, in order */
     struct page *page;    /* of a listing; the answer's own */
@@ -54,6 +54,7 @@ struct item {
     struct identifier after;
     int64_t after_ticket;
     size_t page_size;
+    int64_t keys_max;
     struct answer answer;
 };
 

@@ -2,6 +2,7 @@
 #ifndef RSVPD_DOMAIN_OPERATION_H
 #define RSVPD_DOMAIN_OPERATION_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/hash_table.h"
 #include "rsvpd/base/list.h"
 #include "rsvpd/domain/idempotency_key.h"
@@ -24,7 +25,7 @@ enum operation_kind {
     OPERATION_STORE_SETTINGS,   /* give the entity these settings */
     OPERATION_CLEAR_SETTINGS,   /* clear its settings: it is open and unlimited */
     OPERATION_PROMOTE,          /* give further free seats to those who wait */
-    OPERATION_CLAIM_PROMOTIONS, /* claim entities that still have seats to give: a listing */
+    OPERATION_CLAIM_PROMOTIONS, /* claim an entity that still has seats to give */
     OPERATION_EXPIRE_KEYS       /* delete kept answers that have expired */
 };
 
@@ -95,6 +96,68 @@ struct settings {
     int64_t opens_at_us, closes_at_us; /* Unix epoch; where it opens, where it closes */
 };
 
+/* ---- what each kind asks, and what it answers ---- */
+
+/* OPERATION_ADD, OPERATION_REMOVE: a write of one user. */
+struct operation_write {
+    bool past_capacity; /* OPERATION_ADD: whatever the entity's settings say */
+
+    bool changed;           /* whether this write changed anything */
+    bool member;            /* whether the user is a member now */
+    bool waiting;           /* whether the user is on the waiting list now */
+    bool replayed;          /* the answer is the one that was kept under the key */
+    bool position_is_exact; /* or a lower bound */
+    int64_t position;       /* where on the waiting list, from 1; 0: not on it */
+
+    struct idempotency_key key; /* asked; size 0: none. Last, for it is large and seldom read */
+};
+
+/* OPERATION_LOOKUP, OPERATION_FIND: is the user a member? */
+struct operation_membership {
+    bool member;
+    bool waiting;          /* OPERATION_LOOKUP: the user is on the waiting list */
+    int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
+};
+
+/* OPERATION_COUNT: answers `count` of the operation. */
+struct operation_freshness {
+    int64_t not_before_us; /* the oldest as_of that will do, monotonic */
+    bool wants_primary;    /* so new a one that no other host's clock is to be believed */
+};
+
+/* OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES, OPERATION_LIST_WAITING. */
+struct operation_listing {
+    size_t page_size;        /* lines wanted */
+    int64_t after_ticket;    /* OPERATION_LIST_WAITING: what the page follows; 0: the beginning */
+    struct identifier after; /* the other two, likewise; size 0: the beginning */
+
+    struct page *page; /* the operation's own, freed with it */
+};
+
+/* OPERATION_SETTINGS, OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS, OPERATION_PROMOTE. All
+ * answer `count` of the operation as well. */
+struct operation_settings {
+    struct settings wanted;            /* OPERATION_STORE_SETTINGS */
+    struct precondition *precondition; /* OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS: NULL
+                                          where there is none; the operation's own, freed with it */
+
+    struct settings found; /* as they are now */
+    int64_t waiting_count; /* how many wait */
+    bool incomplete;       /* free seats are still to be given to those who wait */
+    bool applied;          /* the change is committed, whatever else remains to be done */
+};
+
+/* OPERATION_CLAIM_PROMOTIONS. */
+struct operation_claim {
+    struct identifier entity; /* the one that was claimed; size 0: there is none to claim */
+};
+
+/* OPERATION_EXPIRE_KEYS. */
+struct operation_expiry {
+    int64_t keys_max;     /* how many answers may go */
+    int64_t keys_expired; /* how many went */
+};
+
 struct operation;
 
 /* Called exactly once for each operation, when it has ended; the operation is given back right
@@ -107,63 +170,98 @@ struct operation {
     struct hash_node key;         /* in the batcher's table, of the first operation of its key */
     struct list chain;            /* of the first: later operations on the same key, in order */
 
-    enum operation_kind kind;
+    enum operation_kind kind; /* set once, before anything else of it is looked at */
     enum operation_state state;
+    enum write_path path; /* of a write of one user; else PATH_PLAIN */
+    unsigned batch_limit; /* how large a batch may be that it goes in; shrinks when one fails */
+    uint64_t arrival;     /* at its queue: grows from one to the next */
+    uint64_t sequence;    /* its turn in the queue: as it arrived, or behind others */
+    int64_t submitted_us; /* monotonic */
+    int64_t deadline_us;  /* monotonic */
+    enum outcome verdict; /* of one whose batch is done: OUTCOME_DONE, or the rule against it */
+    bool attempted;       /* a write that was with Postgres once, and how that ended is not known */
+    bool answered;        /* `done` was called while it was still with Postgres */
+
     const struct relation *relation;
+    operation_done_fn *done;
+    void *owner;              /* of whoever set `done` */
+    size_t owner_index;       /* likewise: which of its owner's operations it is */
+    struct count count;       /* answered by writes, counts, and whatever is about settings */
     struct identifier entity; /* event or post, where the kind is about one */
     struct identifier user;   /* where the kind is about one */
 
-    int64_t submitted_us; /* monotonic */
-    int64_t deadline_us;  /* monotonic */
-    bool attempted;       /* a write that was with Postgres once, and how that ended is not known */
-    bool answered;        /* `done` was called while it was still with Postgres */
-    unsigned batch_limit; /* how large a batch may be that it goes in; shrinks when one fails */
-
-    enum write_path path; /* a write of one user */
-    uint64_t arrival;     /* a write of one user: grows from one to the next */
-    uint64_t sequence;    /* its place in the queue: as it arrived, or behind others */
-    struct idempotency_key idempotency_key; /* likewise; size 0: none */
-
-    bool past_capacity; /* OPERATION_ADD: whatever the entity's settings say */
-
-    int64_t not_before_us; /* OPERATION_COUNT: the oldest as_of that will do, monotonic */
-    bool wants_primary;    /* the same: so new a one that no other host's clock is to be believed */
-
-    struct identifier after; /* a listing: what the page follows; size 0: from the beginning */
-    int64_t after_ticket;    /* OPERATION_LIST_WAITING, instead */
-    size_t page_size;        /* a listing: lines wanted */
-
-    struct settings settings; /* OPERATION_STORE_SETTINGS: asked for; and the result of the three
-                                 about settings */
-    struct precondition *precondition; /* OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS: NULL
-                                          where there is none; the operation's own, freed with it */
-
-    /* The result, once OUTCOME_DONE. */
-    enum outcome verdict; /* of a write whose batch is done: OUTCOME_DONE, or the rule against it */
-    bool changed;         /* a write: whether this one changed anything */
-    bool member;          /* whether the user is a member now */
-    bool waiting;         /* whether the user is on the waiting list now */
-    bool replayed;        /* a write: the answer is the one that was kept under its key */
-    int64_t position;     /* a write: where on the waiting list, from 1; 0: not on it */
-    bool position_is_exact; /* or a lower bound */
-    int64_t waiting_count;  /* settings: how many wait */
-    bool incomplete;        /* the same: free seats are still to be given to those who wait */
-    bool applied; /* the same, when changed: that is committed, whatever else remains to be done */
-    int64_t expired_keys; /* OPERATION_EXPIRE_KEYS: how many answers went */
-    struct count count;
-    int64_t created_at_us; /* OPERATION_FIND, of a member: since when, Unix epoch */
-    struct page *page;     /* a listing; the operation's own, freed with it */
-
-    operation_done_fn *done;
-    void *owner;        /* of whoever set `done` */
-    size_t owner_index; /* likewise: which of its owner's operations it is */
+    union operation_part {
+        struct operation_write write;
+        struct operation_membership membership;
+        struct operation_freshness freshness;
+        struct operation_listing listing;
+        struct operation_settings settings;
+        struct operation_claim claim;
+        struct operation_expiry expiry;
+    } part; /* reached by the macros below, which hold it to the kind */
 };
 
-/* Whether a write does anything in its batch: not where its key has been answered before, or must
- * not be used. */
+/* ---- which part a kind has ---- */
+
+static inline bool operation_is_write(const struct operation *operation)
+{
+    return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
+}
+
+static inline bool operation_is_membership(const struct operation *operation)
+{
+    return operation->kind == OPERATION_LOOKUP || operation->kind == OPERATION_FIND;
+}
+
+static inline bool operation_is_count(const struct operation *operation)
+{
+    return operation->kind == OPERATION_COUNT;
+}
+
+static inline bool operation_is_listing(const struct operation *operation)
+{
+    return operation->kind == OPERATION_LIST_USERS || operation->kind == OPERATION_LIST_ENTITIES ||
+           operation->kind == OPERATION_LIST_WAITING;
+}
+
+static inline bool operation_changes_settings(const struct operation *operation)
+{
+    return operation->kind == OPERATION_STORE_SETTINGS ||
+           operation->kind == OPERATION_CLEAR_SETTINGS || operation->kind == OPERATION_PROMOTE;
+}
+
+static inline bool operation_is_settings(const struct operation *operation)
+{
+    return operation->kind == OPERATION_SETTINGS || operation_changes_settings(operation);
+}
+
+static inline bool operation_is_claim(const struct operation *operation)
+{
+    return operation->kind == OPERATION_CLAIM_PROMOTIONS;
+}
+
+static inline bool operation_is_expiry(const struct operation *operation)
+{
+    return operation->kind == OPERATION_EXPIRE_KEYS;
+}
+
+/* A part of an operation, which must be of a kind that has it; constant where the operation is. */
+#define OPERATION_PART(operation, has, member) (assert(has(operation)), &(operation)->part.member)
+#define operation_write(operation) OPERATION_PART(operation, operation_is_write, write)
+#define operation_membership(operation)                                                            \
+    OPERATION_PART(operation, operation_is_membership, membership)
+#define operation_freshness(operation) OPERATION_PART(operation, operation_is_count, freshness)
+#define operation_listing(operation) OPERATION_PART(operation, operation_is_listing, listing)
+#define operation_settings(operation) OPERATION_PART(operation, operation_is_settings, settings)
+#define operation_claim(operation) OPERATION_PART(operation, operation_is_claim, claim)
+#define operation_expiry(operation) OPERATION_PART(operation, operation_is_expiry, expiry)
+
+/* Whether an operation does anything in its batch: not a write whose key has been answered before,
+ * or must not be used. */
 static inline bool operation_acts(const struct operation *operation)
 {
-    return !operation->replayed && operation->verdict != OUTCOME_KEY_REUSED &&
+    bool replayed = operation_is_write(operation) && operation_write(operation)->replayed;
+    return !replayed && operation->verdict != OUTCOME_KEY_REUSED &&
            operation->verdict != OUTCOME_IN_FLIGHT;
 }
 

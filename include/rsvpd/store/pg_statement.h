@@ -57,6 +57,11 @@ struct slice pg_row_text(const struct pg_result *rows, int row, int column);
 /* One that was sent, or that the database can only have from us. */
 struct identifier pg_row_identifier(const struct pg_result *rows, int row, int column);
 
+/* One that somebody else may have put into the database. False, with an event in the log, where it
+ * is none. */
+MUST_CHECK bool pg_row_parse_identifier(const struct pg_batch *run, const struct pg_result *rows,
+                                        int row, int column, struct identifier *out);
+
 /* The first operation of the sorted batch that is not below the key, or below any of the entity
  * where `user` is NULL; the batch's end where there is none. */
 size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *entity,

@@ -15,6 +15,9 @@ MUST_CHECK bool pg_writes_queue_managed(struct pg_batch *run);
 /* The one change of settings that the batch is, or the next step of it. */
 MUST_CHECK bool pg_writes_queue_configure(struct pg_batch *run);
 
+/* Claims an entity that still has seats to give. */
+MUST_CHECK bool pg_writes_queue_claim(struct pg_batch *run);
+
 /* Asks which of the two ways each write goes, and sets its path. */
 MUST_CHECK bool pg_writes_queue_paths(struct pg_batch *run);
 

@@ -106,36 +106,41 @@ static void expect_settings(const struct settings *settings)
            (settings->closes_at_us >= 0 && settings->closes_at_us < end_of_9999_us));
 }
 
+static void expect_key(const struct idempotency_key *given)
+{
+    for (size_t i = 0; i < given->size; i++) {
+        assert(given->data[i] >= ' ' && given->data[i] <= '~');
+    }
+}
+
 static void expect_operation(const struct operation *operation)
 {
     enum operation_kind kind = operation->kind;
-    bool is_write = kind == OPERATION_ADD || kind == OPERATION_REMOVE;
-    bool is_page = kind == OPERATION_LIST_USERS || kind == OPERATION_LIST_ENTITIES ||
-                   kind == OPERATION_LIST_WAITING;
-    bool of_user = is_write || kind == OPERATION_LOOKUP || kind == OPERATION_FIND ||
+    bool of_user = operation_is_write(operation) || operation_is_membership(operation) ||
                    kind == OPERATION_LIST_ENTITIES;
-    assert(kind != OPERATION_EXPIRE_KEYS);
+    assert(kind != OPERATION_EXPIRE_KEYS && kind != OPERATION_CLAIM_PROMOTIONS);
     assert(operation->relation != NULL && operation->done != NULL);
     expect_identifier(&operation->entity, kind != OPERATION_LIST_ENTITIES);
     expect_identifier(&operation->user, of_user);
-    expect_identifier(&operation->after, false);
-    assert(is_page ? operation->page_size >= 2 && operation->page_size <= 1001
-                   : operation->page_size == 0);
-    assert(is_write || operation->idempotency_key.size == 0);
-    assert(kind == OPERATION_STORE_SETTINGS || kind == OPERATION_CLEAR_SETTINGS ||
-           operation->precondition == NULL);
-    for (size_t i = 0; i < operation->idempotency_key.size; i++) {
-        char c = operation->idempotency_key.data[i];
-        assert(c >= ' ' && c <= '~');
+    if (operation_is_write(operation)) {
+        expect_key(&operation_write(operation)->key);
+    } else if (operation_is_listing(operation)) {
+        const struct operation_listing *listing = operation_listing(operation);
+        expect_identifier(&listing->after, false);
+        assert(listing->page_size >= 2 && listing->page_size <= 1001);
+    } else if (operation_is_settings(operation)) {
+        const struct operation_settings *asked = operation_settings(operation);
+        assert(kind != OPERATION_SETTINGS || asked->precondition == NULL);
+        expect_settings(&asked->wanted);
     }
-    expect_settings(&operation->settings);
 }
 
 /* ---- what comes out ---- */
 
 static struct page *make_page(const struct operation *operation)
 {
-    size_t size = operation->page_size < LINES_MAX ? operation->page_size : LINES_MAX;
+    size_t wanted = operation_listing(operation)->page_size;
+    size_t size = wanted < LINES_MAX ? wanted : LINES_MAX;
     struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
     assert(page != NULL);
     page->size = size;
@@ -151,11 +156,18 @@ static struct page *make_page(const struct operation *operation)
 
 static void end_operation(struct operation *operation)
 {
-    operation->member = operation->kind != OPERATION_REMOVE;
-    operation->changed = true;
-    operation->created_at_us = CREATED_AT_US;
     operation->count = (struct count){.value = COUNT, .as_of_wall_us = CREATED_AT_US};
-    operation->page = operation->page_size > 0 ? make_page(operation) : NULL;
+    if (operation_is_write(operation)) {
+        operation_write(operation)->member = operation->kind == OPERATION_ADD;
+        operation_write(operation)->changed = true;
+    } else if (operation_is_membership(operation)) {
+        operation_membership(operation)->member = true;
+        operation_membership(operation)->created_at_us = CREATED_AT_US;
+    } else if (operation_is_listing(operation)) {
+        operation_listing(operation)->page = make_page(operation);
+    } else if (operation_is_settings(operation)) {
+        operation_settings(operation)->found = operation_settings(operation)->wanted;
+    }
     operation->done(operation, OUTCOME_DONE, 0);
 }
 
@@ -282,8 +294,12 @@ void exchange_end(struct exchange *exchange)
         free(exchange->headers[i].value);
     }
     for (size_t i = 0; i < exchange->submitted; i++) {
-        free(exchange->operations[i].page);
-        free(exchange->operations[i].precondition);
+        struct operation *operation = &exchange->operations[i];
+        if (operation_is_listing(operation)) {
+            free(operation_listing(operation)->page);
+        } else if (operation_is_settings(operation)) {
+            free(operation_settings(operation)->precondition);
+        }
     }
     json_decref(exchange->body);
     arena_reset(&exchange->request.arena);

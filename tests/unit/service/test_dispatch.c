@@ -1051,7 +1051,7 @@ static void test_likes_are_never_managed(void **state)
     assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 2);
     for (size_t i = 0; i < 2; i++) {
         const struct batch *batch = bench->primary.flights[i].batch;
-        bool is_keyed = batch->operations[0]->idempotency_key.size > 0;
+        bool is_keyed = operation_write(batch->operations[0])->key.size > 0;
         assert_int_equal(batch->path, is_keyed ? PATH_KEYED : PATH_PLAIN);
     }
     bench_settle(bench);

@@ -52,9 +52,7 @@ static void test_one_that_was_used_comes_back_cleared(void **state)
                                .attempted = true,
                                .answered = true,
                                .batch_limit = 3,
-                               .not_before_us = 4,
-                               .changed = true,
-                               .member = true,
+                               .part.freshness = {.not_before_us = 4, .wants_primary = true},
                                .count = {5, 6, 7, 8, true},
                                .owner = used};
     operations_watch(&operations, used);
@@ -64,9 +62,11 @@ static void test_one_that_was_used_comes_back_cleared(void **state)
     assert_null(used->relation);
     assert_int_equal(used->entity.size + used->user.size, 0);
     assert_int_equal(used->deadline_us, 0);
-    assert_int_equal(used->not_before_us, 0);
     assert_int_equal(used->batch_limit, 0);
-    assert_false(used->attempted || used->answered || used->changed || used->member);
+    assert_false(used->attempted || used->answered);
+    const struct operation_write *write = operation_write(used);
+    assert_false(write->past_capacity || write->changed || write->member || write->waiting);
+    assert_int_equal(write->key.size, 0);
     assert_int_equal(used->count.value, 0);
     assert_int_equal(used->count.version, 0);
     assert_int_equal(used->count.as_of_mono_us, 0);

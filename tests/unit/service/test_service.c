@@ -208,7 +208,7 @@ static bool forgets(struct bench *bench)
     assert_int_equal(fake_primary_flying(&bench->primary, POOL_WRITE), 1);
     assert_int_equal(batch->kind, OPERATION_EXPIRE_KEYS);
     assert_int_equal(batch->size, 1);
-    assert_int_equal(batch->operations[0]->page_size, FORGET_MAX);
+    assert_int_equal(operation_expiry(batch->operations[0])->keys_max, FORGET_MAX);
     return true;
 }
 

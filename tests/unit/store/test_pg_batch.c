@@ -79,16 +79,16 @@ static void test_it_begins_anew(void **state)
     operations[0].kind = OPERATION_REMOVE;
     for (size_t i = 0; i < SIZE; i++) {
         operations[i].verdict = OUTCOME_FULL;
-        operations[i].changed = operations[i].waiting = operations[i].replayed = true;
-        operations[i].position = 7;
-        operations[i].member = i == 0;
+        *operation_write(&operations[i]) = (struct operation_write){
+            .changed = true, .waiting = true, .replayed = true, .position = 7, .member = i == 0};
     }
     assert_false(pg_batch_begin(&run, now));
     for (size_t i = 0; i < SIZE; i++) {
+        const struct operation_write *write = operation_write(&operations[i]);
         assert_int_equal(operations[i].verdict, OUTCOME_DONE);
-        assert_false(operations[i].changed || operations[i].waiting || operations[i].replayed);
-        assert_int_equal(operations[i].position, 0);
-        assert_int_equal(operations[i].member, i != 0);
+        assert_false(write->changed || write->waiting || write->replayed);
+        assert_int_equal(write->position, 0);
+        assert_int_equal(write->member, i != 0);
     }
 }
 
@@ -131,7 +131,7 @@ static void test_keys(void **state)
     for (size_t i = 0; i < LENGTH(paths); i++) {
         make(OPERATION_ADD, paths[i]);
         for (size_t j = 0; j < SIZE; j++) {
-            operations[j].idempotency_key = unit_key("k");
+            operation_write(&operations[j])->key = unit_key("k");
         }
         assert_false(pg_batch_begin(&run, now));
         assert_int_equal(run.part, PG_PART_RECALL);

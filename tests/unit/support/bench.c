@@ -160,6 +160,46 @@ void bench_finish(struct bench *bench)
     free(bench);
 }
 
+/* What an operation of its kind answers. */
+static void note_answer(struct ask *ask, const struct operation *operation)
+{
+    if (operation_is_write(operation)) {
+        const struct operation_write *write = operation_write(operation);
+        ask->changed = write->changed;
+        ask->member = write->member;
+        ask->waiting = write->waiting;
+        ask->replayed = write->replayed;
+        ask->position = write->position;
+    } else if (operation_is_membership(operation)) {
+        const struct operation_membership *found = operation_membership(operation);
+        ask->member = found->member;
+        ask->waiting = found->waiting;
+        ask->created_at_us = found->created_at_us;
+    } else if (operation_is_listing(operation)) {
+        const struct page *page = operation_listing(operation)->page;
+        ask->lines = page == NULL ? 0 : page->size;
+    } else if (operation_is_settings(operation)) {
+        const struct operation_settings *found = operation_settings(operation);
+        ask->waiting_count = found->waiting_count;
+        ask->incomplete = found->incomplete;
+        ask->settings = found->found;
+    }
+}
+
+/* What an operation of its kind asks. */
+static void fill_in(struct operation *operation, const struct ask *ask)
+{
+    if (operation_is_write(operation)) {
+        operation_write(operation)->key = ask->key;
+    } else if (operation_is_count(operation)) {
+        operation_freshness(operation)->not_before_us = ask->not_before_us;
+    } else if (operation_is_listing(operation)) {
+        operation_listing(operation)->page_size = BENCH_PAGE_SIZE;
+    } else if (operation_is_settings(operation)) {
+        operation_settings(operation)->wanted = ask->settings;
+    }
+}
+
 static void done(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct ask *ask = operation->owner;
@@ -171,17 +211,8 @@ static void done(struct operation *operation, enum outcome outcome, int64_t now_
     ask->place = ++bench->answers;
     ask->answered_us = now_us;
     ask->outcome = outcome;
-    ask->changed = operation->changed;
-    ask->member = operation->member;
-    ask->waiting = operation->waiting;
-    ask->replayed = operation->replayed;
-    ask->position = operation->position;
-    ask->waiting_count = operation->waiting_count;
-    ask->incomplete = operation->incomplete;
-    ask->settings = operation->settings;
     ask->count = operation->count;
-    ask->created_at_us = operation->created_at_us;
-    ask->lines = operation->page == NULL ? 0 : operation->page->size;
+    note_answer(ask, operation);
     if (bench->answered != NULL) {
         bench->answered(ask);
     }
@@ -218,11 +249,8 @@ void bench_submit(struct ask *ask)
     operation->relation = ask->relation;
     operation->entity = ask->entity;
     operation->user = ask->user;
-    operation->idempotency_key = ask->key;
-    operation->settings = ask->settings;
     operation->deadline_us = ask->deadline_us;
-    operation->not_before_us = ask->not_before_us;
-    operation->page_size = BENCH_PAGE_SIZE;
+    fill_in(operation, ask);
     operation->done = done;
     operation->owner = ask;
     service_submit(bench->service, operation, bench->now.mono_us);

@@ -211,10 +211,10 @@ static void read_settings(struct fake_primary *primary, struct operation *operat
 {
     const struct admitted *admitted =
         find_admitted(primary, operation->relation, &operation->entity);
-    operation->settings =
-        admitted == NULL ? (struct settings){.limited = false} : admitted->settings;
-    operation->waiting_count = admitted == NULL ? 0 : (int64_t)admitted->waiting_count;
-    operation->incomplete = admitted != NULL && admitted->promoting;
+    struct operation_settings *answer = operation_settings(operation);
+    answer->found = admitted == NULL ? (struct settings){.limited = false} : admitted->settings;
+    answer->waiting_count = admitted == NULL ? 0 : (int64_t)admitted->waiting_count;
+    answer->incomplete = admitted != NULL && admitted->promoting;
     operation->count =
         read_counter(fake_primary_counter(primary, operation->relation, &operation->entity), now);
 }
@@ -236,12 +236,15 @@ static size_t same_entity_end(const struct batch *batch, size_t first)
 static void reset(struct operation *operation)
 {
     operation->verdict = OUTCOME_DONE;
-    operation->changed = false;
-    operation->member = operation->kind == OPERATION_ADD;
-    operation->waiting = false;
-    operation->replayed = false;
-    operation->position = 0;
-    operation->position_is_exact = true;
+    if (operation_is_write(operation)) {
+        struct operation_write *write = operation_write(operation);
+        write->changed = false;
+        write->member = operation->kind == OPERATION_ADD;
+        write->waiting = false;
+        write->replayed = false;
+        write->position = 0;
+        write->position_is_exact = true;
+    }
 }
 
 static const struct kept *find_kept(const struct fake_primary *primary,
@@ -250,7 +253,7 @@ static const struct kept *find_kept(const struct fake_primary *primary,
     for (size_t i = 0; i < primary->kept_count; i++) {
         const struct kept *kept = &primary->kept[i];
         if (identifier_equal(&kept->user, &operation->user) &&
-            idempotency_key_equal(&kept->key, &operation->idempotency_key)) {
+            idempotency_key_equal(&kept->key, &operation_write(operation)->key)) {
             return kept;
         }
     }
@@ -264,7 +267,7 @@ static bool has_predecessor(const struct batch *batch, const struct operation *o
         const struct operation *other = batch->operations[i];
         if (other->arrival < operation->arrival &&
             identifier_equal(&other->user, &operation->user) &&
-            idempotency_key_equal(&other->idempotency_key, &operation->idempotency_key)) {
+            idempotency_key_equal(&operation_write(other)->key, &operation_write(operation)->key)) {
             return true;
         }
     }
@@ -275,8 +278,9 @@ static bool has_predecessor(const struct batch *batch, const struct operation *o
 static void recall(const struct fake_primary *primary, const struct batch *batch,
                    struct operation *operation, struct instant now)
 {
+    struct operation_write *write = operation_write(operation);
     reset(operation);
-    if (operation->idempotency_key.size == 0) {
+    if (write->key.size == 0) {
         return;
     }
     const struct kept *kept = find_kept(primary, operation);
@@ -287,29 +291,29 @@ static void recall(const struct fake_primary *primary, const struct batch *batch
         operation->verdict = OUTCOME_IN_FLIGHT;
     } else if (kept != NULL &&
                (kept->kind != operation->kind || kept->relation != operation->relation ||
-                kept->past_capacity != operation->past_capacity ||
+                kept->past_capacity != write->past_capacity ||
                 !identifier_equal(&kept->entity, &operation->entity))) {
         operation->verdict = OUTCOME_KEY_REUSED;
     } else if (kept != NULL) {
-        operation->replayed = true;
-        operation->changed = kept->changed;
+        write->replayed = true;
+        write->changed = kept->changed;
         operation->count.value = kept->count;
-        operation->position = kept->place;
-        operation->waiting = kept->place > 0;
-        operation->member = operation->kind == OPERATION_ADD && !operation->waiting;
+        write->position = kept->place;
+        write->waiting = kept->place > 0;
+        write->member = operation->kind == OPERATION_ADD && !write->waiting;
     }
 }
 
 static void remember(struct fake_primary *primary, const struct operation *operation)
 {
-    if (operation->idempotency_key.size > 0 && operation_acts(operation) &&
-        operation->verdict == OUTCOME_DONE) {
+    const struct operation_write *write = operation_write(operation);
+    if (write->key.size > 0 && operation_acts(operation) && operation->verdict == OUTCOME_DONE) {
         primary->kept = grown(primary->kept, primary->kept_count, &primary->kept_capacity,
                               sizeof *primary->kept);
-        primary->kept[primary->kept_count++] = (struct kept){
-            operation->user,          operation->entity,      operation->idempotency_key,
-            operation->kind,          operation->relation,    operation->changed,
-            operation->past_capacity, operation->count.value, operation->position};
+        primary->kept[primary->kept_count++] =
+            (struct kept){operation->user,      operation->entity,      write->key,
+                          operation->kind,      operation->relation,    write->changed,
+                          write->past_capacity, operation->count.value, write->position};
     }
 }
 
@@ -326,7 +330,7 @@ static void execute_plain(struct fake_primary *primary, struct operation *const 
                                 now.wall_us};
         if (operation_acts(operation)) {
             int64_t step = change_member(primary, operation->kind, &member);
-            operation->changed = step != 0;
+            operation_write(operation)->changed = step != 0;
             changed = changed || step != 0;
             by += step;
         }
@@ -343,11 +347,11 @@ static void remove_user(struct fake_primary *primary, struct admitted *admitted,
     size_t place = place_of(admitted, &operation->user);
     if (place < admitted->waiting_count) {
         drop_waiting(admitted, place);
-        operation->changed = true;
+        operation_write(operation)->changed = true;
     } else if (change_member(primary, OPERATION_REMOVE, &member) != 0) {
         change_counter(fake_primary_counter(primary, operation->relation, &operation->entity), -1,
                        now.mono_us);
-        operation->changed = true;
+        operation_write(operation)->changed = true;
     }
 }
 
@@ -357,29 +361,30 @@ static void admit(struct fake_primary *primary, struct admitted *admitted,
     const struct settings *settings = &admitted->settings;
     struct member member = {operation->relation, operation->entity, operation->user, 0};
     size_t place = place_of(admitted, &operation->user);
-    operation->member = false;
+    struct operation_write *write = operation_write(operation);
+    write->member = false;
     if ((settings->opens && now.wall_us < settings->opens_at_us) ||
         (settings->closes && now.wall_us >= settings->closes_at_us)) {
         operation->verdict = OUTCOME_CLOSED;
     } else if (find_member(primary, &member) != NULL) {
-        operation->member = true;
+        write->member = true;
     } else if (place < admitted->waiting_count) {
-        operation->waiting = true;
+        write->waiting = true;
     } else if (admitted->waiting_count == 0 && seats_of(primary, admitted) > 0) {
         make_member(primary, admitted, &operation->user, now);
-        operation->member = true;
-        operation->changed = true;
+        write->member = true;
+        write->changed = true;
     } else if (settings->waitlist ||
                seats_of(primary, admitted) > (int64_t)admitted->waiting_count) {
         assert_true(admitted->waiting_count < WAITERS_MAX);
         admitted->waiting[admitted->waiting_count++] =
             (struct waiting){operation->user, now.wall_us, ++admitted->last_ticket};
-        operation->waiting = true;
-        operation->changed = true;
+        write->waiting = true;
+        write->changed = true;
     } else {
         operation->verdict = OUTCOME_FULL;
     }
-    operation->position = operation->waiting ? (int64_t)place + 1 : 0;
+    write->position = write->waiting ? (int64_t)place + 1 : 0;
 }
 
 /* Whatever the settings say. */
@@ -393,7 +398,7 @@ static void add_past_capacity(struct fake_primary *primary, struct admitted *adm
     }
     if (find_member(primary, &member) == NULL) {
         make_member(primary, admitted, &operation->user, now);
-        operation->changed = true;
+        operation_write(operation)->changed = true;
     }
 }
 
@@ -402,7 +407,7 @@ static void add_all_past_capacity(struct fake_primary *primary, struct admitted 
                                   struct instant now)
 {
     for (size_t i = 0; i < size; i++) {
-        if (operations[i]->kind == OPERATION_ADD && operations[i]->past_capacity &&
+        if (operations[i]->kind == OPERATION_ADD && operation_write(operations[i])->past_capacity &&
             operation_acts(operations[i])) {
             add_past_capacity(primary, admitted, operations[i], now);
         }
@@ -428,8 +433,9 @@ static void execute_admitted(struct fake_primary *primary, struct admitted *admi
     for (uint64_t after = 0;; after = next->arrival) {
         next = NULL;
         for (size_t i = 0; i < size; i++) {
-            if (operations[i]->kind == OPERATION_ADD && !operations[i]->past_capacity &&
-                operation_acts(operations[i]) && operations[i]->arrival > after &&
+            if (operations[i]->kind == OPERATION_ADD &&
+                !operation_write(operations[i])->past_capacity && operation_acts(operations[i]) &&
+                operations[i]->arrival > after &&
                 (next == NULL || operations[i]->arrival < next->arrival)) {
                 next = operations[i];
             }
@@ -477,7 +483,7 @@ static void execute_writes(struct fake_primary *primary, const struct batch *bat
 static enum write_path path_of(struct fake_primary *primary, const struct operation *operation)
 {
     return find_admitted(primary, operation->relation, &operation->entity) != NULL ? PATH_ADMITTED
-           : operation->idempotency_key.size > 0                                   ? PATH_KEYED
+           : operation_write(operation)->key.size > 0                              ? PATH_KEYED
                                                                                    : PATH_PLAIN;
 }
 
@@ -516,19 +522,25 @@ static const struct identifier *next_line(const struct fake_primary *primary,
     return next;
 }
 
+static struct page *new_page(struct operation_listing *listing)
+{
+    free(listing->page); /* of an attempt that was lost */
+    listing->page =
+        malloc(sizeof *listing->page + listing->page_size * sizeof listing->page->lines[0]);
+    assert_non_null(listing->page);
+    listing->page->size = 0;
+    return listing->page;
+}
+
 static void execute_list(const struct fake_primary *primary, struct operation *operation)
 {
-    const struct identifier *last = &operation->after, *next;
+    struct operation_listing *listing = operation_listing(operation);
+    const struct identifier *last = &listing->after, *next;
     int64_t since_us;
-    free(operation->page);
-    operation->page =
-        malloc(sizeof *operation->page + operation->page_size * sizeof operation->page->lines[0]);
-    assert_non_null(operation->page);
-    operation->page->size = 0;
-    while (operation->page->size < operation->page_size &&
+    struct page *page = new_page(listing);
+    while (page->size < listing->page_size &&
            (next = next_line(primary, operation, last, &since_us)) != NULL) {
-        operation->page->lines[operation->page->size++] =
-            (struct page_line){.id = *next, .created_at_us = since_us};
+        page->lines[page->size++] = (struct page_line){.id = *next, .created_at_us = since_us};
         last = next;
     }
 }
@@ -538,51 +550,57 @@ static void execute_waiting(struct fake_primary *primary, struct operation *oper
     const struct admitted *admitted =
         find_admitted(primary, operation->relation, &operation->entity);
     size_t size = admitted == NULL ? 0 : admitted->waiting_count;
-    free(operation->page);
-    operation->page =
-        malloc(sizeof *operation->page + operation->page_size * sizeof operation->page->lines[0]);
-    assert_non_null(operation->page);
-    operation->page->size = 0;
-    for (size_t i = 0; i < size && operation->page->size < operation->page_size; i++) {
+    struct operation_listing *listing = operation_listing(operation);
+    struct page *page = new_page(listing);
+    for (size_t i = 0; i < size && page->size < listing->page_size; i++) {
         const struct waiting *waiting = &admitted->waiting[i];
-        if (waiting->ticket > operation->after_ticket) {
-            operation->page->lines[operation->page->size++] =
+        if (waiting->ticket > listing->after_ticket) {
+            page->lines[page->size++] =
                 (struct page_line){waiting->user, waiting->since_us, waiting->ticket};
         }
     }
 }
 
-static void execute_promoting(struct fake_primary *primary, struct operation *operation)
+static void execute_claim(const struct fake_primary *primary, struct operation_claim *claim)
 {
-    free(operation->page);
-    operation->page = malloc(sizeof *operation->page + sizeof operation->page->lines[0]);
-    assert_non_null(operation->page);
-    operation->page->size = 0;
-    for (size_t i = 0;
-         i < primary->admitted_count && !primary->promoting_elsewhere && operation->page->size == 0;
-         i++) {
+    claim->entity = (struct identifier){.size = 0};
+    for (size_t i = 0; i < primary->admitted_count && !primary->promoting_elsewhere; i++) {
         if (primary->admitted[i].promoting) {
-            operation->page->lines[operation->page->size++] =
-                (struct page_line){.id = primary->admitted[i].entity};
+            claim->entity = primary->admitted[i].entity;
+            return;
         }
     }
+}
+
+static void execute_expiry(struct fake_primary *primary, struct operation_expiry *expiry)
+{
+    expiry->keys_expired =
+        primary->expired < expiry->keys_max ? primary->expired : expiry->keys_max;
+    primary->expired -= expiry->keys_expired;
+}
+
+static void execute_lookup(struct fake_primary *primary, struct operation *operation)
+{
+    const struct member wanted = {operation->relation, operation->entity, operation->user, 0};
+    const struct member *found = find_member(primary, &wanted);
+    const struct admitted *admitted =
+        find_admitted(primary, operation->relation, &operation->entity);
+    *operation_membership(operation) = (struct operation_membership){
+        .member = found != NULL,
+        .waiting =
+            admitted != NULL && place_of(admitted, &operation->user) < admitted->waiting_count,
+        .created_at_us = found != NULL ? found->since_us : 0,
+    };
 }
 
 static void execute_one(struct fake_primary *primary, struct operation *operation,
                         struct instant now)
 {
-    struct member wanted = {operation->relation, operation->entity, operation->user, 0};
-    const struct member *found;
-    const struct admitted *admitted;
+    struct admitted *admitted;
     switch (operation->kind) {
     case OPERATION_LOOKUP:
     case OPERATION_FIND:
-        admitted = find_admitted(primary, operation->relation, &operation->entity);
-        operation->waiting =
-            admitted != NULL && place_of(admitted, &operation->user) < admitted->waiting_count;
-        found = find_member(primary, &wanted);
-        operation->member = found != NULL;
-        operation->created_at_us = found != NULL ? found->since_us : 0;
+        execute_lookup(primary, operation);
         return;
     case OPERATION_COUNT:
         operation->count = read_counter(
@@ -596,24 +614,23 @@ static void execute_one(struct fake_primary *primary, struct operation *operatio
         execute_waiting(primary, operation);
         return;
     case OPERATION_CLAIM_PROMOTIONS:
-        execute_promoting(primary, operation);
+        execute_claim(primary, operation_claim(operation));
         return;
     case OPERATION_EXPIRE_KEYS:
-        operation->expired_keys = primary->expired < (int64_t)operation->page_size
-                                      ? primary->expired
-                                      : (int64_t)operation->page_size;
-        primary->expired -= operation->expired_keys;
+        execute_expiry(primary, operation_expiry(operation));
         return;
     case OPERATION_STORE_SETTINGS:
     case OPERATION_CLEAR_SETTINGS:
     case OPERATION_PROMOTE:
         admitted = find_admitted(primary, operation->relation, &operation->entity);
-        if (operation->kind != OPERATION_PROMOTE && !operation->applied) {
+        if (operation->kind != OPERATION_PROMOTE && !operation_settings(operation)->applied) {
             configure(primary, &operation->entity,
-                      operation->kind == OPERATION_STORE_SETTINGS ? &operation->settings : NULL,
+                      operation->kind == OPERATION_STORE_SETTINGS
+                          ? &operation_settings(operation)->wanted
+                          : NULL,
                       now);
         } else if (admitted != NULL) {
-            step(primary, find_admitted(primary, operation->relation, &operation->entity), now);
+            step(primary, admitted, now);
         }
         read_settings(primary, operation, now);
         if (primary->executed != NULL && operation->kind != OPERATION_PROMOTE) {
@@ -720,11 +737,6 @@ static bool can_send(void *store, enum pool pool)
            fake_primary_flying(primary, pool) < primary->connections[pool];
 }
 
-static bool writes_user(const struct operation *operation)
-{
-    return operation->kind == OPERATION_ADD || operation->kind == OPERATION_REMOVE;
-}
-
 static bool writes_settings(const struct operation *operation)
 {
     return operation->kind == OPERATION_STORE_SETTINGS ||
@@ -739,7 +751,8 @@ static bool collide(const struct operation *a, const struct operation *b)
     if (a->kind == OPERATION_COUNT && b->kind == OPERATION_COUNT) {
         return same_entity && !a->answered && !b->answered;
     }
-    return writes_user(a) && writes_user(b) && same_entity && identifier_equal(&a->user, &b->user);
+    return operation_is_write(a) && operation_is_write(b) && same_entity &&
+           identifier_equal(&a->user, &b->user);
 }
 
 static bool collides_with_any(const struct operation *operation, const struct batch *batch)
@@ -755,11 +768,10 @@ static bool collides_with_any(const struct operation *operation, const struct ba
 /* A path is for operations of one kind; what the primary makes of it is told in the end. */
 static void check_path(const struct batch *batch, const struct operation *operation)
 {
-    bool keyed = operation->idempotency_key.size > 0;
+    bool keyed = operation_is_write(operation) && operation_write(operation)->key.size > 0;
     assert_int_equal(operation->path, batch->path);
-    if (!writes_user(operation)) {
+    if (!operation_is_write(operation)) {
         assert_int_equal(batch->path, PATH_PLAIN);
-        assert_false(keyed);
     }
     assert_true(batch->path != PATH_PLAIN || !keyed);
     assert_true(batch->path != PATH_KEYED || keyed);
@@ -768,7 +780,7 @@ static void check_path(const struct batch *batch, const struct operation *operat
 
 static enum operation_kind kind_of_batch(const struct operation *operation)
 {
-    return writes_user(operation) ? OPERATION_ADD
+    return operation_is_write(operation) ? OPERATION_ADD
            : writes_settings(operation) || operation->kind == OPERATION_PROMOTE
                ? OPERATION_STORE_SETTINGS
                : operation->kind;
@@ -782,7 +794,7 @@ static void check_batch(const struct fake_primary *primary, enum pool pool,
         const struct operation *operation = batch->operations[i];
         assert_ptr_equal(operation->relation, batch->relation);
         assert_int_equal(operation->state, OPERATION_SENT);
-        assert_int_equal(writes_user(operation) || writes_settings(operation) ||
+        assert_int_equal(operation_is_write(operation) || writes_settings(operation) ||
                              operation->kind == OPERATION_EXPIRE_KEYS ||
                              operation->kind == OPERATION_PROMOTE ||
                              operation->kind == OPERATION_CLAIM_PROMOTIONS,
@@ -815,7 +827,7 @@ static void send_batch(void *store, enum pool pool, struct batch *batch, int64_t
     check_batch(primary, pool, batch);
     qsort(batch->operations, batch->size, sizeof batch->operations[0], by_entity_and_user);
     for (size_t i = 0; i < batch->size && primary->sent != NULL; i++) {
-        if (writes_user(batch->operations[i]) || writes_settings(batch->operations[i])) {
+        if (operation_is_write(batch->operations[i]) || writes_settings(batch->operations[i])) {
             primary->sent(batch->operations[i]);
         }
     }
