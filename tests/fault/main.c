@@ -8,19 +8,14 @@
  * faults that last seconds, as part of the ordinary tests; --part takes the Kth (from 0) of N parts
  * of them. A fault that cannot be run here is skipped and says why.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "fault.h"
 #include "load.h"
 #include "process.h"
+#include "test.h"
 
 enum {
     FAULTS_MAX = 96,
@@ -331,11 +326,10 @@ static const struct fault *any_fault_for_soak(struct load_random *random)
 }
 
 /* Two services, and one random fault after the other for as long as it was told. */
-static void soak(void **state)
+static void soak(NO_STATE)
 {
     const int64_t end_ms = process_now_ms() + soak_s * 1000;
     struct load_random random = load_random_stream(LOAD_CLIENTS_MAX + 1);
-    (void)state;
     stand_set_up(&stand, is_short);
     stand_put_relays(&stand);
     stand_start_services(&stand, 2, NULL);
@@ -353,9 +347,8 @@ static void soak(void **state)
     }
 }
 
-static int clean_up_soak(void **state)
+static int clean_up_soak(NO_STATE)
 {
-    (void)state;
     redis_server_set_arguments(stand.redis, NULL);
     stand_tear_down(&stand);
     return 0;

@@ -2,19 +2,16 @@
 #include "stand.h"
 
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "expect.h"
 #include "load.h"
 #include "load_relation.h"
 #include "process.h"
+#include "test.h"
 
 #define SERVICE_SESSIONS                                                                           \
     " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \

@@ -1,14 +1,9 @@
 /* Long random histories of events with settings: one request at a time against a model that knows
  * every answer, and many at once, watched at each commit. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "admission_model.h"
@@ -22,16 +17,14 @@
 #include "pair.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { ID_SIZE = 32, BODY_SIZE = LOAD_BODY_SIZE, RUN_BOUND_MS = 200000 };
 
 static struct load *crowd;
 
-static int drop_crowd(void **state)
+static int drop_crowd(NO_STATE)
 {
-    (void)state;
     load_destroy(&crowd);
     return 0;
 }
@@ -189,10 +182,9 @@ static void take_step(struct load_random *random, unsigned step)
     }
 }
 
-static void every_answer_is_that_of_the_model(void **state)
+static void every_answer_is_that_of_the_model(NO_STATE)
 {
     struct load_random random = load_random_stream(0);
-    (void)state;
     for (unsigned i = 0; i < EVENTS; i++) {
         model_init(&models[i]);
     }
@@ -304,10 +296,9 @@ static void gathering_end(struct gathering *gathering)
     service_stop(&gathering->service);
 }
 
-static void seats_go_in_the_order_of_arrival(void **state)
+static void seats_go_in_the_order_of_arrival(NO_STATE)
 {
     static const char *const arrival[] = {"z", "m", "a", "q", "b", "y", "c"};
-    (void)state;
     event_put(pair.clients[0], "arrival", "{\"capacity\":3,\"waitlist\":true}");
     struct gathering gathering = gathering_begin("arrival", NULL);
     for (size_t i = 0; i < LENGTH(arrival); i++) {
@@ -326,10 +317,9 @@ static void seats_go_in_the_order_of_arrival(void **state)
 }
 
 /* Who leaves goes first, then who waited moves up, then the others come, in their order. */
-static void batch_of_all_kinds_is_answered_exactly(void **state)
+static void batch_of_all_kinds_is_answered_exactly(NO_STATE)
 {
     static const char *const present[] = {"m", "n", "w1", "w4", "w3", "w2"};
-    (void)state;
     event_put(pair.clients[0], "mixed", "{\"capacity\":2,\"waitlist\":true}");
     for (unsigned i = 0; i < LENGTH(present); i++) {
         event_do(pair.clients[0], "POST", "mixed", present[i],
@@ -363,9 +353,8 @@ static void batch_of_all_kinds_is_answered_exactly(void **state)
 }
 
 /* The key has no answer yet: who comes second must ask again, and is refused then. */
-static void second_request_under_a_key_must_wait(void **state)
+static void second_request_under_a_key_must_wait(NO_STATE)
 {
-    (void)state;
     event_put(pair.clients[0], "keyed-1", "{\"capacity\":5}");
     event_put(pair.clients[0], "keyed-2", "{\"capacity\":5}");
     struct gathering gathering = gathering_begin("keyed-1", "keyed-2");
@@ -488,11 +477,10 @@ static void client_answer(const struct load_exchange *exchange, void *context)
     }
 }
 
-static void rules_hold_at_every_commit(void **state)
+static void rules_hold_at_every_commit(NO_STATE)
 {
     static const struct load_behaviour behaviour = {client_next, client_answer};
     static struct client clients[CLIENTS];
-    (void)state;
     event_put(pair.clients[0], crowded[0].id, "{\"capacity\":5,\"waitlist\":true}");
     crowd = load_create();
     for (unsigned i = 0; i < CLIENTS; i++) {

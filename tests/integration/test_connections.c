@@ -1,14 +1,9 @@
 /* Connections that want nothing: when they end, whom they make room for, and what a client costs
  * that does not take its answers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 #include <sys/resource.h>
 
@@ -17,6 +12,7 @@
 #include "process.h"
 #include "prometheus.h"
 #include "service.h"
+#include "test.h"
 
 enum {
     RAW_TIMEOUT_MS = 10000,
@@ -73,10 +69,9 @@ static void let_go(struct http_raw **raws, size_t count)
 }
 
 /* Two workers: the idle connections need not be at the one where the newcomer arrives. */
-static void whoever_holds_all_connections_idle_locks_nobody_out(void **state)
+static void whoever_holds_all_connections_idle_locks_nobody_out(NO_STATE)
 {
     struct http_raw *raws[CLIENTS];
-    (void)state;
     fixture_restart_service((const char *const[]){"MAX_CONNECTIONS=4", "WORKERS=2", NULL});
     for (int with_a_request = 0; with_a_request <= 1; with_a_request++) {
         hold_all(raws, CLIENTS, fixture.service->port, with_a_request);
@@ -87,18 +82,16 @@ static void whoever_holds_all_connections_idle_locks_nobody_out(void **state)
     }
 }
 
-static void the_admin_port_answers_whoever_holds_its_connections(void **state)
+static void the_admin_port_answers_whoever_holds_its_connections(NO_STATE)
 {
     struct http_raw *raws[128]; /* as many as it has */
-    (void)state;
     hold_all(raws, sizeof raws / sizeof raws[0], fixture.service->admin_port, false);
     expect_newcomers_served(fixture.service->admin_port);
     let_go(raws, sizeof raws / sizeof raws[0]);
 }
 
-static void idle_connections_end_after_the_time_that_is_set(void **state)
+static void idle_connections_end_after_the_time_that_is_set(NO_STATE)
 {
-    (void)state;
     fixture_restart_service((const char *const[]){"KEEPALIVE_TIMEOUT_MS=1000", NULL});
     struct http_raw *raw = http_raw_connect(fixture.service->port);
     assert_non_null(raw);
@@ -164,9 +157,8 @@ static uint64_t settled_untaken_bytes(void)
     return bytes;
 }
 
-static void an_answer_that_nobody_takes_costs_a_bounded_buffer(void **state)
+static void an_answer_that_nobody_takes_costs_a_bounded_buffer(NO_STATE)
 {
-    (void)state;
     fixture_restart_service(NULL);
     make_large_event();
     struct http_raw *raw = ask_without_taking();
@@ -177,10 +169,9 @@ static void an_answer_that_nobody_takes_costs_a_bounded_buffer(void **state)
 }
 
 /* However the client drips on: it is cut off in the middle of an answer. */
-static void an_answer_has_to_be_taken_in_time(void **state)
+static void an_answer_has_to_be_taken_in_time(NO_STATE)
 {
     size_t size;
-    (void)state;
     fixture_restart_service((const char *const[]){"REQUEST_DEADLINE_MS=100", NULL});
     struct http_raw *raw = ask_without_taking();
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
@@ -216,12 +207,11 @@ static size_t open_connections(void)
 /* With fewer descriptors than MAX_CONNECTIONS needs, clients take no more of them than leaves the
  * admin port (128 connections) and a worker (64) theirs. The last test: who lowers a hard limit may
  * be unable to raise it again. */
-static void clients_leave_descriptors_to_others(void **state)
+static void clients_leave_descriptors_to_others(NO_STATE)
 {
     enum { DESCRIPTORS = 900, OTHERS = 128 + 64 };
     static struct http_raw *raws[DESCRIPTORS - 100];
     const size_t count = sizeof raws / sizeof raws[0];
-    (void)state;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){DESCRIPTORS, DESCRIPTORS}), 0);
     fixture_restart_service((const char *const[]){"WORKERS=1", NULL});
     hold_all(raws, count, fixture.service->port, false);

@@ -1,14 +1,9 @@
 /* rsvpd import and rsvpd export: what they take, what they refuse, and that the counters are right
  * all along. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <unistd.h>
@@ -18,6 +13,7 @@
 #include "process.h"
 #include "servers.h"
 #include "shell.h"
+#include "test.h"
 
 enum {
     STATUS_DONE = 0,
@@ -32,16 +28,14 @@ enum {
 
 static PGconn *session; /* of a test that needs one that stays open */
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     shell_clear_tables();
     return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     PQfinish(session);
     session = NULL;
     pg_execute(fixture.database_url, "DROP TRIGGER IF EXISTS in_the_way ON rsvps");
@@ -141,9 +135,8 @@ static void importing_twice_changes_nothing(void **state)
 }
 
 /* Times, quotes, line ends, a mark, columns in another order, no end of the last line. */
-static void import_reads_csv(void **state)
+static void import_reads_csv(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_DONE, "6 lines, 6 added", NULL,
                  "printf '\\357\\273\\277\"created_at\",event_id,\"user_id\"\\r\\n"
                  "2026-11-22T10:15:30.123456Z,e,u1\\r\\n"
@@ -163,9 +156,8 @@ static void import_reads_csv(void **state)
                      1);
 }
 
-static void of_equal_lines_the_first_counts(void **state)
+static void of_equal_lines_the_first_counts(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_DONE, "4 lines, 2 added, 2 already there", NULL,
                  "printf 'event_id,user_id,created_at\\n"
                  "e,u2,2026-01-02T00:00:00Z\\n"
@@ -197,9 +189,8 @@ static const char *const bad_lines[][2] = {
     {"e,u%05000d,", "longer than 4096 bytes"},
 };
 
-static void a_bad_line_ends_the_import(void **state)
+static void a_bad_line_ends_the_import(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof bad_lines / sizeof bad_lines[0]; i++) {
         shell_clear_tables();
         shell_write_file("bad", bad_lines[i][0]);
@@ -214,9 +205,8 @@ static void a_bad_line_ends_the_import(void **state)
     }
 }
 
-static void bad_lines_are_skipped(void **state)
+static void bad_lines_are_skipped(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_DONE, "9 lines, 3 added, 0 already there, 6 bad", NULL,
                  "printf '\"user_id\",event_id\\r\\n"
                  "u1,e\\r\\n"
@@ -250,9 +240,8 @@ static void bad_lines_are_skipped(void **state)
 }
 
 /* Lines of all lengths across the ends of what is read at once; the longest ones are bad. */
-static void skipped_lines_are_whole_wherever_the_input_is_cut(void **state)
+static void skipped_lines_are_whole_wherever_the_input_is_cut(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_DONE, "6000 lines, 4000 added, 0 already there, 2000 bad", NULL,
                  "(echo event_id,user_id; awk 'BEGIN { for (i = 0; i < 2000; i++) {"
                  " printf \"e,u%%d\\n\", i; printf \"bad%%0*d\\n\", i * 5, i;"
@@ -262,9 +251,8 @@ static void skipped_lines_are_whole_wherever_the_input_is_cut(void **state)
     expect_counters_equal_rows(fixture.database_url);
 }
 
-static void no_bad_lines_leave_a_header(void **state)
+static void no_bad_lines_leave_a_header(NO_STATE)
 {
-    (void)state;
     expect_shell(
         STATUS_DONE, "0 bad", NULL,
         "echo old > left; printf 'event_id,user_id\\ne,u' > file;"
@@ -274,9 +262,8 @@ static void no_bad_lines_leave_a_header(void **state)
 
 /* ---- events with settings ---- */
 
-static void events_with_settings_are_refused(void **state)
+static void events_with_settings_are_refused(NO_STATE)
 {
-    (void)state;
     add_event_with_settings("managed");
     pg_execute(fixture.database_url,
                "INSERT INTO rsvps (event_id, user_id) VALUES ('managed', 'in')");
@@ -303,9 +290,8 @@ static void events_with_settings_are_refused(void **state)
                  "printf 'post_id,user_id\\nmanaged,u1\\n' | rsvpd import --relation like");
 }
 
-static void settings_and_waiting_lists_are_exported(void **state)
+static void settings_and_waiting_lists_are_exported(NO_STATE)
 {
-    (void)state;
     pg_execute(fixture.database_url,
                "INSERT INTO events (event_id, capacity, waitlist, opens_at, closes_at, waiting)"
                " VALUES ('b', 2, true, '2026-01-01T00:00:00.000001Z', 'infinity', 2),"
@@ -325,10 +311,9 @@ static void settings_and_waiting_lists_are_exported(void **state)
 }
 
 /* Into a full, closed event with a waiting list: who waits keeps their place. */
-static void past_the_capacity_settings_keep_nobody_out(void **state)
+static void past_the_capacity_settings_keep_nobody_out(NO_STATE)
 {
     const char *url = fixture.database_url;
-    (void)state;
     pg_execute(url, "INSERT INTO rsvp_counters (event_id, count, version, managed)"
                     " VALUES ('full', 1, 1, true);"
                     "INSERT INTO rsvps (event_id, user_id) VALUES ('full', 'in');"
@@ -354,9 +339,8 @@ static void past_the_capacity_settings_keep_nobody_out(void **state)
 }
 
 /* The settings are made while the import has the event's rows already and waits for its counter. */
-static void settings_that_come_in_between_are_seen(void **state)
+static void settings_that_come_in_between_are_seen(NO_STATE)
 {
-    (void)state;
     session = PQconnectdb(fixture.database_url);
     pg_session_execute(session,
                        "INSERT INTO rsvp_counters (event_id, count, version) VALUES ('e', 0, 1)");
@@ -410,9 +394,8 @@ static void fill_all_kinds(const char *url)
                     " ('closed', 3, 'w', timestamptz '2026-11-23Z')");
 }
 
-static void a_backup_of_all_kinds_is_whole(void **state)
+static void a_backup_of_all_kinds_is_whole(NO_STATE)
 {
-    (void)state;
     fill_all_kinds(fixture.database_url);
     expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
     expect_shell(STATUS_DONE, NULL, NULL,
@@ -436,7 +419,7 @@ static void a_backup_of_all_kinds_is_whole(void **state)
                  ALL_KINDS "rsvpd export --relation $kind | cmp - $kind || exit 9; done");
 }
 
-static void bad_settings_and_waiting_lines_are_told(void **state)
+static void bad_settings_and_waiting_lines_are_told(NO_STATE)
 {
     static const char settings[] = "event_id,capacity,waitlist,opens_at,closes_at\\na,1,t,,\\n";
     static const struct {
@@ -449,7 +432,6 @@ static void bad_settings_and_waiting_lines_are_told(void **state)
         {"b,1,t,soon,", "line 3: opens_at \"soon\" is no RFC 3339 time"},
         {"b,1,t,,2026-02-30T00:00:00Z", "line 3: closes_at \"2026-02-30T00:00:00Z\""},
     };
-    (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         expect_shell(STATUS_FAILED, NULL, cases[i].word,
                      "printf '%s%s\\n' | rsvpd import --relation settings", settings,
@@ -480,10 +462,9 @@ static void bad_settings_and_waiting_lines_are_told(void **state)
 }
 
 /* Who waits stays in front, in the order that they have; who is going does not wait. */
-static void waiting_users_are_put_behind_those_who_wait(void **state)
+static void waiting_users_are_put_behind_those_who_wait(NO_STATE)
 {
     const char *url = fixture.database_url;
-    (void)state;
     fill_all_kinds(url);
     expect_shell(STATUS_DONE, "7 lines, 3 added, 4 already there, 0 bad", NULL,
                  "printf 'user_id,event_id\\nz,over\\nw,over\\na,over\\nu1,over\\nz,over\\n"
@@ -497,10 +478,9 @@ static void waiting_users_are_put_behind_those_who_wait(void **state)
 }
 
 /* Seats that settings or a waiting list leave free go to the first, in steps and to the end. */
-static void free_seats_go_to_the_first_who_wait(void **state)
+static void free_seats_go_to_the_first_who_wait(NO_STATE)
 {
     const char *url = fixture.database_url;
-    (void)state;
     fill_all_kinds(url);
     expect_shell(STATUS_DONE, "3 lines, 1 added, 2 replaced, 0 bad", NULL,
                  "printf 'event_id,capacity,waitlist,opens_at,closes_at\\nfull,1,t,,\\n"
@@ -539,10 +519,9 @@ static void put_in_the_way(const char *sqlstate, int times)
                                      " FOR EACH STATEMENT EXECUTE FUNCTION be_in_the_way()");
 }
 
-static void chunks_with_others_in_the_way_are_tried_again(void **state)
+static void chunks_with_others_in_the_way_are_tried_again(NO_STATE)
 {
     static const char *const states[] = {"40001", "40P01", "55P03"};
-    (void)state;
     shell_write_file("file", "event_id,user_id\ne,u1\ne,u2\n");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
         shell_clear_tables();
@@ -559,9 +538,8 @@ static void chunks_with_others_in_the_way_are_tried_again(void **state)
 }
 
 /* The same lines in opposite order and others, twice at once. */
-static void imports_at_once_do_not_disturb_each_other(void **state)
+static void imports_at_once_do_not_disturb_each_other(NO_STATE)
 {
-    (void)state;
     expect_shell(
         STATUS_DONE, NULL, NULL,
         "(echo event_id,user_id; seq 60000 | awk '{ print \"e\" $1 %% 50 \",u\" $1 }') > up;"
@@ -586,9 +564,8 @@ static void make_many_lines(void)
         MANY_LINES, MANY_THINGS);
 }
 
-static void a_killed_import_can_be_started_again(void **state)
+static void a_killed_import_can_be_started_again(NO_STATE)
 {
-    (void)state;
     make_many_lines();
     const pid_t import = shell_begin("import", "exec rsvpd import --relation rsvp many");
     pg_await(fixture.database_url, "SELECT count(*) > 0 FROM rsvp_counters");
@@ -667,9 +644,8 @@ static void exports_are_ordered_and_complete(void **state)
     free(out);
 }
 
-static void an_export_that_fails_says_so(void **state)
+static void an_export_that_fails_says_so(NO_STATE)
 {
-    (void)state;
     fill_tables(&relations[RELATION_RSVP], 50000);
     expect_shell(STATUS_FAILED, NULL, "cannot write standard output: No space left on device",
                  "rsvpd export --relation rsvp > /dev/full");
@@ -696,10 +672,9 @@ static void an_export_that_fails_says_so(void **state)
 }
 
 /* What was written so far goes with an export that is told to end. */
-static void an_export_that_is_ended_leaves_nothing(void **state)
+static void an_export_that_is_ended_leaves_nothing(NO_STATE)
 {
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
-    (void)state;
     session = PQconnectdb(fixture.database_url);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         pg_session_execute(session, "BEGIN");
@@ -715,9 +690,8 @@ static void an_export_that_is_ended_leaves_nothing(void **state)
     }
 }
 
-static void a_link_stays_a_link(void **state)
+static void a_link_stays_a_link(NO_STATE)
 {
-    (void)state;
     fill_tables(&relations[RELATION_RSVP], 10);
     expect_shell(STATUS_DONE, NULL, NULL,
                  "echo old > real; ln -s real link; rsvpd export --relation rsvp link &&"
@@ -726,7 +700,7 @@ static void a_link_stays_a_link(void **state)
 
 /* ---- usage ---- */
 
-static void what_cannot_be_imported_is_told(void **state)
+static void what_cannot_be_imported_is_told(NO_STATE)
 {
     static const struct {
         int status;
@@ -756,7 +730,6 @@ static void what_cannot_be_imported_is_told(void **state)
         {STATUS_FAILED, "rsvpd import --relation rsvp file > /dev/full",
          "cannot write to standard output"},
     };
-    (void)state;
     shell_write_file("file", "event_id,user_id\ne,u\n");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         expect_shell(cases[i].status, NULL, cases[i].word, "%s", cases[i].line);
@@ -766,9 +739,8 @@ static void what_cannot_be_imported_is_told(void **state)
                  "echo event_id,user_id | rsvpd import --relation rsvp");
 }
 
-static void the_schema_has_to_be_there(void **state)
+static void the_schema_has_to_be_there(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "unmigrated");
     shell_write_file("file", "event_id,user_id\n");
     expect_shell(STATUS_FAILED, NULL, "run 'rsvpd migrate' first",

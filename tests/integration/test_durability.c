@@ -1,13 +1,7 @@
 /* What was acknowledged stays, whichever process dies. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "http.h"
@@ -16,6 +10,7 @@
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum {
     CLIENTS = 32,
@@ -41,17 +36,15 @@ static uint16_t port; /* of the service; does not change while clients run */
 static struct load *crowd;
 static bool commits_hang;
 
-static int set_up_servers(void **state)
+static int set_up_servers(NO_STATE)
 {
-    (void)state;
     postgres = pg_server_create();
     redis = redis_server_create();
     return 0;
 }
 
-static int tear_down_servers(void **state)
+static int tear_down_servers(NO_STATE)
 {
-    (void)state;
     redis_server_destroy(&redis);
     pg_server_destroy(&postgres);
     return 0;
@@ -109,9 +102,8 @@ static void name_pairs(struct writer *writer, unsigned number)
     }
 }
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     redis_server_flush(redis);
     database_url = pg_fresh_database(postgres, "durability");
     service_migrate(database_url);
@@ -133,9 +125,8 @@ static void set_commits_hang(bool hang)
     commits_hang = hang;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     if (commits_hang) { /* the test failed meanwhile */
         set_commits_hang(false);
     }
@@ -326,9 +317,8 @@ static void expect_nothing_lost(void)
     " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"        \
     " AND backend_type = 'client backend'"
 
-static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
+static void acknowledged_writes_survive_kill_9_of_the_service(NO_STATE)
 {
-    (void)state;
     allowed.death = true;
     service_stop(&service);
     start_service(load_patient_environment);
@@ -344,9 +334,8 @@ static void acknowledged_writes_survive_kill_9_of_the_service(void **state)
     service_stop(&service);
 }
 
-static void acknowledged_writes_survive_a_crash_of_postgres(void **state)
+static void acknowledged_writes_survive_a_crash_of_postgres(NO_STATE)
 {
-    (void)state;
     allowed.refusal = true;
     for (unsigned round = 0; round < RESTART_ROUNDS; round++) {
         start_writing();
@@ -360,10 +349,9 @@ static void acknowledged_writes_survive_a_crash_of_postgres(void **state)
     service_stop(&service);
 }
 
-static void acknowledged_writes_survive_terminated_sessions(void **state)
+static void acknowledged_writes_survive_terminated_sessions(NO_STATE)
 {
     int64_t terminated = 0;
-    (void)state;
     allowed.refusal = true;
     start_writing();
     for (unsigned i = 0; i < TERMINATIONS; i++) {
@@ -419,11 +407,10 @@ static void remove_user(struct http_client *client, const char *user)
 
 /* The answer to a POST is 504: it may be done, then or later. A DELETE after it is acknowledged:
  * from then on the user is out, whatever becomes of the transaction of the POST. */
-static void a_write_of_unknown_outcome_never_overtakes_a_later_one(void **state)
+static void a_write_of_unknown_outcome_never_overtakes_a_later_one(NO_STATE)
 {
     char user[ID_SIZE];
     struct http_client *client = http_client_create(port);
-    (void)state;
     set_commits_hang(true);
     add_until_one_hangs(client, user);
     remove_user(client, user);
@@ -437,11 +424,10 @@ static void a_write_of_unknown_outcome_never_overtakes_a_later_one(void **state)
 /* A commit that waited for a standby in vain has its session ended, and then it can be seen. Who
  * finds that it is done already must wait for the standby as well: a failover could take it back.
  */
-static void what_is_found_done_is_as_safe_as_what_is_done(void **state)
+static void what_is_found_done_is_as_safe_as_what_is_done(NO_STATE)
 {
     char user[ID_SIZE];
     struct http_client *client = http_client_create(port);
-    (void)state;
     set_commits_hang(true);
     add_until_one_hangs(client, user);
     for (unsigned i = 0; i < 3; i++) {

@@ -1,19 +1,14 @@
 /* The endpoints of both relations over HTTP, as the contract's sections 1 and 2 describe them. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { RAW_TIMEOUT_MS = 20000 };
 
@@ -107,9 +102,8 @@ static void bare_and_versioned_paths_are_the_same(void **state)
 }
 
 /* An RSVP to an event and a like of a post of the same name have nothing to do with each other. */
-static void relations_do_not_mix(void **state)
+static void relations_do_not_mix(NO_STATE)
 {
-    (void)state;
     const struct relation *rsvp = &relations[RELATION_RSVP];
     const struct relation *like = &relations[RELATION_LIKE];
     expect_write(rsvp, relation_write(fixture.client, rsvp, "POST", "same-name", "u1"),
@@ -747,9 +741,8 @@ static void as_of_keeps_the_requested_bound(void **state)
 
 /* ---- request ids ---- */
 
-static void valid_request_id_comes_back(void **state)
+static void valid_request_id_comes_back(NO_STATE)
 {
-    (void)state;
     static const char *const ids[] = {"a", "abc-DEF._0123", BYTES_64};
     for (size_t i = 0; i < LENGTH(ids); i++) {
         char header[128];
@@ -768,9 +761,8 @@ static void valid_request_id_comes_back(void **state)
     }
 }
 
-static void invalid_request_id_is_replaced(void **state)
+static void invalid_request_id_is_replaced(NO_STATE)
 {
-    (void)state;
     static const char *const headers[] = {
         ("X-Request-Id: x" BYTES_64), "X-Request-Id: a b",   "X-Request-Id: a/b", "X-Request-Id;",
         "X-Request-Id: a\xff",        "X-Request-Id: \"a\"",
@@ -791,9 +783,8 @@ static int compare_texts(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-static void fresh_request_ids_are_distinct(void **state)
+static void fresh_request_ids_are_distinct(NO_STATE)
 {
-    (void)state;
     enum { REQUESTS = 200 };
     char *ids[REQUESTS];
     struct http_client *clients[4];

@@ -1,20 +1,15 @@
 /* The contract's table of errors over HTTP: what clients get wrong, and what happens while
  * PostgreSQL is away or stands still. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum {
     BODY_MAX_BYTES = 16 * 1024,
@@ -291,9 +286,8 @@ static void malformed_query_is_refused(void **state)
     expect_exact_count(fixture.client, relation, "malformed-query", 0);
 }
 
-static void unknown_paths_are_not_found(void **state)
+static void unknown_paths_are_not_found(NO_STATE)
 {
-    (void)state;
     static const char *const methods[] = {"GET", "POST", "DELETE", "OPTIONS", "BREW"};
     static const char *const targets[] = {
         "/",
@@ -346,18 +340,16 @@ static void unknown_paths_are_not_found(void **state)
 }
 
 /* The path comes back as it was sent: encoded, without the query. */
-static void instance_is_the_path_as_sent(void **state)
+static void instance_is_the_path_as_sent(NO_STATE)
 {
-    (void)state;
     struct http_response *response =
         http_request(fixture.client, "GET", "/v1/%6Eope/%22x%22?secret=1", NULL);
     expect_problem(response, 404, "not-found");
     http_response_free(&response);
 }
 
-static void every_problem_is_explained(void **state)
+static void every_problem_is_explained(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < expect_problem_row_count; i++) {
         char target[128];
         snprintf(target, sizeof target, "/problems/%s", expect_problem_rows[i].code);
@@ -393,18 +385,16 @@ static void expect_refused(const char *request)
     http_raw_close(&raw);
 }
 
-static void what_is_no_http_is_refused(void **state)
+static void what_is_no_http_is_refused(NO_STATE)
 {
-    (void)state;
     expect_refused("GARBAGE\r\n\r\n");
     expect_refused("\x16\x03\x01\x02\xfc\x03\x03\r\n\r\n"); /* somebody speaks TLS */
     expect_refused("GET /livez HTTP/1.1\r\n\r\n");          /* no Host: RFC 9112, section 3.2 */
 }
 
 /* Less common forms of a request, all of them in RFC 9112. */
-static void other_forms_of_requests_are_understood(void **state)
+static void other_forms_of_requests_are_understood(NO_STATE)
 {
-    (void)state;
     static const struct {
         const char *request;
         int status;
@@ -503,9 +493,8 @@ static void malformed_fields_are_refused(void **state)
 }
 
 /* A megabyte of header fields and a path of 100 kB are too much. */
-static void endless_heads_are_refused(void **state)
+static void endless_heads_are_refused(NO_STATE)
 {
-    (void)state;
     char *path = malloc(100001);
     memset(path, 'a', 100000);
     path[100000] = '\0';
@@ -533,7 +522,7 @@ static void endless_heads_are_refused(void **state)
 
 /* What is refused before it has arrived whole says why, however long its path; and what arrives
  * after that does no harm. */
-static void long_paths_are_refused_in_full(void **state)
+static void long_paths_are_refused_in_full(NO_STATE)
 {
     static const struct {
         const char *head; /* the rest of it */
@@ -547,7 +536,6 @@ static void long_paths_are_refused_in_full(void **state)
         {"Content-Length: 2\r\n\r\n", "", "xxGET / HTTP/1.1\r\n\r\n", 408, "request-timeout"},
         {"Transfer-Encoding: chunked\r\n\r\n", NULL, "\r\n0\r\n\r\n", 413, "payload-too-large"},
     };
-    (void)state;
     char *too_large = padded_body(2 * BODY_MAX_BYTES);
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char head[8192];
@@ -574,9 +562,8 @@ static void long_paths_are_refused_in_full(void **state)
 }
 
 /* A body that never arrives whole: the deadline holds for it as well. */
-static void unfinished_body_is_answered_in_time(void **state)
+static void unfinished_body_is_answered_in_time(NO_STATE)
 {
-    (void)state;
     struct http_raw *raw = http_raw_connect(fixture.service->port);
     assert_non_null(raw);
     assert_true(http_raw_send_text(raw, "POST /v1/events/unfinished/rsvp HTTP/1.1\r\nHost: test\r\n"
@@ -604,9 +591,8 @@ static int open_silent_connections(void **state)
     return 0;
 }
 
-static void silent_connections_are_ended(void **state)
+static void silent_connections_are_ended(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(silent_connections); i++) {
         process_note("connection %zu", i);
         struct http_response *response = http_raw_receive(silent_connections[i], RAW_TIMEOUT_MS);
@@ -728,9 +714,8 @@ static void check_while_away(const struct relation *relation, int64_t lost_ms)
     http_response_free(&response);
 }
 
-static void without_postgres_counts_are_stale_and_the_rest_is_refused(void **state)
+static void without_postgres_counts_are_stale_and_the_rest_is_refused(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         struct http_response *response =
             relation_write(fixture.client, &relations[i], "POST", "away", "u1");
@@ -812,9 +797,8 @@ static void expect_refusal(const struct http_response *response, bool write)
 
 /* Many writes and reads at once against a database that stands still: each gets one of the definite
  * answers, in time. */
-static void nothing_hangs_while_postgres_stands_still(void **state)
+static void nothing_hangs_while_postgres_stands_still(NO_STATE)
 {
-    (void)state;
     enum { REQUESTS = 80 };
     struct http_raw *raws[REQUESTS];
     for (size_t i = 0; i < RELATION_COUNT; i++) {
@@ -934,9 +918,8 @@ static void check_connection_limit(const char *setting, bool told)
     http_raw_close(&raws[1]);
 }
 
-static void too_many_connections_are_refused(void **state)
+static void too_many_connections_are_refused(NO_STATE)
 {
-    (void)state;
     check_connection_limit("MAX_CONNECTIONS=2", true);
     check_connection_limit("MAX_CONNECTIONS_PER_ADDRESS=2", false);
     fixture_restart_service(NULL);

@@ -1,12 +1,8 @@
 /* What a head, the frame of a body and trailers may be made of, over raw sockets: every request is
  * answered, one that is refused has done nothing, and none keeps a processor busy. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -14,8 +10,8 @@
 #include "process.h"
 #include "relation.h"
 #include "service.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define RSVP(event) "POST /v1/events/" event "/rsvp?user_id=u1 HTTP/1.1\r\nHost: h\r\n"
 
 enum {
@@ -111,12 +107,11 @@ static void expect_not_done(const char *event, int status, const char *code)
 }
 
 /* The library that takes heads apart would need more memory for these than the answer leaves. */
-static void cookies_leave_room_for_the_answer(void **state)
+static void cookies_leave_room_for_the_answer(NO_STATE)
 {
     static const struct {
         size_t count, size;
     } cookies[] = {{127, 30}, {200, 4}, {5000, 1}, {1, 7873}, {1, 8000}, {1, 8090}, {1, 14000}};
-    (void)state;
     for (size_t i = 0; i < LENGTH(cookies); i++) {
         char request[256], event[32];
         snprintf(event, sizeof event, "cookies-%zu", i);
@@ -136,9 +131,8 @@ static void cookies_leave_room_for_the_answer(void **state)
     expect_done("cookies-lines");
 }
 
-static void long_queries_and_many_fields_are_answered(void **state)
+static void long_queries_and_many_fields_are_answered(NO_STATE)
 {
-    (void)state;
     begin("GET /v1/rsvp_counts?");
     for (unsigned i = 0; i < 100; i++) {
         char parameter[96];
@@ -162,9 +156,8 @@ static void long_queries_and_many_fields_are_answered(void **state)
 }
 
 /* Of one field that is dropped, one that is kept, and of a path. */
-static void heads_are_taken_up_to_14_kib(void **state)
+static void heads_are_taken_up_to_14_kib(NO_STATE)
 {
-    (void)state;
     for (size_t extra = 0; extra < 2; extra++) {
         static const char *const names[] = {"Cookie", "X-Request-Id"};
         for (size_t i = 0; i < LENGTH(names); i++) {
@@ -198,10 +191,9 @@ static void heads_are_taken_up_to_14_kib(void **state)
 }
 
 /* A large head whose connection brings further requests at once. */
-static void pipelined_requests_are_all_answered(void **state)
+static void pipelined_requests_are_all_answered(NO_STATE)
 {
     enum { REQUESTS = 200 };
-    (void)state;
     begin("POST /v1/events/pipelined/rsvp?user_id=u1 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n");
     size_t field = buffer.size;
     end_head("X-Request-Id", HEAD_MAX_BYTES - field % 2);
@@ -219,9 +211,8 @@ static void pipelined_requests_are_all_answered(void **state)
     http_raw_close(&raw);
 }
 
-static void trailers_are_dropped_or_refused(void **state)
+static void trailers_are_dropped_or_refused(NO_STATE)
 {
-    (void)state;
     begin(RSVP("trailers") "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n");
     for (unsigned i = 0; i < 220; i++) {
         char field[64];
@@ -242,7 +233,7 @@ static void trailers_are_dropped_or_refused(void **state)
 
 /* Chunks that never end, on any path, at once: each is refused, and nothing spins until they are
  * gone. */
-static void frames_without_end_are_refused_and_do_not_spin(void **state)
+static void frames_without_end_are_refused_and_do_not_spin(NO_STATE)
 {
     static const char *const heads[] = {
         RSVP("frames"),
@@ -259,7 +250,6 @@ static void frames_without_end_are_refused_and_do_not_spin(void **state)
     };
     struct http_raw *raws[LENGTH(heads) * LENGTH(bodies)];
     long before_ms = service_cpu_ms(fixture.service);
-    (void)state;
     for (size_t i = 0; i < LENGTH(raws); i++) {
         begin(heads[i % LENGTH(heads)]);
         add_text("Transfer-Encoding: chunked\r\n\r\n");
@@ -283,13 +273,12 @@ static void frames_without_end_are_refused_and_do_not_spin(void **state)
 }
 
 /* Heads and frames that stop in the middle wait for their deadline, and for nothing else. */
-static void what_stops_in_the_middle_does_not_spin(void **state)
+static void what_stops_in_the_middle_does_not_spin(NO_STATE)
 {
     static const char request[] =
         RSVP("stops") "Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nA: b\r\n\r\n";
     struct http_raw *raws[LENGTH(request) - 2];
     long before_ms = service_cpu_ms(fixture.service);
-    (void)state;
     for (size_t i = 0; i < LENGTH(raws); i++) {
         raws[i] = http_raw_connect(fixture.service->port);
         assert_non_null(raws[i]);
@@ -311,12 +300,11 @@ static void what_stops_in_the_middle_does_not_spin(void **state)
 }
 
 /* The C strings that the library hands over end where a NUL is. */
-static void a_nul_anywhere_in_a_head_is_refused(void **state)
+static void a_nul_anywhere_in_a_head_is_refused(NO_STATE)
 {
     static const char request[] = "DELETE /v1/events/nul/rsvp?user_id=u1 HTTP/1.1\r\nHost: h\r\n"
                                   "X-User-Id: u1\r\nCookie: a\r\nContent-Length: 0\r\n\r\n";
     const struct http_options settings = {.body = "{\"capacity\":5}"};
-    (void)state;
     struct http_response *response =
         http_request(fixture.client, "PUT", "/v1/events/nul", &settings);
     expect_status(response, 200);
@@ -347,7 +335,7 @@ static void a_nul_anywhere_in_a_head_is_refused(void **state)
     http_response_free(&response);
 }
 
-static void hosts_that_are_none_are_refused(void **state)
+static void hosts_that_are_none_are_refused(NO_STATE)
 {
     static const char *const hosts[] = {
         "u@h",
@@ -372,7 +360,6 @@ static void hosts_that_are_none_are_refused(void **state)
         "h:65536",
         "*/",
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(hosts); i++) {
         char request[256];
         snprintf(request, sizeof request,
@@ -386,10 +373,9 @@ static void hosts_that_are_none_are_refused(void **state)
 
 /* It says where, has an id that is the client's own where that came before the fault, and no body
  * where none was asked for. */
-static void a_refusal_is_a_whole_answer(void **state)
+static void a_refusal_is_a_whole_answer(NO_STATE)
 {
     size_t size;
-    (void)state;
     begin("GET /v1/events/a?user_id=u HTTP/1.1\r\nHost: h\r\nX-Request-Id: mine-7\r\n: b\r\n\r\n");
     struct http_response *response = exchange();
     expect_problem_naming(response, 400, "invalid-parameter", "line 4");
@@ -408,7 +394,7 @@ static void a_refusal_is_a_whole_answer(void **state)
 
 /* ---- what is taken ---- */
 
-static void blanks_behind_values_are_ignored(void **state)
+static void blanks_behind_values_are_ignored(NO_STATE)
 {
     static const char *const frames[] = {
         "Content-Length: 2 \r\n\r\n{}",
@@ -416,7 +402,6 @@ static void blanks_behind_values_are_ignored(void **state)
         "Transfer-Encoding: chunked \r\n\r\n2\r\n{}\r\n0\r\n\r\n",
         "Transfer-Encoding:\tchunked\t\r\n\r\n2;a = \"b\"\r\n{}\r\n0\r\n\r\n",
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(frames); i++) {
         char event[32], request[256];
         snprintf(event, sizeof event, "blanks-%zu", i);
@@ -429,9 +414,8 @@ static void blanks_behind_values_are_ignored(void **state)
 }
 
 /* The client waits for leave to send its body. */
-static void an_expectation_is_met(void **state)
+static void an_expectation_is_met(NO_STATE)
 {
-    (void)state;
     begin(RSVP("expects") "Content-Length: 2\r\nExpect: 100-continue \r\n\r\n");
     struct http_raw *raw = send_buffer();
     struct http_response *response = http_raw_receive(raw, TIMEOUT_MS);
@@ -445,13 +429,12 @@ static void an_expectation_is_met(void **state)
 }
 
 /* However a request is cut on its way, and whatever follows it. */
-static void pieces_make_no_difference(void **state)
+static void pieces_make_no_difference(NO_STATE)
 {
     static const char requests[] =
         "POST /v1/events/pieces/rsvp HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nX-User-Id: u1\r\n"
         "Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nA: b\r\n\r\n"
         "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
-    (void)state;
     for (size_t piece = 1; piece < sizeof requests; piece += piece < 4 ? 1 : 13) {
         struct http_raw *raw = http_raw_connect(fixture.service->port);
         assert_non_null(raw);

@@ -2,13 +2,9 @@
  * pieces: whatever they are, the next decent request is answered, and nothing of them stays
  * behind. */
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -19,8 +15,8 @@
 #include "prometheus.h"
 #include "relation.h"
 #include "service.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define USER "hostile-user-"
 
 enum {
@@ -278,9 +274,8 @@ static void expect_no_user_logged(void)
     free(log);
 }
 
-static void next_request_is_answered(void **state)
+static void next_request_is_answered(NO_STATE)
 {
-    (void)state;
     struct http_response *response =
         relation_write(fixture.client, rsvp, "POST", "steady", USER "1");
     expect_status(response, 201);

@@ -1,14 +1,9 @@
 /* What HTTP asks of a service beside its own contract: pages of other origins, codings of bodies,
  * places of what was made, and conditions. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 
 #include "event.h"
@@ -16,8 +11,8 @@
 #include "fixture.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define RSVP (&relations[RELATION_RSVP])
 
 enum { TARGET_SIZE = 1024, HEADER_SIZE = 512 };
@@ -82,9 +77,8 @@ static void pages_of_other_origins_change_nothing(void **state)
     expect_exact_count(fixture.client, relation, "foreign-kept", 1);
 }
 
-static void pages_of_other_origins_leave_settings_alone(void **state)
+static void pages_of_other_origins_leave_settings_alone(NO_STATE)
 {
-    (void)state;
     end_status(ask_event("PUT", "foreign-set", "{\"capacity\":7}", NULL), 200);
     for (size_t i = 0; i < LENGTH(foreign); i++) {
         process_note("%s", foreign[i]);
@@ -152,7 +146,7 @@ static void coded_bodies_are_refused(void **state)
 }
 
 /* A number is whole however it is written (RFC 8259 section 6). */
-static void whole_numbers_are_taken(void **state)
+static void whole_numbers_are_taken(NO_STATE)
 {
     static const struct {
         const char *number;
@@ -176,7 +170,6 @@ static void whole_numbers_are_taken(void **state)
         {"-1e400", -1},
         {"1e99999999999999999999", -1},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char body[128];
         snprintf(body, sizeof body, "{\"capacity\":%s}", rows[i].number);
@@ -279,10 +272,9 @@ static void a_compressed_listing_is_the_same(void **state)
 }
 
 /* A problem gives back what the request says. */
-static void problems_are_not_compressed(void **state)
+static void problems_are_not_compressed(NO_STATE)
 {
     char target[2048] = "/v1/events/";
-    (void)state;
     memset(target + strlen(target), 'x', 1500);
     struct http_response *response = ask("GET", target, NULL, "Accept-Encoding: gzip");
     expect_header(response, "Content-Encoding", NULL);
@@ -329,7 +321,7 @@ static void what_was_made_has_a_place(void **state)
 }
 
 /* A key would be kept for nothing there, and the client would believe in it. */
-static void keys_are_taken_by_writes_of_memberships_alone(void **state)
+static void keys_are_taken_by_writes_of_memberships_alone(NO_STATE)
 {
     static const struct {
         const char *method, *target, *body;
@@ -347,7 +339,6 @@ static void keys_are_taken_by_writes_of_memberships_alone(void **state)
         {"GET", "/v1/problems/forbidden", NULL},
         {"GET", "/livez", NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         process_note("%s %s", rows[i].method, rows[i].target);
         struct http_response *response =
@@ -380,7 +371,7 @@ static char *current_tag(const char *id)
 }
 
 /* The tag is another one if and only if the settings are others, whoever comes and goes. */
-static void settings_have_a_strong_tag(void **state)
+static void settings_have_a_strong_tag(NO_STATE)
 {
     static const char *const bodies[] = {
         "{}",
@@ -394,7 +385,6 @@ static void settings_have_a_strong_tag(void **state)
         "{\"opens_at\":\"2026-01-01T00:00:00Z\",\"closes_at\":\"2030-01-01T00:00:00Z\"}",
     };
     char *tags[LENGTH(bodies) + 1];
-    (void)state;
     tags[LENGTH(bodies)] = current_tag("tags");
     for (size_t i = 0; i < LENGTH(bodies); i++) {
         tags[i] = tag_of(ask_event("PUT", "tags", bodies[i], NULL));
@@ -484,9 +474,8 @@ static void check_condition(const struct condition *row, const char *method, boo
     free(before);
 }
 
-static void conditions_are_honoured(void **state)
+static void conditions_are_honoured(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(conditions) * 4; i++) {
         check_condition(&conditions[i / 4], i % 2 == 0 ? "PUT" : "DELETE", i / 2 % 2 == 0);
     }
@@ -499,10 +488,9 @@ static void conditions_are_honoured(void **state)
 }
 
 /* More tags than anybody needs are refused, not passed over. */
-static void long_lists_of_tags_are_refused(void **state)
+static void long_lists_of_tags_are_refused(NO_STATE)
 {
     char header[HEADER_SIZE] = "If-Match: ";
-    (void)state;
     for (int i = 0; i < 17; i++) {
         snprintf(header + strlen(header), sizeof header - strlen(header), "\"%d.0..\",", i);
     }
@@ -538,11 +526,10 @@ static void *raise_capacity(void *failures_)
 }
 
 /* The condition is judged and the change made in one step: no change is lost. */
-static void no_change_is_lost(void **state)
+static void no_change_is_lost(NO_STATE)
 {
     pthread_t threads[RAISERS];
     size_t failures[RAISERS] = {0};
-    (void)state;
     end_status(ask_event("PUT", "raised", "{\"capacity\":0}", NULL), 200);
     for (size_t i = 0; i < RAISERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, raise_capacity, &failures[i]), 0);

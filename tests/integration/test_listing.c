@@ -1,12 +1,9 @@
 /* Listings, which-of-these, and many counts over HTTP, as the contract's section 3 describes them.
  */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -16,8 +13,7 @@
 #include "http.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum {
     TARGET_SIZE = 16 * 1024,
@@ -393,10 +389,9 @@ static void paging_misses_nobody_and_repeats_nobody(void **state)
 }
 
 /* The steady ones have users between them who leave the list, and come back at its end. */
-static void paging_of_a_waiting_list_misses_nobody_and_repeats_nobody(void **state)
+static void paging_of_a_waiting_list_misses_nobody_and_repeats_nobody(NO_STATE)
 {
     const struct relation *relation = &relations[RELATION_RSVP];
-    (void)state;
     event_put(fixture.client, "queue", "{\"capacity\":0,\"waitlist\":true}");
     for (unsigned i = 0; i < STEADY_USERS; i++) {
         char user[32];

@@ -1,13 +1,8 @@
 /* Locks that somebody else holds in the database: an operator's session, a transaction that hangs.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "event.h"
@@ -17,6 +12,7 @@
 #include "process.h"
 #include "prometheus.h"
 #include "service.h"
+#include "test.h"
 
 enum { RECEIVE_BOUND_MS = 30000, POLL_BOUND_MS = 30000, TIMES = 5 };
 
@@ -31,9 +27,8 @@ static void hold(const char *id)
     pg_session_execute(holder, sql);
 }
 
-static int let_go(void **state)
+static int let_go(NO_STATE)
 {
-    (void)state;
     PQfinish(holder);
     holder = NULL;
     return 0;
@@ -77,10 +72,9 @@ static void await_rolled_back(unsigned times)
 
 /* The first wait for a lock lasts a quarter of the deadline. Were all as long, the deadline would
  * come with the fourth. */
-static void known_lock_is_waited_for_shortly(void **state)
+static void known_lock_is_waited_for_shortly(NO_STATE)
 {
     static const char *const environment[] = {"REQUEST_DEADLINE_MS=8000", "WORKERS=1", NULL};
-    (void)state;
     fixture_restart_service(environment);
     event_do(fixture.client, "POST", "held", "first", .status = "going", .changed = true,
              .count = 1);

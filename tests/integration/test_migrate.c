@@ -1,17 +1,15 @@
 /* Migrations beside others, with few rights, and where nothing can be written. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "fixture.h"
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -56,9 +54,8 @@ static PGconn *session(const char *url, const char *sql)
     return connection;
 }
 
-static void who_holds_the_lock_is_told_and_waited_for_no_longer(void **state)
+static void who_holds_the_lock_is_told_and_waited_for_no_longer(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "held");
     PGconn *holder = session(url, LOCK);
     char pid[32];
@@ -79,9 +76,8 @@ static void who_holds_the_lock_is_told_and_waited_for_no_longer(void **state)
 }
 
 /* It goes on as soon as the lock is free, and leaves nothing locked. */
-static void the_lock_is_last_contended(void **state)
+static void the_lock_is_last_contended(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "waits");
     char *entry = entry_of(url);
     PGconn *holder = session(url, LOCK);
@@ -101,9 +97,8 @@ static void the_lock_is_last_contended(void **state)
 }
 
 /* A lock on a table is no better than the other. */
-static void a_locked_table_is_waited_for_no_longer(void **state)
+static void a_locked_table_is_waited_for_no_longer(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "table");
     service_migrate(url);
     pg_execute(url, "DELETE FROM rsvpd_migrations WHERE number > 3;"
@@ -115,9 +110,8 @@ static void a_locked_table_is_waited_for_no_longer(void **state)
     free(url);
 }
 
-static void what_is_no_number_of_seconds_is_refused(void **state)
+static void what_is_no_number_of_seconds_is_refused(NO_STATE)
 {
-    (void)state;
     static const char *const waits[] = {"", "-1", "1s", "1.5", "x", "1000000", " 1"};
     for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
         process_note("--wait '%s'", waits[i]);
@@ -127,9 +121,8 @@ static void what_is_no_number_of_seconds_is_refused(void **state)
 }
 
 /* The role of the service may read and write rows, and nothing else. */
-static void with_nothing_to_do_no_right_is_wanted(void **state)
+static void with_nothing_to_do_no_right_is_wanted(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "rights");
     char *plain = NULL;
     const char *rest = strstr(url, "@");
@@ -149,9 +142,8 @@ static void with_nothing_to_do_no_right_is_wanted(void **state)
     free(url);
 }
 
-static void with_nothing_to_do_no_server_that_writes_is_wanted(void **state)
+static void with_nothing_to_do_no_server_that_writes_is_wanted(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "read_only");
     pg_execute(url, "ALTER DATABASE read_only SET default_transaction_read_only = on");
     migrate(url, "0", STATUS_FAILED, (const char *const[]){"read-only", NULL});

@@ -1,13 +1,7 @@
 /* Many clients at once, each comparing every answer with its own model of what it did. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "http.h"
@@ -16,6 +10,7 @@
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum {
     SERVICE_COUNT = 2,
@@ -32,25 +27,22 @@ static char *database_url;
 static struct service *services[SERVICE_COUNT];
 static struct load *crowd;
 
-static int set_up_servers(void **state)
+static int set_up_servers(NO_STATE)
 {
-    (void)state;
     postgres = pg_server_create();
     redis = redis_server_create();
     return 0;
 }
 
-static int tear_down_servers(void **state)
+static int tear_down_servers(NO_STATE)
 {
-    (void)state;
     redis_server_destroy(&redis);
     pg_server_destroy(&postgres);
     return 0;
 }
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     redis_server_flush(redis);
     database_url = pg_fresh_database(postgres, "model");
     service_migrate(database_url);
@@ -62,9 +54,8 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     load_destroy(&crowd);
     for (size_t i = 0; i < SERVICE_COUNT; i++) {
         service_discard(&services[i]);
@@ -326,12 +317,11 @@ static void expect_model_in_store(const struct owner *owners, unsigned relation_
     free(pairs_text);
 }
 
-static void random_writes_of_disjoint_users_match_each_clients_model(void **state)
+static void random_writes_of_disjoint_users_match_each_clients_model(NO_STATE)
 {
     static const struct load_behaviour writing = {owner_next, owner_answer};
     static const struct load_behaviour verifying = {verifier_next, owner_answer};
     static struct owner owners[CLIENTS];
-    (void)state;
     for (unsigned i = 0; i < CLIENTS; i++) {
         owners[i] =
             (struct owner){.random = load_random_stream(i), .number = i, .writes_left = WRITES};
@@ -428,11 +418,10 @@ static void expect_balance(unsigned relation_index, unsigned thing_index, unsign
     assert_int_equal(balances[relation_index][thing_index][user_index], rows);
 }
 
-static void rivals_for_the_same_pairs_change_each_in_turn(void **state)
+static void rivals_for_the_same_pairs_change_each_in_turn(NO_STATE)
 {
     static const struct load_behaviour behaviour = {rival_next, rival_answer};
     static struct rival rivals[RIVALS];
-    (void)state;
     memset(balances, 0, sizeof balances);
     for (unsigned i = 0; i < RIVALS; i++) {
         rivals[i] =
@@ -491,11 +480,10 @@ static void expect_answers_in_order(struct http_raw *raw, const struct relation 
     }
 }
 
-static void pipelined_writes_are_answered_in_arrival_order(void **state)
+static void pipelined_writes_are_answered_in_arrival_order(NO_STATE)
 {
     struct load_random random = load_random_stream(2000);
     bool joins[PIPELINED];
-    (void)state;
     for (size_t i = 0; i < PIPELINED; i++) {
         joins[i] = load_random_below(&random, 2) == 0;
     }

@@ -1,14 +1,11 @@
 /* What operators rely on: health, readiness, draining, metrics and logs. */
 #include <math.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "expect.h"
@@ -17,8 +14,7 @@
 #include "process.h"
 #include "prometheus.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { POLL_BOUND_MS = 20000, RAW_TIMEOUT_MS = 20000 };
 
@@ -93,9 +89,8 @@ static struct health wait_for_redis_status(struct http_client *client, const cha
     return health;
 }
 
-static void both_ports_tell_health(void **state)
+static void both_ports_tell_health(NO_STATE)
 {
-    (void)state;
     static const char *const targets[] = {"/livez", "/readyz", "/readyz?verbose", "/livez?verbose"};
     static const char *const refused[] = {"POST", "PUT", "DELETE", "PATCH"};
     struct http_client *const clients[] = {fixture.client, fixture.admin};
@@ -122,9 +117,8 @@ static void both_ports_tell_health(void **state)
     }
 }
 
-static void wrong_health_parameters_are_refused(void **state)
+static void wrong_health_parameters_are_refused(NO_STATE)
 {
-    (void)state;
     static const struct {
         const char *target;
         const char *named;
@@ -142,9 +136,8 @@ static void wrong_health_parameters_are_refused(void **state)
     }
 }
 
-static void verbose_names_each_dependency(void **state)
+static void verbose_names_each_dependency(NO_STATE)
 {
-    (void)state;
     struct http_client *const clients[] = {fixture.client, fixture.admin};
     for (size_t i = 0; i < LENGTH(clients); i++) {
         const struct health health = wait_for_redis_status(clients[i], "up");
@@ -171,7 +164,7 @@ static void wait_for_log(const char *words)
 }
 
 /* By name and by address, with and without a user, in another database than the first. */
-static void redis_over_tcp_wants_its_password(void **state)
+static void redis_over_tcp_wants_its_password(NO_STATE)
 {
     static const struct {
         const char *before, *after;
@@ -187,7 +180,6 @@ static void redis_over_tcp_wants_its_password(void **state)
     struct redis_server *redis = redis_server_create();
     int lock;
     const uint16_t port = port_reserve(&lock);
-    (void)state;
     redis_server_open(redis, port, "sesame");
     for (size_t i = 0; i <= LENGTH(urls); i++) {
         const bool gone = i == LENGTH(urls); /* then the first again: nobody listens */
@@ -210,9 +202,8 @@ static void redis_over_tcp_wants_its_password(void **state)
     close(lock);
 }
 
-static void without_redis_it_is_degraded_and_ready(void **state)
+static void without_redis_it_is_degraded_and_ready(NO_STATE)
 {
-    (void)state;
     redis_server_stop(fixture.redis);
     struct health health = wait_for_redis_status(fixture.client, "down");
     assert_int_equal(health.status, 200);
@@ -233,9 +224,8 @@ static void without_redis_it_is_degraded_and_ready(void **state)
 }
 
 /* A Redis that stands still is no better than none. */
-static void with_redis_standing_still_counts_are_answered(void **state)
+static void with_redis_standing_still_counts_are_answered(NO_STATE)
 {
-    (void)state;
     struct http_response *response =
         relation_write(fixture.client, rsvp, "POST", "redis-still", "u1");
     expect_status(response, 201);
@@ -253,9 +243,8 @@ static void with_redis_standing_still_counts_are_answered(void **state)
     wait_for_redis_status(fixture.client, "up");
 }
 
-static void redis_that_was_never_wanted_is_not_missed(void **state)
+static void redis_that_was_never_wanted_is_not_missed(NO_STATE)
 {
-    (void)state;
     struct service *service = service_start(fixture.database_url, NULL, NULL);
     struct http_client *client = http_client_create(service->port);
     const struct health health = read_health(client);
@@ -270,9 +259,8 @@ static void redis_that_was_never_wanted_is_not_missed(void **state)
     service_stop(&service);
 }
 
-static void without_postgres_it_is_not_ready(void **state)
+static void without_postgres_it_is_not_ready(NO_STATE)
 {
-    (void)state;
     pg_server_stop(fixture.pg);
     service_wait_ready(fixture.service, 503);
     const struct health health = read_health(fixture.client);
@@ -295,9 +283,8 @@ static void without_postgres_it_is_not_ready(void **state)
 /* ---- ending ---- */
 
 /* The drain is so long that only the second signal can end it. */
-static void draining_still_serves_until_a_second_signal(void **state)
+static void draining_still_serves_until_a_second_signal(NO_STATE)
 {
-    (void)state;
     struct service *service =
         start_service((const char *const[]){"SHUTDOWN_DRAIN_MS=600000", NULL});
     struct http_client *old_client = http_client_create(service->port);
@@ -327,9 +314,8 @@ static void draining_still_serves_until_a_second_signal(void **state)
     http_client_destroy(&new_client);
 }
 
-static void either_signal_ends_it_well(void **state)
+static void either_signal_ends_it_well(NO_STATE)
 {
-    (void)state;
     static const int signals[] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < LENGTH(signals); i++) {
         struct service *service =
@@ -361,9 +347,8 @@ static void wait_until_closed(uint16_t port)
     }
 }
 
-static void requests_in_flight_finish(void **state)
+static void requests_in_flight_finish(NO_STATE)
 {
-    (void)state;
     struct service *service =
         start_service((const char *const[]){"REQUEST_DEADLINE_MS=60000", NULL});
     pg_server_pause(fixture.pg);
@@ -384,9 +369,8 @@ static void requests_in_flight_finish(void **state)
 
 static PGconn *holder;
 
-static int let_go(void **state)
+static int let_go(NO_STATE)
 {
-    (void)state;
     PQfinish(holder);
     holder = NULL;
     return 0;
@@ -394,10 +378,9 @@ static int let_go(void **state)
 
 /* A connection that was open already may begin a request at any time: here one that is still
  * waiting when all those that were in flight at first have been answered or given up. */
-static void late_requests_do_not_break_the_end(void **state)
+static void late_requests_do_not_break_the_end(NO_STATE)
 {
     enum { LATE_MS = 1500 }; /* half of the deadline */
-    (void)state;
     struct service *service =
         start_service((const char *const[]){"REQUEST_DEADLINE_MS=3000", "WORKERS=1", NULL});
     static const char *const users[] = {"first", "late"};
@@ -455,9 +438,8 @@ static struct prometheus *read_metrics(struct http_client *admin)
     return metrics;
 }
 
-static void metrics_are_for_the_admin_port_alone(void **state)
+static void metrics_are_for_the_admin_port_alone(NO_STATE)
 {
-    (void)state;
     struct prometheus *metrics = read_metrics(fixture.admin);
     assert_true(metrics->sample_count > 0);
     prometheus_free(&metrics);
@@ -474,9 +456,8 @@ static void metrics_are_for_the_admin_port_alone(void **state)
 }
 
 /* Every series of the histogram has exactly the buckets that dashboards are written for. */
-static void duration_buckets_are_the_agreed_ones(void **state)
+static void duration_buckets_are_the_agreed_ones(NO_STATE)
 {
-    (void)state;
     static const double bounds[] = {.005, .01, .025, .05, .075, .1,  .15, .25,
                                     .5,   .75, 1,    2.5, 5,    7.5, 10,  INFINITY};
     struct prometheus *metrics = read_metrics(fixture.admin);
@@ -563,9 +544,8 @@ static void wait_for_counted(const double before[LENGTH(counted)], double more)
     }
 }
 
-static void requests_are_counted_by_route_method_and_status(void **state)
+static void requests_are_counted_by_route_method_and_status(NO_STATE)
 {
-    (void)state;
     double before[LENGTH(counted)];
     read_counted(before);
     for (int round = 0; round < 3; round++) {
@@ -596,9 +576,8 @@ static double not_found_so_far(void)
 }
 
 /* What clients make up must not make new series. */
-static void made_up_paths_and_methods_make_no_series(void **state)
+static void made_up_paths_and_methods_make_no_series(NO_STATE)
 {
-    (void)state;
     enum { REQUESTS = 50 };
     const double before = not_found_so_far();
     for (int i = 0; i < REQUESTS; i++) {
@@ -631,9 +610,8 @@ static void made_up_paths_and_methods_make_no_series(void **state)
     prometheus_free(&metrics);
 }
 
-static void the_rest_of_the_metrics_is_there(void **state)
+static void the_rest_of_the_metrics_is_there(NO_STATE)
 {
-    (void)state;
     static const char *const names[] = {
         "rsvpd_build_info",
         "rsvpd_queue_depth",
@@ -744,9 +722,8 @@ static const char *const access_targets[] = {
     "/v1/posts/logs/like",
 };
 
-static void each_request_has_one_access_line(void **state)
+static void each_request_has_one_access_line(NO_STATE)
 {
-    (void)state;
     struct service *service = start_service(NULL);
     struct http_client *client = http_client_create(service->port);
     for (size_t i = 0; i < LENGTH(access_lines); i++) {
@@ -798,9 +775,8 @@ static char *log_of_requests(const char *setting, int requests)
 
 #define SAMPLED_ROUTE "/v1/events/{event_id}/users/{user_id}"
 
-static void access_lines_can_be_sampled_or_turned_off(void **state)
+static void access_lines_can_be_sampled_or_turned_off(NO_STATE)
 {
-    (void)state;
     char *log = log_of_requests("ACCESS_LOG_EVERY=0", 20);
     assert_int_equal(count_occurrences(log, SAMPLED_ROUTE), 0);
     free(log);
@@ -824,9 +800,8 @@ static void expect_no_json(const char *line, void *context)
     }
 }
 
-static void text_is_for_people(void **state)
+static void text_is_for_people(NO_STATE)
 {
-    (void)state;
     char *log = log_of_requests("LOG_FORMAT=text", 3);
     assert_int_equal(count_occurrences(log, SAMPLED_ROUTE), 3);
     assert_true(for_each_line(log, expect_no_json, NULL) >= 3);
@@ -882,9 +857,8 @@ static void name_the_user(struct service *service)
 }
 
 /* Neither when all is well, nor when PostgreSQL goes away under the requests. */
-static void logs_hold_no_user_id(void **state)
+static void logs_hold_no_user_id(NO_STATE)
 {
-    (void)state;
     struct service *service = start_service(NULL);
     name_the_user(service);
     pg_server_stop_immediate(fixture.pg);
@@ -902,9 +876,8 @@ static void logs_hold_no_user_id(void **state)
 }
 
 /* What a client sends cannot break a line or forge one; some traceparents have the right length. */
-static void log_lines_cannot_be_forged(void **state)
+static void log_lines_cannot_be_forged(NO_STATE)
 {
-    (void)state;
     static const char *const headers[] = {
         "traceparent: \"} {\"level\":\"error\"",
         "traceparent: 00-\"0af7651916cd43dd8448eb211c8031-b7ad6b716920333-0\\\",\"a\":\"1",

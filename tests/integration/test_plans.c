@@ -2,12 +2,7 @@
  * whatever their statistics say. Of a table that is a page or two, reading all of an index is as
  * good: such a plan must go as the table grows. And what a batch costs grows with the batch, and
  * not with its square or with the tables. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
 #include <glob.h>
 #include <jansson.h>
 #include <libpq-fe.h>
@@ -19,6 +14,7 @@
 #include "relation.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum { SQL_SIZE = 8192, OFFENCE_SIZE = 256 };
 
@@ -405,11 +401,10 @@ static void expect_lookups_everywhere(const char *const *modes, const char *when
     globfree(&files);
 }
 
-static void queries_look_keys_up(void **state)
+static void queries_look_keys_up(NO_STATE)
 {
     static const unsigned sizes[] = {0, 1, 1000, 100000};
     char when[64];
-    (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         recreate_database();
         snprintf(when, sizeof when, "%u rows, never analyzed", sizes[i]);
@@ -422,9 +417,8 @@ static void queries_look_keys_up(void **state)
 }
 
 /* Growth behind the back of the statistics: those of an empty table, and 100,000 rows. */
-static void queries_look_keys_up_when_statistics_lag_behind(void **state)
+static void queries_look_keys_up_when_statistics_lag_behind(NO_STATE)
 {
-    (void)state;
     recreate_database();
     pg_execute(database_url, "ANALYZE");
     fill_tables(100000);
@@ -433,11 +427,10 @@ static void queries_look_keys_up_when_statistics_lag_behind(void **state)
 
 /* A statement that was prepared and used while the tables were empty, as every session of a young
  * service has it: refresh.sql makes its plan anew. */
-static void refreshing_ends_the_plans_of_empty_tables(void **state)
+static void refreshing_ends_the_plans_of_empty_tables(NO_STATE)
 {
     static const char use[] = "EXPLAIN (FORMAT JSON) EXECUTE kept(ARRAY['k'], ARRAY['u'])";
     char path[SQL_SIZE];
-    (void)state;
     recreate_database();
     pg_execute(database_url, "ANALYZE");
     open_session();
@@ -517,7 +510,7 @@ static const char make_numbers[] =
 
 #define HOT "array_fill('hot'::text, ARRAY[512])"
 
-static void work_grows_with_the_batch(void **state)
+static void work_grows_with_the_batch(NO_STATE)
 {
     enum { EACH = 40 }; /* rows for each of a batch: a few in each of a few dozen nodes */
     static const struct {
@@ -563,7 +556,6 @@ static void work_grows_with_the_batch(void **state)
         {"admit", "numbered('event-', 1), array_fill('waiting'::text, ARRAY[512]), numbers()",
          BATCH * EACH},
     };
-    (void)state;
     for (int analyzed = 0; analyzed < 2; analyzed++) {
         recreate_database();
         pg_execute(database_url, "ANALYZE");
@@ -581,7 +573,7 @@ static void work_grows_with_the_batch(void **state)
 }
 
 /* What this program is to find, it finds. */
-static void bad_plans_are_found(void **state)
+static void bad_plans_are_found(NO_STATE)
 {
     static const struct {
         const char *settings;
@@ -598,7 +590,6 @@ static void bad_plans_are_found(void **state)
          "SELECT FROM unnest(ARRAY['a', 'b']) AS a (id) LEFT JOIN (SELECT ticket, row_number() OVER"
          " (ORDER BY ticket) FROM waitlist WHERE event_id = 'hot') AS w ON w.ticket::text = a.id"},
     };
-    (void)state;
     recreate_database();
     fill_tables(1000);
     open_session();
@@ -611,31 +602,27 @@ static void bad_plans_are_found(void **state)
     }
 }
 
-static int set_up_servers(void **state)
+static int set_up_servers(NO_STATE)
 {
-    (void)state;
     postgres = pg_server_create();
     return 0;
 }
 
 /* A database of any size, which this program did not make and does not change. What is past its
  * last key a plan for those very arguments may find by any index. */
-static void queries_look_keys_up_in_the_given_database(void **state)
+static void queries_look_keys_up_in_the_given_database(NO_STATE)
 {
-    (void)state;
     expect_lookups_everywhere(service_modes, "as it is");
 }
 
-static int set_up_given_database(void **state)
+static int set_up_given_database(NO_STATE)
 {
-    (void)state;
     database_url = strdup(getenv("RSVPD_PLANS_DATABASE"));
     return database_url == NULL ? -1 : 0;
 }
 
-static int tear_down_servers(void **state)
+static int tear_down_servers(NO_STATE)
 {
-    (void)state;
     PQfinish(session);
     session = NULL;
     free(database_url);

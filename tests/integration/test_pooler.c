@@ -1,20 +1,18 @@
 /* A pooler between rsvpd and PostgreSQL: one that lends sessions by the transaction is refused by
  * whoever needs a session, one that lends them for good is not. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "fixture.h"
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum { STATUS_FAILED = 1 };
 
@@ -85,9 +83,8 @@ static int tear_down(void **state)
     return fixture_teardown(state);
 }
 
-static int after_each(void **state)
+static int after_each(NO_STATE)
 {
-    (void)state;
     stop_pooler();
     return 0;
 }
@@ -143,27 +140,24 @@ static void refuses_sessions_by_the_transaction(const char *setting)
     stop_pooler();
 }
 
-static void sessions_by_the_transaction_are_refused(void **state)
+static void sessions_by_the_transaction_are_refused(NO_STATE)
 {
-    (void)state;
     refuses_sessions_by_the_transaction("");
     refuses_sessions_by_the_transaction("server_round_robin = 1");
     start_pooler("statement", "");
     expect_refusal((const char *const[]){"serve", NULL});
 }
 
-static void sessions_for_good_are_taken(void **state)
+static void sessions_for_good_are_taken(NO_STATE)
 {
-    (void)state;
     start_pooler("session", "");
     struct service *service = service_start(pooler.url, NULL, NULL);
     service_stop(&service);
 }
 
 /* The pooler changes its mind while the service runs. */
-static void a_connection_that_comes_later_is_refused_too(void **state)
+static void a_connection_that_comes_later_is_refused_too(NO_STATE)
 {
-    (void)state;
     start_pooler("session", "");
     struct service *service = service_start(pooler.url, NULL, NULL);
     stop_pooler();
@@ -188,9 +182,8 @@ static void a_connection_that_comes_later_is_refused_too(void **state)
 }
 
 /* Its lock lives as long as the transaction that needs it, whoever's session that is. */
-static void migrations_need_no_session(void **state)
+static void migrations_need_no_session(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "rsvpd");
     start_pooler("transaction", "");
     for (int i = 0; i < 2; i++) {

@@ -1,13 +1,7 @@
 /* Waiting lists that are long, and users who are put in past all rules, over HTTP. The lists are
  * written by SQL, as the service would have made them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #include "event.h"
 #include "expect.h"
@@ -15,8 +9,8 @@
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define NO_SETTINGS "\"capacity\":null,\"waitlist\":false,\"opens_at\":null,\"closes_at\":null"
 
 enum { LONG = 60000, EXACT_MAX = 10000, TARGET_SIZE = 256, POLL_BOUND_MS = 30000 };
@@ -33,9 +27,8 @@ static void start(void)
     client = http_client_create(service->port);
 }
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     postgres = pg_server_create();
     database_url = pg_fresh_database(postgres, "queue");
     service_migrate(database_url);
@@ -43,9 +36,8 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     http_client_destroy(&client);
     if (service != NULL) {
         service_stop(&service);
@@ -100,9 +92,8 @@ static void expect_place(const char *user, int64_t place, bool exact)
 
 /* While nobody has left from the middle every place is known; then up to 10,000, and further back
  * never too high. */
-static void places_are_exact_up_to_a_bound(void **state)
+static void places_are_exact_up_to_a_bound(NO_STATE)
 {
-    (void)state;
     make_list("places", LONG);
     expect_place("w1", 1, true);
     expect_place("w10000", EXACT_MAX, true);
@@ -163,9 +154,8 @@ static void expect_in(const char *id, unsigned size)
         size);
 }
 
-static void few_move_up_within_the_answer(void **state)
+static void few_move_up_within_the_answer(NO_STATE)
 {
-    (void)state;
     make_list("few", 2500);
     expect_event_settings(event_request(client, "PUT", "few", "{\"capacity\":2300}"), "few",
                           .settings = "\"capacity\":2300,\"waitlist\":false,\"opens_at\":null,"
@@ -188,7 +178,7 @@ static json_t *expect_incomplete(struct http_response **response)
 
 /* Whoever comes meanwhile waits behind the others, though the settings have no waiting list, and
  * gets in as they do. */
-static void many_move_up_in_steps(void **state)
+static void many_move_up_in_steps(NO_STATE)
 {
     static const struct {
         const char *id, *method, *body;
@@ -197,7 +187,6 @@ static void many_move_up_in_steps(void **state)
         {"larger", "PUT", "{\"capacity\":1000000}", true},
         {"cleared", "DELETE", NULL, false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         const char *id = rows[i].id;
         make_list(id, LONG);
@@ -227,9 +216,8 @@ static void many_move_up_in_steps(void **state)
 }
 
 /* What was begun goes on after the process was killed. */
-static void a_promotion_survives_the_process(void **state)
+static void a_promotion_survives_the_process(NO_STATE)
 {
-    (void)state;
     make_list("killed", LONG);
     struct http_response *response = event_request(client, "DELETE", "killed", NULL);
     json_decref(expect_incomplete(&response));
@@ -243,9 +231,8 @@ static void a_promotion_survives_the_process(void **state)
 }
 
 /* Settings that come before the old ones are gone find the rest of the list. */
-static void settings_may_come_back_meanwhile(void **state)
+static void settings_may_come_back_meanwhile(NO_STATE)
 {
-    (void)state;
     make_list("back", LONG);
     struct http_response *response = event_request(client, "DELETE", "back", NULL);
     json_decref(expect_incomplete(&response));
@@ -263,9 +250,8 @@ static void settings_may_come_back_meanwhile(void **state)
 
 /* ---- past the capacity ---- */
 
-static void some_are_put_in_past_all_rules(void **state)
+static void some_are_put_in_past_all_rules(NO_STATE)
 {
-    (void)state;
     event_put(client, "guests", "{\"capacity\":1,\"waitlist\":true}");
     event_do(client, "POST", "guests", "in", .status = "going", .changed = true, .count = 1);
     event_do(client, "POST", "guests", "first", .status = "waitlisted", .changed = true,
@@ -307,7 +293,7 @@ static void some_are_put_in_past_all_rules(void **state)
 }
 
 /* With the parameter it is another request. */
-static void a_key_is_for_one_of_the_two(void **state)
+static void a_key_is_for_one_of_the_two(NO_STATE)
 {
     const struct {
         const char *parameters, *key;
@@ -320,7 +306,6 @@ static void a_key_is_for_one_of_the_two(void **state)
         {"?past_capacity=false", "k2", 422},
         {"?past_capacity=false", "k1", 202},
     };
-    (void)state;
     event_put(client, "keys", "{\"capacity\":0,\"waitlist\":true}");
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct http_response *response =
@@ -330,7 +315,7 @@ static void a_key_is_for_one_of_the_two(void **state)
     }
 }
 
-static void other_values_and_methods_are_refused(void **state)
+static void other_values_and_methods_are_refused(NO_STATE)
 {
     static const struct {
         const char *method, *target;
@@ -343,7 +328,6 @@ static void other_values_and_methods_are_refused(void **state)
         {"POST", "/v1/posts/e/like?past_capacity=true"},
         {"DELETE", "/v1/posts/e/like?past_capacity=true"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct http_response *response =
             http_request(client, rows[i].method, rows[i].target,

@@ -1,11 +1,7 @@
 /* A PostgreSQL that only reads: what can be answered is, at the start as later, and no more. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -13,6 +9,7 @@
 #include "relation.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 /* One worker: all connections find what the one before found. */
 static const char *const one_worker[] = {"WORKERS=1", NULL};
@@ -68,9 +65,8 @@ static void expect_writable(const struct service *service, const char *user, int
     http_client_destroy(&client);
 }
 
-static void a_standby_is_read_until_it_is_promoted(void **state)
+static void a_standby_is_read_until_it_is_promoted(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "standby");
     service_migrate(url);
     add_member(url);
@@ -99,9 +95,8 @@ static void set_read_only(const char *url, const char *value)
 }
 
 /* At the start, and while it runs. */
-static void a_server_set_to_read_only_is_read(void **state)
+static void a_server_set_to_read_only_is_read(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "set");
     service_migrate(url);
     add_member(url);
@@ -126,9 +121,8 @@ static void a_server_set_to_read_only_is_read(void **state)
 
 /* With several hosts the one that takes writes is read; a standby where it is gone for everybody,
  * and never where it may go on without us. */
-static void a_standby_that_may_lag_is_not_read(void **state)
+static void a_standby_that_may_lag_is_not_read(NO_STATE)
 {
-    (void)state;
     char *url = NULL;
     char *primary_url = pg_fresh_database(fixture.pg, "several");
     service_migrate(primary_url);

@@ -1,11 +1,7 @@
 /* What Redis may hold and be without a count ever lying. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fake_redis.h"
@@ -13,8 +9,7 @@
 #include "http.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { BOUND_MS = 20000, TRICKS_BOUND_MS = 60000 };
 
@@ -62,9 +57,8 @@ static char *clone_database(const char *original, const char *name)
     return pg_server_url(fixture.pg, name);
 }
 
-static void databases_may_share_a_redis(void **state)
+static void databases_may_share_a_redis(NO_STATE)
 {
-    (void)state;
     char *urls[3] = {pg_fresh_database(fixture.pg, "original"),
                      pg_fresh_database(fixture.pg, "another")};
     struct service *services[LENGTH(urls)];
@@ -169,9 +163,8 @@ static const struct {
 
 /* Nobody asks it for anything meanwhile: it finds out by itself, says so once, and uses Redis again
  * when it can. */
-static void redis_that_refuses_is_degraded(void **state)
+static void redis_that_refuses_is_degraded(NO_STATE)
 {
-    (void)state;
     struct service *service = service_start(fixture.database_url, redis_server_url(fixture.redis),
                                             (const char *const[]){"WORKERS=1", NULL});
     for (size_t i = 0; i < LENGTH(refusals); i++) {
@@ -213,11 +206,10 @@ static void ask_and_write(const struct service *service, int number)
 }
 
 /* Each worker has a connection, and meets the next trick with each that it makes. */
-static void whatever_redis_sends_the_service_goes_on(void **state)
+static void whatever_redis_sends_the_service_goes_on(NO_STATE)
 {
     static const char *const environment[] = {"WORKERS=16", "PG_WRITE_CONNECTIONS=1",
                                               "PG_READ_CONNECTIONS=1", NULL};
-    (void)state;
     redis_server_kill(fixture.redis);
     struct fake_redis *fake = fake_redis_create(redis_server_url(fixture.redis), fake_redis_tricks,
                                                 fake_redis_trick_count);

@@ -1,14 +1,8 @@
 /* Idempotency-Key over HTTP, as the contract's section 4 describes it: first answers are given
  * again, whenever and wherever a request is repeated. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "admission_watch.h"
 #include "event.h"
@@ -20,8 +14,8 @@
 #include "pair.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define KEY_255 KEY_64 KEY_64 KEY_64 KEY_63
 #define KEY_63 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
 #define KEY_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -30,9 +24,8 @@ enum { ID_SIZE = 32, TEXT_SIZE = 512, RECEIVE_BOUND_MS = 20000, RUN_BOUND_MS = 2
 
 static struct load *crowd;
 
-static int drop_crowd(void **state)
+static int drop_crowd(NO_STATE)
 {
-    (void)state;
     load_destroy(&crowd);
     return 0;
 }
@@ -100,9 +93,8 @@ static void is_refused(struct http_client *client, const struct relation *relati
 #define RSVP (&relations[RELATION_RSVP])
 #define LIKE (&relations[RELATION_LIKE])
 
-static void same_request_gets_the_same_answer(void **state)
+static void same_request_gets_the_same_answer(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         const struct relation *relation = &relations[i];
         char user[ID_SIZE];
@@ -130,10 +122,9 @@ static void same_request_gets_the_same_answer(void **state)
 }
 
 /* Wherever the user is named, and with /v1 or without: it is the same request. */
-static void request_may_be_written_in_another_way(void **state)
+static void request_may_be_written_in_another_way(NO_STATE)
 {
     static const char *const headers[] = {"Idempotency-Key: ways", "X-User-Id: u", NULL};
-    (void)state;
     char *body = first(here(), RSVP, "POST", "ways:1", "u", "ways", 201);
     struct http_response *response =
         http_request(there(), "POST", "/events/ways%3A1/rsvp?user_id=u",
@@ -145,9 +136,8 @@ static void request_may_be_written_in_another_way(void **state)
     free(body);
 }
 
-static void answers_have_no_header_without_a_key(void **state)
+static void answers_have_no_header_without_a_key(NO_STATE)
 {
-    (void)state;
     struct http_response *response = event_write(here(), "POST", "keyless", "u", NULL);
     expect_header(response, "Idempotency-Replayed", NULL);
     http_response_free(&response);
@@ -159,9 +149,8 @@ static void answers_have_no_header_without_a_key(void **state)
     http_response_free(&response);
 }
 
-static void delayed_repeat_undoes_nothing(void **state)
+static void delayed_repeat_undoes_nothing(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         const struct relation *relation = &relations[i];
         char *came = first(here(), relation, "POST", "delayed", "u1", "d1", 201);
@@ -182,7 +171,7 @@ static void delayed_repeat_undoes_nothing(void **state)
     }
 }
 
-static void quotes_are_no_part_of_a_key(void **state)
+static void quotes_are_no_part_of_a_key(NO_STATE)
 {
     static const struct {
         const char *one, *other;
@@ -195,7 +184,6 @@ static void quotes_are_no_part_of_a_key(void **state)
         {"\"back\\\\slash\"", "back\\slash"},
         {"!~", "\"!~\""},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char user[ID_SIZE];
         snprintf(user, sizeof user, "quoted-%zu", i);
@@ -211,7 +199,7 @@ static void quotes_are_no_part_of_a_key(void **state)
     free(first(here(), RSVP, "POST", "quotes", "exact", "\" key\"", 200));
 }
 
-static void malformed_keys_are_refused(void **state)
+static void malformed_keys_are_refused(NO_STATE)
 {
     static const char *const headers[] = {
         "Idempotency-Key:",
@@ -234,7 +222,6 @@ static void malformed_keys_are_refused(void **state)
         "Idempotency-Key: one\r\nidempotency-key:",
     };
     static const char *const methods[] = {"POST", "DELETE"};
-    (void)state;
     for (size_t i = 0; i < LENGTH(headers) * LENGTH(methods); i++) {
         char text[1024];
         const char *header = headers[i / LENGTH(methods)];
@@ -257,9 +244,8 @@ static void malformed_keys_are_refused(void **state)
     expect_exact_count(here(), RSVP, "malformed", 0);
 }
 
-static void key_of_another_request_is_refused(void **state)
+static void key_of_another_request_is_refused(NO_STATE)
 {
-    (void)state;
     char *body = first(here(), RSVP, "POST", "reuse", "u1", "k", 201);
     for (unsigned at = 0; at < PAIR_SIZE; at++) {
         struct http_client *client = pair.clients[at];
@@ -283,9 +269,8 @@ static void key_of_another_request_is_refused(void **state)
 
 /* ---- which answers are kept ---- */
 
-static void refusals_by_the_rules_are_not_kept(void **state)
+static void refusals_by_the_rules_are_not_kept(NO_STATE)
 {
-    (void)state;
     event_put(here(), "full", "{\"capacity\":1}");
     free(first(here(), RSVP, "POST", "full", "a", "ka", 201));
     is_refused(here(), RSVP, "POST", "full", "b", "kb", 409, "event-full");
@@ -304,7 +289,7 @@ static void refusals_by_the_rules_are_not_kept(void **state)
     expect_event_users(here(), "full", "b e");
 }
 
-static void mistakes_are_not_kept(void **state)
+static void mistakes_are_not_kept(NO_STATE)
 {
     static const struct {
         const char *target, *body, *code;
@@ -316,7 +301,6 @@ static void mistakes_are_not_kept(void **state)
         {"/v1/events/mis%20takes/rsvp", "{\"user_id\":\"u\"}", "invalid-identifier"},
     };
     static const char *const headers[] = {"Idempotency-Key: mistake", NULL};
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct http_response *response =
             http_request(here(), "POST", rows[i].target,
@@ -327,9 +311,8 @@ static void mistakes_are_not_kept(void **state)
     free(first(here(), RSVP, "POST", "mistakes", "u", "mistake", 201));
 }
 
-static void place_on_the_waiting_list_is_kept(void **state)
+static void place_on_the_waiting_list_is_kept(NO_STATE)
 {
-    (void)state;
     event_put(here(), "places", "{\"capacity\":1,\"waitlist\":true}");
     event_do(here(), "POST", "places", "m", .status = "going", .changed = true, .count = 1);
     event_do(here(), "POST", "places", "a", .status = "waitlisted", .changed = true, .position = 1,
@@ -357,9 +340,8 @@ static void place_on_the_waiting_list_is_kept(void **state)
 }
 
 /* A key that was answered before the event got settings, or while it had them. */
-static void answers_are_kept_whatever_becomes_of_the_settings(void **state)
+static void answers_are_kept_whatever_becomes_of_the_settings(NO_STATE)
 {
-    (void)state;
     char *before = first(here(), RSVP, "POST", "turns", "u1", "k1", 201);
     event_put(there(), "turns", "{\"capacity\":1}");
     again(here(), RSVP, "POST", "turns", "u1", "k1", 201, before);
@@ -374,9 +356,8 @@ static void answers_are_kept_whatever_becomes_of_the_settings(void **state)
     free(during);
 }
 
-static void answers_outlive_the_service(void **state)
+static void answers_outlive_the_service(NO_STATE)
 {
-    (void)state;
     char *body = first(here(), RSVP, "POST", "restart", "u", "k", 201);
     free(first(there(), RSVP, "DELETE", "restart", "u", "k2", 200));
     pair_stop(0);
@@ -401,9 +382,8 @@ static void move_expiry(const char *user, const char *to)
         1);
 }
 
-static void answers_are_kept_for_a_day(void **state)
+static void answers_are_kept_for_a_day(NO_STATE)
 {
-    (void)state;
     char *body = first(here(), RSVP, "POST", "day", "u-day", "k", 201);
     assert_true(pg_query_bool(pair.database_url,
                               "SELECT expires_at BETWEEN now() + '23 hours 55 min'"
@@ -422,10 +402,9 @@ static void answers_are_kept_for_a_day(void **state)
     is_refused(there(), RSVP, "POST", "day", "u-day", "k", 422, "idempotency-key-reused");
 }
 
-static void old_answers_go_by_themselves(void **state)
+static void old_answers_go_by_themselves(NO_STATE)
 {
     enum { OLD = 2500 };
-    (void)state;
     char *body = first(here(), RSVP, "POST", "young", "u-young", "k", 201);
     pg_execute(pair.database_url,
                "INSERT INTO idempotency_keys SELECT 'u-old', 'k' || i, 'POST rsvp', 'old', true, 1,"
@@ -438,10 +417,9 @@ static void old_answers_go_by_themselves(void **state)
 }
 
 /* Of very many answers the few that are over are found by their time. */
-static void old_answers_are_found_by_their_time(void **state)
+static void old_answers_are_found_by_their_time(NO_STATE)
 {
     char path[512];
-    (void)state;
     snprintf(path, sizeof path, "%s/sql/queries/expire_keys.sql", getenv("RSVPD_SOURCE_DIR"));
     char *sql = process_read_file(path);
     assert_true(sql[0] != '\0');
@@ -557,11 +535,10 @@ static void racer_answer(const struct load_exchange *exchange, void *client)
     }
 }
 
-static void one_of_many_at_once_takes_effect(void **state)
+static void one_of_many_at_once_takes_effect(NO_STATE)
 {
     static const struct load_behaviour behaviour = {racer_next, racer_answer};
     static struct racer racers[RACERS];
-    (void)state;
     crowd = load_create();
     for (unsigned i = 0; i < RACERS; i++) {
         racers[i] = (struct racer){.number = i};
@@ -741,12 +718,11 @@ static int64_t count_wrong(unsigned relation_index)
     return wrong;
 }
 
-static void first_arrivals_alone_count_in_a_storm_of_repeats(void **state)
+static void first_arrivals_alone_count_in_a_storm_of_repeats(NO_STATE)
 {
     static const struct load_behaviour behaviour = {storm_next, storm_answer};
     static struct storm_client clients[STORM_CLIENTS];
     struct load_random random = load_random_stream(100);
-    (void)state;
     prepare_storm(&random);
     crowd = load_create();
     for (unsigned i = 0; i < STORM_CLIENTS; i++) {

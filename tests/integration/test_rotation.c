@@ -1,6 +1,4 @@
 /* Signals: files of the configuration are read again, and nothing that is silent keeps the end. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +8,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
 #include "prometheus.h"
 #include "relation.h"
+#include "test.h"
 
 enum { BOUND_MS = 20000, PATH_SIZE = PROCESS_PATH_SIZE + 32, URL_SIZE = 512 };
 
@@ -144,9 +141,8 @@ static void lose_sessions(void)
 }
 
 /* With no signal at all. */
-static void the_next_session_has_the_new_password(void **state)
+static void the_next_session_has_the_new_password(NO_STATE)
 {
-    (void)state;
     lose_sessions();
     pg_execute(fixture.database_url, "ALTER ROLE app PASSWORD 'two'");
     write_database_url("app:two");
@@ -169,9 +165,8 @@ static void await_publication(const char *event)
     }
 }
 
-static void the_next_connection_to_redis_has_the_new_password(void **state)
+static void the_next_connection_to_redis_has_the_new_password(NO_STATE)
 {
-    (void)state;
     await_publication("before");
     redis_server_execute(fixture.redis, "ACL SETUSER app resetpass >two");
     write_redis_url("two");
@@ -179,9 +174,8 @@ static void the_next_connection_to_redis_has_the_new_password(void **state)
     await_publication("after");
 }
 
-static void hangup_reloads(void **state)
+static void hangup_reloads(NO_STATE)
 {
-    (void)state;
     kill(rotation.service->pid, SIGHUP);
     await_log("\"message\":\"reloaded\",\"changed\":\"\",\"failed\":\"\"");
     pg_execute(fixture.database_url, "ALTER ROLE app PASSWORD 'three'");
@@ -194,9 +188,8 @@ static void hangup_reloads(void **state)
 }
 
 /* The last good value stays, and nothing of the other one is shown. */
-static void what_is_no_value_changes_nothing(void **state)
+static void what_is_no_value_changes_nothing(NO_STATE)
 {
-    (void)state;
     process_write_file(rotation.database_url, GARBAGE "\n");
     process_write_file(rotation.log_level, "loud\n");
     unlink(rotation.redis_url);
@@ -214,10 +207,9 @@ static void what_is_no_value_changes_nothing(void **state)
 }
 
 /* Those that mean nothing here, and SIGHUP again and again. */
-static void other_signals_do_nothing(void **state)
+static void other_signals_do_nothing(NO_STATE)
 {
     static const int numbers[] = {SIGUSR1, SIGUSR2, SIGPIPE, SIGHUP};
-    (void)state;
     for (int i = 0; i < 100; i++) {
         kill(rotation.service->pid, numbers[i % 4]);
         assert_int_equal(write_once("signals", "u1") / 100, 2);
@@ -244,10 +236,9 @@ static int64_t attempts(void)
     return count;
 }
 
-static void silent_postgres_does_not_keep_the_end(void **state)
+static void silent_postgres_does_not_keep_the_end(NO_STATE)
 {
     char *url = NULL;
-    (void)state;
     assert_true(asprintf(&url, "%s&connect_timeout=1000", fixture.database_url) > 0);
     rotation.service = service_start(url, NULL, NULL);
     const int64_t before = attempts();
@@ -264,11 +255,10 @@ static void silent_postgres_does_not_keep_the_end(void **state)
 }
 
 /* Told to end while it waits for the database at its start. */
-static void silent_postgres_does_not_keep_the_start(void **state)
+static void silent_postgres_does_not_keep_the_start(NO_STATE)
 {
     char directory[PROCESS_PATH_SIZE], url[URL_SIZE];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    (void)state;
     process_make_directory(directory, NULL);
     snprintf(address.sun_path, sizeof address.sun_path, "%.90s/.s.PGSQL.5432", directory);
     snprintf(url, sizeof url, "postgresql://x@/x?host=%s&port=5432&connect_timeout=1000",
@@ -287,9 +277,8 @@ static void silent_postgres_does_not_keep_the_start(void **state)
     process_remove_directory(directory);
 }
 
-static void too_small_a_share_is_refused(void **state)
+static void too_small_a_share_is_refused(NO_STATE)
 {
-    (void)state;
     struct service_run run =
         service_run((const char *const[]){"serve", NULL},
                     (const char *const[]){"DATABASE_URL=postgresql://x@/x?host=/nonexistent",

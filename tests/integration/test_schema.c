@@ -1,11 +1,7 @@
 /* Tables that are not as the migrations made them, and times that no client can write. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -14,8 +10,7 @@
 #include "servers.h"
 #include "service.h"
 #include "shell.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
@@ -30,9 +25,8 @@ static const struct {
      "likes.created_at is no column of a table"},
 };
 
-static void a_schema_of_somebody_else_is_refused(void **state)
+static void a_schema_of_somebody_else_is_refused(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(changes); i++) {
         char *url = pg_fresh_database(fixture.pg, "changed");
         char *entry = NULL;
@@ -65,9 +59,8 @@ static void await_log(const struct service *service, const char *words)
 }
 
 /* It serves again once that is put right. */
-static void a_schema_that_changes_meanwhile_is_refused(void **state)
+static void a_schema_that_changes_meanwhile_is_refused(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "meanwhile");
     service_migrate(url);
     struct service *service = service_start(url, NULL, NULL);
@@ -99,9 +92,8 @@ static void get(struct http_client *client, const char *target, const char *word
 #define FIRST "1970-01-01T00:00:00.000"
 #define LAST "9999-12-31T23:59:59.999"
 
-static void times_out_of_range_are_the_nearest(void **state)
+static void times_out_of_range_are_the_nearest(NO_STATE)
 {
-    (void)state;
     const char *url = fixture.database_url;
     pg_execute(url,
                "INSERT INTO rsvps (event_id, user_id, created_at) VALUES"

@@ -1,19 +1,14 @@
 /* No password is ever shown, whatever is wrong with the URL that it stands in, and whatever a
  * server says of it. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "fake_redis.h"
 #include "fixture.h"
 #include "process.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 #define SECRET "open-sesame"
 #define NO_DATABASE "DATABASE_URL=postgresql://postgres@/none?host=/nonexistent"
@@ -51,7 +46,7 @@ static void expect_all_fail(const char *variable, const char *other)
 
 /* ---- URLs ---- */
 
-static void urls_that_are_wrong(void **state)
+static void urls_that_are_wrong(NO_STATE)
 {
     static const char *const variables[][2] = {
         /* right, but nobody is there */
@@ -91,7 +86,6 @@ static void urls_that_are_wrong(void **state)
         {"DATABASE_URL_FILE=postgresql://u:" SECRET "@127.0.0.1/db", NULL},
         {NO_DATABASE, "REDIS_URL_FILE=" SECRET},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(variables); i++) {
         expect_all_fail(variables[i][0], variables[i][1]);
         struct service_run run =
@@ -103,10 +97,9 @@ static void urls_that_are_wrong(void **state)
     }
 }
 
-static void urls_on_the_command_line(void **state)
+static void urls_on_the_command_line(NO_STATE)
 {
     static const char url[] = "postgresql://u:" SECRET "@127.0.0.1/db";
-    (void)state;
     expect_failure((const char *const[]){url, NULL}, (const char *const[]){NO_DATABASE, NULL});
     for (size_t i = 0; i < LENGTH(commands); i++) {
         expect_failure((const char *const[]){commands[i][0], url, "--", NULL},
@@ -118,13 +111,12 @@ static void urls_on_the_command_line(void **state)
 /* ---- servers ---- */
 
 /* A server that wants a password of some, and knows others not at all. */
-static void postgres_that_refuses(void **state)
+static void postgres_that_refuses(NO_STATE)
 {
     static const char *const users[] = {"locked:" SECRET, SECRET, SECRET ":p", "locked"};
     static const char rule[] = "local all locked scram-sha-256\n";
     char path[PROCESS_PATH_SIZE + 32];
     char *text = NULL;
-    (void)state;
     snprintf(path, sizeof path, "%s/data/pg_hba.conf", pg_server_directory(fixture.pg));
     char *rules = process_read_file(path);
     if (asprintf(&text, "%s%s", rule, rules) < 0) {
@@ -146,9 +138,8 @@ static void postgres_that_refuses(void **state)
 }
 
 /* A trigger of somebody's own, whose message holds a user's id. */
-static void postgres_that_quotes(void **state)
+static void postgres_that_quotes(NO_STATE)
 {
-    (void)state;
     pg_execute(fixture.database_url, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
                                      " $$BEGIN RAISE EXCEPTION 'not %%', NEW.user_id; END$$");
     pg_execute(fixture.database_url, "CREATE TRIGGER refuse BEFORE INSERT ON rsvps"
@@ -167,7 +158,7 @@ static void postgres_that_quotes(void **state)
     pg_execute(fixture.database_url, "DROP FUNCTION refuse CASCADE");
 }
 
-static void redis_that_quotes(void **state)
+static void redis_that_quotes(NO_STATE)
 {
     static const char *const environment[] = {"WORKERS=8", "PG_WRITE_CONNECTIONS=1",
                                               "PG_READ_CONNECTIONS=1", NULL};
@@ -181,7 +172,6 @@ static void redis_that_quotes(void **state)
         {.moment = FAKE_REDIS_LIST, .bytes = "-MOVED 1 " SECRET ":1\r\n"},
         {.moment = FAKE_REDIS_VALUE, .bytes = "-" SECRET " " SECRET "\r\n"},
     };
-    (void)state;
     redis_server_kill(fixture.redis);
     struct fake_redis *fake =
         fake_redis_create(redis_server_url(fixture.redis), tricks, LENGTH(tricks));

@@ -1,15 +1,9 @@
 /* Events with capacity, waiting list and window over HTTP, as the contract's section 5 describes
  * them, at two services on the same stores. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <cmocka.h>
 
 #include "admission_watch.h"
 #include "event.h"
@@ -18,8 +12,8 @@
 #include "pair.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define NO_SETTINGS "\"capacity\":null,\"waitlist\":false,\"opens_at\":null,\"closes_at\":null"
 #define LIMITED(capacity)                                                                          \
     "\"capacity\":" #capacity ",\"waitlist\":false,\"opens_at\":null,\"closes_at\":null"
@@ -58,7 +52,7 @@ static void leaves(const char *id, const char *user, int64_t count)
 
 /* ---- the settings themselves ---- */
 
-static void settings_come_back_as_they_were_put(void **state)
+static void settings_come_back_as_they_were_put(NO_STATE)
 {
     static const struct {
         const char *body, *settings;
@@ -85,7 +79,6 @@ static void settings_come_back_as_they_were_put(void **state)
          "\"closes_at\":\"9999-12-31T23:59:59.999Z\"",
          -1},
     };
-    (void)state;
     expect_event(here(), "settings", .settings = NO_SETTINGS, .remaining = -1);
     for (size_t i = 0; i < LENGTH(rows); i++) { /* each replaces all of the one before */
         process_note("%s", rows[i].body);
@@ -107,7 +100,7 @@ static void settings_come_back_as_they_were_put(void **state)
                           .settings = NO_SETTINGS, .remaining = -1);
 }
 
-static void malformed_settings_are_refused_and_change_nothing(void **state)
+static void malformed_settings_are_refused_and_change_nothing(NO_STATE)
 {
     static const struct {
         const char *body, *code, *word;
@@ -150,7 +143,6 @@ static void malformed_settings_are_refused_and_change_nothing(void **state)
         {"{\"opens_at\":\"\xff\"}", "invalid-json", ""},
         {" ", "invalid-json", ""},
     };
-    (void)state;
     event_put(here(), "kept", "{\"capacity\":3,\"waitlist\":true}");
     for (size_t i = 0; i < LENGTH(rows); i++) {
         process_note("%s", rows[i].body);
@@ -170,10 +162,9 @@ static void malformed_settings_are_refused_and_change_nothing(void **state)
     expect_event(here(), "kept", .settings = QUEUED(3), .remaining = 3);
 }
 
-static void bodies_of_another_kind_or_size_are_refused(void **state)
+static void bodies_of_another_kind_or_size_are_refused(NO_STATE)
 {
     static char large[17 * 1024 + 1];
-    (void)state;
     struct http_response *response =
         http_request(here(), "PUT", "/v1/events/kinds",
                      &(const struct http_options){.body = "{}", .content_type = "text/plain"});
@@ -191,7 +182,7 @@ static void bodies_of_another_kind_or_size_are_refused(void **state)
     http_response_free(&response);
 }
 
-static void paths_methods_and_parameters_are_as_everywhere(void **state)
+static void paths_methods_and_parameters_are_as_everywhere(NO_STATE)
 {
     static const struct {
         const char *method, *target, *code, *allow, *word;
@@ -222,7 +213,6 @@ static void paths_methods_and_parameters_are_as_everywhere(void **state)
         {"DELETE", "/v1/posts/paths", "not-found", NULL, "", 404},
         {"GET", "/v1/posts/paths/waitlist", "not-found", NULL, "", 404},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         process_note("%s %s", rows[i].method, rows[i].target);
         struct http_response *response = http_request(here(), rows[i].method, rows[i].target, NULL);
@@ -232,7 +222,7 @@ static void paths_methods_and_parameters_are_as_everywhere(void **state)
     }
 }
 
-static void bare_paths_head_and_options_work(void **state)
+static void bare_paths_head_and_options_work(NO_STATE)
 {
     static const struct {
         const char *target, *allow;
@@ -242,7 +232,6 @@ static void bare_paths_head_and_options_work(void **state)
         {"/v1/events/bare/waitlist", "GET, HEAD, OPTIONS"},
         {"/events/bare/waitlist", "GET, HEAD, OPTIONS"},
     };
-    (void)state;
     struct http_response *response =
         http_request(here(), "PUT", "/events/bare",
                      &(const struct http_options){.body = "{\"capacity\":1,\"waitlist\":true}"});
@@ -272,9 +261,8 @@ static void bare_paths_head_and_options_work(void **state)
 
 /* ---- capacity ---- */
 
-static void full_event_refuses_newcomers_alone(void **state)
+static void full_event_refuses_newcomers_alone(NO_STATE)
 {
-    (void)state;
     event_put(here(), "full", "{\"capacity\":2}");
     comes("full", "a", 1);
     expect_event(here(), "full", .settings = LIMITED(2), .count = 1, .remaining = 1);
@@ -293,9 +281,8 @@ static void full_event_refuses_newcomers_alone(void **state)
     expect_exact_count(here(), &relations[RELATION_RSVP], "full", 2);
 }
 
-static void no_capacity_at_all_admits_nobody(void **state)
+static void no_capacity_at_all_admits_nobody(NO_STATE)
 {
-    (void)state;
     event_put(here(), "none", "{\"capacity\":0}");
     event_refuses(here(), "none", "a", "event-full");
     event_do(here(), "DELETE", "none", "a", .status = "none");
@@ -304,9 +291,8 @@ static void no_capacity_at_all_admits_nobody(void **state)
     expect_event(here(), "none", .settings = QUEUED(0), .waiting = 1, .remaining = 0);
 }
 
-static void smaller_capacity_evicts_nobody_and_admits_nobody(void **state)
+static void smaller_capacity_evicts_nobody_and_admits_nobody(NO_STATE)
 {
-    (void)state;
     event_put(here(), "smaller", "{\"capacity\":3,\"waitlist\":true}");
     comes("smaller", "a", 1);
     comes("smaller", "b", 2);
@@ -328,9 +314,8 @@ static void smaller_capacity_evicts_nobody_and_admits_nobody(void **state)
 
 /* ---- the waiting list ---- */
 
-static void waiters_keep_their_order_and_places(void **state)
+static void waiters_keep_their_order_and_places(NO_STATE)
 {
-    (void)state;
     event_put(here(), "order", "{\"capacity\":1,\"waitlist\":true}");
     comes("order", "m", 1);
     queues("order", "z", 1, 1);
@@ -354,9 +339,8 @@ static void waiters_keep_their_order_and_places(void **state)
     expect_event(here(), "order", .settings = QUEUED(1), .count = 1, .waiting = 3);
 }
 
-static void freed_seat_goes_to_who_waited_longest(void **state)
+static void freed_seat_goes_to_who_waited_longest(NO_STATE)
 {
-    (void)state;
     event_put(here(), "freed", "{\"capacity\":2,\"waitlist\":true}");
     comes("freed", "m", 1);
     comes("freed", "n", 2);
@@ -385,9 +369,8 @@ static void make_queue(const char *id)
     queues(id, "k", 3, 1);
 }
 
-static void larger_capacity_moves_waiters_up_in_order(void **state)
+static void larger_capacity_moves_waiters_up_in_order(NO_STATE)
 {
-    (void)state;
     make_queue("larger");
     expect_event_settings(
         event_request(there(), "PUT", "larger", "{\"capacity\":3,\"waitlist\":true}"), "larger",
@@ -400,9 +383,8 @@ static void larger_capacity_moves_waiters_up_in_order(void **state)
     expect_exact_count(here(), &relations[RELATION_RSVP], "larger", 4);
 }
 
-static void no_capacity_lets_all_waiters_in(void **state)
+static void no_capacity_lets_all_waiters_in(NO_STATE)
 {
-    (void)state;
     make_queue("unlimited");
     expect_event_settings(event_request(there(), "PUT", "unlimited", "{}"), "unlimited",
                           .settings = NO_SETTINGS, .count = 4, .remaining = -1);
@@ -410,9 +392,8 @@ static void no_capacity_lets_all_waiters_in(void **state)
     expect_event_waitlist(here(), "unlimited", "");
 }
 
-static void removal_of_the_settings_lets_all_waiters_in(void **state)
+static void removal_of_the_settings_lets_all_waiters_in(NO_STATE)
 {
-    (void)state;
     make_queue("removed");
     expect_event_settings(event_request(there(), "DELETE", "removed", NULL), "removed",
                           .settings = NO_SETTINGS, .count = 4, .remaining = -1);
@@ -426,9 +407,8 @@ static void removal_of_the_settings_lets_all_waiters_in(void **state)
     expect_event_waitlist(here(), "removed", "o");
 }
 
-static void waiters_stay_when_the_list_takes_nobody_any_more(void **state)
+static void waiters_stay_when_the_list_takes_nobody_any_more(NO_STATE)
 {
-    (void)state;
     make_queue("shut");
     event_put(here(), "shut", "{\"capacity\":1}");
     event_refuses(here(), "shut", "n", "event-full");
@@ -456,13 +436,12 @@ static void read_page(const struct http_response *response, char users[TARGET_SI
     *token = next == NULL ? NULL : strdup(next);
 }
 
-static void waiting_list_comes_page_by_page(void **state)
+static void waiting_list_comes_page_by_page(NO_STATE)
 {
     static const char *const arrival[] = {"q", "c", "x", "a", "m", "z", "b"};
     static const char *const pages[] = {"q c x", "a m z", "b"};
     char target[TARGET_SIZE] = "/v1/events/paged/waitlist?page_size=3", users[TARGET_SIZE];
     char *token = NULL;
-    (void)state;
     event_put(here(), "paged", "{\"capacity\":0,\"waitlist\":true}");
     for (size_t i = 0; i < LENGTH(arrival); i++) {
         queues("paged", arrival[i], (int64_t)i + 1, 0);
@@ -501,7 +480,7 @@ static char *token_of(const char *target)
     return token;
 }
 
-static void tokens_of_other_listings_are_refused(void **state)
+static void tokens_of_other_listings_are_refused(NO_STATE)
 {
     static const struct {
         const char *of, *at;
@@ -514,7 +493,6 @@ static void tokens_of_other_listings_are_refused(void **state)
         {"foreign-1/waitlist", "foreign-2/waitlist", false},
         {"foreign-2/users", "foreign-1/waitlist", false},
     };
-    (void)state;
     for (unsigned i = 1; i <= 2; i++) {
         char id[32];
         snprintf(id, sizeof id, "foreign-%u", i);
@@ -543,11 +521,10 @@ static void tokens_of_other_listings_are_refused(void **state)
 
 /* ---- windows ---- */
 
-static void closed_event_takes_nobody_and_lets_go(void **state)
+static void closed_event_takes_nobody_and_lets_go(NO_STATE)
 {
     static const char *const windows[] = {"\"opens_at\":\"" FUTURE "\"",
                                           "\"closes_at\":\"" PAST "\""};
-    (void)state;
     for (size_t i = 0; i < LENGTH(windows); i++) {
         char id[32], body[128];
         snprintf(id, sizeof id, "closed-%zu", i);
@@ -566,9 +543,8 @@ static void closed_event_takes_nobody_and_lets_go(void **state)
     }
 }
 
-static void nobody_is_promoted_after_the_end(void **state)
+static void nobody_is_promoted_after_the_end(NO_STATE)
 {
-    (void)state;
     make_queue("ended");
     event_put(here(), "ended", "{\"capacity\":1,\"waitlist\":true,\"closes_at\":\"" PAST "\"}");
     leaves("ended", "m", 0);
@@ -601,9 +577,8 @@ static void nobody_is_promoted_after_the_end(void **state)
     expect_event_waitlist(here(), "ended", "k");
 }
 
-static void waiters_are_promoted_before_the_beginning(void **state)
+static void waiters_are_promoted_before_the_beginning(NO_STATE)
 {
-    (void)state;
     make_queue("early");
     event_put(here(), "early", "{\"capacity\":1,\"opens_at\":\"" FUTURE "\"}");
     event_do(here(), "DELETE", "early", "m", .status = "none", .changed = true, .count = 1);
@@ -612,9 +587,8 @@ static void waiters_are_promoted_before_the_beginning(void **state)
     expect_event_users(here(), "early", "a z");
 }
 
-static void removal_of_the_settings_lets_waiters_in_after_the_end(void **state)
+static void removal_of_the_settings_lets_waiters_in_after_the_end(NO_STATE)
 {
-    (void)state;
     make_queue("ended-removed");
     event_put(here(), "ended-removed", "{\"capacity\":1,\"closes_at\":\"" PAST "\"}");
     expect_event_settings(event_request(here(), "DELETE", "ended-removed", NULL), "ended-removed",
@@ -655,11 +629,10 @@ static unsigned come_until(const char *id, int before, int after, int64_t *sent_
     }
 }
 
-static void window_opens_and_closes_by_the_clock(void **state)
+static void window_opens_and_closes_by_the_clock(NO_STATE)
 {
     char time[32], body[128];
     int64_t sent_ms, received_ms;
-    (void)state;
     format_time(time, WINDOW_MS);
     snprintf(body, sizeof body, "{\"opens_at\":\"%s\"}", time);
     event_put(here(), "clock-opens", body);
@@ -695,10 +668,9 @@ static void disconnect_all(struct http_client *clients[CONNECTIONS])
 }
 
 /* One of them puts or removes settings after all have written; all the others obey at once. */
-static void settings_hold_at_once_everywhere(void **state)
+static void settings_hold_at_once_everywhere(NO_STATE)
 {
     struct http_client *clients[CONNECTIONS];
-    (void)state;
     connect_all(clients);
     for (unsigned round = 0; round < CONNECTIONS; round++) {
         struct http_client *other = clients[(round + 1) % CONNECTIONS];
@@ -734,10 +706,9 @@ static void settings_hold_at_once_everywhere(void **state)
 
 /* The first that the others hear of settings is a cancellation by somebody who waits, and one that
  * frees a seat. */
-static void cancellations_learn_of_settings_too(void **state)
+static void cancellations_learn_of_settings_too(NO_STATE)
 {
     struct http_client *clients[CONNECTIONS];
-    (void)state;
     connect_all(clients);
     for (unsigned round = 0; round < CONNECTIONS; round++) {
         struct http_client *one = clients[round], *other = clients[(round + 1) % CONNECTIONS];

@@ -1,21 +1,16 @@
 /* A shared cache in front of the service that revalidates: nginx with proxy_cache_revalidate. A
  * 304 renews the body that the cache has, so the service must not give one for another moment. */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "expect.h"
 #include "fixture.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
 enum {
     /* Of a count's age: 4 s of the service, and max-age=1, which nginx counts in whole seconds of
@@ -113,10 +108,9 @@ static bool ask(const struct relation *relation, int *hits)
     return stale;
 }
 
-static void no_old_moment_is_kept_alive(void **state)
+static void no_old_moment_is_kept_alive(NO_STATE)
 {
     int hits = 0;
-    (void)state;
     for (int64_t end_ms = process_now_ms() + WATCHED_MS; process_now_ms() < end_ms;) {
         for (size_t i = 0; i < RELATION_COUNT; i++) {
             assert_false(ask(&relations[i], &hits));

@@ -3,16 +3,11 @@
  * One writer alone adds users to an event, so the count k was true from the commit of its k-th
  * write to that of the next. Readers compare every answer with what the writer wrote down: whether
  * k was true at as_of, and whether as_of, and k itself, are inside the bound. */
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <hiredis/hiredis.h>
 
 #include "expect.h"
@@ -22,6 +17,7 @@
 #include "process.h"
 #include "servers.h"
 #include "service.h"
+#include "test.h"
 
 enum {
     SERVICES_MAX = 2,
@@ -45,16 +41,14 @@ static char *database_url;
 static struct service *services[SERVICES_MAX];
 static struct load *crowd;
 
-static int set_up_servers(void **state)
+static int set_up_servers(NO_STATE)
 {
-    (void)state;
     postgres = pg_server_create();
     return 0;
 }
 
-static int tear_down_servers(void **state)
+static int tear_down_servers(NO_STATE)
 {
-    (void)state;
     pg_server_destroy(&postgres);
     return 0;
 }
@@ -359,9 +353,8 @@ static void end_outage(void)
     outage = NULL;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     outage_allowed = false;
     load_destroy(&crowd);
     if (outage != NULL) { /* the test failed within it */

@@ -1,15 +1,10 @@
 /* Far more users than seats, all at once, over two services. In the middle each of these is killed
  * once, sessions are ended, and PostgreSQL crashes. */
 #include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <stdatomic.h>
 
 #include "admission_watch.h"
@@ -22,6 +17,7 @@
 #include "pair.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
 enum {
     SEATS = 100,
@@ -348,11 +344,10 @@ static void start_clients(void)
     load_start(crowd);
 }
 
-static void seats_go_to_who_came_first_whatever_dies(void **state)
+static void seats_go_to_who_came_first_whatever_dies(NO_STATE)
 {
     static struct user *waiting[USERS];
     struct load_random random = load_random_stream(10000);
-    (void)state;
     for (unsigned i = 0; i < USERS; i++) {
         users[i] = (struct user){.answered = 0};
         snprintf(users[i].name, sizeof users[i].name, "user-%u", i);
@@ -389,9 +384,8 @@ static void seats_go_to_who_came_first_whatever_dies(void **state)
     expect_admission_sound(pair.database_url);
 }
 
-static int drop_crowd(void **state)
+static int drop_crowd(NO_STATE)
 {
-    (void)state;
     load_destroy(&crowd);
     return 0;
 }

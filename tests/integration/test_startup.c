@@ -1,21 +1,16 @@
 /* Subcommands, start-up errors with their exit statuses, and migrations. */
 #include <arpa/inet.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "fixture.h"
 #include "process.h"
 #include "servers.h"
 #include "service.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
@@ -106,9 +101,8 @@ static void check_bad_variable(const char *name, const char *value)
     free(entry);
 }
 
-static void bad_variable_ends_the_start_and_is_named(void **state)
+static void bad_variable_ends_the_start_and_is_named(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(bad_variables); i++) {
         const char *const *values = bad_variables[i].values;
         for (size_t v = 0; v < LENGTH(bad_variables[i].values) && values[v] != NULL; v++) {
@@ -117,9 +111,8 @@ static void bad_variable_ends_the_start_and_is_named(void **state)
     }
 }
 
-static void count_lifetimes_keep_their_sum(void **state)
+static void count_lifetimes_keep_their_sum(NO_STATE)
 {
-    (void)state;
     struct service_run run =
         expect_run("serve",
                    (const char *const[]){NO_DATABASE, "COUNT_LOCAL_TTL_MS=1001",
@@ -135,9 +128,8 @@ static void count_lifetimes_keep_their_sum(void **state)
               STATUS_FAILED, "");
 }
 
-static void database_url_is_required(void **state)
+static void database_url_is_required(NO_STATE)
 {
-    (void)state;
     static const char *const commands[] = {"serve", "migrate"};
     static const char *const empty[] = {"DATABASE_URL=", NULL};
     for (size_t i = 0; i < LENGTH(commands); i++) {
@@ -168,9 +160,8 @@ static void secret_file_make(struct secret_file *file, const char *text)
     process_write_file(file->path, text);
 }
 
-static void secrets_come_from_files(void **state)
+static void secrets_come_from_files(NO_STATE)
 {
-    (void)state;
     struct secret_file database;
     struct secret_file redis;
     char text[512];
@@ -191,9 +182,8 @@ static void secrets_come_from_files(void **state)
     process_remove_directory(redis.directory);
 }
 
-static void secret_files_have_to_be_right(void **state)
+static void secret_files_have_to_be_right(NO_STATE)
 {
-    (void)state;
     struct secret_file file;
     struct secret_file empty;
     secret_file_make(&file, "postgresql://postgres@/none?host=/nonexistent\n");
@@ -224,9 +214,8 @@ static void secret_files_have_to_be_right(void **state)
 
 /* ---- the database ---- */
 
-static void database_has_to_be_there(void **state)
+static void database_has_to_be_there(NO_STATE)
 {
-    (void)state;
     static const char *const commands[] = {"serve", "migrate"};
     static const char *const refused[] = {"DATABASE_URL=postgresql://postgres@127.0.0.1:1/none",
                                           NULL};
@@ -245,9 +234,8 @@ static void database_has_to_be_there(void **state)
     free(missing);
 }
 
-static void schema_has_to_be_migrated(void **state)
+static void schema_has_to_be_migrated(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "unmigrated");
     char *entry = make_entry("DATABASE_URL", url);
     check_run("serve", (const char *const[]){entry, NULL}, STATUS_FAILED, "rsvpd migrate");
@@ -255,9 +243,8 @@ static void schema_has_to_be_migrated(void **state)
     free(url);
 }
 
-static void newer_schema_is_refused(void **state)
+static void newer_schema_is_refused(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "newer");
     char *entry = make_entry("DATABASE_URL", url);
     service_migrate(url);
@@ -269,9 +256,8 @@ static void newer_schema_is_refused(void **state)
     free(url);
 }
 
-static void migrating_twice_changes_nothing(void **state)
+static void migrating_twice_changes_nothing(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "twice");
     char *entry = make_entry("DATABASE_URL", url);
     const char *const environment[] = {entry, NULL};
@@ -291,9 +277,8 @@ static void migrating_twice_changes_nothing(void **state)
     free(url);
 }
 
-static void migrating_at_once_succeeds_everywhere(void **state)
+static void migrating_at_once_succeeds_everywhere(NO_STATE)
 {
-    (void)state;
     char *url = pg_fresh_database(fixture.pg, "at_once");
     char *entry = make_entry("DATABASE_URL", url);
     struct service_run runs[4];
@@ -346,9 +331,8 @@ static void check_port_in_use(uint16_t taken, uint16_t port, uint16_t admin_port
     free(database);
 }
 
-static void port_in_use_is_named(void **state)
+static void port_in_use_is_named(NO_STATE)
 {
-    (void)state;
     int locks[2];
     const uint16_t taken = port_reserve(&locks[0]);
     const uint16_t unused = port_reserve(&locks[1]);
@@ -361,9 +345,8 @@ static void port_in_use_is_named(void **state)
 }
 
 /* Workers share their port with each other, but not with another rsvpd by mistake. */
-static void two_services_do_not_share_a_port(void **state)
+static void two_services_do_not_share_a_port(NO_STATE)
 {
-    (void)state;
     int lock;
     const uint16_t unused = port_reserve(&lock);
     struct service *service = service_start(fixture.database_url, NULL, NULL);
@@ -375,9 +358,8 @@ static void two_services_do_not_share_a_port(void **state)
 
 /* ---- subcommands ---- */
 
-static void unknown_arguments_are_refused(void **state)
+static void unknown_arguments_are_refused(NO_STATE)
 {
-    (void)state;
     static const char *const lines[][3] = {
         {"nope", NULL, NULL},      {"Serve", NULL, NULL},       {"--nope", NULL, NULL},
         {"serve", "--nope", NULL}, {"version", "--nope", NULL}, {"migrate", "nope", NULL},
@@ -391,9 +373,8 @@ static void unknown_arguments_are_refused(void **state)
     }
 }
 
-static void every_subcommand_has_help(void **state)
+static void every_subcommand_has_help(NO_STATE)
 {
-    (void)state;
     static const char *const commands[] = {"serve",  "migrate", "import",  "export",
                                            "verify", "config",  "version", "help"};
     struct service_run overview = service_run((const char *const[]){"help", NULL}, NULL);
@@ -415,9 +396,8 @@ static void every_subcommand_has_help(void **state)
     service_run_free(&run);
 }
 
-static void version_tells_the_version(void **state)
+static void version_tells_the_version(NO_STATE)
 {
-    (void)state;
     struct service_run run = service_run((const char *const[]){"version", NULL}, NULL);
     unsigned major;
     unsigned minor;
@@ -468,9 +448,8 @@ static void expect_variable(const char *output, const char *name, const char *va
     }
 }
 
-static void config_prints_what_is_in_force(void **state)
+static void config_prints_what_is_in_force(NO_STATE)
 {
-    (void)state;
     const char *environment[LENGTH(variables) + 1] = {NULL};
     for (size_t i = 0; i < LENGTH(variables); i++) {
         environment[i] = make_entry(variables[i].name, variables[i].value);

@@ -1,14 +1,9 @@
 /* rsvpd verify: right data is right whatever is being written, what is wrong is found and mended.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <libpq-fe.h>
 
 #include "fixture.h"
@@ -18,12 +13,12 @@
 #include "servers.h"
 #include "service.h"
 #include "shell.h"
+#include "test.h"
 
 enum { STATUS_RIGHT = 0, STATUS_DIFFERS = 1, STATUS_USAGE = 2, STEP_BOUND_MS = 60000 };
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     shell_clear_tables();
     return 0;
 }
@@ -75,9 +70,8 @@ static void set_managed(const char *event)
 
 /* ---- tests ---- */
 
-static void nothing_is_right(void **state)
+static void nothing_is_right(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_RIGHT, "rsvp: 0 entities, 0 rows, 0 differences", NULL, "rsvpd verify");
     expect_out("like: 0 entities, 0 rows, 0 differences");
     expect_out("settings: 0 entities, 0 rows, 0 differences");
@@ -153,10 +147,9 @@ static void wrong_counters_are_found_and_mended(void **state)
     assert_int_equal(version_of(relation, "b-right"), 7);
 }
 
-static void settings_are_compared_and_mended(void **state)
+static void settings_are_compared_and_mended(NO_STATE)
 {
     const struct relation *relation = &relations[RELATION_RSVP];
-    (void)state;
     static const char *const events[] = {"right", "unsaid", "gone", "miscounted", "full"};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         add_members(relation, events[i], 3);
@@ -212,9 +205,8 @@ static int64_t going(const char *event)
 }
 
 /* Who waits for an event without settings is let in, as where they are taken away. */
-static void waiters_without_an_event_are_found_and_let_in(void **state)
+static void waiters_without_an_event_are_found_and_let_in(NO_STATE)
 {
-    (void)state;
     add_waiters("nowhere", 7000); /* more than one transaction takes */
     expect_shell(STATUS_DIFFERS, "settings nowhere: 7000 wait, and the event has no settings\n",
                  NULL, "rsvpd verify");
@@ -236,9 +228,8 @@ static void add_event(const char *event, const char *capacity, int members, int 
 }
 
 /* Nobody looks for seats for those whose tickets are said to be through. */
-static void tickets_that_nobody_looks_at_are_found(void **state)
+static void tickets_that_nobody_looks_at_are_found(NO_STATE)
 {
-    (void)state;
     add_event("passed", "2", 2, 3);
     pg_execute(fixture.database_url,
                "UPDATE events SET passed_ticket = 2 WHERE event_id = 'passed'");
@@ -256,10 +247,9 @@ static void tickets_that_nobody_looks_at_are_found(void **state)
 }
 
 /* A row that somebody's SQL deletes frees a seat, which goes to who has waited longest. */
-static void free_seats_are_found_and_given_away(void **state)
+static void free_seats_are_found_and_given_away(NO_STATE)
 {
     const char *url = fixture.database_url;
-    (void)state;
     add_event("freed", "3", 3, 4);
     add_event("closed", "3", 3, 4);
     add_event("unlimited", "NULL", 3, 6000);
@@ -286,9 +276,8 @@ static void free_seats_are_found_and_given_away(void **state)
     expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
 }
 
-static void who_waits_and_is_going_is_found(void **state)
+static void who_waits_and_is_going_is_found(NO_STATE)
 {
-    (void)state;
     add_event("full", "3", 3, 4);
     pg_execute(fixture.database_url,
                "UPDATE waitlist SET user_id = (SELECT min(user_id) FROM rsvps) WHERE ticket = 2");
@@ -450,9 +439,8 @@ static void writing_and_importing_make_no_difference(void **state)
 
 static PGconn *session;
 
-static int close_session(void **state)
+static int close_session(NO_STATE)
 {
-    (void)state;
     PQfinish(session);
     session = NULL;
     return 0;
@@ -476,9 +464,8 @@ static void expect_mended(int64_t count)
 }
 
 /* A writer that has changed the counter is waited for, and its rows are counted. */
-static void a_repair_counts_after_it_has_the_lock(void **state)
+static void a_repair_counts_after_it_has_the_lock(NO_STATE)
 {
-    (void)state;
     begin_with_a_wrong_counter();
     pg_session_execute(session,
                        "UPDATE rsvp_counters SET count = count + 1, version = version + 1");
@@ -490,9 +477,8 @@ static void a_repair_counts_after_it_has_the_lock(void **state)
 }
 
 /* One that has not got that far adds its part to what was mended. */
-static void a_repair_leaves_what_is_not_counted_to_its_writer(void **state)
+static void a_repair_leaves_what_is_not_counted_to_its_writer(NO_STATE)
 {
-    (void)state;
     begin_with_a_wrong_counter();
     expect_shell(STATUS_DIFFERS, "1 mended", NULL, "rsvpd verify --repair");
     assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count FROM rsvp_counters"), 3);
@@ -504,9 +490,8 @@ static void a_repair_leaves_what_is_not_counted_to_its_writer(void **state)
 
 /* ---- usage ---- */
 
-static void what_is_in_the_way_is_told(void **state)
+static void what_is_in_the_way_is_told(NO_STATE)
 {
-    (void)state;
     expect_shell(STATUS_USAGE, NULL, "unexpected argument '--mend'", "rsvpd verify --mend");
     expect_shell(STATUS_USAGE, NULL, "unexpected argument 'rsvp'", "rsvpd verify rsvp");
     expect_shell(STATUS_USAGE, NULL, "unexpected argument '--repair=1'", "rsvpd verify --repair=1");

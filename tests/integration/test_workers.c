@@ -1,13 +1,7 @@
 /* Several workers of one process: what one of them has told, none of them takes back. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -15,8 +9,7 @@
 #include "load.h"
 #include "load_relation.h"
 #include "relation.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum {
     CONNECTIONS = 16, /* which the kernel spreads over the workers */
@@ -110,10 +103,9 @@ static void test_a_write_is_told_over_every_worker(void **state)
 }
 
 /* Settings tell a count, too: what another process has changed, and nobody here has heard of. */
-static void test_what_settings_tell_is_not_taken_back(void **state)
+static void test_what_settings_tell_is_not_taken_back(NO_STATE)
 {
     const struct relation *relation = &relations[RELATION_RSVP];
-    (void)state;
     other = service_start(fixture.database_url, NULL, NULL); /* it tells Redis nothing */
     struct http_client *there = http_client_create(other->port);
     for (size_t i = 0; i < CONNECTIONS; i++) {
@@ -207,11 +199,10 @@ static void reader_answer(const struct load_exchange *exchange, void *client)
 }
 
 /* Half of the writes are this process's own, of the others it hears from Redis and PostgreSQL. */
-static void test_no_count_goes_back_over_any_worker(void **state)
+static void test_no_count_goes_back_over_any_worker(NO_STATE)
 {
     static const struct load_behaviour writing = {writer_next, writer_answer};
     static const struct load_behaviour reading = {reader_next, reader_answer};
-    (void)state;
     other = service_start(fixture.database_url, redis_server_url(fixture.redis), four_workers);
     crowd = load_create();
     for (unsigned i = 0; i < WRITERS; i++) {

@@ -1,17 +1,14 @@
 /* Events with settings as tests see them. */
 #include "event.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "expect.h"
 #include "process.h"
 #include "relation.h"
+#include "test.h"
 
 struct http_response *event_request(struct http_client *client, const char *method, const char *id,
                                     const char *body)

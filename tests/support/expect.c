@@ -2,16 +2,13 @@
 #include "expect.h"
 
 #include <ctype.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "process.h"
+#include "test.h"
 
 const struct expect_problem_row expect_problem_rows[] = {
     {"invalid-identifier", 400, false, false},

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "test.h"
+
 struct fixture fixture;
 
 static void start_service(const char *const *environment)
@@ -22,9 +24,8 @@ static void stop_service(void)
     }
 }
 
-int fixture_setup_servers(void **state)
+int fixture_setup_servers(NO_STATE)
 {
-    (void)state;
     fixture.pg = pg_server_create();
     fixture.redis = redis_server_create();
     fixture.database_url = pg_fresh_database(fixture.pg, "rsvpd");
@@ -39,9 +40,8 @@ int fixture_setup(void **state)
     return 0;
 }
 
-int fixture_teardown(void **state)
+int fixture_teardown(NO_STATE)
 {
-    (void)state;
     stop_service();
     redis_server_destroy(&fixture.redis);
     pg_server_destroy(&fixture.pg);
@@ -56,9 +56,8 @@ void fixture_restart_service(const char *const *environment)
     start_service(environment);
 }
 
-int fixture_heal(void **state)
+int fixture_heal(NO_STATE)
 {
-    (void)state;
     pg_server_heal(fixture.pg);
     redis_server_heal(fixture.redis);
     return 0;

@@ -3,8 +3,6 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +10,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include <cmocka.h>
-
 #include "process.h"
+#include "test.h"
 
 enum {
     ANSWER_SIZE_MAX = 16384,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 enum { MUTATIONS_MAX = 4, RUBBISH_MAX_BYTES = 64, LARGE_BYTES = 1 << 16, HUGE_BYTES = 1 << 20 };
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "test.h"
+
 struct pair pair;
 
 void pair_start(unsigned index)
@@ -24,9 +26,8 @@ void pair_kill(unsigned index)
     service_kill(&pair.services[index]);
 }
 
-int pair_setup(void **state)
+int pair_setup(NO_STATE)
 {
-    (void)state;
     pair.pg = pg_server_create();
     pair.redis = redis_server_create();
     pair.database_url = pg_fresh_database(pair.pg, "pair");
@@ -37,9 +38,8 @@ int pair_setup(void **state)
     return 0;
 }
 
-int pair_teardown(void **state)
+int pair_teardown(NO_STATE)
 {
-    (void)state;
     for (unsigned i = 0; i < PAIR_SIZE; i++) {
         if (pair.services[i] != NULL) {
             pair_stop(i);

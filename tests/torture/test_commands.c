@@ -1,18 +1,13 @@
 /* The operator's commands while one call at a time fails: they end with status 0 and have done
  * their work, or say what failed; begun again they do it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "fixture.h"
 #include "process.h"
 #include "servers.h"
 #include "shell.h"
+#include "test.h"
 #include "torture.h"
 
 enum { BUDGET = 2 /* of each kind */ };

@@ -1,15 +1,10 @@
 /* The whole service against a real PostgreSQL and a real Redis while one call at a time fails: it
  * lives, each request has an answer or a closed connection, no answer is wrong, afterwards all is
  * well again, and nothing is leaked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 #include <signal.h>
@@ -17,6 +12,7 @@
 
 #include "fixture.h"
 #include "process.h"
+#include "test.h"
 #include "torture.h"
 
 enum {
@@ -476,9 +472,8 @@ static void run_start(void)
     free(log);
 }
 
-static void starts(void **state)
+static void starts(NO_STATE)
 {
-    (void)state;
     struct torture_tally tally = torture_each(FAIL_GROUP_COUNT, BUDGET_START, run_start);
     torture_report("starting", &tally);
 }
@@ -495,18 +490,16 @@ static void run_end(void)
     http_client_destroy(&client);
 }
 
-static void ends(void **state)
+static void ends(NO_STATE)
 {
-    (void)state;
     struct torture_tally tally = torture_each(FAIL_GROUP_COUNT, BUDGET_END, run_end);
     torture_report("ending", &tally);
 }
 
 /* A Redis that is named by a host, where none listens: it serves without. */
-static void resolves(void **state)
+static void resolves(NO_STATE)
 {
     static const enum fail_kind kinds[] = {FAIL_uv_getaddrinfo, FAIL_uv_tcp_connect};
-    (void)state;
     fail_arm(torture_control, (enum fail_kind)0, 0);
     fixture.service = service_start(fixture.database_url, "redis://localhost:1/0",
                                     (const char *const[]){torture_environment, "WORKERS=1", NULL});
@@ -543,9 +536,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int discard(void **state)
+static int discard(NO_STATE)
 {
-    (void)state;
     disturbed = false;
     service_discard(&fixture.service);
     return 0;

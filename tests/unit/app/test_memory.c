@@ -3,10 +3,9 @@
 
 #include "rsvpd/app/memory.h"
 
-static void test_nothing_is_given_back_while_a_crowd_grows_or_stays(void **state)
+static void test_nothing_is_given_back_while_a_crowd_grows_or_stays(NO_STATE)
 {
     struct memory_keeper keeper = {0};
-    (void)state;
     for (int64_t connections = 0; connections <= 20000; connections += 10) {
         assert_false(memory_note_connections(&keeper, connections));
     }
@@ -14,10 +13,9 @@ static void test_nothing_is_given_back_while_a_crowd_grows_or_stays(void **state
     assert_false(memory_note_connections(&keeper, 10000));
 }
 
-static void test_a_crowd_that_left_is_noticed_once(void **state)
+static void test_a_crowd_that_left_is_noticed_once(NO_STATE)
 {
     struct memory_keeper keeper = {0};
-    (void)state;
     assert_false(memory_note_connections(&keeper, 20000));
     assert_true(memory_note_connections(&keeper, 9999));
     assert_false(memory_note_connections(&keeper, 9999));
@@ -28,10 +26,9 @@ static void test_a_crowd_that_left_is_noticed_once(void **state)
     assert_true(memory_note_connections(&keeper, 0));
 }
 
-static void test_a_few_are_no_crowd(void **state)
+static void test_a_few_are_no_crowd(NO_STATE)
 {
     struct memory_keeper keeper = {0};
-    (void)state;
     for (int round = 0; round < 10; round++) {
         assert_false(memory_note_connections(&keeper, 999));
         assert_false(memory_note_connections(&keeper, 0));

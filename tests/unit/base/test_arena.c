@@ -15,10 +15,9 @@ static bool in_first(const void *memory, size_t size)
     return at >= first && at + size <= first + sizeof first;
 }
 
-static void test_the_first_block_comes_first(void **state)
+static void test_the_first_block_comes_first(NO_STATE)
 {
     struct arena arena;
-    (void)state;
     arena_init(&arena, first, sizeof first);
     for (int i = 0; i < FIRST_SIZE / 64; i++) {
         assert_true(in_first(arena_take(&arena, 64), 64));
@@ -31,10 +30,9 @@ static void test_the_first_block_comes_first(void **state)
     arena_reset(&arena);
 }
 
-static void test_the_whole_first_block_can_be_taken_at_once(void **state)
+static void test_the_whole_first_block_can_be_taken_at_once(NO_STATE)
 {
     struct arena arena;
-    (void)state;
     arena_init(&arena, first, sizeof first);
     assert_ptr_equal(arena_take(&arena, sizeof first), first);
     assert_false(in_first(arena_take(&arena, 16), 0));
@@ -43,10 +41,9 @@ static void test_the_whole_first_block_can_be_taken_at_once(void **state)
     arena_reset(&arena);
 }
 
-static void test_no_first_block(void **state)
+static void test_no_first_block(NO_STATE)
 {
     struct arena arena;
-    (void)state;
     arena_init(&arena, NULL, 0);
     char *memory = arena_take(&arena, 10);
     assert_non_null(memory);
@@ -56,12 +53,11 @@ static void test_no_first_block(void **state)
 
 /* Fills each piece with its own byte and looks at all of them at the end: none shares a byte with
  * another. The address sanitizer sees what lies outside of any block, and what is not freed. */
-static void test_pieces_of_random_sizes(void **state)
+static void test_pieces_of_random_sizes(NO_STATE)
 {
     static const size_t sizes_max[] = {1, 40, 5000, 20000};
     struct random random = unit_random(2);
     struct arena arena;
-    (void)state;
     arena_init(&arena, first, sizeof first);
     for (int round = 0; round < 50; round++) {
         unsigned char *pieces[PIECES];

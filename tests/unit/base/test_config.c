@@ -42,10 +42,9 @@ static void load_well(struct config *config, const struct variable *variables)
     }
 }
 
-static void test_defaults(void **state)
+static void test_defaults(NO_STATE)
 {
     struct config config;
-    (void)state;
     load_well(&config, (struct variable[]){{"DATABASE_URL", SECRET}, {NULL, NULL}});
     assert_string_equal(config.database_url, SECRET);
     assert_string_equal(config.redis_url, "");
@@ -69,7 +68,7 @@ static void test_defaults(void **state)
     config_free(&config);
 }
 
-static void test_everything_set(void **state)
+static void test_everything_set(NO_STATE)
 {
     static const struct variable variables[] = {
         {"DATABASE_URL", SECRET},
@@ -94,7 +93,6 @@ static void test_everything_set(void **state)
         {NULL, NULL},
     };
     struct config config;
-    (void)state;
     load_well(&config, variables);
     assert_string_equal(config.redis_url, "unix:///run/r");
     assert_string_equal(config.bind_address, "0.0.0.0");
@@ -133,7 +131,7 @@ static void expect_refused(const char *name, const char *value)
 }
 
 /* What no whole number, no address and no word is, and each option's own bounds. */
-static void test_every_malformed_value_is_refused(void **state)
+static void test_every_malformed_value_is_refused(NO_STATE)
 {
     static const char *const no_numbers[] = {"",
                                              " ",
@@ -158,7 +156,6 @@ static void test_every_malformed_value_is_refused(void **state)
                                                " 1.2.3.4",  "1.2.3.4 ",   "*",     "::g"};
     static const char *const no_words[] = {"",      " ",         "INFO",      "inf",      "infos",
                                            "info ", "info warn", "json text", "jsontext", "1"};
-    (void)state;
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
         char below[32], above[32];
@@ -180,7 +177,7 @@ static void test_every_malformed_value_is_refused(void **state)
     }
 }
 
-static void test_the_lifetimes_of_counts_have_a_bound_together(void **state)
+static void test_the_lifetimes_of_counts_have_a_bound_together(NO_STATE)
 {
     static const struct {
         const char *local, *redis;
@@ -189,7 +186,6 @@ static void test_the_lifetimes_of_counts_have_a_bound_together(void **state)
         {"1000", "2500", true},  {"0", "3500", true},  {"3499", "1", true},
         {"1001", "2500", false}, {"3500", "1", false}, {"2500", "2500", false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct variable variables[] = {{"DATABASE_URL", SECRET},
                                        {"COUNT_LOCAL_TTL_MS", cases[i].local},
@@ -206,12 +202,11 @@ static void test_the_lifetimes_of_counts_have_a_bound_together(void **state)
     }
 }
 
-static void test_what_is_required(void **state)
+static void test_what_is_required(NO_STATE)
 {
     static const struct variable none[] = {{NULL, NULL}};
     static const struct variable empty[] = {{"DATABASE_URL", ""}, {NULL, NULL}};
     static const struct variable *const environments[] = {none, empty};
-    (void)state;
     for (size_t i = 0; i < LENGTH(environments); i++) {
         struct config config;
         struct config_error error;
@@ -226,29 +221,26 @@ static void test_what_is_required(void **state)
     }
 }
 
-static void test_lenient_is_not_blind(void **state)
+static void test_lenient_is_not_blind(NO_STATE)
 {
     struct config config;
     struct config_error error;
-    (void)state;
     assert_false(load(&config, (struct variable[]){{"PORT", "x"}, {NULL, NULL}}, true, &error));
     config_free(&config);
 }
 
-static void test_a_redis_url_that_is_empty_is_none(void **state)
+static void test_a_redis_url_that_is_empty_is_none(NO_STATE)
 {
     struct config config;
-    (void)state;
     load_well(&config,
               (struct variable[]){{"DATABASE_URL", SECRET}, {"REDIS_URL", ""}, {NULL, NULL}});
     assert_string_equal(config.redis_url, "");
     config_free(&config);
 }
 
-static void test_only_secrets_are_read_from_files(void **state)
+static void test_only_secrets_are_read_from_files(NO_STATE)
 {
     struct config config;
-    (void)state;
     load_well(&config, (struct variable[]){
                            {"DATABASE_URL", SECRET}, {"PORT_FILE", "/nonexistent"}, {NULL, NULL}});
     assert_int_equal(config.port, 8080);
@@ -268,12 +260,11 @@ static int make_file(const char *bytes, size_t size, char path[PATH_SIZE_BYTES])
 }
 
 /* However good both are. */
-static void test_a_secret_is_named_once(void **state)
+static void test_a_secret_is_named_once(NO_STATE)
 {
     static const char *const secrets[] = {"DATABASE_URL", "REDIS_URL"};
     char path[PATH_SIZE_BYTES];
     int fd = make_file(SECRET, strlen(SECRET), path);
-    (void)state;
     for (size_t i = 0; i < LENGTH(secrets); i++) {
         char file_name[64];
         snprintf(file_name, sizeof file_name, "%s_FILE", secrets[i]);
@@ -302,7 +293,7 @@ static bool load_from_file(struct config *config, const char *bytes, size_t size
     return loaded;
 }
 
-static void test_a_secret_from_a_file(void **state)
+static void test_a_secret_from_a_file(NO_STATE)
 {
     static const struct {
         const char *bytes;
@@ -319,7 +310,6 @@ static void test_a_secret_from_a_file(void **state)
         CASE(SECRET "\0x", NULL),
 #undef CASE
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct config config;
         struct config_error error;
@@ -335,13 +325,12 @@ static void test_a_secret_from_a_file(void **state)
     }
 }
 
-static void test_a_file_has_a_largest_size(void **state)
+static void test_a_file_has_a_largest_size(NO_STATE)
 {
     enum { LARGEST = 8192 };
     static char bytes[LARGEST + 1];
     struct config config;
     struct config_error error;
-    (void)state;
     memset(bytes, 'x', sizeof bytes);
     assert_true(load_from_file(&config, bytes, LARGEST, &error));
     assert_int_equal(strlen(config.database_url), LARGEST);
@@ -350,12 +339,11 @@ static void test_a_file_has_a_largest_size(void **state)
     config_free(&config);
 }
 
-static void test_a_file_that_is_not_there(void **state)
+static void test_a_file_that_is_not_there(NO_STATE)
 {
     struct config config;
     struct config_error error;
     struct variable variables[] = {{"DATABASE_URL_FILE", "/proc/self/fd/-1"}, {NULL, NULL}};
-    (void)state;
     assert_false(load(&config, variables, false, &error));
     assert_non_null(strstr(error.line, "DATABASE_URL_FILE"));
     assert_null(strstr(error.line, "/proc/self/fd/-1")); /* it may be the secret itself */
@@ -391,7 +379,7 @@ static void expect_line(const char *text, const char *line, bool there)
     }
 }
 
-static void test_print_shows_all_but_secrets(void **state)
+static void test_print_shows_all_but_secrets(NO_STATE)
 {
     char *text = printed((struct variable[]){{"DATABASE_URL", SECRET},
                                              {"REDIS_URL", "redis://:open-sesame@cache"},
@@ -399,7 +387,6 @@ static void test_print_shows_all_but_secrets(void **state)
                                              {"BIND_ADDRESS", "::"},
                                              {"PORT", "81"},
                                              {NULL, NULL}});
-    (void)state;
     assert_null(strstr(text, "open-sesame"));
     expect_line(text, "DATABASE_URL=<redacted>", true);
     expect_line(text, "REDIS_URL=<redacted>", true);
@@ -418,12 +405,11 @@ static void test_print_shows_all_but_secrets(void **state)
     free(text);
 }
 
-static void test_markdown(void **state)
+static void test_markdown(NO_STATE)
 {
     char *text = NULL;
     size_t size, lines = 0;
     FILE *out = open_memstream(&text, &size);
-    (void)state;
     assert_non_null(out);
     config_print_markdown(out);
     fclose(out);
@@ -444,9 +430,8 @@ static void test_markdown(void **state)
 }
 
 /* The table itself: names are unique, bounds hold the default, words are there where wanted. */
-static void test_the_table_is_consistent(void **state)
+static void test_the_table_is_consistent(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
         assert_true(option->name[strspn(option->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_")] == '\0');

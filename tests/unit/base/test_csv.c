@@ -17,7 +17,7 @@ static char *exact(const char *text, size_t size)
     return copy;
 }
 
-static void test_fields(void **state)
+static void test_fields(NO_STATE)
 {
     static const struct {
         const char *line;
@@ -42,7 +42,6 @@ static void test_fields(void **state)
         {"\xEF\xBB\xBF", {"\xEF\xBB\xBF"}},
     };
     static struct csv_record record;
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *problem = NULL;
         size_t size = strlen(cases[i].line), count = 0;
@@ -58,11 +57,10 @@ static void test_fields(void **state)
     }
 }
 
-static void test_a_nul_is_a_byte_like_others(void **state)
+static void test_a_nul_is_a_byte_like_others(NO_STATE)
 {
     static struct csv_record record;
     const char *problem;
-    (void)state;
     assert_true(csv_split(slice_make("a\0b,\"c\0\"", 8), &record, &problem));
     assert_int_equal(record.count, 2);
     assert_int_equal(record.fields[0].size, 3);
@@ -81,7 +79,7 @@ static void expect_bad(const char *line, const char *word)
     free(copy);
 }
 
-static void test_bad_lines(void **state)
+static void test_bad_lines(NO_STATE)
 {
     static const struct {
         const char *line, *word;
@@ -100,18 +98,16 @@ static void test_bad_lines(void **state)
         {" \"a\"", "not quoted"},
         {"a,b\"\"c", "not quoted"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect_bad(cases[i].line, cases[i].word);
     }
 }
 
-static void test_as_many_fields_as_fit(void **state)
+static void test_as_many_fields_as_fit(NO_STATE)
 {
     static struct csv_record record;
     const char *problem;
     char line[CSV_FIELDS_MAX + 1];
-    (void)state;
     memset(line, ',', sizeof line);
     assert_true(csv_split(slice_make(line, CSV_FIELDS_MAX - 1), &record, &problem));
     assert_int_equal(record.count, CSV_FIELDS_MAX);
@@ -120,12 +116,11 @@ static void test_as_many_fields_as_fit(void **state)
 }
 
 /* The longest line, all of it quotes, fits into the record's own memory. */
-static void test_the_longest_line_of_quotes(void **state)
+static void test_the_longest_line_of_quotes(NO_STATE)
 {
     static struct csv_record record;
     static char line[CSV_LINE_SIZE_MAX_BYTES];
     const char *problem;
-    (void)state;
     memset(line, '"', sizeof line);
     assert_true(csv_split(slice_make(line, sizeof line), &record, &problem));
     assert_int_equal(record.count, 1);
@@ -199,7 +194,7 @@ static void expect_lines(struct slice input, const char *expected)
     }
 }
 
-static void test_lines(void **state)
+static void test_lines(NO_STATE)
 {
     static const char *const cases[][2] = {
         {"", ""},
@@ -210,7 +205,6 @@ static void test_lines(void **state)
         {"\n\n", "|1:\n|2:\n"},
         {"a\rb\nc\r", "|1:a\rb\n|2:c\r"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect_lines(slice_of(cases[i][0]), cases[i][1]);
     }
@@ -218,13 +212,12 @@ static void test_lines(void **state)
 
 /* Lines of lengths around the longest that is taken, one that is far longer, and one behind them.
  */
-static void test_long_lines(void **state)
+static void test_long_lines(NO_STATE)
 {
     static const size_t sizes[] = {CSV_LINE_SIZE_MAX_BYTES - 1, CSV_LINE_SIZE_MAX_BYTES,
                                    CSV_LINE_SIZE_MAX_BYTES + 1, 20000, 1};
     static char input[TRACE_SIZE], expected[TRACE_SIZE];
     size_t in = 0, out = 0;
-    (void)state;
     for (size_t i = 0; i < LENGTH(sizes); i++) {
         out += (size_t)snprintf(expected + out, 32, "|%zu%s:", i + 1,
                                 sizes[i] > CSV_LINE_SIZE_MAX_BYTES ? " long" : "");
@@ -244,9 +237,8 @@ static void test_long_lines(void **state)
     }
 }
 
-static void test_ends_and_marks(void **state)
+static void test_ends_and_marks(NO_STATE)
 {
-    (void)state;
     unit_expect_text("LF", csv_line_content(slice_of("a\n")), "a");
     unit_expect_text("CRLF", csv_line_content(slice_of("a\r\n")), "a");
     unit_expect_text("none", csv_line_content(slice_of("a")), "a");

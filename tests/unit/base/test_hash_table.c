@@ -59,21 +59,19 @@ static void against_an_array(struct random *random, uint64_t spread, bool same_l
     assert_null(table.buckets);
 }
 
-static void test_against_an_array(void **state)
+static void test_against_an_array(NO_STATE)
 {
     static const uint64_t spreads[] = {1, 2, 7, KEYS, 1000000007};
     struct random random = unit_random(4);
-    (void)state;
     for (size_t i = 0; i < LENGTH(spreads); i++) {
         against_an_array(&random, spreads[i], false);
         against_an_array(&random, spreads[i], true);
     }
 }
 
-static void test_there_are_as_many_buckets_as_elements_are_expected(void **state)
+static void test_there_are_as_many_buckets_as_elements_are_expected(NO_STATE)
 {
     static const size_t expected[] = {0, 1, 64, 65, 1000, 1024, 1025, 100000};
-    (void)state;
     for (size_t i = 0; i < LENGTH(expected); i++) {
         struct hash_table table;
         assert_true(hash_table_init(&table, expected[i], 1));
@@ -84,10 +82,9 @@ static void test_there_are_as_many_buckets_as_elements_are_expected(void **state
     }
 }
 
-static void test_the_hash_depends_on_every_byte_and_the_secret(void **state)
+static void test_the_hash_depends_on_every_byte_and_the_secret(NO_STATE)
 {
     char bytes[40] = {0}, longer[sizeof bytes + 1] = {0};
-    (void)state;
     for (size_t size = 1; size <= sizeof bytes; size++) {
         uint64_t hash = hash_bytes(7, slice_make(bytes, size));
         assert_true(hash == hash_bytes(7, slice_make(longer, size)));
@@ -102,23 +99,21 @@ static void test_the_hash_depends_on_every_byte_and_the_secret(void **state)
 }
 
 /* With chained calls, "ab" + "c" is not "a" + "bc". */
-static void test_chained_hashes_know_where_one_part_ends(void **state)
+static void test_chained_hashes_know_where_one_part_ends(NO_STATE)
 {
     uint64_t one = hash_bytes(hash_bytes(7, slice_of("ab")), slice_of("c"));
     uint64_t other = hash_bytes(hash_bytes(7, slice_of("a")), slice_of("bc"));
-    (void)state;
     assert_true(one != other);
 }
 
 /* Keys that are alike, as ids are, spread over the buckets as if by chance: then there is a bucket
  * with more than 16 of as many keys as buckets once in 10^11 secrets. */
-static void test_alike_keys_spread(void **state)
+static void test_alike_keys_spread(NO_STATE)
 {
     enum { COUNT = 4096, BUCKET_MAX = 16 };
     struct random random = unit_random(5);
     uint64_t secret = random_next(&random);
     unsigned *buckets = calloc(COUNT, sizeof *buckets);
-    (void)state;
     assert_non_null(buckets);
     for (unsigned i = 0; i < COUNT; i++) {
         struct identifier id = unit_numbered_id("user-", i);

@@ -36,12 +36,11 @@ static const char everything[] =
     "{\"s\":\"a\\\"b\",\"i\":-9223372036854775808,\"list\":[[],{},0,true,null],"
     "\"inner\":{\"no\":false,\"none\":null},\"at\":\"2026-11-22T10:15:30.123Z\",\"ms\":1.050}";
 
-static void test_everything(void **state)
+static void test_everything(NO_STATE)
 {
     char buffer[BUFFER_SIZE];
     struct text text = text_over(buffer, sizeof buffer);
     struct json_writer json = json_writer_over(&text);
-    (void)state;
     write_everything(&json);
     assert_true(json_writer_complete(&json));
     unit_expect_text("json", text_slice(&text), everything);
@@ -51,9 +50,8 @@ static void test_everything(void **state)
 }
 
 /* Whatever the capacity, nothing behind it is touched, and it says when not all of it is there. */
-static void test_every_capacity(void **state)
+static void test_every_capacity(NO_STATE)
 {
-    (void)state;
     for (size_t capacity = 0; capacity < sizeof everything + 1; capacity++) {
         char buffer[BUFFER_SIZE];
         memset(buffer, '#', sizeof buffer);
@@ -69,11 +67,10 @@ static void test_every_capacity(void **state)
 }
 
 /* Several texts may follow each other, behind what others wrote. */
-static void test_lines(void **state)
+static void test_lines(NO_STATE)
 {
     char buffer[BUFFER_SIZE];
     struct text text = text_over(buffer, sizeof buffer);
-    (void)state;
     text_add_cstr(&text, "a=");
     for (int64_t i = 1; i <= 2; i++) {
         struct json_writer json = json_writer_over(&text);
@@ -84,7 +81,7 @@ static void test_lines(void **state)
     unit_expect_text("lines", text_slice(&text), "a=1\n2\n");
 }
 
-static void test_milliseconds(void **state)
+static void test_milliseconds(NO_STATE)
 {
     static const struct {
         int64_t microseconds;
@@ -99,7 +96,6 @@ static void test_milliseconds(void **state)
         {-1234567, "-1234.567"},
         {INT64_MIN, "-9223372036854775.808"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char buffer[BUFFER_SIZE];
         struct text text = text_over(buffer, sizeof buffer);
@@ -109,12 +105,11 @@ static void test_milliseconds(void **state)
     }
 }
 
-static void test_as_deep_as_can_be(void **state)
+static void test_as_deep_as_can_be(NO_STATE)
 {
     char buffer[2 * JSON_DEPTH_MAX];
     struct text text = text_over(buffer, sizeof buffer);
     struct json_writer json = json_writer_over(&text);
-    (void)state;
     for (size_t i = 0; i < JSON_DEPTH_MAX; i++) {
         json_write_array_begin(&json, NULL);
     }
@@ -129,7 +124,7 @@ static void test_as_deep_as_can_be(void **state)
 
 #define FFFD "\\ufffd"
 
-static void test_strings(void **state)
+static void test_strings(NO_STATE)
 {
     static const struct {
         const char *bytes;
@@ -169,7 +164,6 @@ static void test_strings(void **state)
         CASE("\xC3\xA9\xC3", "\xC3\xA9" FFFD),
 #undef CASE
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char expected[BUFFER_SIZE], buffer[BUFFER_SIZE], exact[64];
         struct text text = text_over(buffer, sizeof buffer);
@@ -185,12 +179,11 @@ static void test_strings(void **state)
 }
 
 /* Whatever comes in, a JSON parser takes it, and gives back what was valid. */
-static void test_strings_of_random_bytes(void **state)
+static void test_strings_of_random_bytes(NO_STATE)
 {
     static const unsigned char lead[] = {0x00, 0x1F, '"',  '\\', 0x7F, 0x80, 0x9F, 0xA0, 0xBF,
                                          0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5};
     struct random random = unit_random(1);
-    (void)state;
     for (int round = 0; round < 20000; round++) {
         char bytes[12], buffer[128];
         size_t size = unit_below(&random, sizeof bytes + 1);

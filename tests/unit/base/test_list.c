@@ -92,11 +92,10 @@ static void splice(struct pair *pair, size_t to)
     }
 }
 
-static void test_against_an_array(void **state)
+static void test_against_an_array(NO_STATE)
 {
     struct random random = unit_random(3);
     struct pair pair = {.sizes = {0}};
-    (void)state;
     list_init(&pair.lists[0]);
     list_init(&pair.lists[1]);
     check(&pair);

@@ -64,9 +64,8 @@ static void expect_json(const char *text, const char *expected)
     json_decref(line);
 }
 
-static void test_json_lines(void **state)
+static void test_json_lines(NO_STATE)
 {
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     capture_begin();
     log_event(LOG_WARN, "it went \"wrong\"", LOG_CSTR("reason", "a\nb\xFF"), LOG_INT("port", -5),
@@ -79,9 +78,8 @@ static void test_json_lines(void **state)
     free(text);
 }
 
-static void test_negative_times(void **state)
+static void test_negative_times(NO_STATE)
 {
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     capture_begin();
     log_event(LOG_WARN, "went", LOG_USEC("a_ms", -1500), LOG_USEC("b_ms", -7));
@@ -90,10 +88,9 @@ static void test_negative_times(void **state)
     free(text);
 }
 
-static void test_a_text_line_that_is_too_long(void **state)
+static void test_a_text_line_that_is_too_long(NO_STATE)
 {
     static char bytes[5000];
-    (void)state;
     memset(bytes, 'x', sizeof bytes);
     log_configure(LOG_INFO, LOG_FORMAT_TEXT);
     capture_begin();
@@ -105,9 +102,8 @@ static void test_a_text_line_that_is_too_long(void **state)
     free(text);
 }
 
-static void test_no_fields(void **state)
+static void test_no_fields(NO_STATE)
 {
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     capture_begin();
     log_event(LOG_ERROR, "nothing to add");
@@ -116,9 +112,8 @@ static void test_no_fields(void **state)
     free(text);
 }
 
-static void test_text_lines(void **state)
+static void test_text_lines(NO_STATE)
 {
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_TEXT);
     capture_begin();
     log_event(LOG_INFO, "ready", LOG_CSTR("address", "a b"), LOG_INT("port", 8080),
@@ -130,10 +125,9 @@ static void test_text_lines(void **state)
     free(text);
 }
 
-static void test_what_is_below_the_level_is_not_written(void **state)
+static void test_what_is_below_the_level_is_not_written(NO_STATE)
 {
     static const enum log_level levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR};
-    (void)state;
     for (size_t i = 0; i < LENGTH(levels); i++) {
         log_configure(levels[i], LOG_FORMAT_JSON);
         for (size_t j = 0; j < LENGTH(levels); j++) {
@@ -148,10 +142,9 @@ static void test_what_is_below_the_level_is_not_written(void **state)
 }
 
 /* A line that is too long is still a line of JSON that says what happened. */
-static void test_a_line_that_is_too_long(void **state)
+static void test_a_line_that_is_too_long(NO_STATE)
 {
     static char bytes[5000];
-    (void)state;
     memset(bytes, 'x', sizeof bytes);
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     capture_begin();
@@ -179,11 +172,10 @@ static uint64_t check_numbered(char *text)
 
 /* A thread that has attached does not wait for the writer: past what its ring holds, lines are
  * dropped and counted; the others come out whole and in order. */
-static void test_a_full_ring_drops_whole_lines(void **state)
+static void test_a_full_ring_drops_whole_lines(NO_STATE)
 {
     enum { LINES = 10000 };
     uint64_t dropped_before = log_dropped();
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     capture_begin();
     log_attach_thread();
@@ -212,10 +204,9 @@ static void log_patiently(int number)
 }
 
 /* More than the ring holds, with somebody who empties it: what is written wraps around its end. */
-static void test_lines_of_a_thread_come_in_order(void **state)
+static void test_lines_of_a_thread_come_in_order(NO_STATE)
 {
     enum { LINES = 10000, ROUNDS = 2 };
-    (void)state;
     log_configure(LOG_INFO, LOG_FORMAT_JSON);
     for (int round = 0; round < ROUNDS; round++) {
         capture_begin();

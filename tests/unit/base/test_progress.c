@@ -15,9 +15,8 @@ static void expect_shown(bool is_terminal, int64_t count, int64_t done, int64_t 
     unit_expect_text("shown", text_slice(&text), expected);
 }
 
-static void test_what_is_shown(void **state)
+static void test_what_is_shown(NO_STATE)
 {
-    (void)state;
     expect_shown(false, 0, 0, 0, 0, "import: 0 lines, 0/s");
     expect_shown(false, 1000, 5, 0, 10, "import: 1000 lines, 100/s");
     expect_shown(false, 1000, 5, 10, 10, "import: 50%, 1000 lines, 100/s");
@@ -28,12 +27,11 @@ static void test_what_is_shown(void **state)
     expect_shown(true, 9, 5, 0, 3, "import: 9 lines, 3/s");
 }
 
-static void test_a_line_every_two_seconds(void **state)
+static void test_a_line_every_two_seconds(NO_STATE)
 {
     FILE *out = tmpfile();
     struct progress progress;
     char line[256] = "";
-    (void)state;
     assert_non_null(out);
     progress_begin(&progress, out, "export", "rows", 500);
     for (int64_t ms = 0; ms <= 5000; ms++) {
@@ -49,10 +47,9 @@ static void test_a_line_every_two_seconds(void **state)
     fclose(out);
 }
 
-static void test_nothing_is_shown_to_nobody(void **state)
+static void test_nothing_is_shown_to_nobody(NO_STATE)
 {
     struct progress progress;
-    (void)state;
     progress_begin(&progress, NULL, "export", "rows", 0);
     progress_update(&progress, 1, 0, 0, 10000000);
     progress_clear(&progress);

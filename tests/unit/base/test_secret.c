@@ -24,17 +24,15 @@ static void write_file(const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static int make_file(void **state)
+static int make_file(NO_STATE)
 {
     int fd = mkstemp(path);
-    (void)state;
     log_configure(LOG_ERROR, LOG_FORMAT_JSON);
     return fd < 0 || close(fd) != 0;
 }
 
-static int remove_file(void **state)
+static int remove_file(NO_STATE)
 {
-    (void)state;
     return unlink(path);
 }
 
@@ -45,10 +43,9 @@ static void expect_now(struct secret *secret, const char *expected)
     free(value);
 }
 
-static void test_what_came_from_no_file_stays(void **state)
+static void test_what_came_from_no_file_stays(NO_STATE)
 {
     struct secret *secret = secret_create("NAME", NULL, "good", is_good);
-    (void)state;
     assert_non_null(secret);
     assert_false(secret_is_in_file(secret));
     assert_int_equal(secret_reload(secret), SECRET_SAME);
@@ -57,10 +54,9 @@ static void test_what_came_from_no_file_stays(void **state)
     assert_null(secret);
 }
 
-static void test_what_came_from_a_file_is_read_again(void **state)
+static void test_what_came_from_a_file_is_read_again(NO_STATE)
 {
     struct secret *secret = secret_create("NAME", path, "good 1", is_good);
-    (void)state;
     assert_true(secret_is_in_file(secret));
     write_file("good 1\n");
     assert_int_equal(secret_reload(secret), SECRET_SAME);
@@ -72,11 +68,10 @@ static void test_what_came_from_a_file_is_read_again(void **state)
     secret_destroy(&secret);
 }
 
-static void test_the_last_good_value_stays(void **state)
+static void test_the_last_good_value_stays(NO_STATE)
 {
     static const char *const contents[] = {"", "\n", "bad"};
     struct secret *secret = secret_create("NAME", path, "good", is_good);
-    (void)state;
     for (size_t i = 0; i < LENGTH(contents); i++) {
         write_file(contents[i]);
         assert_int_equal(secret_reload(secret), SECRET_FAILED);
@@ -93,10 +88,9 @@ static void test_the_last_good_value_stays(void **state)
 }
 
 /* Whose opening would wait for a writer. */
-static void test_a_pipe_is_not_last_contended(void **state)
+static void test_a_pipe_is_not_last_contended(NO_STATE)
 {
     char pipe_path[sizeof path + 8];
-    (void)state;
     snprintf(pipe_path, sizeof pipe_path, "%s.pipe", path);
     assert_int_equal(mkfifo(pipe_path, 0600), 0);
     struct secret *secret = secret_create("NAME", pipe_path, "good", is_good);

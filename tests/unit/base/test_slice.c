@@ -1,7 +1,7 @@
 /* Slices: cutting, trimming, comparing. */
 #include "unit.h"
 
-static void test_cut(void **state)
+static void test_cut(NO_STATE)
 {
     static const struct {
         const char *text, *head, *rest;
@@ -11,7 +11,6 @@ static void test_cut(void **state)
         {"a:", "a", "", true},       {":a", "", "a", true}, {"a:b", "a", "b", true},
         {"a:b:c", "a", "b:c", true}, {"::", "", ":", true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice rest = slice_of(cases[i].text);
         struct slice head = slice_cut(&rest, ':');
@@ -21,16 +20,15 @@ static void test_cut(void **state)
     }
 }
 
-static void test_cut_of_nothing(void **state)
+static void test_cut_of_nothing(NO_STATE)
 {
     struct slice rest = {NULL, 0};
-    (void)state;
     struct slice head = slice_cut(&rest, ':');
     assert_int_equal(head.size, 0);
     assert_int_equal(rest.size, 0);
 }
 
-static void test_trim(void **state)
+static void test_trim(NO_STATE)
 {
     static const struct {
         const char *text, *trimmed;
@@ -39,13 +37,12 @@ static void test_trim(void **state)
         {" a", "a"},    {"a\t", "a"}, {" \ta b\t ", "a b"}, {"\na ", "\na"},
         {"a\r", "a\r"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         unit_expect_text(cases[i].text, slice_trim(slice_of(cases[i].text)), cases[i].trimmed);
     }
 }
 
-static void test_equal(void **state)
+static void test_equal(NO_STATE)
 {
     static const struct {
         const char *a, *b;
@@ -61,7 +58,6 @@ static void test_equal(void **state)
         {"a[", "a{", false, false},
         {"@", "`", false, false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice a = slice_of(cases[i].a), b = slice_of(cases[i].b);
         assert_int_equal(slice_equal(a, b), cases[i].equal);

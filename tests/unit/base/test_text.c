@@ -31,10 +31,9 @@ static void guarded_check(const struct guarded *guarded, const char *expected, b
     guarded_check_untouched(guarded);
 }
 
-static void test_what_does_not_fit_is_left_out(void **state)
+static void test_what_does_not_fit_is_left_out(NO_STATE)
 {
     struct guarded guarded;
-    (void)state;
     guarded_init(&guarded, 5);
     text_add_cstr(&guarded.text, "abc");
     guarded_check(&guarded, "abc", false);
@@ -77,7 +76,7 @@ static void add_format(struct text *text)
 }
 
 /* Every way of adding keeps to every capacity, and says when it could not. */
-static void test_every_way_keeps_to_the_capacity(void **state)
+static void test_every_way_keeps_to_the_capacity(NO_STATE)
 {
     static const struct {
         void (*add)(struct text *text);
@@ -87,7 +86,6 @@ static void test_every_way_keeps_to_the_capacity(void **state)
         {add_uint, "18446744073709551615"},  {add_time, "2026-11-22T10:15:30.123Z"},
         {add_format, "number 42, word abc"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(ways) * 40; i++) {
         size_t capacity = i / LENGTH(ways);
         const char *whole = ways[i % LENGTH(ways)].whole;
@@ -104,10 +102,9 @@ static void test_every_way_keeps_to_the_capacity(void **state)
     }
 }
 
-static void test_no_memory_at_all(void **state)
+static void test_no_memory_at_all(NO_STATE)
 {
     struct text text = text_over(NULL, 0);
-    (void)state;
     text_add(&text, slice_make(NULL, 0));
     assert_false(text.truncated);
     text_add_cstr(&text, "a");
@@ -118,7 +115,7 @@ static void test_no_memory_at_all(void **state)
     assert_true(text.truncated);
 }
 
-static void test_numbers(void **state)
+static void test_numbers(NO_STATE)
 {
     static const struct {
         int64_t number;
@@ -133,7 +130,6 @@ static void test_numbers(void **state)
         {INT64_MAX, "9223372036854775807"},
         {INT64_MIN, "-9223372036854775808"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct guarded guarded;
         guarded_init(&guarded, 20);
@@ -147,7 +143,7 @@ static void test_numbers(void **state)
     }
 }
 
-static void test_times(void **state)
+static void test_times(NO_STATE)
 {
     static const struct {
         int64_t unix_ms;
@@ -165,7 +161,6 @@ static void test_times(void **state)
         {4102444799999, "2099-12-31T23:59:59.999Z"},
         {253402300799999, "9999-12-31T23:59:59.999Z"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct guarded guarded;
         guarded_init(&guarded, 64);

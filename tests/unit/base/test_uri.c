@@ -12,9 +12,8 @@ static const struct {
     {"%-1", NULL},    {"%4%31", NULL},
 };
 
-static void test_decode(void **state)
+static void test_decode(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char out[16];
         size_t size;
@@ -28,20 +27,18 @@ static void test_decode(void **state)
     }
 }
 
-static void test_room(void **state)
+static void test_room(NO_STATE)
 {
     char out[2];
     size_t size;
-    (void)state;
     assert_true(uri_decode(slice_of("%61b"), out, 2, &size));
     assert_int_equal(size, 2);
     assert_false(uri_decode(slice_of("%61b"), out, 1, &size));
     assert_false(uri_decode(slice_of("a"), out, 0, &size));
 }
 
-static void test_equal(void **state)
+static void test_equal(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice encoded = slice_of(cases[i].encoded);
         for (size_t j = 0; j < LENGTH(cases); j++) {
@@ -59,11 +56,10 @@ static void test_equal(void **state)
     assert_false(uri_equal(slice_of("A"), slice_of("a")));
 }
 
-static void test_adding(void **state)
+static void test_adding(NO_STATE)
 {
     char buffer[64];
     struct text text = text_over(buffer, sizeof buffer);
-    (void)state;
     uri_add_segment(&text, slice_of("az-._~:@|+=/%?#\"<>\xC3"));
     unit_expect_text("segment", text_slice(&text), "az-._~:@%7C+=%2F%25%3F%23%22%3C%3E%C3");
     text.size = 0;

@@ -72,24 +72,22 @@ static void finish_all(struct batcher *batcher, struct batch *batch)
     }
 }
 
-static void test_empty(void **state)
+static void test_empty(NO_STATE)
 {
     struct batcher batcher;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
     assert_int_equal(batcher.size, 0);
     batcher_free(&batcher);
 }
 
-static void test_order_of_arrival(void **state)
+static void test_order_of_arrival(NO_STATE)
 {
     static const char *const entities[] = {"z", "a", "m", "a", "0"};
     static const char *const users[] = {"b", "z", "c", "y", "x"};
     static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_LOOKUP, OPERATION_COUNT};
     struct operation ops[LENGTH(entities)];
     struct batch batch;
-    (void)state;
     for (size_t k = 0; k < LENGTH(kinds); k++) {
         struct batcher batcher;
         init(&batcher, kinds[k], 10);
@@ -106,12 +104,11 @@ static void test_order_of_arrival(void **state)
 }
 
 /* A second write on a key waits until the first has ended, whichever direction they have. */
-static void test_one_write_of_a_key_at_a_time(void **state)
+static void test_one_write_of_a_key_at_a_time(NO_STATE)
 {
     struct batcher batcher;
     struct operation add, remove, again, other;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &add, OPERATION_ADD, "e", "u");
     push(&batcher, &remove, OPERATION_REMOVE, "e", "u");
@@ -140,14 +137,13 @@ static void test_one_write_of_a_key_at_a_time(void **state)
 }
 
 /* A key is entity and user, each whole. */
-static void test_keys_that_differ_go_together(void **state)
+static void test_keys_that_differ_go_together(NO_STATE)
 {
     static const char *const keys[][2] = {{"ab", "c"}, {"a", "bc"}, {"abc", "a"}, {"a", "c"},
                                           {"c", "ab"}, {"A", "bc"}, {"ab", "C"}};
     struct batcher batcher;
     struct operation ops[LENGTH(keys)];
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     for (size_t i = 0; i < LENGTH(ops); i++) {
         push(&batcher, &ops[i], OPERATION_ADD, keys[i][0], keys[i][1]);
@@ -157,10 +153,9 @@ static void test_keys_that_differ_go_together(void **state)
     batcher_free(&batcher);
 }
 
-static void test_reads_of_a_key_go_together(void **state)
+static void test_reads_of_a_key_go_together(NO_STATE)
 {
     static const enum operation_kind kinds[] = {OPERATION_LOOKUP, OPERATION_COUNT};
-    (void)state;
     for (size_t k = 0; k < LENGTH(kinds); k++) {
         struct batcher batcher;
         struct operation first, second;
@@ -175,13 +170,12 @@ static void test_reads_of_a_key_go_together(void **state)
     }
 }
 
-static void test_a_full_batch(void **state)
+static void test_a_full_batch(NO_STATE)
 {
     enum { COUNT = 2 * BATCH_SIZE_MAX + 1 };
     struct operation *ops = calloc(COUNT, sizeof *ops);
     struct batcher batcher;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 16); /* fewer than there are: still correct */
     assert_non_null(ops);
     for (unsigned i = 0; i < COUNT; i++) {
@@ -204,13 +198,12 @@ static void test_a_full_batch(void **state)
 }
 
 /* A batcher may have a smaller bound, however many mates an operation could have. */
-static void test_a_bound_of_its_own(void **state)
+static void test_a_bound_of_its_own(NO_STATE)
 {
     enum { COUNT = 10, BOUND = 4 };
     struct batcher batcher;
     struct operation ops[COUNT];
     struct batch batch;
-    (void)state;
     init_for(&batcher, OPERATION_LOOKUP, BOUND, 10);
     for (unsigned i = 0; i < COUNT; i++) {
         push(&batcher, &ops[i], OPERATION_LOOKUP, "e", "u");
@@ -224,7 +217,7 @@ static void test_a_bound_of_its_own(void **state)
 }
 
 /* No operation goes in a larger batch than it may. */
-static void test_how_many_go_together(void **state)
+static void test_how_many_go_together(NO_STATE)
 {
     enum { ROW = 6, ANY = BATCH_SIZE_MAX };
     static const char *const users[ROW] = {"a", "b", "c", "d", "e", "f"};
@@ -245,7 +238,6 @@ static void test_how_many_go_together(void **state)
         {{ANY, ANY, ANY, 3, 3, 3}, {3, 3}},
         {{ANY, ANY, ANY, ANY, 3, 3}, {4, 2}},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct batcher batcher;
         struct operation ops[ROW];
@@ -265,11 +257,10 @@ static void test_how_many_go_together(void **state)
     }
 }
 
-static void test_an_operation_that_is_pushed_again_may_have_any_mates(void **state)
+static void test_an_operation_that_is_pushed_again_may_have_any_mates(NO_STATE)
 {
     struct batcher batcher;
     struct operation op;
-    (void)state;
     init(&batcher, OPERATION_LOOKUP, 10);
     push(&batcher, &op, OPERATION_LOOKUP, "e", "u");
     op.batch_limit = 1;
@@ -279,12 +270,11 @@ static void test_an_operation_that_is_pushed_again_may_have_any_mates(void **sta
     batcher_free(&batcher);
 }
 
-static void test_a_batch_that_returns_goes_first(void **state)
+static void test_a_batch_that_returns_goes_first(NO_STATE)
 {
     struct batcher batcher;
     struct operation a, b, c, later, behind_a;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &a, OPERATION_ADD, "e", "a");
     push(&batcher, &b, OPERATION_ADD, "e", "b");
@@ -303,12 +293,11 @@ static void test_a_batch_that_returns_goes_first(void **state)
     batcher_free(&batcher);
 }
 
-static void test_withdrawing_one_that_is_ready(void **state)
+static void test_withdrawing_one_that_is_ready(NO_STATE)
 {
     struct batcher batcher;
     struct operation first, second, third, other;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &first, OPERATION_ADD, "e", "u");
     push(&batcher, &second, OPERATION_REMOVE, "e", "u");
@@ -327,12 +316,11 @@ static void test_withdrawing_one_that_is_ready(void **state)
     batcher_free(&batcher);
 }
 
-static void test_withdrawing_the_last_of_a_key_frees_it(void **state)
+static void test_withdrawing_the_last_of_a_key_frees_it(NO_STATE)
 {
     struct batcher batcher;
     struct operation first, second;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &first, OPERATION_ADD, "e", "u");
     batcher_withdraw(&batcher, &first);
@@ -344,9 +332,8 @@ static void test_withdrawing_the_last_of_a_key_frees_it(void **state)
 }
 
 /* From the middle and from the end of a chain whose first is with Postgres. */
-static void test_withdrawing_those_that_are_chained(void **state)
+static void test_withdrawing_those_that_are_chained(NO_STATE)
 {
-    (void)state;
     for (size_t out = 1; out < 4; out++) {
         struct batcher batcher;
         struct operation ops[4];
@@ -383,12 +370,11 @@ static void expect_ready(const struct batcher *batcher, bool plain, bool keyed, 
 }
 
 /* Each path has a row of its own, in the order of arrival. */
-static void test_order_of_arrival_on_each_path(void **state)
+static void test_order_of_arrival_on_each_path(NO_STATE)
 {
     struct batcher batcher;
     struct operation ops[7];
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     static const enum write_path paths[] = {PATH_ADMITTED, PATH_PLAIN, PATH_KEYED,   PATH_PLAIN,
                                             PATH_ADMITTED, PATH_KEYED, PATH_ADMITTED};
@@ -409,12 +395,11 @@ static void test_order_of_arrival_on_each_path(void **state)
 }
 
 /* Later arrivals are told by a larger number, chained ones too; going again does not change it. */
-static void test_arrivals_are_numbered(void **state)
+static void test_arrivals_are_numbered(NO_STATE)
 {
     struct batcher batcher;
     struct operation first, behind, other;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push_on(&batcher, &first, PATH_ADMITTED, OPERATION_ADD, "e", "u");
     push_on(&batcher, &behind, PATH_ADMITTED, OPERATION_REMOVE, "e", "u");
@@ -433,12 +418,11 @@ static void test_arrivals_are_numbered(void **state)
 }
 
 /* A user's writes on an entity go one by one, whatever their paths; the next one goes its own. */
-static void test_chains_cross_paths(void **state)
+static void test_chains_cross_paths(NO_STATE)
 {
     struct batcher batcher;
     struct operation plain, keyed, admitted, last;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push_on(&batcher, &plain, PATH_PLAIN, OPERATION_ADD, "e", "u");
     push_on(&batcher, &keyed, PATH_KEYED, OPERATION_REMOVE, "e", "u");
@@ -466,12 +450,11 @@ static void test_chains_cross_paths(void **state)
 
 /* Sent again, each goes the way that it is to go by now: in front of those who wait there, in the
  * order in which they stood in the batch. */
-static void test_a_batch_returns_to_the_paths_of_its_operations(void **state)
+static void test_a_batch_returns_to_the_paths_of_its_operations(NO_STATE)
 {
     struct batcher batcher;
     struct operation a, b, c, d, waiting, waiting_managed, behind;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push(&batcher, &a, OPERATION_ADD, "e", "a");
     push(&batcher, &b, OPERATION_ADD, "f", "b");
@@ -496,13 +479,12 @@ static void test_a_batch_returns_to_the_paths_of_its_operations(void **state)
 }
 
 /* How many may go together is each path's own affair. */
-static void test_how_many_go_together_on_a_path(void **state)
+static void test_how_many_go_together_on_a_path(NO_STATE)
 {
     struct batcher batcher;
     struct operation ops[6];
     struct batch batch;
     static const char *const users[] = {"a", "b", "c", "d", "e", "f"};
-    (void)state;
     init_for(&batcher, OPERATION_ADD, 3, 10);
     for (size_t i = 0; i < LENGTH(ops); i++) {
         push_on(&batcher, &ops[i], i < 2 ? PATH_PLAIN : PATH_ADMITTED, OPERATION_ADD, "e",
@@ -519,12 +501,11 @@ static void test_how_many_go_together_on_a_path(void **state)
 }
 
 /* Whoever waits behind one that is withdrawn gets ready on a path of its own. */
-static void test_withdrawing_on_a_path(void **state)
+static void test_withdrawing_on_a_path(NO_STATE)
 {
     struct batcher batcher;
     struct operation first, chained, heir, other;
     struct batch batch;
-    (void)state;
     init(&batcher, OPERATION_ADD, 10);
     push_on(&batcher, &first, PATH_KEYED, OPERATION_ADD, "e", "u");
     push_on(&batcher, &chained, PATH_PLAIN, OPERATION_REMOVE, "e", "u");
@@ -800,22 +781,19 @@ static void run_histories(enum operation_kind kind, uint64_t secret, uint64_t st
     free(history);
 }
 
-static void test_random_histories_of_writes(void **state)
+static void test_random_histories_of_writes(NO_STATE)
 {
-    (void)state;
     run_histories(OPERATION_ADD, 42, 1000);
 }
 
 /* Here the keys of a user on all entities have one hash. */
-static void test_random_histories_of_writes_whose_hashes_collide(void **state)
+static void test_random_histories_of_writes_whose_hashes_collide(NO_STATE)
 {
-    (void)state;
     run_histories(OPERATION_ADD, unit_colliding_secret(), 3000);
 }
 
-static void test_random_histories_of_lookups(void **state)
+static void test_random_histories_of_lookups(NO_STATE)
 {
-    (void)state;
     run_histories(OPERATION_LOOKUP, 42, 2000);
 }
 

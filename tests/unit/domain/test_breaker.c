@@ -12,10 +12,9 @@ static struct breaker made(void)
     return breaker;
 }
 
-static void test_closed_allows_everything(void **state)
+static void test_closed_allows_everything(NO_STATE)
 {
     struct breaker breaker = made();
-    (void)state;
     assert_int_equal(breaker.state, BREAKER_CLOSED);
     for (int64_t now = 0; now < 10; now++) {
         assert_true(breaker_allows(&breaker, now));
@@ -26,12 +25,11 @@ static void test_closed_allows_everything(void **state)
 }
 
 /* The first wait is the shortest, each one twice the last, up to the longest; success resets. */
-static void test_waits_double_up_to_a_cap(void **state)
+static void test_waits_double_up_to_a_cap(NO_STATE)
 {
     static const int64_t waits_us[] = {100, 200, 400, 800, 1500, 1500, 1500};
     struct breaker breaker = made();
     struct random random = unit_random(1);
-    (void)state;
     for (int round = 0; round < 1000; round++) {
         int64_t now = (int64_t)unit_below(&random, 1000000);
         for (size_t i = 0; i < LENGTH(waits_us); i++) {
@@ -46,11 +44,10 @@ static void test_waits_double_up_to_a_cap(void **state)
 }
 
 /* The jitter reaches both ends of its range, and different numbers give different waits. */
-static void test_jitter(void **state)
+static void test_jitter(NO_STATE)
 {
     bool met[MIN_US + 1] = {false};
     int different = 0;
-    (void)state;
     for (uint64_t random = 0; random <= MIN_US; random++) {
         struct breaker breaker = made();
         breaker_failure(&breaker, 7, random);
@@ -66,10 +63,9 @@ static void test_jitter(void **state)
     assert_true(breaker.retry_at_us >= 7 + MIN_US / 2 && breaker.retry_at_us <= 7 + MIN_US);
 }
 
-static void test_open_allows_nothing_until_its_time(void **state)
+static void test_open_allows_nothing_until_its_time(NO_STATE)
 {
     struct breaker breaker = made();
-    (void)state;
     breaker_failure(&breaker, 1000, 0);
     for (int64_t now = 1000; now < breaker.retry_at_us; now++) {
         assert_false(breaker_allows(&breaker, now));
@@ -79,9 +75,8 @@ static void test_open_allows_nothing_until_its_time(void **state)
     assert_int_equal(breaker.state, BREAKER_HALF_OPEN);
 }
 
-static void test_half_open_makes_one_attempt(void **state)
+static void test_half_open_makes_one_attempt(NO_STATE)
 {
-    (void)state;
     for (int succeeds = 0; succeeds < 2; succeeds++) {
         struct breaker breaker = made();
         breaker_failure(&breaker, 0, 0);
@@ -105,10 +100,9 @@ static void test_half_open_makes_one_attempt(void **state)
 }
 
 /* An attempt that was under way when the breaker opened may still report. */
-static void test_reports_that_come_late(void **state)
+static void test_reports_that_come_late(NO_STATE)
 {
     struct breaker breaker = made();
-    (void)state;
     breaker_failure(&breaker, 0, 0);
     breaker_success(&breaker);
     assert_int_equal(breaker.state, BREAKER_CLOSED);

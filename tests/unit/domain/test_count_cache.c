@@ -64,10 +64,9 @@ static void put(struct count_cache *cache, struct count_entry *entry, int64_t ve
     count_cache_put(cache, entry, &count, origin, now_us);
 }
 
-static void test_nothing_known(void **state)
+static void test_nothing_known(NO_STATE)
 {
     struct count_cache cache;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     assert_non_null(entry);
@@ -82,10 +81,9 @@ static void test_nothing_known(void **state)
     end(&cache);
 }
 
-static void test_what_is_put_is_held(void **state)
+static void test_what_is_put_is_held(NO_STATE)
 {
     struct count_cache cache;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     struct count count = count_of(7, start_us);
@@ -101,7 +99,7 @@ static void test_what_is_put_is_held(void **state)
 
 /* A count is served for its lifetime, never past the bound, and never to somebody who wants a newer
  * one. Times are relative to when it was put. */
-static void test_when_it_is_served(void **state)
+static void test_when_it_is_served(NO_STATE)
 {
     static const struct {
         int64_t lifetime_us, as_of_us, not_before_us, now_us;
@@ -125,7 +123,6 @@ static void test_when_it_is_served(void **state)
         {SECONDS(1), SECONDS(-2), SECONDS(-2), 10, true},
         {SECONDS(1), SECONDS(-2), SECONDS(-2) + 1, 10, false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct count_cache cache;
         init(&cache, CAPACITY, cases[i].lifetime_us);
@@ -140,7 +137,7 @@ static void test_when_it_is_served(void **state)
 }
 
 /* Which of two counts stays. Times are relative to the second's arrival. */
-static void test_which_one_stays(void **state)
+static void test_which_one_stays(NO_STATE)
 {
     static const struct {
         struct {
@@ -178,7 +175,6 @@ static void test_which_one_stays(void **state)
 #undef REDIS
 #undef TRUTH
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct count_cache cache;
         init(&cache, CAPACITY, LIFETIME_US);
@@ -207,10 +203,9 @@ static void test_which_one_stays(void **state)
 }
 
 /* After the primary has corrected Redis, its count is held as the primary's own. */
-static void test_a_correction_is_kept(void **state)
+static void test_a_correction_is_kept(NO_STATE)
 {
     struct count_cache cache;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     put(&cache, entry, 99, start_us, COUNT_FROM_REDIS, start_us);
@@ -225,10 +220,9 @@ static void test_a_correction_is_kept(void **state)
 
 /* A failover took a version back. It is held while it may be a slow answer that is older, and not
  * for longer, however often it is asked for. */
-static void test_what_was_taken_back_goes(void **state)
+static void test_what_was_taken_back_goes(NO_STATE)
 {
     struct count_cache cache;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     int64_t now_us = start_us;
@@ -242,11 +236,10 @@ static void test_what_was_taken_back_goes(void **state)
     end(&cache);
 }
 
-static void test_stale_has_a_limit_too(void **state)
+static void test_stale_has_a_limit_too(NO_STATE)
 {
     const int64_t ten_minutes_us = SECONDS(600);
     struct count_cache cache;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     put(&cache, entry, 1, start_us, COUNT_FROM_PRIMARY, start_us + 100);
@@ -259,14 +252,13 @@ static void test_stale_has_a_limit_too(void **state)
 
 /* A primary that only grows is read at random and the readings arrive late and in disorder: what
  * the cache serves never goes back, and is never older than the bound. */
-static void test_versions_never_go_back(void **state)
+static void test_versions_never_go_back(NO_STATE)
 {
     enum { READINGS = 16, STEPS = 20000, STEP_US = 50 * 1000 };
     struct random random = unit_random(1);
     struct count_cache cache;
     struct count readings[READINGS];
     int64_t now_us = start_us, version = 1, served = 0, times_served = 0;
-    (void)state;
     init(&cache, CAPACITY, LIFETIME_US);
     struct count_entry *entry = entry_of(&cache, 1);
     for (size_t i = 0; i < READINGS; i++) {
@@ -295,10 +287,9 @@ static void test_versions_never_go_back(void **state)
 
 /* ---- whose entry goes ---- */
 
-static void test_the_least_recently_used_goes(void **state)
+static void test_the_least_recently_used_goes(NO_STATE)
 {
     struct count_cache cache;
-    (void)state;
     init(&cache, 3, LIFETIME_US);
     put(&cache, entry_of(&cache, 1), 1, start_us, COUNT_FROM_PRIMARY, start_us);
     put(&cache, entry_of(&cache, 2), 2, start_us, COUNT_FROM_PRIMARY, start_us);
@@ -317,11 +308,10 @@ static void test_the_least_recently_used_goes(void **state)
     end(&cache);
 }
 
-static void test_one_that_is_waited_for_stays(void **state)
+static void test_one_that_is_waited_for_stays(NO_STATE)
 {
     static const enum count_load loads[] = {COUNT_LOAD_WANTED, COUNT_LOAD_SHARED,
                                             COUNT_LOAD_POSTGRES, COUNT_LOAD_NONE};
-    (void)state;
     for (size_t i = 0; i < LENGTH(loads); i++) {
         struct operation waiter = {.kind = OPERATION_COUNT};
         struct count_cache cache;
@@ -417,15 +407,13 @@ static void random_uses(uint64_t secret)
     end(&cache);
 }
 
-static void test_random_uses_against_a_row(void **state)
+static void test_random_uses_against_a_row(NO_STATE)
 {
-    (void)state;
     random_uses(42);
 }
 
-static void test_random_uses_of_entities_whose_hashes_collide(void **state)
+static void test_random_uses_of_entities_whose_hashes_collide(NO_STATE)
 {
-    (void)state;
     random_uses(unit_colliding_secret());
 }
 

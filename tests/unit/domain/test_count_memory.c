@@ -65,11 +65,10 @@ static int64_t look(struct watched *watched)
     return watched->view.held.count.version;
 }
 
-static void test_one_learns_and_all_know(void **state)
+static void test_one_learns_and_all_know(NO_STATE)
 {
     struct count_memory *memory = memory_of(SHARDS);
     struct watched here, there;
-    (void)state;
     watch(&here, memory, 1, false);
     watch(&there, memory, 1, false);
     assert_int_equal(look(&there), -1);
@@ -91,11 +90,10 @@ static void test_one_learns_and_all_know(void **state)
     assert_null(memory);
 }
 
-static void test_relations_and_entities_are_apart(void **state)
+static void test_relations_and_entities_are_apart(NO_STATE)
 {
     struct count_memory *memory = memory_of(SHARDS * 4);
     struct watched first, second, like;
-    (void)state;
     watch(&first, memory, 1, true);
     watch(&second, memory, 2, true);
     watch(&like, memory, 1, true);
@@ -113,11 +111,10 @@ static void test_relations_and_entities_are_apart(void **state)
 }
 
 /* What was put longest ago goes, and nobody is shown its slot's next count. */
-static void test_what_was_put_longest_ago_is_forgotten(void **state)
+static void test_what_was_put_longest_ago_is_forgotten(NO_STATE)
 {
     struct count_memory *memory = memory_of(SHARDS * 2);
     struct watched watched[3];
-    (void)state;
     for (unsigned i = 0; i < 3; i++) {
         watch(&watched[i], memory, i, true);
     }
@@ -133,13 +130,12 @@ static void test_what_was_put_longest_ago_is_forgotten(void **state)
 
 /* Version 7 was told and forgotten: what was read before it was met is not shown, even where it is
  * all there is; what was read after it is. Times are relative to the meeting. */
-static void test_what_was_forgotten_is_not_taken_back(void **state)
+static void test_what_was_forgotten_is_not_taken_back(NO_STATE)
 {
     static const struct {
         int64_t version, as_of_us;
         bool shown;
     } readings[] = {{6, -1000, false}, {6, -1, false}, {7, 0, true}, {7, 1, true}, {9, 500, true}};
-    (void)state;
     for (size_t i = 0; i < LENGTH(readings); i++) {
         struct count_memory *memory = memory_of(SHARDS);
         struct watched told, other;
@@ -159,11 +155,10 @@ static void test_what_was_forgotten_is_not_taken_back(void **state)
 /* A commit that took long comes when its count has been forgotten: its answer tells it, so it is
  * kept, though it is shown only after a reading that is new enough, which may be an older version's
  * no more. */
-static void test_what_cannot_be_shown_yet_is_kept(void **state)
+static void test_what_cannot_be_shown_yet_is_kept(NO_STATE)
 {
     struct count_memory *memory = memory_of(SHARDS);
     struct watched told, other;
-    (void)state;
     watch(&told, memory, 1, true);
     watch(&other, memory, 2, true);
     put(&told, 6, start_us, COUNT_FROM_PRIMARY, start_us);
@@ -180,7 +175,7 @@ static void test_what_cannot_be_shown_yet_is_kept(void **state)
 
 /* Truths that only grow are read at random, by several workers, late and in disorder, while the
  * memory is far too small: what is shown never goes back, and is as old as it says. */
-static void test_versions_never_go_back_while_much_is_forgotten(void **state)
+static void test_versions_never_go_back_while_much_is_forgotten(NO_STATE)
 {
     enum { ENTITIES = 6, WORKERS = 3, READINGS = 8, STEPS = 60000, STEP_US = 20 * 1000 };
     struct random random = unit_random(1);
@@ -190,7 +185,6 @@ static void test_versions_never_go_back_while_much_is_forgotten(void **state)
     struct {
         int64_t version, as_of_us;
     } readings[ENTITIES][READINGS] = {0};
-    (void)state;
     for (unsigned i = 0; i < ENTITIES * WORKERS; i++) {
         watch(&watched[i / WORKERS][i % WORKERS], memory, i / WORKERS, true);
     }
@@ -274,16 +268,14 @@ static void contend(size_t capacity)
     count_memory_destroy(&contest.memory);
 }
 
-static void test_threads_never_see_a_version_go_back(void **state)
+static void test_threads_never_see_a_version_go_back(NO_STATE)
 {
-    (void)state;
     contend((size_t)SHARDS * CONTESTED);
 }
 
 /* The same while the counts drive each other out. */
-static void test_threads_never_see_a_version_go_back_while_much_is_forgotten(void **state)
+static void test_threads_never_see_a_version_go_back_while_much_is_forgotten(NO_STATE)
 {
-    (void)state;
     contend(SHARDS);
 }
 

@@ -26,10 +26,9 @@ static void note(struct entity_set *set, const char *entity, bool admitted)
     assert_int_equal(entity_set_has(set, &id), admitted);
 }
 
-static void test_noted_and_forgotten(void **state)
+static void test_noted_and_forgotten(NO_STATE)
 {
     struct entity_set set;
-    (void)state;
     init(&set, SECRET);
     assert_false(has(&set, "e"));
     note(&set, "e", false); /* was never in it */
@@ -49,11 +48,10 @@ static void test_noted_and_forgotten(void **state)
 }
 
 /* Byte for byte. */
-static void test_entities_that_look_alike(void **state)
+static void test_entities_that_look_alike(NO_STATE)
 {
     static const char *const others[] = {"e", "e1", "E10", "e10a", "ee10", "e100", "01e"};
     struct entity_set set;
-    (void)state;
     init(&set, SECRET);
     note(&set, "e10", true);
     for (size_t i = 0; i < LENGTH(others); i++) {
@@ -88,11 +86,10 @@ static void expect_all(const struct entity_set *set, const struct identifier *id
 }
 
 /* As many as there are places stay; one more, and the one met longest ago goes. */
-static void test_the_one_met_longest_ago_is_forgotten(void **state)
+static void test_the_one_met_longest_ago_is_forgotten(NO_STATE)
 {
     struct identifier ids[NEIGHBOURS + 3], elsewhere = unit_id("elsewhere");
     struct entity_set set;
-    (void)state;
     find_neighbours(SECRET, ids, LENGTH(ids));
     init(&set, SECRET);
     entity_set_note(&set, &elsewhere, true);
@@ -121,11 +118,10 @@ static void test_the_one_met_longest_ago_is_forgotten(void **state)
 }
 
 /* Whoever does not know the secret cannot choose entities that push each other out. */
-static void test_neighbours_under_another_secret(void **state)
+static void test_neighbours_under_another_secret(NO_STATE)
 {
     enum { COUNT = 3 * NEIGHBOURS };
     struct identifier ids[COUNT];
-    (void)state;
     find_neighbours(SECRET, ids, COUNT);
     for (uint64_t secret = SECRET; secret < SECRET + 2; secret++) {
         struct entity_set set;
@@ -139,12 +135,11 @@ static void test_neighbours_under_another_secret(void **state)
 }
 
 /* Half as many events as there are places, spread over all of them: hardly any is forgotten. */
-static void test_many(void **state)
+static void test_many(NO_STATE)
 {
     enum { COUNT = SETS * NEIGHBOURS / 2 };
     struct entity_set set;
     unsigned held = 0;
-    (void)state;
     init(&set, SECRET);
     for (unsigned i = 0; i < COUNT; i++) {
         struct identifier id = unit_numbered_id("e", i);
@@ -161,14 +156,13 @@ static void test_many(void **state)
 }
 
 /* Random histories of neighbours, against a plain row of them, the latest met last. */
-static void test_random_histories(void **state)
+static void test_random_histories(NO_STATE)
 {
     enum { POOL = 2 * NEIGHBOURS, STEPS = 5000 };
     struct random random = unit_random(1);
     struct identifier ids[POOL];
     size_t row[POOL], size = 0;
     struct entity_set set;
-    (void)state;
     find_neighbours(SECRET, ids, POOL);
     init(&set, SECRET);
     for (int step = 0; step < STEPS; step++) {

@@ -11,9 +11,8 @@ static bool is_allowed(int byte)
     return byte != '\0' && strchr(allowed, byte) != NULL;
 }
 
-static void test_every_byte_alone_and_inside(void **state)
+static void test_every_byte_alone_and_inside(NO_STATE)
 {
-    (void)state;
     for (int byte = 0; byte < 256; byte++) {
         const char inside[] = {'a', (char)byte, 'z'};
         struct identifier id;
@@ -26,10 +25,9 @@ static void test_every_byte_alone_and_inside(void **state)
     }
 }
 
-static void test_sizes(void **state)
+static void test_sizes(NO_STATE)
 {
     char bytes[IDENTIFIER_SIZE_MAX_BYTES + 2], encoded[3 * sizeof bytes + 1];
-    (void)state;
     for (size_t i = 0; i < sizeof bytes; i++) {
         bytes[i] = allowed[i % (sizeof allowed - 1)];
         snprintf(encoded + 3 * i, 4, "%%%02X", (unsigned)bytes[i]);
@@ -51,17 +49,15 @@ static void test_sizes(void **state)
 }
 
 /* What a percent sign would mean is not undone here: it is no byte of an identifier. */
-static void test_parse_takes_bytes_as_they_stand(void **state)
+static void test_parse_takes_bytes_as_they_stand(NO_STATE)
 {
     struct identifier id;
-    (void)state;
     assert_false(identifier_parse(slice_of("%61"), &id));
     assert_false(identifier_parse(slice_of("a b"), &id));
 }
 
-static void test_every_encoded_byte(void **state)
+static void test_every_encoded_byte(NO_STATE)
 {
-    (void)state;
     for (unsigned byte = 0; byte < 256; byte++) {
         for (size_t i = 0; i < 2; i++) {
             char encoded[8], around[16];
@@ -80,7 +76,7 @@ static void test_every_encoded_byte(void **state)
     }
 }
 
-static void test_encoded(void **state)
+static void test_encoded(NO_STATE)
 {
     static const struct {
         const char *encoded;
@@ -149,7 +145,6 @@ static void test_encoded(void **state)
          NULL},
         {"%1\x10", NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct identifier id;
         bool good = identifier_parse_encoded(slice_of(cases[i].encoded), &id);
@@ -163,7 +158,7 @@ static void test_encoded(void **state)
 }
 
 /* In a query a plus stands for itself only where it is encoded. */
-static void test_a_plus_in_a_query(void **state)
+static void test_a_plus_in_a_query(NO_STATE)
 {
     static const struct {
         const char *encoded, *decoded; /* NULL: refused */
@@ -172,7 +167,6 @@ static void test_a_plus_in_a_query(void **state)
         {"a+b", NULL},    {"+", NULL},      {"a%2Bb+c", NULL}, {"%20", NULL},
         {"a%2520", NULL}, {"..", NULL},     {"%2e", NULL},     {"", NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct identifier id;
         bool good = identifier_parse_query(slice_of(cases[i].encoded), &id);
@@ -184,10 +178,9 @@ static void test_a_plus_in_a_query(void **state)
 }
 
 /* What was stored before the rule became narrower is still read. */
-static void test_stored(void **state)
+static void test_stored(NO_STATE)
 {
     struct identifier id;
-    (void)state;
     assert_true(identifier_parse_stored(slice_of(".."), &id));
     unit_expect_text("stored", identifier_slice(&id), "..");
     assert_false(identifier_parse_stored(slice_of("%41"), &id));
@@ -195,10 +188,9 @@ static void test_stored(void **state)
 }
 
 /* People are told the same rule. */
-static void test_the_rule_in_words(void **state)
+static void test_the_rule_in_words(NO_STATE)
 {
     char size[16];
-    (void)state;
     snprintf(size, sizeof size, "1 to %d ", IDENTIFIER_SIZE_MAX_BYTES);
     assert_ptr_equal(strstr(IDENTIFIER_RULE, size), IDENTIFIER_RULE);
     for (const char *c = strchr(allowed, '-'); *c != '\0'; c++) {
@@ -207,10 +199,9 @@ static void test_the_rule_in_words(void **state)
 }
 
 /* An escape that is cut short by the end of the slice is malformed, whatever follows in memory. */
-static void test_an_escape_ends_with_the_slice(void **state)
+static void test_an_escape_ends_with_the_slice(NO_STATE)
 {
     const char bytes[] = "a%41";
-    (void)state;
     for (size_t size = 2; size <= 4; size++) {
         struct identifier id;
         assert_int_equal(identifier_parse_encoded(slice_make(bytes, size), &id), size == 4);
@@ -222,13 +213,12 @@ static int sign(int number)
     return (number > 0) - (number < 0);
 }
 
-static void test_byte_order(void **state)
+static void test_byte_order(NO_STATE)
 {
     /* Ascending, as in PostgreSQL's collation "C". */
     static const char *const ascending[] = {"+",  "-",  "-a", ".a", "0", "00", "1", "10", "2",
                                             ":",  "=",  "@",  "A",  "B", "Z",  "_", "a",  "aA",
                                             "a_", "aa", "ab", "b",  "z", "zz", "|", "~"};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ascending); i++) {
         for (size_t j = 0; j < LENGTH(ascending); j++) {
             struct identifier a = unit_id(ascending[i]), b = unit_id(ascending[j]);
@@ -239,10 +229,9 @@ static void test_byte_order(void **state)
 }
 
 /* The size and the bytes alone count, not what else the memory holds. */
-static void test_what_lies_behind_does_not_count(void **state)
+static void test_what_lies_behind_does_not_count(NO_STATE)
 {
     struct identifier a, b;
-    (void)state;
     memset(&a, 'x', sizeof a);
     memset(&b, 'y', sizeof b);
     assert_true(identifier_parse(slice_of("u1"), &a));

@@ -20,7 +20,7 @@ static void expect_header(enum import_kind_id kind, const char *header,
 #define EIGHT_BELLS "\a\a\a\a\a\a\a\a"
 #define SIXTY_FOUR EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT
 
-static void test_headers(void **state)
+static void test_headers(NO_STATE)
 {
     static const struct {
         enum import_kind_id kind;
@@ -34,13 +34,12 @@ static void test_headers(void **state)
         {IMPORT_WAITLISTS, "user_id,event_id", {1, 0, -1, -1, -1, -1, -1}},
         {IMPORT_SETTINGS, "closes_at,event_id,capacity,waitlist,opens_at", {1, -1, -1, 2, 3, 4, 0}},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect_header(cases[i].kind, cases[i].header, cases[i].places);
     }
 }
 
-static void test_bad_headers(void **state)
+static void test_bad_headers(NO_STATE)
 {
     static const struct {
         enum import_kind_id kind;
@@ -65,7 +64,6 @@ static void test_bad_headers(void **state)
         {IMPORT_RSVPS, "event_id,\"user_id", "not closed"},
         {IMPORT_RSVPS, "101a,\x1b[31m", "\"101a\" is not one"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct import_columns columns;
         struct import_problem problem;
@@ -85,7 +83,7 @@ static struct import_columns columns_of(enum import_kind_id kind, const char *he
     return columns;
 }
 
-static void test_rows(void **state)
+static void test_rows(NO_STATE)
 {
     static const struct {
         const char *header, *line, *event, *user;
@@ -102,7 +100,6 @@ static void test_rows(void **state)
         {"created_at,user_id,event_id", "2026-11-22T11:15:30.123456+01:00,u,e", "e", "u",
          1795342530123456},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct import_columns columns = columns_of(IMPORT_RSVPS, cases[i].header);
         struct import_problem problem;
@@ -135,7 +132,7 @@ static void expect_bad_row(struct slice line, const char *word)
     expect_bad_row_of(columns_of(IMPORT_RSVPS, "event_id,user_id,created_at"), line, word);
 }
 
-static void test_bad_rows(void **state)
+static void test_bad_rows(NO_STATE)
 {
     static const char *const cases[][2] = {
         {"", "1 fields, where the header has 3"},
@@ -155,7 +152,6 @@ static void test_bad_rows(void **state)
         {"e,\"u,", "not closed"},
         {"e,u\",", "not quoted"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect_bad_row(slice_of(cases[i][0]), cases[i][1]);
     }
@@ -166,10 +162,9 @@ static void test_bad_rows(void **state)
 }
 
 /* A field that is all of the longest line, and of bytes that are longest when shown. */
-static void test_the_longest_bad_line(void **state)
+static void test_the_longest_bad_line(NO_STATE)
 {
     static char line[CSV_LINE_SIZE_MAX_BYTES];
-    (void)state;
     memset(line, 1, sizeof line);
     line[1] = ',';
     line[sizeof line - 1] = ',';
@@ -178,7 +173,7 @@ static void test_the_longest_bad_line(void **state)
     expect_bad_row(slice_make(line, sizeof line), "is no identifier: 1 to 128 bytes out of");
 }
 
-static void test_settings(void **state)
+static void test_settings(NO_STATE)
 {
     static const struct {
         const char *line;
@@ -192,7 +187,6 @@ static void test_settings(void **state)
     };
     const struct import_columns columns =
         columns_of(IMPORT_SETTINGS, "event_id,capacity,waitlist,opens_at,closes_at");
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct import_problem problem;
         struct import_row row;
@@ -213,7 +207,7 @@ static void test_settings(void **state)
     }
 }
 
-static void test_bad_settings(void **state)
+static void test_bad_settings(NO_STATE)
 {
     static const char *const cases[][2] = {
         {"e,1,t,", "4 fields, where the header has 5"},
@@ -227,7 +221,6 @@ static void test_bad_settings(void **state)
         {"e,1,t,now,", "opens_at \"now\" is no RFC 3339 time"},
         {"e,1,t,,2026-02-30T00:00:00Z", "closes_at \"2026-02-30T00:00:00Z\""},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect_bad_row_of(
             columns_of(IMPORT_SETTINGS, "event_id,capacity,waitlist,opens_at,closes_at"),

@@ -23,13 +23,12 @@ static struct listing listing_of(enum relation_id relation, enum operation_kind 
     "0123456789012345678901234567890123456789012345678901234567890123"                             \
     "0123456789012345678901234567890123456789012345678901234567890123"
 
-static void test_round_trip(void **state)
+static void test_round_trip(NO_STATE)
 {
     static const char *const lasts[] = {"a",    "ab", "abc", "u~:@-._",
                                         ID_128, "1",  "10",  "9223372036854775807"};
     static const enum operation_kind kinds[] = {OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES,
                                                 OPERATION_LIST_WAITING};
-    (void)state;
     for (size_t i = 0; i < LENGTH(lasts) * LENGTH(kinds); i++) {
         char token[PAGE_TOKEN_SIZE_BYTES];
         struct identifier last = id_of(lasts[i / LENGTH(kinds)]), back;
@@ -42,7 +41,7 @@ static void test_round_trip(void **state)
 }
 
 /* A token is good for the listing that it was made for, and for none of the others. */
-static void test_foreign(void **state)
+static void test_foreign(NO_STATE)
 {
     const struct listing listings[] = {
         listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1"),
@@ -56,7 +55,6 @@ static void test_foreign(void **state)
     };
     static const unsigned char other_key[MAC_KEY_SIZE_BYTES] = "another key of thirty-two bytes.";
     struct identifier last = id_of("1"), back;
-    (void)state;
     for (size_t own = 0; own < LENGTH(listings); own++) {
         char token[PAGE_TOKEN_SIZE_BYTES];
         assert_true(page_token_make(key, &listings[own], &last, token));
@@ -70,12 +68,11 @@ static void test_foreign(void **state)
 }
 
 /* Every byte changed to every other, every end cut off, anything appended. */
-static void test_forged(void **state)
+static void test_forged(NO_STATE)
 {
     struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
     struct identifier last = id_of("user-17"), back;
     char token[PAGE_TOKEN_SIZE_BYTES + 1];
-    (void)state;
     assert_true(page_token_make(key, &listing, &last, token));
     size_t size = strlen(token);
     for (size_t i = 0; i < size; i++) {
@@ -95,12 +92,11 @@ static void test_forged(void **state)
                      PROBLEM_INVALID_PARAMETER);
 }
 
-static void test_too_long(void **state)
+static void test_too_long(NO_STATE)
 {
     struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_USERS, "e1");
     struct identifier back;
     char token[4096];
-    (void)state;
     memset(token, 'A', sizeof token);
     for (size_t size = 0; size <= sizeof token; size++) {
         assert_int_equal(page_token_parse(key, &listing, slice_make(token, size), &back),

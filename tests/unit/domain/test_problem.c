@@ -6,7 +6,7 @@
 #include <ctype.h>
 
 /* The contract's table: statuses, and whether trying again may help. */
-static void test_the_contract(void **state)
+static void test_the_contract(NO_STATE)
 {
     static const struct {
         enum problem problem;
@@ -37,7 +37,6 @@ static void test_the_contract(void **state)
         {PROBLEM_STORE_UNAVAILABLE, "store-unavailable", 503, true},
         {PROBLEM_OUTCOME_UNKNOWN, "outcome-unknown", 504, true},
     };
-    (void)state;
     assert_int_equal(LENGTH(cases), PROBLEM_COUNT - 1); /* all but PROBLEM_NONE */
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const struct problem_type *type = &problem_types[cases[i].problem];
@@ -49,9 +48,8 @@ static void test_the_contract(void **state)
 }
 
 /* A code is part of a URI, and title and explanation go into answers as they stand. */
-static void test_texts_are_fit_for_answers(void **state)
+static void test_texts_are_fit_for_answers(NO_STATE)
 {
-    (void)state;
     for (int i = PROBLEM_NONE + 1; i < PROBLEM_COUNT; i++) {
         const struct problem_type *type = &problem_types[i];
         for (const char *c = type->code; *c != '\0'; c++) {
@@ -67,11 +65,10 @@ static void test_texts_are_fit_for_answers(void **state)
     }
 }
 
-static void test_codes_that_are_none(void **state)
+static void test_codes_that_are_none(NO_STATE)
 {
     static const char *const codes[] = {"",           " ",          "nope",      "not-foun",
                                         "not-found ", "not-founds", "NOT-FOUND", "not_found"};
-    (void)state;
     for (size_t i = 0; i < LENGTH(codes); i++) {
         assert_int_equal(problem_by_code(slice_of(codes[i])), PROBLEM_NONE);
     }

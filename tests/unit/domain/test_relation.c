@@ -3,16 +3,15 @@
 
 #include "rsvpd/domain/relation.h"
 
-static void test_each_is_in_its_place(void **state)
+static void test_each_is_in_its_place(NO_STATE)
 {
-    (void)state;
     for (int i = 0; i < RELATION_COUNT; i++) {
         assert_int_equal(relations[i].id, i);
     }
 }
 
 /* The words are the contract with clients, and with the schema. */
-static void test_the_words(void **state)
+static void test_the_words(NO_STATE)
 {
     static const struct relation expected[RELATION_COUNT] = {
         {RELATION_RSVP, "rsvp", "events", "rsvp", "event_id", "rsvp_count", "has_rsvped", true,
@@ -20,7 +19,6 @@ static void test_the_words(void **state)
         {RELATION_LIKE, "like", "posts", "like", "post_id", "like_count", "has_liked", false,
          "likes", "like_counters"},
     };
-    (void)state;
     for (int i = 0; i < RELATION_COUNT; i++) {
         assert_string_equal(relations[i].name, expected[i].name);
         assert_string_equal(relations[i].collection, expected[i].collection);
@@ -35,9 +33,8 @@ static void test_the_words(void **state)
 }
 
 /* Words that share a path, a body, a key or a database must differ. */
-static void test_words_that_meet_differ(void **state)
+static void test_words_that_meet_differ(NO_STATE)
 {
-    (void)state;
     for (int i = 0; i < RELATION_COUNT; i++) {
         const struct relation *a = &relations[i];
         assert_string_not_equal(a->members_table, a->counters_table);

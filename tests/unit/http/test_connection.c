@@ -16,18 +16,16 @@ static struct client {
 } clients[CLIENTS_MAX];
 static int client_count;
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     crowd_init(&crowd, LIMIT);
     connections_init(&connections, &crowd, KEEPALIVE_US);
     client_count = 0;
     return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down(NO_STATE)
 {
-    (void)state;
     while (client_count > 0) {
         struct client *client = &clients[--client_count];
         connection_close(&connections, &client->connection);
@@ -67,9 +65,8 @@ static bool is_shut(const struct client *client)
     return recv(client->theirs, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
-static void who_wants_nothing_for_long_is_ended(void **state)
+static void who_wants_nothing_for_long_is_ended(NO_STATE)
 {
-    (void)state;
     const struct client *fresh = connect_at(0), *idle = idle_since(0);
     struct client *busy = idle_since(0);
     connection_begin_request(busy->connection);
@@ -80,18 +77,16 @@ static void who_wants_nothing_for_long_is_ended(void **state)
     assert_true(is_shut(fresh) && !is_shut(busy));
 }
 
-static void where_descriptors_are_short_the_oldest_make_room(void **state)
+static void where_descriptors_are_short_the_oldest_make_room(NO_STATE)
 {
-    (void)state;
     const struct client *idle = idle_since(0), *fresh = connect_at(2 * SECOND_US);
     const struct client *young = idle_since(2 * SECOND_US);
     assert_true(connections_tick(&connections, true, 2 * SECOND_US + SECOND_US / 2));
     assert_true(is_shut(idle) && is_shut(fresh) && !is_shut(young));
 }
 
-static void newcomers_past_the_limit_get_the_place_of_an_idle_one(void **state)
+static void newcomers_past_the_limit_get_the_place_of_an_idle_one(NO_STATE)
 {
-    (void)state;
     const struct client *fresh = connect_at(0), *idle = idle_since(0);
     const struct client *young[] = {idle_since(2 * SECOND_US), idle_since(2 * SECOND_US)};
     assert_false(connections_tick(&connections, false, 2 * SECOND_US));
@@ -105,9 +100,8 @@ static void newcomers_past_the_limit_get_the_place_of_an_idle_one(void **state)
     assert_false(connections_tick(&connections, false, 2 * SECOND_US));
 }
 
-static void nobody_makes_room_while_there_is_some(void **state)
+static void nobody_makes_room_while_there_is_some(NO_STATE)
 {
-    (void)state;
     const struct client *idle = idle_since(0);
     assert_false(connections_tick(&connections, false, 2 * SECOND_US));
     (void)connect_at(2 * SECOND_US);

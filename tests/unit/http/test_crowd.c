@@ -7,9 +7,8 @@ enum { LIMIT = 8 };
 
 static struct crowd crowd;
 
-static int set_up(void **state)
+static int set_up(NO_STATE)
 {
-    (void)state;
     crowd_init(&crowd, LIMIT);
     return 0;
 }
@@ -21,9 +20,8 @@ static void fill(void)
     }
 }
 
-static void the_limit_holds(void **state)
+static void the_limit_holds(NO_STATE)
 {
-    (void)state;
     fill();
     for (int i = 0; i < CROWD_OVER_LIMIT_MAX; i++) {
         assert_true(crowd_takes(&crowd));
@@ -34,9 +32,8 @@ static void the_limit_holds(void **state)
     assert_true(crowd_takes(&crowd));
 }
 
-static void idle_connections_of_any_server_make_room(void **state)
+static void idle_connections_of_any_server_make_room(NO_STATE)
 {
-    (void)state;
     fill();
     crowd_tell_idle(&crowd, 0, 1); /* one server */
     crowd_tell_idle(&crowd, 0, 1); /* another one */
@@ -48,9 +45,8 @@ static void idle_connections_of_any_server_make_room(void **state)
     assert_false(crowd_take_debt(&crowd));
 }
 
-static void whoever_left_by_itself_has_made_room(void **state)
+static void whoever_left_by_itself_has_made_room(NO_STATE)
 {
-    (void)state;
     fill();
     crowd_tell_idle(&crowd, 0, 1);
     assert_true(crowd_enter(&crowd));
@@ -60,9 +56,8 @@ static void whoever_left_by_itself_has_made_room(void **state)
     assert_true(crowd_take_debt(&crowd));
 }
 
-static void idle_connections_matter_near_the_limit_alone(void **state)
+static void idle_connections_matter_near_the_limit_alone(NO_STATE)
 {
-    (void)state;
     for (int i = 0; i < LIMIT - 1; i++) {
         assert_false(crowd_is_near_limit(&crowd));
         assert_true(crowd_enter(&crowd));

@@ -21,7 +21,7 @@ static void expect(const char *list_, const char *expected)
     unit_expect_text(list_, text_slice(&seen), expected);
 }
 
-static void test_lists(void **state)
+static void test_lists(NO_STATE)
 {
     static const char *const cases[][2] = {
         {"", ""},
@@ -49,17 +49,15 @@ static void test_lists(void **state)
         {"\"a\"\"b\"", "!"},
         {"\"a\x7f\"", "!"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect(cases[i][0], cases[i][1]);
     }
 }
 
 /* Nothing is read behind the end of the list. */
-static void test_the_end(void **state)
+static void test_the_end(NO_STATE)
 {
     static const char text[] = "W/\"a\"";
-    (void)state;
     for (size_t size = 1; size < sizeof text - 1; size++) {
         struct slice list = slice_make(text, size);
         struct entity_tag tag;

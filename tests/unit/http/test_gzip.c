@@ -20,7 +20,7 @@ static void begin(struct request *request, const char *accept)
     }
 }
 
-static void test_who_gets_it(void **state)
+static void test_who_gets_it(NO_STATE)
 {
     static const struct {
         const char *accept;
@@ -66,7 +66,6 @@ static void test_who_gets_it(void **state)
         {"gzip;q=yes", false},
         {",, ;, gzip", true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct request request;
         begin(&request, cases[i].accept);
@@ -79,10 +78,9 @@ static void test_who_gets_it(void **state)
 }
 
 /* Field lines are one list (RFC 9110 section 5.3). */
-static void test_several_lines(void **state)
+static void test_several_lines(NO_STATE)
 {
     struct request request;
-    (void)state;
     begin(&request, "br");
     assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("gzip")));
     assert_true(gzip_is_accepted(&request));
@@ -123,12 +121,11 @@ static void expect_compressed(struct gzip *gzip, struct slice body, bool compres
 }
 
 /* One compressor serves one answer after the other, each on its own. */
-static void test_the_same_answer(void **state)
+static void test_the_same_answer(NO_STATE)
 {
     static char text[BODY_SIZE], noise[BODY_SIZE];
     struct gzip *gzip = gzip_create();
     struct random random = {.state = 1};
-    (void)state;
     assert_non_null(gzip);
     for (size_t i = 0; i < BODY_SIZE; i++) {
         text[i] = (char)('a' + i % 23 + i % 3);
@@ -146,12 +143,11 @@ static void test_the_same_answer(void **state)
 }
 
 /* What was not allowed to be, is not. */
-static void test_only_what_may_be(void **state)
+static void test_only_what_may_be(NO_STATE)
 {
     static char text[BODY_SIZE];
     struct gzip *gzip = gzip_create();
     struct request request;
-    (void)state;
     begin(&request, "gzip");
     request.answer.body = slice_make(text, sizeof text);
     gzip_answer(gzip, &request);

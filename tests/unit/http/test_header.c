@@ -25,10 +25,9 @@ static void expect_field(const struct request *request, enum header_name name, c
 }
 
 /* Names compare without regard to case (RFC 9110 section 5.1). */
-static void test_names(void **state)
+static void test_names(NO_STATE)
 {
     struct request request;
-    (void)state;
     init(&request);
     note(&request, "host", "a");
     note(&request, "X-REQUEST-ID", "b");
@@ -47,7 +46,7 @@ static void test_names(void **state)
     arena_reset(&request.arena);
 }
 
-static void test_every_name_has_a_field_of_its_own(void **state)
+static void test_every_name_has_a_field_of_its_own(NO_STATE)
 {
     static const char *const names[HEADER_NAME_COUNT] = {
         [HEADER_ACCEPT_ENCODING] = "Accept-Encoding",
@@ -65,7 +64,6 @@ static void test_every_name_has_a_field_of_its_own(void **state)
         [HEADER_X_USER_ID] = "X-User-ID",
     };
     struct request request;
-    (void)state;
     init(&request);
     for (size_t i = HEADER_NAME_COUNT; i-- > 0;) {
         note(&request, names[i], names[i]);
@@ -79,13 +77,12 @@ static void test_every_name_has_a_field_of_its_own(void **state)
     arena_reset(&request.arena);
 }
 
-static void test_values_in_their_order(void **state)
+static void test_values_in_their_order(NO_STATE)
 {
     enum { SENT = 1000 }; /* more than the request's first memory holds */
     struct request request;
     struct slice values[SENT + 1];
     char sent[SENT][8];
-    (void)state;
     init(&request);
     for (unsigned i = 0; i < SENT; i++) {
         snprintf(sent[i], sizeof sent[i], "%u", i);

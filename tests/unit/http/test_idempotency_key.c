@@ -27,7 +27,7 @@ static void expect(const char *value, size_t size, const char *key)
     free(memory);
 }
 
-static void test_keys(void **state)
+static void test_keys(NO_STATE)
 {
     static const struct {
         const char *value, *key; /* NULL: refused */
@@ -100,7 +100,6 @@ static void test_keys(void **state)
         {"a\x80", NULL},
         {"a\xff", NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         expect(cases[i].value, strlen(cases[i].value), cases[i].key);
     }
@@ -112,10 +111,9 @@ static void test_keys(void **state)
 
 /* 255 bytes of the key itself: quotes, backslashes before others, and blanks around do not count.
  */
-static void test_how_long_a_key_may_be(void **state)
+static void test_how_long_a_key_may_be(NO_STATE)
 {
     char value[520], key[260];
-    (void)state;
     expect(LONGEST, 255, LONGEST);
     expect("\"" LONGEST "\"", 257, LONGEST);
     expect("  " LONGEST "  ", 259, LONGEST);
@@ -136,9 +134,8 @@ static void test_how_long_a_key_may_be(void **state)
 }
 
 /* Every printable byte means itself, bare or quoted, but for the two that quoting needs. */
-static void test_every_byte(void **state)
+static void test_every_byte(NO_STATE)
 {
-    (void)state;
     for (int c = 0; c < 256; c++) {
         const char bare[] = {'x', (char)c, 'x', '\0'}, quoted[] = {'"', 'x', (char)c, 'x', '"'};
         bool printable = c >= ' ' && c <= '~';

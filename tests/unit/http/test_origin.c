@@ -29,7 +29,7 @@ static void check(const struct row *row)
     arena_reset(&request.arena);
 }
 
-static void test_origins(void **state)
+static void test_origins(NO_STATE)
 {
     static const struct row rows[] = {
         {"a.org", NULL, NULL, true},
@@ -93,18 +93,16 @@ static void test_origins(void **state)
         {"a.org", NULL, "\"same-origin\"", false},
         {"a.org", NULL, "anything", false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(rows); i++) {
         check(&rows[i]);
     }
 }
 
 /* Who gives one twice has something to hide. */
-static void test_more_than_once(void **state)
+static void test_more_than_once(NO_STATE)
 {
     static const char *const fields[][2] = {{"Origin", "http://a.org"},
                                             {"Sec-Fetch-Site", "same-origin"}};
-    (void)state;
     for (size_t i = 0; i < LENGTH(fields); i++) {
         struct request request = {0};
         arena_init(&request.arena, request.first_block, sizeof request.first_block);

@@ -27,7 +27,7 @@ static void end(struct request *request, bool taken, bool expected, const char *
     arena_reset(&request->arena);
 }
 
-static void test_a_value(void **state)
+static void test_a_value(NO_STATE)
 {
     static const struct {
         const char *query, *value; /* NULL: absent */
@@ -43,7 +43,6 @@ static void test_a_value(void **state)
         {"%2=1", NULL, false},     {"a=%", NULL, true},     {"a=%3", NULL, true},
         {"a=%3g", NULL, true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct request request;
         struct slice value;
@@ -57,7 +56,7 @@ static void test_a_value(void **state)
     }
 }
 
-static void test_a_number(void **state)
+static void test_a_number(NO_STATE)
 {
     enum { ABSENT = 77, MIN = 5, MAX = 999999999, REFUSED = -1 };
     static const struct {
@@ -88,7 +87,6 @@ static void test_a_number(void **state)
         {"n=18446744073709551622", REFUSED},
         {"n=4294967302", REFUSED},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct request request;
         int64_t number = 0;
@@ -101,7 +99,7 @@ static void test_a_number(void **state)
     }
 }
 
-static void test_a_flag(void **state)
+static void test_a_flag(NO_STATE)
 {
     static const struct {
         const char *query;
@@ -110,7 +108,6 @@ static void test_a_flag(void **state)
         {"", false, false},   {"b", false, false},  {"f", true, false},      {"f=", true, false},
         {"b&f", true, false}, {"f=1", false, true}, {"f=true", false, true}, {"f&f", false, true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct request request;
         bool given = false;
@@ -123,7 +120,7 @@ static void test_a_flag(void **state)
     }
 }
 
-static void test_identifiers(void **state)
+static void test_identifiers(NO_STATE)
 {
     enum { MAX = 3 };
     static const struct {
@@ -144,7 +141,6 @@ static void test_identifiers(void **state)
         {"i=%", {NULL}, "invalid-identifier"},
         {"i=a,b", {NULL}, "invalid-identifier"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct request request;
         struct identifier *ids;

@@ -10,7 +10,7 @@ static void init(struct request *request)
     arena_init(&request->arena, request->first_block, sizeof request->first_block);
 }
 
-static void test_path_and_query(void **state)
+static void test_path_and_query(NO_STATE)
 {
     static const struct {
         const char *uri, *path, *query;
@@ -37,7 +37,6 @@ static void test_path_and_query(void **state)
         {"/http://h/a", "/http://h/a", ""},
         {"/a?http://h/b", "/a", "http://h/b"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char uri[64];
         struct request request;
@@ -52,11 +51,10 @@ static void test_path_and_query(void **state)
     }
 }
 
-static void test_a_uri_that_is_longer_than_the_first_block(void **state)
+static void test_a_uri_that_is_longer_than_the_first_block(NO_STATE)
 {
     static char uri[4 * REQUEST_ARENA_SIZE_BYTES];
     struct request request;
-    (void)state;
     memset(uri, 'a', sizeof uri - 1);
     uri[0] = '/';
     uri[sizeof uri - 4] = '?';
@@ -68,7 +66,7 @@ static void test_a_uri_that_is_longer_than_the_first_block(void **state)
 }
 
 /* The parameters as "name=value" in brackets; a name without "=" has an empty value. */
-static void test_parameters(void **state)
+static void test_parameters(NO_STATE)
 {
     static const struct {
         const char *query, *parameters;
@@ -91,7 +89,6 @@ static void test_parameters(void **state)
         {"a%26b=%3D&+", "[a%26b=%3D][+=]"}, /* still encoded */
         {"?a=b", "[?a=b]"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char buffer[256];
         struct text seen = text_over(buffer, sizeof buffer);
@@ -109,18 +106,16 @@ static void test_parameters(void **state)
     }
 }
 
-static void test_no_query_at_all(void **state)
+static void test_no_query_at_all(NO_STATE)
 {
     struct slice query = {NULL, 0};
     struct query_parameter parameter;
-    (void)state;
     assert_false(request_next_parameter(&query, &parameter));
 }
 
-static void test_text_in_the_arena(void **state)
+static void test_text_in_the_arena(NO_STATE)
 {
     struct request request;
-    (void)state;
     init(&request);
     struct text a = request_text(&request, 3), b = request_text(&request, 5000);
     assert_int_equal(a.capacity, 3);

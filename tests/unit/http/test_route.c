@@ -143,16 +143,14 @@ static void expect_documented(const char *path, const struct documented *expecte
 }
 
 /* The version is a word of the path like any other. */
-static void test_an_encoded_version(void **state)
+static void test_an_encoded_version(NO_STATE)
 {
     static const struct documented livez = {"/%76%31/livez", "/v1/livez", BOTH, NULL, NULL, NULL};
-    (void)state;
     expect_documented(livez.path, &livez);
 }
 
-static void test_every_documented_path(void **state)
+static void test_every_documented_path(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(documented); i++) {
         expect_documented(documented[i].path, &documented[i]);
         expect_documented(documented[i].path + strlen("/v1"), &documented[i]);
@@ -160,9 +158,8 @@ static void test_every_documented_path(void **state)
 }
 
 /* Every route is one that the contract documents, so that none goes untested. */
-static void test_there_is_no_other_route(void **state)
+static void test_there_is_no_other_route(NO_STATE)
 {
-    (void)state;
     for (size_t i = 1; i < route_count; i++) {
         bool known = false;
         for (size_t j = 0; j < LENGTH(documented); j++) {
@@ -245,9 +242,8 @@ static const char *const unknown_paths[] = {
     "/livez#x",
 };
 
-static void test_unknown_paths(void **state)
+static void test_unknown_paths(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(unknown_paths); i++) {
         expect_not_found(unknown_paths[i], ROUTE_PUBLIC);
         expect_not_found(unknown_paths[i], ROUTE_ADMIN);
@@ -258,7 +254,7 @@ static void test_unknown_paths(void **state)
 }
 
 /* A known path whose identifier is none: the route is known, the problem names the identifier. */
-static void test_identifiers_that_are_none(void **state)
+static void test_identifiers_that_are_none(NO_STATE)
 {
     static const struct {
         const char *path, *pattern, *detail;
@@ -290,7 +286,6 @@ static void test_identifiers_that_are_none(void **state)
         {"/posts/!/users/u", LIKED, "post_id"},
         {"/posts/a/users/,", LIKED, "user_id"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases) * 2; i++) {
         char path[512];
         struct request request;
@@ -306,17 +301,16 @@ static void test_identifiers_that_are_none(void **state)
 }
 
 /* Only what is within the slice is the path. */
-static void test_a_path_ends_with_its_slice(void **state)
+static void test_a_path_ends_with_its_slice(NO_STATE)
 {
     struct request request = {.path = slice_make("/livez/x", 6)};
     const char *detail;
-    (void)state;
     assert_int_equal(route_find(ROUTE_PUBLIC, &request, &detail), PROBLEM_NONE);
     request.path.size = 5;
     assert_int_equal(route_find(ROUTE_PUBLIC, &request, &detail), PROBLEM_NOT_FOUND);
 }
 
-static void test_methods(void **state)
+static void test_methods(NO_STATE)
 {
     static const struct {
         const char *pattern, *allow;
@@ -348,7 +342,6 @@ static void test_methods(void **state)
         {"/v1/metrics", GET(handle_metrics)},
 #undef GET
     };
-    (void)state;
     assert_int_equal(LENGTH(cases), route_count - 1);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const struct route *route = route_of(cases[i].pattern);
@@ -364,7 +357,7 @@ static void test_methods(void **state)
 }
 
 /* What the gate reads from the table: who needs a user, and which parameters there are. */
-static void test_flags_and_parameters(void **state)
+static void test_flags_and_parameters(NO_STATE)
 {
     static const struct {
         const char *pattern, *parameters;
@@ -388,7 +381,6 @@ static void test_flags_and_parameters(void **state)
         {"/v1/readyz", "verbose", false, NULL},
         {"/v1/metrics", "", false, NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const struct route *route = route_of(cases[i].pattern);
         assert_string_equal(route->parameters, cases[i].parameters);

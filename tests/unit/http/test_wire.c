@@ -113,7 +113,7 @@ static void expect_output(const struct fed *fed, struct slice wanted, const char
 #define HEAD "POST /a HTTP/1.1\r\nHost:h\r\n"
 #define CHUNKED HEAD "Transfer-Encoding:chunked\r\n\r\n"
 
-static void sound_requests_are_given_on(void **state)
+static void sound_requests_are_given_on(NO_STATE)
 {
     static const struct {
         struct slice in, out;
@@ -164,7 +164,6 @@ static void sound_requests_are_given_on(void **state)
         {TEXT("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n"),
          TEXT(CHUNKED)},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct fed fed = feed_every_way(cases[i].in);
         expect_output(&fed, cases[i].out, cases[i].in.data);
@@ -178,7 +177,7 @@ static void sound_requests_are_given_on(void **state)
 #define GET "GET / HTTP/1.1\r\n"
 #define REFUSED_GET GET NO_HOST NOTHING_FITS
 
-static void faulty_requests_are_given_on_as_ones_to_refuse(void **state)
+static void faulty_requests_are_given_on_as_ones_to_refuse(NO_STATE)
 {
     static const struct {
         struct slice in, out; /* behind `out` comes what follows the fault */
@@ -229,7 +228,6 @@ static void faulty_requests_are_given_on_as_ones_to_refuse(void **state)
         {TEXT("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
          TEXT("GET / HTTP/1.0\r\n" NO_HOST NOTHING_FITS "\r\n"), WIRE_BAD_ENCODING},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct fed fed = feed_every_way(cases[i].in);
         expect_output(&fed, cases[i].out, cases[i].in.data);
@@ -239,7 +237,7 @@ static void faulty_requests_are_given_on_as_ones_to_refuse(void **state)
     }
 }
 
-static void faulty_chunks_are_given_on_as_one_without_end(void **state)
+static void faulty_chunks_are_given_on_as_one_without_end(NO_STATE)
 {
     static const struct {
         struct slice body, out;
@@ -265,7 +263,6 @@ static void faulty_chunks_are_given_on_as_one_without_end(void **state)
         {TEXT("0\r\nA : b\r\n"), TEXT(LAST_CHUNK "A : b\r\n"), WIRE_BAD_TRAILER},
         {TEXT("0\r\nA: b\0\r\n"), TEXT(LAST_CHUNK "A: b\0\r\n"), WIRE_BAD_TRAILER},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char in[256] = CHUNKED, out[256] = CHUNKED;
         size_t head = strlen(CHUNKED);
@@ -279,12 +276,11 @@ static void faulty_chunks_are_given_on_as_one_without_end(void **state)
 }
 
 /* A byte that has no place in a head is found wherever it stands. */
-static void no_byte_passes_in_disguise(void **state)
+static void no_byte_passes_in_disguise(NO_STATE)
 {
     static const char head[] = "POST /v1/a?b=c HTTP/1.1\r\nHost: h:80\r\nCookie: a\r\n"
                                "Content-Length: 1\r\nX-User-Id: u\r\n\r\nx";
     static const char bytes[] = {'\0', '\x01', '\x1f', '\x7f', '\r', '\v'};
-    (void)state;
     for (size_t i = 0; i + 2 < sizeof head; i++) {
         for (size_t j = 0; j < sizeof bytes; j++) {
             char changed[sizeof head];
@@ -319,7 +315,7 @@ static size_t make_head(char *head, size_t size, size_t line_size, const char *n
     return at + (size_t)sprintf(head + at, "\r\n");
 }
 
-static void heads_are_taken_up_to_their_limit(void **state)
+static void heads_are_taken_up_to_their_limit(NO_STATE)
 {
     static const struct {
         const char *name;
@@ -327,7 +323,6 @@ static void heads_are_taken_up_to_their_limit(void **state)
     } cases[] = {
         {"X", 4}, {"Cookie", 30}, {"Cookie", WIRE_HEAD_SIZE_MAX_BYTES}, {"X-User-Id", 1024}};
     static char head[WIRE_HEAD_SIZE_MAX_BYTES + 16];
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         for (size_t extra = 0; extra < 2; extra++) {
             size_t size = make_head(head, WIRE_HEAD_SIZE_MAX_BYTES + extra, cases[i].line_size,
@@ -360,9 +355,8 @@ static void expect_bound(const char *begin, const char *repeated, size_t bound,
     feed_end(&fed);
 }
 
-static void nothing_grows_without_bound(void **state)
+static void nothing_grows_without_bound(NO_STATE)
 {
-    (void)state;
     expect_bound("GET /", "a", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
     expect_bound("", "\r\n", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
     expect_bound("", "a", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
@@ -380,10 +374,9 @@ static void nothing_grows_without_bound(void **state)
 }
 
 /* The faults of one request are not those of the one before it. */
-static void requests_are_counted(void **state)
+static void requests_are_counted(NO_STATE)
 {
     static const char two[] = "GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\nA\r\n";
-    (void)state;
     struct fed fed = feed_begin();
     feed(&fed, slice_make(two, 20));
     assert_int_equal(fed.wire.requests, 1);
@@ -394,9 +387,8 @@ static void requests_are_counted(void **state)
     feed_end(&fed);
 }
 
-static void every_fault_has_a_refusal(void **state)
+static void every_fault_has_a_refusal(NO_STATE)
 {
-    (void)state;
     for (int i = WIRE_SOUND + 1; i < WIRE_FAULT_COUNT; i++) {
         assert_int_not_equal(wire_refusals[i].problem, PROBLEM_NONE);
         assert_true(wire_refusals[i].detail != NULL || !wire_refusals[i].in_head);
@@ -405,7 +397,7 @@ static void every_fault_has_a_refusal(void **state)
 
 /* ---- hosts ---- */
 
-static void hosts_are_told_from_what_is_none(void **state)
+static void hosts_are_told_from_what_is_none(NO_STATE)
 {
     static const char *const good[] = {
         "h",
@@ -433,7 +425,6 @@ static void hosts_are_told_from_what_is_none(void **state)
         "h\\a",     "<h>",       "[::1%25eth0]", "h:99999999999999999999",
         "{h}",      "h^",
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(good); i++) {
         if (!wire_is_host(slice_of(good[i]))) {
             fail_msg("'%s' is no host", good[i]);

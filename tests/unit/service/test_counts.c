@@ -57,10 +57,9 @@ static void expect_stale(const struct ask *ask, int64_t value, int64_t as_of_us)
 
 /* ---- where a count comes from ---- */
 
-static void test_from_the_truth_and_then_from_memory(void **state)
+static void test_from_the_truth_and_then_from_memory(NO_STATE)
 {
     struct bench *bench = without_redis(3);
-    (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_expect_waiting(first);
     bench_pass(bench, 1000);
@@ -84,10 +83,9 @@ static void test_from_the_truth_and_then_from_memory(void **state)
     bench_finish(bench);
 }
 
-static void test_from_redis(void **state)
+static void test_from_redis(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, SECONDS(1));
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     int64_t held_as_of_us = bench->now.mono_us - SECONDS(1);
@@ -105,10 +103,9 @@ static void test_from_redis(void **state)
 }
 
 /* A count that Redis gave once and gives again unchanged is held for another lifetime. */
-static void test_the_same_from_redis_once_more(void **state)
+static void test_the_same_from_redis_once_more(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, 0);
     for (unsigned lifetime = 1; lifetime <= 2; lifetime++) {
         const struct ask *asked = bench_count(bench, "e", COUNT_BOUND_US);
@@ -122,11 +119,10 @@ static void test_the_same_from_redis_once_more(void **state)
     bench_finish(bench);
 }
 
-static void test_from_the_truth_when_redis_has_none(void **state)
+static void test_from_the_truth_when_redis_has_none(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
-    (void)state;
     bench_turn(bench);
     assert_int_equal(bench->redis.read_count, 1);
     assert_int_equal(bench->primary.batches_sent, 0);
@@ -146,9 +142,8 @@ static void test_from_the_truth_when_redis_has_none(void **state)
 }
 
 /* Not known to answer, or refusing to be asked: the primary is asked in the same iteration. */
-static void test_from_the_truth_when_redis_is_away(void **state)
+static void test_from_the_truth_when_redis_is_away(NO_STATE)
 {
-    (void)state;
     for (int way = 0; way < 2; way++) {
         struct bench *bench = bench_with(&bench_usual, 3);
         bench->redis.up = way == 0;
@@ -166,7 +161,7 @@ static void test_from_the_truth_when_redis_is_away(void **state)
 }
 
 /* What Redis says is believed within limits; else the primary is asked. */
-static void test_what_is_believed_of_redis(void **state)
+static void test_what_is_believed_of_redis(NO_STATE)
 {
     static const struct {
         int64_t age_us, max_age_us;
@@ -189,7 +184,6 @@ static void test_what_is_believed_of_redis(void **state)
         {SECONDS(1) + 1, SECONDS(1), false},
         {SECONDS(1), SECONDS(0.02), false},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct bench *bench = bench_with(&bench_usual, 3);
         hold(bench, 2, 2, cases[i].age_us);
@@ -206,10 +200,9 @@ static void test_what_is_believed_of_redis(void **state)
 }
 
 /* A time in the future is never handed on: the count is as of now. */
-static void test_redis_with_a_clock_that_is_ahead(void **state)
+static void test_redis_with_a_clock_that_is_ahead(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, SECONDS(-0.5));
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
@@ -221,10 +214,9 @@ static void test_redis_with_a_clock_that_is_ahead(void **state)
 
 /* Who wants a count as new as the request is told by the primary, whatever Redis believes to know.
  */
-static void test_no_clock_is_believed_about_the_present(void **state)
+static void test_no_clock_is_believed_about_the_present(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, SECONDS(-0.5));
     const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
     const struct ask *exact = bench_count(bench, "e", 0);
@@ -238,10 +230,9 @@ static void test_no_clock_is_believed_about_the_present(void **state)
 }
 
 /* A version that nobody has given out does not outlive the next answer of the primary. */
-static void test_the_truth_corrects_redis(void **state)
+static void test_the_truth_corrects_redis(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 77, 99, SECONDS(0.1));
     const struct ask *fooled = bench_count(bench, "e", COUNT_BOUND_US);
     bench_settle(bench);
@@ -254,10 +245,9 @@ static void test_the_truth_corrects_redis(void **state)
 }
 
 /* Memory is past its second, but what it knows is newer than what Redis says. */
-static void test_redis_does_not_take_back_what_is_known(void **state)
+static void test_redis_does_not_take_back_what_is_known(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     bench->redis.takes = false; /* the publication is lost */
     bench_add(bench, "e", "u");
     bench_settle(bench);
@@ -273,13 +263,12 @@ static void test_redis_does_not_take_back_what_is_known(void **state)
 
 /* Another worker of the process has told a count: this one tells it too, and nothing older that it
  * hears of, be it from Redis or from the primary. */
-static void test_what_a_colleague_has_told(void **state)
+static void test_what_a_colleague_has_told(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     struct bench_setup setup = bench_usual;
     setup.colleague = bench;
     struct bench *colleague = bench_with(&setup, 2);
-    (void)state;
     const struct ask *asked_before = bench_count(colleague, "e", COUNT_BOUND_US);
     hold(colleague, 1, 1, 0);
     bench_add(bench, "e", "u");
@@ -297,11 +286,10 @@ static void test_what_a_colleague_has_told(void **state)
     bench_finish(bench);
 }
 
-static void test_relations_are_apart(void **state)
+static void test_relations_are_apart(NO_STATE)
 {
     struct bench *bench = without_redis(3);
     struct ask *of_post = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
-    (void)state;
     bench_count(bench, "e", COUNT_BOUND_US);
     bench_settle(bench);
     of_post->relation = like;
@@ -314,10 +302,9 @@ static void test_relations_are_apart(void **state)
 
 /* ---- many who wait ---- */
 
-static void test_one_load_for_all_who_wait(void **state)
+static void test_one_load_for_all_who_wait(NO_STATE)
 {
     enum { WAITERS = 50 };
-    (void)state;
     for (int redis = 0; redis < 2; redis++) {
         struct bench *bench = redis ? bench_with(&bench_usual, 3) : without_redis(3);
         const struct ask *asks[WAITERS];
@@ -346,10 +333,9 @@ static void test_one_load_for_all_who_wait(void **state)
 }
 
 /* Redis's answer is good enough for some: the primary is asked once, for the others. */
-static void test_waiters_of_different_patience(void **state)
+static void test_waiters_of_different_patience(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, SECONDS(1));
     const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
     const struct ask *picky = bench_count(bench, "e", SECONDS(0.5));
@@ -368,13 +354,12 @@ static void test_waiters_of_different_patience(void **state)
     bench_finish(bench);
 }
 
-static void test_all_misses_of_a_turn_are_one_read(void **state)
+static void test_all_misses_of_a_turn_are_one_read(NO_STATE)
 {
     enum { ENTITIES = REDIS_COUNTS_MAX + 88 };
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * ENTITIES;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < ENTITIES; i++) {
         struct ask *ask = bench_ask(bench, OPERATION_COUNT, unit_numbered_id("e", i), unit_id("u"));
         ask->not_before_us = bench->now.mono_us - COUNT_BOUND_US;
@@ -395,11 +380,10 @@ static void test_all_misses_of_a_turn_are_one_read(void **state)
 
 /* ---- nothing older than now ---- */
 
-static void test_max_stale_0_always_asks_the_truth(void **state)
+static void test_max_stale_0_always_asks_the_truth(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     const struct ask *first = bench_count(bench, "e", 0);
-    (void)state;
     hold(bench, 2, 2, 0);
     bench_settle(bench);
     bench_expect_count(first, 3, 3);
@@ -417,10 +401,9 @@ static void test_max_stale_0_always_asks_the_truth(void **state)
 
 /* The primary read before the request came, and answers after: that is too old, and it is asked
  * again. */
-static void test_a_load_from_before_does_not_satisfy(void **state)
+static void test_a_load_from_before_does_not_satisfy(NO_STATE)
 {
     struct bench *bench = without_redis(3);
-    (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
     fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
@@ -443,10 +426,9 @@ static void test_a_load_from_before_does_not_satisfy(void **state)
 
 /* Redis is being asked for somebody patient when somebody comes who wants nothing older than now.
  */
-static void test_max_stale_0_while_redis_is_being_asked(void **state)
+static void test_max_stale_0_while_redis_is_being_asked(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 2, 2, 0);
     const struct ask *patient = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
@@ -462,10 +444,9 @@ static void test_max_stale_0_while_redis_is_being_asked(void **state)
 }
 
 /* The load read before a commit that the client has been told of, and ends after. */
-static void test_a_late_load_does_not_take_back_what_is_known(void **state)
+static void test_a_late_load_does_not_take_back_what_is_known(NO_STATE)
 {
     struct bench *bench = without_redis(3);
-    (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
     fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
@@ -484,10 +465,9 @@ static void test_a_late_load_does_not_take_back_what_is_known(void **state)
 
 /* ---- what a commit teaches ---- */
 
-static void test_a_commit_is_published_with_its_version(void **state)
+static void test_a_commit_is_published_with_its_version(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u1");
     bench_add(bench, "f", "u1");
     bench_add(bench, "e", "u2");
@@ -513,10 +493,9 @@ static void test_a_commit_is_published_with_its_version(void **state)
 }
 
 /* What changes many times in a short while goes once, as it is then. */
-static void test_publications_gather(void **state)
+static void test_publications_gather(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u1");
     bench_end(bench, POOL_WRITE, BATCH_DONE);
     bench_turn(bench);
@@ -543,10 +522,9 @@ static void test_publications_gather(void **state)
 }
 
 /* What Redis claims meanwhile is not told to it as if it were the primary. */
-static void test_what_redis_says_is_not_published(void **state)
+static void test_what_redis_says_is_not_published(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (unsigned i = 0; i < 2; i++) {
         bench_add(bench, "e", i == 0 ? "u1" : "u2");
         bench_end(bench, POOL_WRITE, BATCH_DONE);
@@ -565,11 +543,10 @@ static void test_what_redis_says_is_not_published(void **state)
     bench_finish(bench);
 }
 
-static void test_nothing_is_published_that_did_not_commit(void **state)
+static void test_nothing_is_published_that_did_not_commit(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_ROLLED_BACK, BATCH_LOCKED, BATCH_REJECTED,
                                               BATCH_UNAVAILABLE, BATCH_LOST};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
         bench_add(bench, "e", "u1");
@@ -582,10 +559,9 @@ static void test_nothing_is_published_that_did_not_commit(void **state)
 }
 
 /* Also of a write that nobody waits for any more. */
-static void test_the_worker_sees_its_own_commits(void **state)
+static void test_the_worker_sees_its_own_commits(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u1");
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
@@ -600,10 +576,9 @@ static void test_the_worker_sees_its_own_commits(void **state)
 }
 
 /* A commit answers those who wait for Redis; what Redis then says is older and changes nothing. */
-static void test_a_commit_answers_those_who_wait(void **state)
+static void test_a_commit_answers_those_who_wait(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     hold(bench, 3, 3, SECONDS(0.1));
     const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
@@ -615,10 +590,9 @@ static void test_a_commit_answers_those_who_wait(void **state)
     bench_finish(bench);
 }
 
-static void test_publications_that_redis_does_not_take_are_counted(void **state)
+static void test_publications_that_redis_does_not_take_are_counted(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench->redis.takes = false;
     bench_add(bench, "e", "u1");
     bench_add(bench, "f", "u1");
@@ -633,14 +607,13 @@ static void test_publications_that_redis_does_not_take_are_counted(void **state)
 }
 
 /* More counts than a publication holds go in several, one a iteration. */
-static void test_many_publications(void **state)
+static void test_many_publications(NO_STATE)
 {
     enum { ENTITIES = REDIS_COUNTS_MAX + 50 };
     struct bench_setup setup = bench_usual;
     setup.pending_max = ENTITIES;
     setup.write_connections = 2;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < ENTITIES; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_numbered_id("e", i), unit_id("u")));
     }
@@ -660,7 +633,7 @@ static void test_many_publications(void **state)
 
 /* ---- when there is none to be had ---- */
 
-static void test_stale_while_the_truth_is_unavailable(void **state)
+static void test_stale_while_the_truth_is_unavailable(NO_STATE)
 {
     static const struct {
         int64_t age_us, max_age_us;
@@ -676,7 +649,6 @@ static void test_stale_while_the_truth_is_unavailable(void **state)
         {SECONDS(600), COUNT_BOUND_US, true, true},
         {SECONDS(600) + 1, COUNT_BOUND_US, false, true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct bench *bench = without_redis(3);
         const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
@@ -696,9 +668,8 @@ static void test_stale_while_the_truth_is_unavailable(void **state)
     }
 }
 
-static void test_none_known(void **state)
+static void test_none_known(NO_STATE)
 {
-    (void)state;
     for (int redis = 0; redis < 2; redis++) {
         struct bench *bench = redis ? bench_with(&bench_usual, 3) : without_redis(3);
         fake_primary_set_up(&bench->primary, false, bench->now);
@@ -713,10 +684,9 @@ static void test_none_known(void **state)
 }
 
 /* Redis goes on to answer while the primary is away. */
-static void test_redis_helps_while_the_truth_is_unavailable(void **state)
+static void test_redis_helps_while_the_truth_is_unavailable(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
-    (void)state;
     fake_primary_set_up(&bench->primary, false, bench->now);
     hold(bench, 3, 3, SECONDS(1));
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
@@ -726,11 +696,10 @@ static void test_redis_helps_while_the_truth_is_unavailable(void **state)
 }
 
 /* The primary goes while it is being asked: those who wait get what was known, at once. */
-static void test_the_truth_goes_while_it_is_asked(void **state)
+static void test_the_truth_goes_while_it_is_asked(NO_STATE)
 {
     struct bench *bench = without_redis(3);
     const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
-    (void)state;
     bench_settle(bench);
     bench_wait(bench, SECONDS(10));
     const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
@@ -743,11 +712,10 @@ static void test_the_truth_goes_while_it_is_asked(void **state)
 }
 
 /* Whoever asks hangs: the deadline brings what was known. What comes later is taken in. */
-static void test_the_deadline_of_a_count(void **state)
+static void test_the_deadline_of_a_count(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     const struct ask *known = bench_count(bench, "e", COUNT_BOUND_US);
-    (void)state;
     bench_settle(bench);
     bench_wait(bench, SECONDS(10));
     const struct ask *waiting = bench_count(bench, "e", COUNT_BOUND_US);
@@ -768,11 +736,10 @@ static void test_the_deadline_of_a_count(void **state)
 
 /* Who waits for a load has a deadline of their own, whoever began it. */
 /* The loop stood still between the answer's arrival and its reading. */
-static void test_an_answer_that_lay_about(void **state)
+static void test_an_answer_that_lay_about(NO_STATE)
 {
     struct bench *bench = without_redis(3);
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
-    (void)state;
     bench_turn(bench);
     int64_t read_us = bench->now.mono_us;
     fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_READ),
@@ -785,11 +752,10 @@ static void test_an_answer_that_lay_about(void **state)
     bench_finish(bench);
 }
 
-static void test_deadlines_of_those_who_share_a_load(void **state)
+static void test_deadlines_of_those_who_share_a_load(NO_STATE)
 {
     struct bench *bench = without_redis(3);
     struct ask *hasty = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
-    (void)state;
     const struct ask *first = bench_count(bench, "e", COUNT_BOUND_US);
     bench_turn(bench);
     hasty->deadline_us = bench->now.mono_us + SECONDS(0.5);
@@ -803,14 +769,13 @@ static void test_deadlines_of_those_who_share_a_load(void **state)
 }
 
 /* Every operation is taken, so that none is left to ask the primary with. */
-static void test_no_operation_left_for_a_load(void **state)
+static void test_no_operation_left_for_a_load(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 1;
     setup.has_redis = false;
     struct bench *bench = bench_with(&setup, 3);
     const struct ask *ask = bench_count(bench, "e", COUNT_BOUND_US);
-    (void)state;
     bench_expect(ask, OUTCOME_OVERLOADED);
     bench_finish(bench);
 }
@@ -831,7 +796,7 @@ static void learn(struct counts *counts, unsigned number, int64_t now_us)
 
 /* When all that the cache holds waits to be published, one more is refused, though the process
  * learns of it, and what is held is served as ever. */
-static void test_no_entry_left(void **state)
+static void test_no_entry_left(NO_STATE)
 {
     enum { MORE_THAN_ENTRIES = 1024 * 1024, MEMORY = 4096, NOW_US = 1000 };
     const struct redis_counts_port shared = {0};
@@ -839,7 +804,6 @@ static void test_no_entry_left(void **state)
     struct operations operations;
     struct metrics *metrics = metrics_create();
     unsigned refusals = 0, served = 0;
-    (void)state;
     assert_true(operations_init(&operations, 1, BENCH_DEADLINE_US, NOW_US));
     struct count_memory *memory = count_memory_create(MEMORY, 42);
     assert_non_null(memory);
@@ -878,11 +842,10 @@ static void test_no_entry_left(void **state)
 }
 
 /* As the handler does it: not_before is read off the clock a moment before the submission. */
-static void test_max_stale_0_submitted_a_microsecond_later(void **state)
+static void test_max_stale_0_submitted_a_microsecond_later(NO_STATE)
 {
     struct bench *bench = bench_with(&bench_usual, 3);
     struct ask *ask = bench_ask(bench, OPERATION_COUNT, unit_id("e"), unit_id("u"));
-    (void)state;
     hold(bench, 2, 2, SECONDS(-0.3)); /* old, by a host whose clock is ahead */
     ask->not_before_us = bench->now.mono_us;
     bench_pass(bench, 1);
@@ -892,10 +855,9 @@ static void test_max_stale_0_submitted_a_microsecond_later(void **state)
     bench_finish(bench);
 }
 
-static void test_expired_counts_are_counted(void **state)
+static void test_expired_counts_are_counted(NO_STATE)
 {
     struct bench *bench = without_redis(3);
-    (void)state;
     bench_count(bench, "e", COUNT_BOUND_US);
     bench_count(bench, "e", COUNT_BOUND_US);
     bench_count(bench, "e", COUNT_BOUND_US);

@@ -71,7 +71,7 @@ static void expect_each_waiting(const struct ask *const asks[KINDS])
     }
 }
 
-static void test_results(void **state)
+static void test_results(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
     static const struct {
@@ -84,7 +84,6 @@ static void test_results(void **state)
         {OPERATION_REMOVE, true, false, 0},  {OPERATION_LOOKUP, false, false, 0},
         {OPERATION_REMOVE, false, false, 0},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(steps); i++) {
         struct ask *ask = bench_ask(bench, steps[i].kind, unit_id("e"), unit_id("u"));
         bench_submit(ask);
@@ -101,12 +100,11 @@ static void test_results(void **state)
 
 /* Finding says since when; a listing is a page of its own, in order, and freed with its operation.
  */
-static void test_results_of_listings(void **state)
+static void test_results_of_listings(NO_STATE)
 {
     static const char *const users[] = {"d", "a", "c", "b"};
     struct bench *bench = bench_create(&one_of_each);
     int64_t since_us = bench->now.wall_us;
-    (void)state;
     for (size_t i = 0; i < LENGTH(users); i++) {
         fake_primary_change(&bench->primary, OPERATION_ADD, &relations[RELATION_RSVP], "e",
                             users[i], bench->now);
@@ -130,7 +128,7 @@ static void test_results_of_listings(void **state)
 }
 
 /* How operations end when their first batch ends so, and they are done if they are sent again. */
-static void test_every_end_of_a_batch(void **state)
+static void test_every_end_of_a_batch(NO_STATE)
 {
     static const struct {
         enum batch_outcome end;
@@ -141,7 +139,6 @@ static void test_every_end_of_a_batch(void **state)
         {BATCH_LOCKED, true, OUTCOME_DONE}, {BATCH_UNAVAILABLE, false, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, true, OUTCOME_DONE},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct bench *bench = bench_create(&one_of_each);
         const struct ask *asks[KINDS];
@@ -159,10 +156,9 @@ static void test_every_end_of_a_batch(void **state)
 }
 
 /* An operation that is rejected when it goes alone is not sent again. */
-static void test_rejected_alone(void **state)
+static void test_rejected_alone(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (int kind = 0; kind < KINDS; kind++) {
         const struct ask *ask = ask_of(bench, (enum operation_kind)kind);
         bench_end(bench, lane_of(ask->kind), BATCH_REJECTED);
@@ -175,11 +171,10 @@ static void test_rejected_alone(void **state)
 
 /* Settings that are not as the request has them stay as they are, and it is not sent again; unless
  * an earlier attempt, which was lost, may have made them so. */
-static void test_an_unmet_precondition(void **state)
+static void test_an_unmet_precondition(NO_STATE)
 {
     static const enum operation_kind kinds[] = {OPERATION_STORE_SETTINGS, OPERATION_CLEAR_SETTINGS};
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (size_t i = 0; i < LENGTH(kinds) * 2; i++) {
         const struct ask *ask = ask_of(bench, kinds[i / 2]);
         if (i % 2 == 1) {
@@ -196,7 +191,7 @@ static void test_an_unmet_precondition(void **state)
 
 /* After a loss nobody knows whether the write was done: what then ends badly is not known to be
  * undone. A read does nothing that could be done. */
-static void test_a_bad_end_after_a_loss(void **state)
+static void test_a_bad_end_after_a_loss(NO_STATE)
 {
     static const struct {
         enum batch_outcome then;
@@ -206,7 +201,6 @@ static void test_a_bad_end_after_a_loss(void **state)
         {BATCH_REJECTED, OUTCOME_UNKNOWN, OUTCOME_FAILED},
         {BATCH_UNAVAILABLE, OUTCOME_UNKNOWN, OUTCOME_UNAVAILABLE},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct bench *bench = bench_create(&one_of_each);
         const struct ask *asks[KINDS];
@@ -224,11 +218,10 @@ static void test_a_bad_end_after_a_loss(void **state)
 }
 
 /* A batch that is lost after it took effect: the second time it changes nothing more. */
-static void test_a_write_that_took_effect_before_it_was_lost(void **state)
+static void test_a_write_that_took_effect_before_it_was_lost(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
     const struct ask *ask = bench_add(bench, "e", "u");
-    (void)state;
     bench_turn(bench);
     fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
                          bench->now);
@@ -245,11 +238,10 @@ static void test_a_write_that_took_effect_before_it_was_lost(void **state)
 
 /* What is said at the deadline; and that the batch may then still end in any way without a second
  * answer. */
-static void test_the_deadline_of_what_was_sent(void **state)
+static void test_the_deadline_of_what_was_sent(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_DONE,     BATCH_ROLLED_BACK, BATCH_LOCKED,
                                               BATCH_REJECTED, BATCH_UNAVAILABLE, BATCH_LOST};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&one_of_each);
         const struct ask *asks[KINDS];
@@ -266,11 +258,10 @@ static void test_the_deadline_of_what_was_sent(void **state)
     }
 }
 
-static void test_the_deadline_of_what_was_never_sent(void **state)
+static void test_the_deadline_of_what_was_never_sent(NO_STATE)
 {
     struct bench *bench = bench_create(&one_of_each);
     const struct ask *asks[KINDS];
-    (void)state;
     ask_one_of_each(bench, asks);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
     expect_each(asks, OUTCOME_UNAVAILABLE, OUTCOME_UNAVAILABLE);
@@ -280,7 +271,7 @@ static void test_the_deadline_of_what_was_never_sent(void **state)
 }
 
 /* A write that was rolled back was not done; one that was lost may have been. */
-static void test_the_deadline_of_what_waits_to_go_again(void **state)
+static void test_the_deadline_of_what_waits_to_go_again(NO_STATE)
 {
     static const struct {
         enum batch_outcome end;
@@ -290,7 +281,6 @@ static void test_the_deadline_of_what_waits_to_go_again(void **state)
         {BATCH_LOCKED, OUTCOME_UNAVAILABLE},
         {BATCH_LOST, OUTCOME_UNKNOWN},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct bench *bench = bench_create(&one_of_each);
         const struct ask *asks[KINDS];
@@ -303,10 +293,9 @@ static void test_the_deadline_of_what_waits_to_go_again(void **state)
 }
 
 /* The second write of a key waits for the first, which is with Postgres past both deadlines. */
-static void test_the_deadline_of_what_is_chained(void **state)
+static void test_the_deadline_of_what_is_chained(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *first = bench_add(bench, "e", "u");
     const struct ask *second = bench_remove(bench, "e", "u");
     const struct ask *third = bench_add(bench, "e", "u");
@@ -328,11 +317,10 @@ static void test_the_deadline_of_what_is_chained(void **state)
 }
 
 /* Those who were answered meanwhile do not go again with those who were not. */
-static void test_who_is_answered_is_not_sent_again(void **state)
+static void test_who_is_answered_is_not_sent_again(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_LOST, BATCH_ROLLED_BACK, BATCH_LOCKED,
                                               BATCH_REJECTED, BATCH_MISROUTED};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
         struct ask *early = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("early"));
@@ -355,10 +343,9 @@ static void test_who_is_answered_is_not_sent_again(void **state)
     }
 }
 
-static void test_expired_requests_are_counted(void **state)
+static void test_expired_requests_are_counted(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u");
     bench_add(bench, "e", "u");
     bench_lookup(bench, "e", "u");
@@ -369,12 +356,11 @@ static void test_expired_requests_are_counted(void **state)
 
 /* ---- order ---- */
 
-static void test_writes_of_a_key_are_answered_in_order(void **state)
+static void test_writes_of_a_key_are_answered_in_order(NO_STATE)
 {
     enum { WRITES = 7 };
     struct bench *bench = bench_create(&bench_usual);
     const struct ask *asks[WRITES];
-    (void)state;
     for (size_t i = 0; i < WRITES; i++) {
         asks[i] = i % 2 == 0 ? bench_add(bench, "e", "u") : bench_remove(bench, "e", "u");
     }
@@ -392,12 +378,11 @@ static void test_writes_of_a_key_are_answered_in_order(void **state)
 }
 
 /* Also with more connections than one: the fake primary refuses a key that is under way already. */
-static void test_a_key_is_on_one_connection_at_a_time(void **state)
+static void test_a_key_is_on_one_connection_at_a_time(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 3;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_add(bench, "e", "u");
     bench_turn(bench);
     const struct ask *chained = bench_remove(bench, "e", "u");
@@ -461,11 +446,10 @@ static void expect_only_poison_to_fail(struct ask *const *asks, const bool *pois
 }
 
 /* At every place in batches of every size: the poisonous one fails, alone. */
-static void test_one_poisonous_operation_fails_alone(void **state)
+static void test_one_poisonous_operation_fails_alone(NO_STATE)
 {
     enum { LARGEST = 20 };
     static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_LOOKUP};
-    (void)state;
     for (size_t k = 0; k < LENGTH(kinds); k++) {
         struct bench *bench = bench_create(&bench_usual);
         for (unsigned i = 0; i < LARGEST * LARGEST; i++) {
@@ -484,12 +468,11 @@ static void test_one_poisonous_operation_fails_alone(void **state)
     }
 }
 
-static void test_several_poisonous_operations(void **state)
+static void test_several_poisonous_operations(NO_STATE)
 {
     enum { COUNT = 40 };
     struct random random = unit_random(1);
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (int round = 0; round < 50; round++) {
         struct ask *asks[COUNT];
         bool poisonous[COUNT];
@@ -505,12 +488,11 @@ static void test_several_poisonous_operations(void **state)
 }
 
 /* A loss does not put together again what was rejected: it would be rejected for ever. */
-static void test_a_batch_that_was_split_stays_split(void **state)
+static void test_a_batch_that_was_split_stays_split(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 2;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < 8; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
     }
@@ -543,9 +525,8 @@ static void expect_halves(enum batch_outcome end, bool each)
 
 /* Those that share a batch with a row that somebody else has locked come free of it; and each part
  * has its turn before any has its next. */
-static void test_a_batch_that_fails_again_and_again_gets_smaller(void **state)
+static void test_a_batch_that_fails_again_and_again_gets_smaller(NO_STATE)
 {
-    (void)state;
     expect_halves(BATCH_ROLLED_BACK, false);
     expect_halves(BATCH_LOCKED, true);
 }
@@ -564,12 +545,11 @@ static void expect_flying(const struct bench *bench, size_t flight, enum write_p
 
 /* Whoever may wait for a lock has one connection, goes by itself, and behind the others if it did
  * wait; once it is through it is one of many again. */
-static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
+static void test_a_lock_on_one_entity_keeps_no_other_waiting(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 2;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_add(bench, "e", "u0");
     bench_add(bench, "f", "u0");
     bench_add(bench, "e", "u1");
@@ -595,7 +575,7 @@ static void test_a_lock_on_one_entity_keeps_no_other_waiting(void **state)
 
 /* Events with settings keep the order of each one's writes; a lock on some of them lets the others
  * pass, and each of the locked ones is tried in turn. */
-static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
+static void test_a_lock_on_a_managed_event_lets_the_others_pass(NO_STATE)
 {
     static const struct {
         const char *entity;
@@ -609,7 +589,6 @@ static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
     };
     struct settings many = {.limited = true, .capacity = 100};
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (const char *id = "efg"; *id != '\0'; id++) {
         const char name[] = {*id, '\0'};
         fake_primary_configure(&bench->primary, name, &many, bench->now);
@@ -638,10 +617,9 @@ static void test_a_lock_on_a_managed_event_lets_the_others_pass(void **state)
 }
 
 /* Who finds nothing to change waits for no lock, and so cannot tell that there is none. */
-static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
+static void test_only_a_change_shows_that_a_lock_is_gone(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u0");
     bench_settle(bench);
     bench_add(bench, "e", "u0");
@@ -661,10 +639,9 @@ static void test_only_a_change_shows_that_a_lock_is_gone(void **state)
 
 /* ---- how batches form ---- */
 
-static void test_what_gathers_goes_together(void **state)
+static void test_what_gathers_goes_together(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u0");
     bench_turn(bench);
     for (unsigned i = 1; i < 20; i++) {
@@ -681,11 +658,10 @@ static void test_what_gathers_goes_together(void **state)
 }
 
 /* Nothing goes while every iteration brings more, for a while. */
-static void test_those_who_keep_coming_go_together(void **state)
+static void test_those_who_keep_coming_go_together(NO_STATE)
 {
     enum { STEP_US = 100 };
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (unsigned turn = 0; turn < LINGER_US / STEP_US; turn++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", turn)));
         assert_true(service_end_iteration(bench->service, bench->now));
@@ -709,12 +685,11 @@ static void test_those_who_keep_coming_go_together(void **state)
 }
 
 /* A further connection is for when a batch is slow, or cannot hold them all. */
-static void test_a_slow_batch_is_not_last_contended(void **state)
+static void test_a_slow_batch_is_not_last_contended(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 3;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_add(bench, "e", "slow");
     bench_turn(bench);
     const struct batch *slow = fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
@@ -747,13 +722,12 @@ static void test_a_slow_batch_is_not_last_contended(void **state)
     bench_finish(bench);
 }
 
-static void test_what_does_not_fit_goes_on_another_connection(void **state)
+static void test_what_does_not_fit_goes_on_another_connection(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * BATCH_SIZE_MAX;
     setup.read_connections = 2;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < BATCH_SIZE_MAX + 1; i++) {
         bench_submit(bench_ask(bench, OPERATION_LOOKUP, unit_id("e"), unit_numbered_id("u", i)));
     }
@@ -763,12 +737,11 @@ static void test_what_does_not_fit_goes_on_another_connection(void **state)
     bench_finish(bench);
 }
 
-static void test_more_than_fit_in_a_batch(void **state)
+static void test_more_than_fit_in_a_batch(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * BATCH_SIZE_MAX;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < BATCH_SIZE_MAX + 1; i++) {
         bench_submit(bench_ask(bench, OPERATION_LOOKUP, unit_id("e"), unit_numbered_id("u", i)));
     }
@@ -781,10 +754,9 @@ static void test_more_than_fit_in_a_batch(void **state)
 }
 
 /* A read never waits behind a write, nor a write behind a read. */
-static void test_lanes_do_not_wait_for_each_other(void **state)
+static void test_lanes_do_not_wait_for_each_other(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u");
     bench_turn(bench);
     const struct ask *read = bench_lookup(bench, "e", "u");
@@ -810,14 +782,13 @@ static void submit_of(struct bench *bench, enum operation_kind kind, enum relati
 }
 
 /* On one connection every queue of its pool gets its turn, however fast the others fill again. */
-static void test_no_queue_starves(void **state)
+static void test_no_queue_starves(NO_STATE)
 {
     enum { ROUNDS = 3, QUEUES = RELATION_COUNT * (READS_END - OPERATION_LOOKUP) };
     struct bench_setup setup = bench_usual;
     setup.pending_max = 2 * ROUNDS * QUEUES * QUEUES;
     struct bench *bench = bench_create(&setup);
     unsigned seen[RELATION_COUNT][READS_END] = {{0}}, number = 0;
-    (void)state;
     for (int turn = 0; turn < ROUNDS * QUEUES; turn++) {
         for (int queue = 0; queue < QUEUES; queue++) {
             submit_of(bench, (enum operation_kind)(OPERATION_LOOKUP + queue / RELATION_COUNT),
@@ -836,10 +807,9 @@ static void test_no_queue_starves(void **state)
     bench_finish(bench);
 }
 
-static void test_queue_depths_are_reported(void **state)
+static void test_queue_depths_are_reported(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u");
     bench_remove(bench, "e", "u");
     bench_lookup(bench, "e", "u");
@@ -859,13 +829,12 @@ static void test_queue_depths_are_reported(void **state)
 }
 
 /* Listings answer much: few go together, and not many may wait, of each kind and relation. */
-static void test_listings_have_bounds_of_their_own(void **state)
+static void test_listings_have_bounds_of_their_own(NO_STATE)
 {
     enum { BATCH_MAX = 16, WAITING_MAX = 256 };
     struct bench_setup setup = bench_usual;
     setup.pending_max = 4 * WAITING_MAX;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (unsigned i = 0; i < WAITING_MAX; i++) {
         submit_of(bench, OPERATION_LIST_USERS, RELATION_RSVP, i);
         bench_expect_waiting(bench->asks[i]);
@@ -909,10 +878,9 @@ static void expect_path(struct bench *bench, const char *entity, enum write_path
 
 /* The primary says which operations should have gone another way: these go it now, the others their
  * own again; and whoever comes later on that entity goes it at once. */
-static void test_a_misrouted_batch_goes_again(void **state)
+static void test_a_misrouted_batch_goes_again(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
     const struct ask *admitted[] = {bench_add(bench, "e", "u1"), bench_add(bench, "e", "u2")};
     const struct ask *plain = bench_add(bench, "f", "u1");
@@ -940,10 +908,9 @@ static void test_a_misrouted_batch_goes_again(void **state)
 }
 
 /* Likewise when the settings are gone. */
-static void test_a_batch_that_is_misrouted_the_other_way(void **state)
+static void test_a_batch_that_is_misrouted_the_other_way(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_configure(bench, "e", 10, false);
     bench_settle(bench);
     expect_path(bench, "e", PATH_ADMITTED);
@@ -962,10 +929,9 @@ static void test_a_batch_that_is_misrouted_the_other_way(void **state)
 }
 
 /* Nothing was done: whoever waits to go the right way is not told that it may have been. */
-static void test_the_deadline_of_what_was_misrouted(void **state)
+static void test_the_deadline_of_what_was_misrouted(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
     const struct ask *ask = bench_add(bench, "e", "u");
     bench_end(bench, POOL_WRITE, BATCH_DONE);
@@ -975,10 +941,9 @@ static void test_the_deadline_of_what_was_misrouted(void **state)
 }
 
 /* A batch that was halved does not grow again because it was misrouted, too. */
-static void test_misrouted_after_it_was_split(void **state)
+static void test_misrouted_after_it_was_split(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     fake_primary_configure(&bench->primary, "e", &ten_seats, bench->now);
     for (unsigned i = 0; i < 4; i++) {
         bench_submit(bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_numbered_id("u", i)));
@@ -993,10 +958,9 @@ static void test_misrouted_after_it_was_split(void **state)
 }
 
 /* Whoever gives settings, or takes them, knows; once it is done. */
-static void test_who_changes_settings_knows_the_path(void **state)
+static void test_who_changes_settings_knows_the_path(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_configure(bench, "e", 10, true);
     bench_end(bench, POOL_WRITE, BATCH_UNAVAILABLE);
     expect_path(bench, "e", PATH_PLAIN);
@@ -1018,10 +982,9 @@ static void test_who_changes_settings_knows_the_path(void **state)
 }
 
 /* One that was answered at its deadline has been done after all: that is known, too. */
-static void test_settings_that_come_late(void **state)
+static void test_settings_that_come_late(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *ask = bench_configure(bench, "e", 10, true);
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
@@ -1032,12 +995,11 @@ static void test_settings_that_come_late(void **state)
 }
 
 /* A post of the same name has no settings. */
-static void test_likes_are_never_managed(void **state)
+static void test_likes_are_never_managed(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 2;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_configure(bench, "e", 10, false);
     bench_settle(bench);
     struct ask *plain = bench_ask(bench, OPERATION_ADD, unit_id("e"), unit_id("u"));
@@ -1062,7 +1024,7 @@ static void test_likes_are_never_managed(void **state)
 }
 
 /* Each batch is of one path; with a key or without one, admitted is admitted. */
-static void test_paths_never_share_a_batch(void **state)
+static void test_paths_never_share_a_batch(NO_STATE)
 {
     static const size_t sizes[PATH_COUNT] = {
         [PATH_PLAIN] = 2, [PATH_KEYED] = 1, [PATH_ADMITTED] = 3};
@@ -1070,7 +1032,6 @@ static void test_paths_never_share_a_batch(void **state)
     setup.write_connections = 4;
     struct bench *bench = bench_create(&setup);
     size_t seen[PATH_COUNT] = {0};
-    (void)state;
     bench_configure(bench, "e", 10, false);
     bench_settle(bench);
     bench_add(bench, "e", "u1");
@@ -1091,12 +1052,11 @@ static void test_paths_never_share_a_batch(void **state)
 }
 
 /* A keyed write behind a plain one of the same user on the same event waits for it. */
-static void test_order_across_paths(void **state)
+static void test_order_across_paths(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.write_connections = 3;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     const struct ask *plain = bench_add(bench, "e", "u");
     const struct ask *keyed = bench_remove_keyed(bench, "e", "u", "k");
     const struct ask *last = bench_add(bench, "e", "u");
@@ -1115,7 +1075,7 @@ static void test_order_across_paths(void **state)
 }
 
 /* On one connection every kind of write gets its turn, however fast the others come. */
-static void test_no_path_starves(void **state)
+static void test_no_path_starves(NO_STATE)
 {
     enum { ROUNDS = 4, WAYS = 6 };
     struct bench_setup setup = bench_usual;
@@ -1123,7 +1083,6 @@ static void test_no_path_starves(void **state)
     struct bench *bench = bench_create(&setup);
     unsigned seen[RELATION_COUNT][PATH_COUNT] = {{0}}, configured = 0, number = 0;
     struct settings many = {.limited = true, .capacity = 1000};
-    (void)state;
     fake_primary_configure(&bench->primary, "managed", &many, bench->now);
     bench_add(bench, "managed", "first");
     bench_settle(bench);
@@ -1156,10 +1115,9 @@ static void test_no_path_starves(void **state)
 
 /* ---- verdicts ---- */
 
-static void test_seats_and_places(void **state)
+static void test_seats_and_places(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_configure(bench, "e", 1, true);
     bench_settle(bench);
     const struct ask *in = bench_add(bench, "e", "z");
@@ -1235,32 +1193,29 @@ static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
     bench_finish(bench);
 }
 
-static void test_verdicts(void **state)
+static void test_verdicts(NO_STATE)
 {
     static const enum outcome outcomes[RULE_CASES] = {OUTCOME_FULL,       OUTCOME_CLOSED,
                                                       OUTCOME_KEY_REUSED, OUTCOME_DONE,
                                                       OUTCOME_IN_FLIGHT,  OUTCOME_DONE};
-    (void)state;
     expect_verdicts(false, outcomes);
 }
 
 /* What is against the rules now may have been done when they were others. */
-static void test_verdicts_after_a_lost_attempt(void **state)
+static void test_verdicts_after_a_lost_attempt(NO_STATE)
 {
     static const enum outcome outcomes[RULE_CASES] = {OUTCOME_UNKNOWN,    OUTCOME_UNKNOWN,
                                                       OUTCOME_KEY_REUSED, OUTCOME_DONE,
                                                       OUTCOME_UNKNOWN,    OUTCOME_DONE};
-    (void)state;
     expect_verdicts(true, outcomes);
 }
 
 /* An attempt that was lost may have been done: then no end but a good one is certain, whatever the
  * verdict of that attempt was. */
-static void test_a_verdict_of_a_batch_that_is_not_done(void **state)
+static void test_a_verdict_of_a_batch_that_is_not_done(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
     struct settings full = {.limited = true, .capacity = 0};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = bench_create(&bench_usual);
         fake_primary_configure(&bench->primary, "e", &full, bench->now);
@@ -1278,10 +1233,9 @@ static void test_a_verdict_of_a_batch_that_is_not_done(void **state)
 }
 
 /* The first answer again, whatever has happened since; and the key is the user's own. */
-static void test_repeats_of_a_key(void **state)
+static void test_repeats_of_a_key(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *first = bench_add_keyed(bench, "e", "u", "k");
     bench_settle(bench);
     bench_remove(bench, "e", "u");
@@ -1305,10 +1259,9 @@ static void test_repeats_of_a_key(void **state)
 
 /* ---- refusing ---- */
 
-static void test_refused_while_the_truth_is_unavailable(void **state)
+static void test_refused_while_the_truth_is_unavailable(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     fake_primary_set_up(&bench->primary, false, bench->now);
     bench->redis.up = false;
     for (int kind = 0; kind < KINDS; kind++) { /* at once */
@@ -1326,10 +1279,9 @@ static void test_refused_while_the_truth_is_unavailable(void **state)
 
 /* When the primary goes: what was never sent is refused at once; a write that was sent may have
  * been done and can still be told on a new connection; a read goes as one that was never sent. */
-static void test_what_waits_when_the_truth_goes(void **state)
+static void test_what_waits_when_the_truth_goes(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *sent = bench_add(bench, "e", "sent");
     const struct ask *sent_read = bench_lookup(bench, "e", "u");
     bench_turn(bench);
@@ -1352,10 +1304,9 @@ static void test_what_waits_when_the_truth_goes(void **state)
 }
 
 /* Writes that wait, or come, are refused at once; reads go on. */
-static void test_a_truth_that_is_read_only_is_read(void **state)
+static void test_a_truth_that_is_read_only_is_read(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *sent = bench_add(bench, "e", "sent");
     bench_turn(bench);
     const struct ask *waiting = bench_add(bench, "e", "waiting");
@@ -1380,10 +1331,9 @@ static void test_a_truth_that_is_read_only_is_read(void **state)
 }
 
 /* On every path, and settings: what was never sent is refused at once. */
-static void test_what_waits_on_any_path_when_the_truth_goes(void **state)
+static void test_what_waits_on_any_path_when_the_truth_goes(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_configure(bench, "e", 10, false);
     bench_settle(bench);
     const struct ask *sent = bench_add(bench, "e", "sent");
@@ -1405,10 +1355,9 @@ static void test_what_waits_on_any_path_when_the_truth_goes(void **state)
 }
 
 /* The process was held up (a paused machine, say); then a request comes in. */
-static void test_a_write_after_a_pause_has_all_of_its_time(void **state)
+static void test_a_write_after_a_pause_has_all_of_its_time(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_tick(bench);
     bench_pass(bench, SECONDS(3));
     const struct ask *ask = bench_add(bench, "e", "u");
@@ -1419,10 +1368,9 @@ static void test_a_write_after_a_pause_has_all_of_its_time(void **state)
 }
 
 /* What waits behind a write that was sent was never sent itself. */
-static void test_what_is_chained_when_the_truth_goes(void **state)
+static void test_what_is_chained_when_the_truth_goes(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     const struct ask *sent = bench_add(bench, "e", "u");
     bench_turn(bench);
     const struct ask *behind = bench_remove(bench, "e", "u");
@@ -1432,11 +1380,10 @@ static void test_what_is_chained_when_the_truth_goes(void **state)
     bench_finish(bench);
 }
 
-static void test_nothing_is_refused_when_the_truth_comes_back(void **state)
+static void test_nothing_is_refused_when_the_truth_comes_back(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
     const struct ask *ask = bench_add(bench, "e", "u");
-    (void)state;
     fake_primary_set_up(&bench->primary, true, bench->now);
     bench_expect_waiting(ask);
     bench_finish(bench);
@@ -1452,10 +1399,9 @@ static const struct ask *ask_in_haste(struct bench *bench, const char *user)
 
 /* The primary gets so slow that a queue cannot be worked off in time: who comes last is refused,
  * who comes when the queue is empty is let in and finds out. */
-static void test_what_cannot_be_answered_in_time_is_refused(void **state)
+static void test_what_cannot_be_answered_in_time_is_refused(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (int i = 0; i < 40; i++) { /* every batch takes 0.8 s */
         bench_add(bench, "e", "u");
         bench_turn(bench);
@@ -1485,10 +1431,9 @@ static void test_what_cannot_be_answered_in_time_is_refused(void **state)
     bench_finish(bench);
 }
 
-static void test_retries_are_counted(void **state)
+static void test_retries_are_counted(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_add(bench, "e", "u1");
     bench_add(bench, "e", "u2");
     bench_end(bench, POOL_WRITE, BATCH_LOST);

@@ -12,11 +12,10 @@ static void init(struct operations *operations)
     assert_true(operations_init(operations, CAPACITY, DEADLINE_US, start_us));
 }
 
-static void test_as_many_as_there_are(void **state)
+static void test_as_many_as_there_are(NO_STATE)
 {
     struct operations operations;
     struct operation *taken[CAPACITY];
-    (void)state;
     init(&operations);
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < CAPACITY; i++) {
@@ -37,10 +36,9 @@ static void test_as_many_as_there_are(void **state)
     operations_free(&operations);
 }
 
-static void test_one_that_was_used_comes_back_cleared(void **state)
+static void test_one_that_was_used_comes_back_cleared(NO_STATE)
 {
     struct operations operations;
-    (void)state;
     init(&operations);
     struct operation *used = operations_take(&operations);
     *used = (struct operation){.kind = OPERATION_COUNT,
@@ -99,12 +97,11 @@ static int64_t expires_at(struct operations *operations, const struct operation 
     return now_us;
 }
 
-static void test_an_operation_expires_after_its_deadline_and_soon(void **state)
+static void test_an_operation_expires_after_its_deadline_and_soon(NO_STATE)
 {
     static const int64_t deadlines_us[] = {
         0,          1, WHEEL_TICK_US - 1, WHEEL_TICK_US, WHEEL_TICK_US + 1, 123456, DEADLINE_US - 1,
         DEADLINE_US};
-    (void)state;
     for (size_t i = 0; i < LENGTH(deadlines_us) * WHEEL_TICK_US / 500; i++) {
         struct operations operations;
         int64_t begin_us = start_us + (int64_t)(i / LENGTH(deadlines_us)) * 500;
@@ -118,10 +115,9 @@ static void test_an_operation_expires_after_its_deadline_and_soon(void **state)
 }
 
 /* A deadline that has passed already when the operation comes in. */
-static void test_a_deadline_in_the_past(void **state)
+static void test_a_deadline_in_the_past(NO_STATE)
 {
     struct operations operations;
-    (void)state;
     init(&operations);
     assert_null(operations_expired(&operations, start_us + 10 * WHEEL_TICK_US));
     int64_t now_us = start_us + 10 * WHEEL_TICK_US;
@@ -130,11 +126,10 @@ static void test_a_deadline_in_the_past(void **state)
     operations_free(&operations);
 }
 
-static void test_those_of_one_moment_expire_in_order(void **state)
+static void test_those_of_one_moment_expire_in_order(NO_STATE)
 {
     struct operations operations;
     struct operation *operation[3];
-    (void)state;
     init(&operations);
     for (size_t i = 0; i < 3; i++) {
         operation[i] = watched(&operations, start_us + 100);
@@ -147,10 +142,9 @@ static void test_those_of_one_moment_expire_in_order(void **state)
     operations_free(&operations);
 }
 
-static void test_one_that_was_released_does_not_expire(void **state)
+static void test_one_that_was_released_does_not_expire(NO_STATE)
 {
     struct operations operations;
-    (void)state;
     init(&operations);
     struct operation *ended = watched(&operations, start_us + 100);
     operations_release(&operations, ended);
@@ -159,11 +153,10 @@ static void test_one_that_was_released_does_not_expire(void **state)
 }
 
 /* Nothing is lost when the wheel is not turned for longer than it is round. */
-static void test_a_long_pause(void **state)
+static void test_a_long_pause(NO_STATE)
 {
     static const int64_t pauses_us[] = {DEADLINE_US - 1, DEADLINE_US + 10 * WHEEL_TICK_US,
                                         3 * DEADLINE_US, 1000LL * DEADLINE_US};
-    (void)state;
     for (size_t i = 0; i < LENGTH(pauses_us); i++) {
         struct operations operations;
         int64_t now_us = start_us + pauses_us[i];
@@ -183,11 +176,10 @@ static void test_a_long_pause(void **state)
 }
 
 /* The loop was held up: what comes in before the wheel is turned again has all of its time. */
-static void test_a_deadline_that_is_set_after_a_pause(void **state)
+static void test_a_deadline_that_is_set_after_a_pause(NO_STATE)
 {
     static const int64_t pauses_us[] = {4 * WHEEL_TICK_US, DEADLINE_US / 2, DEADLINE_US,
                                         3 * DEADLINE_US};
-    (void)state;
     for (size_t i = 0; i < LENGTH(pauses_us); i++) {
         struct operations operations;
         int64_t now_us = start_us + pauses_us[i];
@@ -200,14 +192,13 @@ static void test_a_deadline_that_is_set_after_a_pause(void **state)
 }
 
 /* Operations come, end and expire at random, the wheel is turned every few milliseconds. */
-static void test_random_deadlines(void **state)
+static void test_random_deadlines(NO_STATE)
 {
     struct random random = unit_random(1);
     struct operations operations;
     struct operation *waiting[CAPACITY];
     size_t count = 0;
     int64_t now_us = start_us;
-    (void)state;
     init(&operations);
     for (int step = 0; step < 30000; step++) {
         now_us += unit_below(&random, WHEEL_TICK_US);

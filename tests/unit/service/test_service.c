@@ -19,7 +19,7 @@ void *__wrap_calloc(size_t count, size_t size)
 }
 
 /* Whichever piece of memory cannot be had, there is no service, and the others are given back. */
-static void test_no_memory_while_it_is_made(void **state)
+static void test_no_memory_while_it_is_made(NO_STATE)
 {
     struct count_memory *counts = count_memory_create(64, 42);
     const struct service_setup setup = {.counts = counts,
@@ -29,7 +29,6 @@ static void test_no_memory_while_it_is_made(void **state)
                                         .deadline_us = BENCH_DEADLINE_US};
     struct service *service = NULL;
     size_t pieces = 0;
-    (void)state;
     while (service == NULL) {
         pieces_left = pieces++;
         service = service_create(&setup);
@@ -43,12 +42,11 @@ static void test_no_memory_while_it_is_made(void **state)
     count_memory_destroy(&counts);
 }
 
-static void test_as_many_pending_as_may_be(void **state)
+static void test_as_many_pending_as_may_be(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 3;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     for (int round = 0; round < 3; round++) {
         const struct ask *first = bench_add(bench, "e", "u");
         const struct ask *second = bench_lookup(bench, "e", "u");
@@ -65,12 +63,11 @@ static void test_as_many_pending_as_may_be(void **state)
 }
 
 /* An operation that was answered at its deadline comes back when Postgres is done with it. */
-static void test_what_postgres_still_has_is_still_pending(void **state)
+static void test_what_postgres_still_has_is_still_pending(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 1;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_add(bench, "e", "u");
     bench_turn(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
@@ -80,12 +77,11 @@ static void test_what_postgres_still_has_is_still_pending(void **state)
     bench_finish(bench);
 }
 
-static void test_one_that_is_given_back_can_be_taken_again(void **state)
+static void test_one_that_is_given_back_can_be_taken_again(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.pending_max = 1;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     struct operation *taken = service_take(bench->service);
     assert_non_null(taken);
     assert_null(service_take(bench->service));
@@ -94,7 +90,7 @@ static void test_one_that_is_given_back_can_be_taken_again(void **state)
 }
 
 /* The bound that a request sets, less what a cache in front may add, and at most the service's. */
-static void test_count_bound(void **state)
+static void test_count_bound(NO_STATE)
 {
     static const struct {
         int64_t max_stale_ms, cache_us, bound_us;
@@ -103,7 +99,6 @@ static void test_count_bound(void **state)
         {4999, SECONDS(1), 3999000},    {3999, 0, 3999000},    {1000, SECONDS(1), 0},
         {1001, SECONDS(1), 1000},       {1, 0, 1000},          {0, 0, 0},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         assert_int_equal(service_count_bound_us(cases[i].max_stale_ms, cases[i].cache_us),
                          cases[i].bound_us);
@@ -122,12 +117,11 @@ static void expect_known(struct bench *bench, const char *entity, int64_t value)
 }
 
 /* Entities in the order in which they stand in a batch; the first of some of them do not act. */
-static void test_only_what_acts_tells_the_count(void **state)
+static void test_only_what_acts_tells_the_count(NO_STATE)
 {
     struct bench_setup setup = bench_usual;
     setup.has_redis = false;
     struct bench *bench = bench_create(&setup);
-    (void)state;
     bench_add_keyed(bench, "a", "u1", "k");
     bench_add_keyed(bench, "c", "u1", "k2");
     bench_add_keyed(bench, "z", "u1", "k3");
@@ -165,10 +159,9 @@ static void test_only_what_acts_tells_the_count(void **state)
 }
 
 /* Whoever is refused for want of a seat saw the count all the same, and settings move people up. */
-static void test_counts_of_settings(void **state)
+static void test_counts_of_settings(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     bench_configure(bench, "e", 0, true);
     bench_settle(bench);
     bench_add(bench, "e", "u1");
@@ -221,10 +214,9 @@ static void expect_next_after_an_interval(struct bench *bench)
     assert_true(forgets(bench));
 }
 
-static void test_forgetting_every_interval(void **state)
+static void test_forgetting_every_interval(NO_STATE)
 {
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     for (int i = 0; i < 3; i++) {
         expect_next_after_an_interval(bench);
         bench_pass(bench, 1000);
@@ -234,10 +226,9 @@ static void test_forgetting_every_interval(void **state)
     bench_finish(bench);
 }
 
-static void test_never_forgetting(void **state)
+static void test_never_forgetting(NO_STATE)
 {
     struct bench *bench = bench_create(&bench_usual);
-    (void)state;
     for (int i = 0; i < 1000; i++) {
         bench_pass(bench, FORGET_EVERY_US);
         assert_false(forgets(bench));
@@ -246,10 +237,9 @@ static void test_never_forgetting(void **state)
 }
 
 /* As long as there are as many as go at a time, there may be more. */
-static void test_forgetting_again_at_once(void **state)
+static void test_forgetting_again_at_once(NO_STATE)
 {
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     bench->primary.expired = 2 * FORGET_MAX;
     expect_next_after_an_interval(bench);
     for (int i = 0; i < 2; i++) {
@@ -265,10 +255,9 @@ static void test_forgetting_again_at_once(void **state)
     bench_finish(bench);
 }
 
-static void test_one_forgets_at_a_time(void **state)
+static void test_one_forgets_at_a_time(NO_STATE)
 {
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     expect_next_after_an_interval(bench);
     for (int i = 0; i < 10; i++) { /* within its deadline */
         bench_wait(bench, BENCH_DEADLINE_US / 20);
@@ -280,11 +269,10 @@ static void test_one_forgets_at_a_time(void **state)
     bench_finish(bench);
 }
 
-static void test_forgetting_fails(void **state)
+static void test_forgetting_fails(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     bench->primary.expired = FORGET_MAX;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         expect_next_after_an_interval(bench);
@@ -306,10 +294,9 @@ static void test_forgetting_fails(void **state)
     bench_finish(bench);
 }
 
-static void test_forgetting_while_the_truth_is_away(void **state)
+static void test_forgetting_while_the_truth_is_away(NO_STATE)
 {
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     fake_primary_set_up(&bench->primary, false, bench->now);
     bench_wait(bench, FORGET_EVERY_US);
     assert_false(forgets(bench));
@@ -321,10 +308,9 @@ static void test_forgetting_while_the_truth_is_away(void **state)
 }
 
 /* It takes longer than an operation may: the next one comes when its time has come. */
-static void test_forgetting_takes_too_long(void **state)
+static void test_forgetting_takes_too_long(NO_STATE)
 {
     struct bench *bench = forgetting_bench(4);
-    (void)state;
     bench->primary.expired = 2 * FORGET_MAX;
     expect_next_after_an_interval(bench);
     bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.03));
@@ -338,10 +324,9 @@ static void test_forgetting_takes_too_long(void **state)
 }
 
 /* All operations are taken: it waits until one is free. */
-static void test_no_operation_to_forget_with(void **state)
+static void test_no_operation_to_forget_with(NO_STATE)
 {
     struct bench *bench = forgetting_bench(1);
-    (void)state;
     bench_wait(bench, FORGET_EVERY_US - SECONDS(1));
     const struct ask *ask = bench_add(bench, "e", "u");
     bench_turn(bench);
@@ -385,10 +370,9 @@ static void step_ends(struct bench *bench, enum operation_kind kind)
     bench_end(bench, POOL_WRITE, BATCH_DONE);
 }
 
-static void test_settings_change_in_steps_within_the_deadline(void **state)
+static void test_settings_change_in_steps_within_the_deadline(NO_STATE)
 {
     struct bench *bench = promoting_bench(0);
-    (void)state;
     const struct ask *ask = bench_release(bench, "e");
     for (unsigned i = 1; i < WAITING / STEP; i++) {
         step_ends(bench, OPERATION_CLEAR_SETTINGS);
@@ -402,11 +386,10 @@ static void test_settings_change_in_steps_within_the_deadline(void **state)
 }
 
 /* The asker is answered in time; the rest is found, and done. */
-static void test_the_rest_of_a_promotion_follows(void **state)
+static void test_the_rest_of_a_promotion_follows(NO_STATE)
 {
     struct bench *bench = promoting_bench(PROMOTE_EVERY_US);
     struct identifier event = unit_id("e");
-    (void)state;
     const struct ask *ask = bench_release(bench, "e");
     bench_turn(bench);
     bench_pass(bench, BENCH_DEADLINE_US * 3 / 4);
@@ -424,10 +407,9 @@ static void test_the_rest_of_a_promotion_follows(void **state)
 }
 
 /* What the first step did stays done, whatever becomes of the next one. */
-static void test_a_lost_step_takes_nothing_back(void **state)
+static void test_a_lost_step_takes_nothing_back(NO_STATE)
 {
     static const enum batch_outcome ends[] = {BATCH_UNAVAILABLE, BATCH_REJECTED};
-    (void)state;
     for (size_t i = 0; i < LENGTH(ends); i++) {
         struct bench *bench = promoting_bench(0);
         const struct ask *ask = bench_release(bench, "e");
@@ -807,10 +789,9 @@ static void run_history(uint64_t number, size_t *outcomes)
     bench_finish(h->bench);
 }
 
-static void test_random_histories(void **state)
+static void test_random_histories(NO_STATE)
 {
     size_t outcomes[OUTCOME_IN_FLIGHT + 1] = {0};
-    (void)state;
     for (uint64_t number = 0; number < HISTORIES; number++) {
         run_history(number, outcomes);
     }

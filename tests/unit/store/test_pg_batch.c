@@ -31,7 +31,7 @@ static void make(enum operation_kind kind, enum write_path path)
 
 static const struct instant now = {.mono_us = 1000, .wall_us = 2000};
 
-static void test_what_cannot_be_sent(void **state)
+static void test_what_cannot_be_sent(NO_STATE)
 {
     static const struct {
         enum operation_kind kind;
@@ -47,7 +47,6 @@ static void test_what_cannot_be_sent(void **state)
         {OPERATION_STORE_SETTINGS, PATH_PLAIN, 1},  {OPERATION_CLEAR_SETTINGS, PATH_PLAIN, 1},
         {OPERATION_EXPIRE_KEYS, PATH_PLAIN, 1},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         make(cases[i].kind, cases[i].path);
         batch.size = cases[i].size;
@@ -61,9 +60,8 @@ static void test_what_cannot_be_sent(void **state)
     assert_int_equal(run.part, PG_PART_ASK);
 }
 
-static void test_it_is_sorted(void **state)
+static void test_it_is_sorted(NO_STATE)
 {
-    (void)state;
     make(OPERATION_LOOKUP, PATH_PLAIN);
     assert_false(pg_batch_begin(&run, now));
     assert_ptr_equal(batch.operations[0], &operations[2]);
@@ -72,9 +70,8 @@ static void test_it_is_sorted(void **state)
 }
 
 /* Nothing of an attempt that was lost stays. */
-static void test_it_begins_anew(void **state)
+static void test_it_begins_anew(NO_STATE)
 {
-    (void)state;
     make(OPERATION_ADD, PATH_PLAIN);
     operations[0].kind = OPERATION_REMOVE;
     for (size_t i = 0; i < SIZE; i++) {
@@ -92,7 +89,7 @@ static void test_it_begins_anew(void **state)
     }
 }
 
-static void test_what_comes_after_a_part(void **state)
+static void test_what_comes_after_a_part(NO_STATE)
 {
     static const struct {
         enum pg_batch_part part;
@@ -113,7 +110,6 @@ static void test_what_comes_after_a_part(void **state)
         {PG_PART_ASK, false, PG_PART_ASK, true},
         {PG_PART_ASK, true, PG_PART_ASK, true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         make(OPERATION_ADD, PATH_KEYED);
         run.part = cases[i].part;
@@ -124,10 +120,9 @@ static void test_what_comes_after_a_part(void **state)
 }
 
 /* Only the first of those that carry one key, by arrival, goes on once none has been answered. */
-static void test_keys(void **state)
+static void test_keys(NO_STATE)
 {
     static const enum write_path paths[] = {PATH_KEYED, PATH_ADMITTED};
-    (void)state;
     for (size_t i = 0; i < LENGTH(paths); i++) {
         make(OPERATION_ADD, paths[i]);
         for (size_t j = 0; j < SIZE; j++) {

@@ -8,7 +8,7 @@
 /* What array_recv reads: dimensions, a flag for NULLs, the elements' type (text is 25), then for
  * each dimension its length and lower bound, then each element's length and bytes. An array without
  * elements has no dimension. */
-static void test_arrays(void **state)
+static void test_arrays(NO_STATE)
 {
 #define EMPTY                                                                                      \
     "\0\0\0\0"                                                                                     \
@@ -46,7 +46,6 @@ static void test_arrays(void **state)
 #undef HEADER
 #undef EMPTY
     static struct pg_array array;
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         pg_array_clear_text(&array); /* whatever it held before */
         for (const char *const *element = cases[i].elements; *element != NULL; element++) {
@@ -65,11 +64,10 @@ static uint32_t uint32_at(const struct pg_array *array, size_t at)
 }
 
 /* A full batch of the longest texts fits. */
-static void test_the_largest_array(void **state)
+static void test_the_largest_array(NO_STATE)
 {
     struct pg_array *array = malloc(sizeof *array);
     char text[PG_TEXT_SIZE_MAX_BYTES];
-    (void)state;
     assert_non_null(array);
     pg_array_clear_text(array);
     for (int i = 0; i < BATCH_SIZE_MAX; i++) {
@@ -89,7 +87,7 @@ static void test_the_largest_array(void **state)
 
 /* The type is that of bigint (20), each element has 8 bytes; whatever the array held before, of
  * whatever type, is gone. */
-static void test_arrays_of_numbers(void **state)
+static void test_arrays_of_numbers(NO_STATE)
 {
     static const char empty[] = "\0\0\0\0"
                                 "\0\0\0\0"
@@ -107,7 +105,6 @@ static void test_arrays_of_numbers(void **state)
                                "\0\0\0\1\0\0\0\1"
                                "\0\0\0\2u1";
     static struct pg_array array;
-    (void)state;
     for (int round = 0; round < 2; round++) {
         pg_array_clear_int64(&array);
         assert_int_equal(array.elements, 0);
@@ -128,7 +125,7 @@ static void test_arrays_of_numbers(void **state)
 }
 
 /* A text without bytes is an element all the same. */
-static void test_an_empty_element(void **state)
+static void test_an_empty_element(NO_STATE)
 {
     static const char bytes[] = "\0\0\0\1"
                                 "\0\0\0\0"
@@ -137,7 +134,6 @@ static void test_an_empty_element(void **state)
                                 "\0\0\0\0"
                                 "\0\0\0\1a";
     static struct pg_array array;
-    (void)state;
     pg_array_clear_text(&array);
     pg_array_add_text(&array, slice_of(""));
     pg_array_add_text(&array, slice_of("a"));
@@ -145,7 +141,7 @@ static void test_an_empty_element(void **state)
                       slice_make(bytes, sizeof bytes - 1));
 }
 
-static void test_int64(void **state)
+static void test_int64(NO_STATE)
 {
     static const struct {
         const char bytes[9];
@@ -159,7 +155,6 @@ static void test_int64(void **state)
         {"\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", INT64_MAX},
         {"\x80\0\0\0\0\0\0\0", INT64_MIN},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char unaligned[9] = {0};
         memcpy(unaligned + 1, cases[i].bytes, 8);
@@ -171,7 +166,7 @@ static void test_int64(void **state)
 }
 
 /* PostgreSQL counts from 2000-01-01T00:00:00Z, Unix from 1970. */
-static void test_times(void **state)
+static void test_times(NO_STATE)
 {
     static const struct {
         const char bytes[9];
@@ -183,7 +178,6 @@ static void test_times(void **state)
         {"\xFF\xFC\xA2\xFE\xC4\xC8\x20\x00", 0},
         {"\x00\x03\x03\xD9\x86\x8A\x34\xF8", 1795342530123000}, /* 2026-11-22T10:15:30.123Z */
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char bytes[8];
         assert_true(pg_decode_time_us(cases[i].bytes) == cases[i].unix_us);
@@ -193,7 +187,7 @@ static void test_times(void **state)
 }
 
 /* A client cannot name them; somebody's own SQL can. */
-static void test_times_out_of_range(void **state)
+static void test_times_out_of_range(NO_STATE)
 {
     static const struct {
         int64_t since_2000_us, unix_us;
@@ -209,7 +203,6 @@ static void test_times_out_of_range(void **state)
         {INT64_MAX - 1, PG_TIME_MAX_US},
         {INT64_MAX, PG_TIME_MAX_US}, /* infinity */
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char bytes[8];
         pg_encode_int64(cases[i].since_2000_us, bytes);
@@ -218,11 +211,10 @@ static void test_times_out_of_range(void **state)
 }
 
 /* Any moment that a client may name comes back as it went. */
-static void test_times_there_and_back(void **state)
+static void test_times_there_and_back(NO_STATE)
 {
     static const int64_t from_us = 0, to_us = PG_TIME_MAX_US; /* years 1970, 9999 */
     struct random random = unit_random(1);
-    (void)state;
     for (int i = 0; i < 10000; i++) {
         char bytes[8];
         int64_t unix_us =

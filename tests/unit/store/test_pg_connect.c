@@ -3,7 +3,7 @@
 
 #include "rsvpd/store/pg_connect.h"
 
-static void test_urls(void **state)
+static void test_urls(NO_STATE)
 {
     static const char *const valid[] = {
         "",
@@ -30,7 +30,6 @@ static void test_urls(void **state)
         "host=h port=5432x",
     };
     char error[PG_ERROR_SIZE_BYTES];
-    (void)state;
     for (size_t i = 0; i < LENGTH(valid); i++) {
         if (!pg_url_valid(valid[i], error)) {
             fail_msg("'%s' was refused", valid[i]);
@@ -44,7 +43,7 @@ static void test_urls(void **state)
     }
 }
 
-static void test_no_password_is_repeated(void **state)
+static void test_no_password_is_repeated(NO_STATE)
 {
     static const char *const urls[] = {
         "postgresql://u:sesame@[::1/db",
@@ -53,7 +52,6 @@ static void test_no_password_is_repeated(void **state)
         "host=h password='sesame",
     };
     char error[PG_ERROR_SIZE_BYTES];
-    (void)state;
     for (size_t i = 0; i < LENGTH(urls); i++) {
         assert_false(pg_url_valid(urls[i], error));
         assert_null(strstr(error, "sesame"));
@@ -61,14 +59,13 @@ static void test_no_password_is_repeated(void **state)
 }
 
 /* libpq looks at the values only when it connects, which these do not come to. */
-static void test_values(void **state)
+static void test_values(NO_STATE)
 {
     static const char *const urls[] = {
         "postgresql:///db?sslmode=nope",
         "postgresql:///db?target_session_attrs=nope",
     };
     char error[PG_ERROR_SIZE_BYTES];
-    (void)state;
     for (size_t i = 0; i < LENGTH(urls); i++) {
         assert_null(pg_connect(urls[i], PG_WRITES, error));
         assert_string_equal(error,
@@ -77,7 +74,7 @@ static void test_values(void **state)
 }
 
 /* What is left of a password that was not escaped is no place. */
-static void test_places(void **state)
+static void test_places(NO_STATE)
 {
     static const struct {
         const char *url, *place;
@@ -99,7 +96,6 @@ static void test_places(void **state)
         {"nonsense", ""},
     };
     char place[PG_PLACE_SIZE_BYTES];
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         pg_url_place(cases[i].url, place);
         assert_string_equal(place, cases[i].place);

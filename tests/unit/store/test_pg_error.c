@@ -5,7 +5,7 @@
 
 #define AT "connection to server at \"sesame\" (127.0.0.1), port 1 failed: "
 
-static void test_connections(void **state)
+static void test_connections(NO_STATE)
 {
     static const struct {
         const char *message, *words;
@@ -47,7 +47,6 @@ static void test_connections(void **state)
         {"", "the connection failed; the server's log may say why"},
     };
     char error[PG_ERROR_SIZE_BYTES];
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         pg_error_connection(cases[i].message, " (there)", error);
         assert_null(strstr(error, "sesame"));
@@ -59,7 +58,7 @@ static void test_connections(void **state)
 }
 
 /* Everything that can be said at once fits. */
-static void test_size(void **state)
+static void test_size(NO_STATE)
 {
     static const char all[] =
         "out of memory could not translate host name could not parse network address Connection "
@@ -67,7 +66,6 @@ static void test_size(void **state)
         "closed the connection terminating connection authentication failed no password supplied "
         "no pg_hba.conf entry pg_hba.conf rejects role \" database \" permission denied too many";
     char error[PG_ERROR_SIZE_BYTES];
-    (void)state;
     pg_error_connection(all, " (there)", error);
     assert_true(strlen(error) < sizeof error);
 }

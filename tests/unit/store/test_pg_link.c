@@ -31,7 +31,7 @@ static void on_change(void *owner, struct instant now)
 }
 
 /* In each row the states that may follow, in the order of the enum. */
-static void test_changes(void **state)
+static void test_changes(NO_STATE)
 {
     static const char *const rows[PG_LINK_STATE_COUNT] = {
         [PG_LINK_DOWN] = ".C......",       [PG_LINK_CONNECTING] = "D.S.....",
@@ -39,7 +39,6 @@ static void test_changes(void **state)
         [PG_LINK_BUSY] = "D..R...X",       [PG_LINK_REFRESHING] = "D..R...X",
         [PG_LINK_FENCING] = "D..R...X",    [PG_LINK_BROKEN] = "D.......",
     };
-    (void)state;
     for (int from = 0; from < PG_LINK_STATE_COUNT; from++) {
         assert_int_equal(strlen(rows[from]), PG_LINK_STATE_COUNT);
         for (int to = 0; to < PG_LINK_STATE_COUNT; to++) {
@@ -52,10 +51,9 @@ static void test_changes(void **state)
 }
 
 /* Any state leads back to being down, and being down leads to any. */
-static void test_no_state_is_a_dead_end(void **state)
+static void test_no_state_is_a_dead_end(NO_STATE)
 {
     bool reached[PG_LINK_STATE_COUNT] = {[PG_LINK_DOWN] = true};
-    (void)state;
     for (int round = 0; round < PG_LINK_STATE_COUNT; round++) {
         for (int from = 0; from < PG_LINK_STATE_COUNT; from++) {
             for (int to = 0; to < PG_LINK_STATE_COUNT && reached[from]; to++) {
@@ -75,9 +73,8 @@ static struct secret *url;
 static uv_loop_t loop;
 static struct pg_link *link_under_test;
 
-static int make_link(void **state)
+static int make_link(NO_STATE)
 {
-    (void)state;
     log_configure(LOG_ERROR, LOG_FORMAT_JSON);
     memset(&told, 0, sizeof told);
     url = secret_create("DATABASE_URL", NULL, "host=/nonexistent dbname=none", NULL);
@@ -96,9 +93,8 @@ static int make_link(void **state)
     return url == NULL || link_under_test == NULL || uv_loop_init(&loop) != 0;
 }
 
-static int free_link(void **state)
+static int free_link(NO_STATE)
 {
-    (void)state;
     pg_link_destroy(&link_under_test);
     secret_destroy(&url);
     return uv_loop_close(&loop);
@@ -109,9 +105,8 @@ static void run_loop(void)
     assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
 }
 
-static void test_it_tells_that_it_cannot_connect(void **state)
+static void test_it_tells_that_it_cannot_connect(NO_STATE)
 {
-    (void)state;
     for (unsigned attempt = 1; attempt <= 2; attempt++) {
         assert_int_equal(pg_link_state(link_under_test), PG_LINK_DOWN);
         assert_false(pg_link_is_usable(link_under_test));
@@ -126,9 +121,8 @@ static void test_it_tells_that_it_cannot_connect(void **state)
     assert_int_equal(told.others, 0);
 }
 
-static void test_nobody_is_told_of_one_that_closes(void **state)
+static void test_nobody_is_told_of_one_that_closes(NO_STATE)
 {
-    (void)state;
     pg_link_connect(link_under_test);
     pg_link_close(link_under_test);
     assert_int_equal(pg_link_state(link_under_test), PG_LINK_CONNECTING);

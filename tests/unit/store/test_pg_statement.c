@@ -5,7 +5,7 @@
 
 #include <libpq-fe.h>
 
-static void test_where_an_operation_stands(void **state)
+static void test_where_an_operation_stands(NO_STATE)
 {
     static struct operation operations[4];
     static const char *const ids[4][2] = {{"a", "u2"}, {"b", "u1"}, {"b", "u3"}, {"d", "u1"}};
@@ -17,7 +17,6 @@ static void test_where_an_operation_stands(void **state)
         {"b", NULL, 1}, {"c", NULL, 3}, {"d", "u1", 3}, {"d", "u2", 4}, {"e", NULL, 4},
     };
     struct batch batch = {.size = 4};
-    (void)state;
     for (size_t i = 0; i < batch.size; i++) {
         operations[i].entity = unit_id(ids[i][0]);
         operations[i].user = unit_id(ids[i][1]);
@@ -32,7 +31,7 @@ static void test_where_an_operation_stands(void **state)
 }
 
 /* The server's clock counts between sending and receiving, and not outside of them. */
-static void test_as_of(void **state)
+static void test_as_of(NO_STATE)
 {
     enum { SENT_US = 1000, SENT_WALL_US = 50000, TOOK_US = 300 };
     static const struct {
@@ -47,7 +46,6 @@ static void test_as_of(void **state)
         {INT64_MAX, TOOK_US},
     };
     static struct pg_batch run = {.sent = {.mono_us = SENT_US, .wall_us = SENT_WALL_US}};
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct count count = {.stale = true};
         pg_row_set_as_of(&run, &count, cases[i].server_wall_us,
@@ -71,7 +69,7 @@ static PGresult *rows_of(Oid type, int format, int size)
     return rows;
 }
 
-static void test_rows_are_held_to_their_columns(void **state)
+static void test_rows_are_held_to_their_columns(NO_STATE)
 {
     static const struct {
         const char *columns;
@@ -106,7 +104,6 @@ static void test_rows_are_held_to_their_columns(void **state)
         {"ss", PG_TYPE_TEXT, 1, 1, false},
         {NULL, INT4, 0, 3, true},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         PGresult *rows = rows_of(cases[i].type, cases[i].format, cases[i].size);
         if (pg_rows_fit(rows, cases[i].columns) != cases[i].fit) {

@@ -3,7 +3,7 @@
 
 #include "rsvpd/store/redis_codec.h"
 
-static void test_keys(void **state)
+static void test_keys(NO_STATE)
 {
     static const struct {
         enum relation_id relation;
@@ -16,7 +16,6 @@ static void test_keys(void **state)
          "rsvpd:2:0123456789abcdef:rsvp:"
          "0123456789012345678901234567890123456789012345678901234567890123"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct redis_count entry = {.relation = &relations[cases[i].relation],
                                     .entity = unit_id(cases[i].entity)};
@@ -36,7 +35,7 @@ static struct slice encoded(const struct count *count, char buffer[REDIS_VALUE_S
     return text_slice(&value);
 }
 
-static void test_values(void **state)
+static void test_values(NO_STATE)
 {
     static const struct {
         struct count count;
@@ -48,17 +47,15 @@ static void test_values(void **state)
         {{.version = INT64_MAX, .as_of_wall_us = 9999999999999999, .value = 999999999999999999},
          "9223372036854775807:9999999999999999:999999999999999999"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char buffer[REDIS_VALUE_SIZE_BYTES];
         unit_expect_text("value", encoded(&cases[i].count, buffer), cases[i].value);
     }
 }
 
-static void test_round_trip_and_order(void **state)
+static void test_round_trip_and_order(NO_STATE)
 {
     struct random random = unit_random(1);
-    (void)state;
     for (int round = 0; round < 10000; round++) {
         struct count counts[2], back;
         struct slice values[2];
@@ -85,7 +82,7 @@ static void test_round_trip_and_order(void **state)
 
 #define GOOD "0000000000000000007:1795342530123456:42"
 
-static void test_every_malformed_value_is_refused(void **state)
+static void test_every_malformed_value_is_refused(NO_STATE)
 {
     static const char *const values[] = {
         "",
@@ -126,7 +123,6 @@ static void test_every_malformed_value_is_refused(void **state)
         "9999999999999999999:1795342530123456:42",
     };
     struct count count;
-    (void)state;
     for (size_t i = 0; i < LENGTH(values); i++) {
         if (redis_decode_value(slice_of(values[i]), &count)) {
             fail_msg("'%s' was taken", values[i]);
@@ -138,9 +134,8 @@ static void test_every_malformed_value_is_refused(void **state)
 }
 
 /* A good value with any one byte changed to what is no digit there is refused. */
-static void test_any_foreign_byte_is_refused(void **state)
+static void test_any_foreign_byte_is_refused(NO_STATE)
 {
-    (void)state;
     for (size_t at = 0; at < sizeof GOOD - 1; at++) {
         for (int byte = 0; byte < 256; byte++) {
             char value[] = GOOD;

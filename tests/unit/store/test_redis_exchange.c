@@ -66,7 +66,7 @@ static const char *feed(struct slice bytes, size_t at_once)
 
 /* ---- what was asked for ---- */
 
-static void test_answers(void **state)
+static void test_answers(NO_STATE)
 {
     static const struct {
         const char *commands, *bytes, *told;
@@ -85,7 +85,6 @@ static void test_answers(void **state)
         {"L", "-\r\n", "list:refused ?"},
         {"V", "-READONLYopen-sesame\r\n", "value:refused ?"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice bytes = slice_of(cases[i].bytes);
         for (size_t at_once = 1; at_once <= bytes.size; at_once++) {
@@ -99,7 +98,7 @@ static void test_answers(void **state)
 
 /* ---- what was not ---- */
 
-static void test_rubbish(void **state)
+static void test_rubbish(NO_STATE)
 {
     static const struct {
         const char *commands, *bytes;
@@ -145,7 +144,6 @@ static void test_rubbish(void **state)
         {"V", "HTTP/1.1 400 Bad Request\r\n"},
         {"V", "\r\n\r\n"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice bytes = slice_of(cases[i].bytes);
         for (size_t at_once = 1; at_once <= bytes.size; at_once++) {
@@ -160,7 +158,7 @@ static void test_rubbish(void **state)
 }
 
 /* An answer that does not end is not read for ever, whatever it is made of. */
-static void test_size(void **state)
+static void test_size(NO_STATE)
 {
     static const struct {
         const char *commands, *head;
@@ -175,7 +173,6 @@ static void test_size(void **state)
         {"L", "*3\r\n$2147483647\r\n"},
     };
     char filler[1024];
-    (void)state;
     memset(filler, '0', sizeof filler);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *wrong = NULL;
@@ -193,9 +190,8 @@ static void test_size(void **state)
 
 /* ---- the end ---- */
 
-static void test_end_in_an_answer(void **state)
+static void test_end_in_an_answer(NO_STATE)
 {
-    (void)state;
     begin("VLV");
     ends_it = true;
     assert_null(feed(slice_of("+OK\r\n*3\r\n$1\r\na\r\n"), SIZE_MAX));
@@ -206,10 +202,9 @@ static void test_end_in_an_answer(void **state)
     redis_exchange_destroy(&exchange);
 }
 
-static void test_commands_are_bounded(void **state)
+static void test_commands_are_bounded(NO_STATE)
 {
     const struct redis_command command = {.ended = ended, .data = value_name};
-    (void)state;
     begin("");
     for (size_t i = 0; i < REDIS_COMMANDS_MAX; i++) {
         expect_command('V');

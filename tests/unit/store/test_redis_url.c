@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-static void test_good_ones(void **state)
+static void test_good_ones(NO_STATE)
 {
     static const struct {
         const char *text;
@@ -36,7 +36,6 @@ static void test_good_ones(void **state)
         {"unix:///r", {.path = "/r"}},
         {"unix:///a%20b/c", {.path = "/a b/c"}},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *text = cases[i].text, *problem = NULL;
         const struct redis_url *expected = &cases[i].url;
@@ -143,9 +142,8 @@ static const char *const malformed[] = {
     "UNIX:///r",
 };
 
-static void test_malformed_ones(void **state)
+static void test_malformed_ones(NO_STATE)
 {
-    (void)state;
     for (size_t i = 0; i < LENGTH(malformed); i++) {
         const char *problem = NULL;
         struct redis_url url;
@@ -158,7 +156,7 @@ static void test_malformed_ones(void **state)
 }
 
 /* Which part is wrong is said; what stands there is not: it may be the password. */
-static void test_problems_name_the_part(void **state)
+static void test_problems_name_the_part(NO_STATE)
 {
     static const struct {
         const char *text, *word;
@@ -170,7 +168,6 @@ static void test_problems_name_the_part(void **state)
         {"redis://u:sesame@h/x", "database"},
         {"unix://sesame", "path"},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *problem = NULL;
         struct redis_url url;
@@ -181,7 +178,7 @@ static void test_problems_name_the_part(void **state)
 }
 
 /* Each part fits up to its bound, and is refused above. */
-static void test_long_parts(void **state)
+static void test_long_parts(NO_STATE)
 {
     static const struct {
         const char *before, *after;
@@ -193,7 +190,6 @@ static void test_long_parts(void **state)
         {"redis://[", "]", offsetof(struct redis_url, host), 255},
         {"unix:///", "", offsetof(struct redis_url, path), 107}, /* unix(7) */
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         size_t slash = strcmp(cases[i].before, "unix:///") == 0; /* it is part of the path */
         for (size_t size = cases[i].size_max - 1; size < cases[i].size_max + 3; size++) {

@@ -6,7 +6,7 @@
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const struct relation *const like = &relations[RELATION_LIKE];
 
-static void test_expand(void **state)
+static void test_expand(NO_STATE)
 {
     static const struct {
         const char *text;
@@ -39,7 +39,6 @@ static void test_expand(void **state)
         {":members_id", NULL},
         {"SELECT :id, :nothing", NULL},
     };
-    (void)state;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char out[128];
         bool good = sql_expand(cases[i].text, rsvp, out, sizeof out);
@@ -52,20 +51,18 @@ static void test_expand(void **state)
     }
 }
 
-static void test_the_other_relation(void **state)
+static void test_the_other_relation(NO_STATE)
 {
     char out[128];
-    (void)state;
     assert_true(sql_expand(":members :counters :id", like, out, sizeof out));
     assert_string_equal(out, "likes like_counters post_id");
 }
 
 /* At every size: whole with its NUL, or refused; never a byte beyond. */
-static void test_too_small_a_buffer(void **state)
+static void test_too_small_a_buffer(NO_STATE)
 {
     static const char text[] = "a :id::text b";
     static const char expanded[] = "a event_id::text b";
-    (void)state;
     for (size_t size = 1; size <= sizeof expanded + 2; size++) {
         char out[sizeof expanded + 8];
         memset(out, '#', sizeof out);
@@ -81,11 +78,10 @@ static void test_too_small_a_buffer(void **state)
 }
 
 /* Everything that is built in and has variables has only known ones, for both relations. */
-static void test_all_files(void **state)
+static void test_all_files(NO_STATE)
 {
     static char out[16384];
     size_t count = 0;
-    (void)state;
     for (const struct sql_file *file = sql_files; file->name != NULL; file++, count++) {
         assert_true(strlen(file->text) > 0);
         assert_ptr_equal(sql_text(file->name), file->text);

@@ -8,14 +8,7 @@
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#include "test.h"
 
 /* A generator of its own for each stream of choices. All follow from one seed: TEST_SEED, or a
  * fresh one that is printed when first used. */

@@ -1,12 +1,9 @@
 /* Runs only the cases of a test program that $RSVPD_TEST_CASE names: a whole name, in which *
  * stands for any letters and ? for one. It is linked into every cmocka program and acts before
  * main(), so no program has to ask for it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <stdlib.h>
 
 __attribute__((constructor)) static void filter_cases(void)
 {
