@@ -29,14 +29,6 @@ enum {
     NUMBER_SIZE_BYTES = 24,
 };
 
-enum redis_state {
-    REDIS_DOWN,
-    REDIS_READING,    /* the file of its URL, on a thread of libuv's pool */
-    REDIS_RESOLVING,  /* the host's name */
-    REDIS_CONNECTING, /* until the probe has been answered */
-    REDIS_UP
-};
-
 /* A read under way. */
 struct redis_read {
     struct redis_store *store;
@@ -49,7 +41,7 @@ struct redis_store {
     struct redis_store_setup setup;
     struct redis_counts_listener listener;
     struct redis_counts_port port;
-    enum redis_state state;
+    enum redis_state state;  /* changed by store_change_state alone */
     struct redis_url url;    /* while REDIS_READING the pool's thread's */
     struct redis_link *link; /* NULL while there is none */
     uv_work_t read_url;
@@ -93,6 +85,29 @@ static const char publish_script[] =
     "end\n"
     "return refused or #KEYS\n";
 
+/* ---- states ---- */
+
+/* changes[from][to]. */
+static const bool changes[REDIS_STATE_COUNT][REDIS_STATE_COUNT] = {
+    [REDIS_DOWN] = {[REDIS_READING] = true, [REDIS_RESOLVING] = true, [REDIS_CONNECTING] = true},
+    [REDIS_READING] = {[REDIS_RESOLVING] = true, [REDIS_CONNECTING] = true, [REDIS_DOWN] = true},
+    [REDIS_RESOLVING] = {[REDIS_CONNECTING] = true, [REDIS_DOWN] = true},
+    [REDIS_CONNECTING] = {[REDIS_UP] = true, [REDIS_DOWN] = true},
+    [REDIS_UP] = {[REDIS_DOWN] = true},
+};
+
+bool redis_store_may_change(enum redis_state from, enum redis_state to)
+{
+    assert(from < REDIS_STATE_COUNT && to < REDIS_STATE_COUNT);
+    return changes[from][to];
+}
+
+static void store_change_state(struct redis_store *store, enum redis_state state)
+{
+    assert(redis_store_may_change(store->state, state));
+    store->state = state;
+}
+
 static bool port_available(void *store_)
 {
     const struct redis_store *store = store_;
@@ -119,7 +134,7 @@ static void report(struct redis_store *store, const char *reason)
 /* Gives the connection up, which ends every command as lost. `reason` is a constant. */
 static void give_up(struct redis_store *store, const char *reason, int64_t now_us)
 {
-    store->state = REDIS_DOWN;
+    store_change_state(store, REDIS_DOWN);
     breaker_failure(&store->breaker, now_us, random_next(&store->random));
     report(store, reason);
     if (store->link != NULL) {
@@ -304,7 +319,7 @@ static void probe_ended(void *store_, const struct redis_answer *answer)
     struct redis_store *store = store_;
     note_end(store, answer);
     if (answer->end == REDIS_ANSWERED && store->state == REDIS_CONNECTING) {
-        store->state = REDIS_UP;
+        store_change_state(store, REDIS_UP);
         store->up_us = store->used_us;
         store->late = false;
     }
@@ -405,7 +420,7 @@ static void open_link(struct redis_store *store, const struct sockaddr *address,
     const struct redis_link_owner owner = {store, on_opened, on_failed};
     const char *reason;
     store->link = redis_link_open(store->setup.loop, address, store->url.path, &owner, &reason);
-    store->state = REDIS_CONNECTING;
+    store_change_state(store, REDIS_CONNECTING);
     if (store->link == NULL) {
         give_up(store, reason, now_us);
     }
@@ -432,11 +447,12 @@ static const struct sockaddr *next_address(struct redis_store *store,
 static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
 {
     struct redis_store *store = request->data;
-    store->state = REDIS_DOWN;
-    if (status == 0 && !store->closing) {
-        open_link(store, next_address(store, addresses), clock_mono_us());
-    } else if (!store->closing) {
+    if (store->closing) {
+        store_change_state(store, REDIS_DOWN);
+    } else if (status != 0) {
         give_up(store, uv_strerror(status), clock_mono_us());
+    } else {
+        open_link(store, next_address(store, addresses), clock_mono_us());
     }
     uv_freeaddrinfo(addresses);
 }
@@ -453,12 +469,11 @@ static void connect_by_url(struct redis_store *store, int64_t now_us)
     char port[NUMBER_SIZE_BYTES];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     snprintf(port, sizeof port, "%d", url->port);
-    store->state = REDIS_RESOLVING;
+    store_change_state(store, REDIS_RESOLVING);
     store->resolve.data = store;
     int failed =
         uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, port, &hints);
     if (failed != 0) {
-        store->state = REDIS_DOWN;
         give_up(store, uv_strerror(failed), now_us);
     }
 }
@@ -478,9 +493,10 @@ static void read_url_on_thread(uv_work_t *work)
 static void url_was_read(uv_work_t *work, int status)
 {
     struct redis_store *store = work->data;
-    store->state = REDIS_DOWN;
     if (status == 0 && !store->closing) {
         connect_by_url(store, clock_mono_us());
+    } else {
+        store_change_state(store, REDIS_DOWN);
     }
 }
 
@@ -491,7 +507,7 @@ static void start_connecting(struct redis_store *store, int64_t now_us)
         connect_by_url(store, now_us);
         return;
     }
-    store->state = REDIS_READING;
+    store_change_state(store, REDIS_READING);
     store->read_url.data = store;
     int failed =
         uv_queue_work(store->setup.loop, &store->read_url, read_url_on_thread, url_was_read);
@@ -565,6 +581,8 @@ void redis_store_tick(struct redis_store *store, struct instant now)
         break;
     case REDIS_UP:
         look_after(store, now.mono_us);
+        break;
+    case REDIS_STATE_COUNT:
         break;
     }
     metrics_set(store->setup.metrics, METRIC_UP_REDIS, store->state == REDIS_UP);

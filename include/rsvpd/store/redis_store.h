@@ -10,6 +10,18 @@
 
 #include <uv.h>
 
+enum redis_state {
+    REDIS_DOWN,       /* no connection; a tick makes one, as the breaker allows */
+    REDIS_READING,    /* reads the file of its URL, on a thread of libuv's pool */
+    REDIS_RESOLVING,  /* looks the host's name up */
+    REDIS_CONNECTING, /* until the probe has been answered */
+    REDIS_UP,         /* reads and publishes counts */
+    REDIS_STATE_COUNT
+};
+
+/* Whether a store may go from one state to the other: the table of all changes. */
+bool redis_store_may_change(enum redis_state from, enum redis_state to);
+
 struct redis_store;
 
 struct redis_store_setup {

@@ -82,7 +82,7 @@ static int make_link(NO_STATE)
         .loop = &loop,
         .url = url,
         .access = PG_WRITES,
-        .deadline_us = 1000 * 1000,
+        .deadline_us = 1000000,
         .owner = {.owner = &told,
                   .set_up = on_change,
                   .not_connected = on_not_connected,
