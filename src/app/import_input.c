@@ -8,6 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static_assert((int)IMPORT_BUFFER_SIZE_BYTES >= CSV_BUFFER_SIZE_MIN_BYTES, "csv_lines has room");
+static_assert((int)IMPORT_CHUNK_SIZE_BYTES >= CSV_LINE_SIZE_MAX_BYTES,
+              "an empty chunk takes a line");
+
 static bool fail(const char *what, const char *name, int error)
 {
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
@@ -147,11 +151,18 @@ static bool reject(struct import_input *input, int64_t number, struct slice line
 
 /* ---- chunks ---- */
 
+static bool is_full(const struct import_chunk *chunk)
+{
+    return chunk->count == IMPORT_CHUNK_ROWS ||
+           chunk->size + CSV_LINE_SIZE_MAX_BYTES > sizeof chunk->text;
+}
+
 static bool take_line(struct import_input *input, struct slice line)
 {
     struct import_chunk *chunk = &input->chunk;
     struct import_problem problem;
     int64_t number = input->lines.number;
+    assert(!is_full(chunk));
     input->line_count++;
     if (!import_read_row(csv_line_content(line), &input->columns, &chunk->rows[chunk->count],
                          &problem)) {
@@ -170,12 +181,6 @@ static bool take_long_line(struct import_input *input, struct slice line)
     snprintf(reason, sizeof reason, "it is longer than %d bytes", CSV_LINE_SIZE_MAX_BYTES);
     input->line_count++;
     return reject(input, input->lines.number, line, reason);
-}
-
-static bool is_full(const struct import_chunk *chunk)
-{
-    return chunk->count == IMPORT_CHUNK_ROWS ||
-           chunk->size + CSV_LINE_SIZE_MAX_BYTES > sizeof chunk->text;
 }
 
 bool import_input_read(struct import_input *input)

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 enum {
-    WORKERS_MAX = 256,
     STUCK_AFTER_US = 5 * 1000 * 1000, /* a loop that has not turned for so long is stuck */
     ADMIN_CONNECTIONS_MAX = 128,
     ADMIN_TICK_MS = 20,
@@ -46,7 +45,7 @@ struct process {
     struct memory_keeper memory;
     struct count_memory *counts;
     _Atomic enum phase phase; /* the main thread changes it, workers look */
-    struct worker *workers[WORKERS_MAX];
+    struct worker *workers[CONFIG_WORKERS_MAX];
     size_t worker_count;
     _Atomic size_t workers_ended;
     _Atomic bool draining;
@@ -86,7 +85,7 @@ static void health(void *process_, struct http_health *health)
 static void render_metrics(void *process_, struct text *out)
 {
     struct process *process = process_;
-    const struct metrics *sets[WORKERS_MAX + 1];
+    const struct metrics *sets[CONFIG_WORKERS_MAX + 1];
     const char *names[METRICS_ROUTES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < process->worker_count; i++) {
@@ -265,9 +264,9 @@ static bool start_workers(struct process *process)
 {
     const struct config *config = process->config;
     char error[LISTENER_ERROR_SIZE_BYTES];
-    int fds[WORKERS_MAX];
+    int fds[CONFIG_WORKERS_MAX];
     uint64_t hash_secret = clock_entropy();
-    assert(config->workers <= WORKERS_MAX);
+    assert(config->workers <= CONFIG_WORKERS_MAX);
     if (!listener_open(config->bind_address, (uint16_t)config->port, fds, (int)config->workers,
                        error)) {
         log_event(LOG_ERROR, "cannot open the public port", LOG_CSTR("variable", "PORT"),

@@ -1,6 +1,7 @@
 /* One event loop on a thread of its own, with one of everything. */
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/service/operations.h"
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/store/redis_store.h"
 
@@ -15,6 +16,8 @@ enum {
     FINISH_GRACE_US =
         500 * 1000, /* beyond a request's deadline: then clients that do not read are cut off */
 };
+
+static_assert(TICK_MS * 1000 <= (int)WHEEL_TICK_US, "each tick of the wheel of deadlines is met");
 
 struct worker {
     struct worker_setup setup;
@@ -237,6 +240,7 @@ static void start_handles(struct worker *worker)
 
 struct worker *worker_create(const struct worker_setup *setup)
 {
+    assert(setup->config != NULL && setup->ended != NULL && setup->counts != NULL);
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
         return NULL;

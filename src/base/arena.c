@@ -1,7 +1,9 @@
 /* Memory that lives exactly as long as one request. */
 #include "rsvpd/base/arena.h"
 
+#include <assert.h>
 #include <stdalign.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 struct arena_block {
@@ -14,12 +16,14 @@ enum { BLOCK_SIZE_MIN_BYTES = 4096 };
 
 void arena_init(struct arena *arena, void *first, size_t first_size)
 {
+    assert((uintptr_t)first % alignof(max_align_t) == 0);
     *arena = (struct arena){.first = first, .first_size = first_size};
 }
 
 void *arena_take(struct arena *arena, size_t size)
 {
     const size_t unit = alignof(max_align_t);
+    assert(size <= SIZE_MAX - unit);
     size = (size + unit - 1) / unit * unit;
     char *memory = arena->blocks == NULL ? arena->first : arena->blocks->memory;
     size_t capacity = arena->blocks == NULL ? arena->first_size : arena->blocks->size;

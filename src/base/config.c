@@ -12,13 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half
-     * a second to the ways between commit, Redis and client; what is left is for the two lifetimes.
-     */
-    COUNT_TTL_SUM_MAX_MS = 3500,
-};
-
 /* clang-format off */
 #define AT(member) offsetof(struct config, member)
 const struct config_option config_options[] = {
@@ -37,7 +30,7 @@ const struct config_option config_options[] = {
      .help = "TCP port of metrics and health"},
     {.name = "ADMIN_BIND_ADDRESS", .type = OPTION_ADDRESS, .offset = AT(admin_bind_address), .default_value = "127.0.0.1",
      .help = "address of metrics and health"},
-    {.name = "WORKERS", .type = OPTION_INTEGER, .offset = AT(workers), .default_value = "", .min = 1, .max = 256,
+    {.name = "WORKERS", .type = OPTION_INTEGER, .offset = AT(workers), .default_value = "", .min = 1, .max = CONFIG_WORKERS_MAX,
      .default_shown = "number of processors", .help = "event loops"},
     {.name = "REQUEST_DEADLINE_MS", .type = OPTION_INTEGER, .offset = AT(request_deadline_ms), .default_value = "2000",
      .min = 50, .max = 60000, .help = "every request is answered within this time"},
@@ -52,13 +45,13 @@ const struct config_option config_options[] = {
     {.name = "MAX_PENDING", .type = OPTION_INTEGER, .offset = AT(max_pending), .default_value = "20000",
      .min = 1, .max = 1000000, .help = "requests waiting for a store, per process, shared out among the workers; past it requests are refused, not queued"},
     {.name = "PG_WRITE_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_write_connections), .default_value = "2",
-     .min = 1, .max = 16, .help = "PostgreSQL connections for writes, per worker"},
+     .min = 1, .max = CONFIG_PG_CONNECTIONS_MAX, .help = "PostgreSQL connections for writes, per worker"},
     {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
-     .min = 1, .max = 16, .help = "PostgreSQL connections for reads, per worker"},
+     .min = 1, .max = CONFIG_PG_CONNECTIONS_MAX, .help = "PostgreSQL connections for reads, per worker"},
     {.name = "COUNT_LOCAL_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_local_ttl_ms), .default_value = "1000",
-     .min = 0, .max = COUNT_TTL_SUM_MAX_MS, .help = "how long a worker serves a count from its own memory"},
+     .min = 0, .max = CONFIG_COUNT_TTL_SUM_MAX_MS, .help = "how long a worker serves a count from its own memory"},
     {.name = "COUNT_REDIS_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_redis_ttl_ms), .default_value = "2500",
-     .min = 1, .max = COUNT_TTL_SUM_MAX_MS,
+     .min = 1, .max = CONFIG_COUNT_TTL_SUM_MAX_MS,
      .help = "how long a count lives in Redis; the two together are at most 3500"},
     {.name = "SHUTDOWN_DRAIN_MS", .type = OPTION_INTEGER, .offset = AT(shutdown_drain_ms), .default_value = "5000",
      .min = 0, .max = 600000, .help = "between /readyz turning 503 and the listener closing"},
@@ -313,12 +306,12 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  config->max_pending, config->workers);
         return false;
     }
-    if (config->count_local_ttl_ms + config->count_redis_ttl_ms > COUNT_TTL_SUM_MAX_MS) {
-        snprintf(error->line, sizeof error->line,
-                 "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %" PRId64
-                 ", at most %d keeps "
-                 "counts inside their bound of 5 s",
-                 config->count_local_ttl_ms + config->count_redis_ttl_ms, COUNT_TTL_SUM_MAX_MS);
+    if (config->count_local_ttl_ms + config->count_redis_ttl_ms > CONFIG_COUNT_TTL_SUM_MAX_MS) {
+        snprintf(
+            error->line, sizeof error->line,
+            "COUNT_LOCAL_TTL_MS and COUNT_REDIS_TTL_MS: their sum is %" PRId64 ", at most %d keeps "
+            "counts inside their bound of 5 s",
+            config->count_local_ttl_ms + config->count_redis_ttl_ms, CONFIG_COUNT_TTL_SUM_MAX_MS);
         return false;
     }
     return true;

@@ -1,6 +1,8 @@
 /* Structured logs on standard error, without ever making a loop wait for their reader. */
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/config.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/json_writer.h"
 #include "rsvpd/base/text.h"
 
@@ -16,9 +18,13 @@
 enum {
     LINE_SIZE_MAX_BYTES = 2048,
     RING_SIZE_BYTES = 256 * 1024, /* a power of two */
-    RINGS_MAX = 300,              /* more than there can be workers */
+    RINGS_MAX = 300,
     STOP_WAIT_SECONDS = 1,
 };
+static_assert((RING_SIZE_BYTES & (RING_SIZE_BYTES - 1)) == 0,
+              "positions in a ring only grow, and wrap");
+static_assert(LINE_SIZE_MAX_BYTES <= RING_SIZE_BYTES, "a line fits an empty ring");
+static_assert(RINGS_MAX > CONFIG_WORKERS_MAX + 1, "each worker and the main thread have a ring");
 
 /* Bytes from one thread to the writer. `head` is moved by that thread alone, `tail` by the writer
  * alone; both only grow, and their difference is what the ring holds. */
@@ -209,6 +215,7 @@ static void *writer_main(void *unused)
 
 bool log_start(void)
 {
+    assert(!atomic_load(&writer_running));
     wake_fd = eventfd(0, EFD_CLOEXEC);
     if (wake_fd < 0) {
         return false;
@@ -239,6 +246,7 @@ void log_stop(void)
 
 void log_attach_thread(void)
 {
+    assert(own_ring == NULL);
     struct ring *ring = calloc(1, sizeof *ring);
     unsigned place = ring == NULL ? RINGS_MAX : atomic_fetch_add(&ring_count, 1);
     if (place >= RINGS_MAX) {
@@ -252,6 +260,7 @@ void log_attach_thread(void)
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
                size_t field_count)
 {
+    assert(level < sizeof level_names / sizeof level_names[0]);
     char buffer[LINE_SIZE_MAX_BYTES];
     struct text line = text_over(buffer, sizeof buffer - 1);
     format_line(&line, level, message, fields, field_count);

@@ -91,11 +91,13 @@ static uint64_t get(const _Atomic uint64_t *value)
 
 void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount)
 {
+    assert(metric < METRIC_COUNT);
     bump(&metrics->values[metric], amount);
 }
 
 void metrics_set(struct metrics *metrics, enum metric metric, uint64_t value)
 {
+    assert(metric < METRIC_COUNT);
     atomic_store_explicit(&metrics->values[metric], value, memory_order_relaxed);
 }
 
@@ -116,6 +118,7 @@ static void observe(struct histogram_values *values, const uint64_t *bounds, uin
 
 void metrics_observe(struct metrics *metrics, enum histogram histogram, uint64_t value)
 {
+    assert(histogram < HISTOGRAM_COUNT);
     observe(&metrics->histograms[histogram], histogram_rows[histogram].bounds, value);
 }
 
@@ -131,7 +134,7 @@ static size_t status_place(unsigned status)
 void metrics_observe_request(struct metrics *metrics, size_t route, enum http_method method,
                              unsigned status, uint64_t duration_us)
 {
-    assert(route < METRICS_ROUTES_MAX);
+    assert(route < METRICS_ROUTES_MAX && method < HTTP_METHOD_COUNT);
     observe(&metrics->requests[route][method][status_place(status)], duration_bounds_us,
             duration_us);
 }
@@ -234,6 +237,7 @@ static void render_requests(const struct metrics_view *view, struct text *out)
                 text_add_format(&labels, "route=\"%s\",method=\"%s\",status=\"%u\"",
                                 view->route_names[route], http_method_names[method],
                                 statuses[status]);
+                assert(!labels.truncated);
                 buffer[labels.size] = '\0';
                 row.labels = buffer;
                 render_histogram(view, offsetof(struct metrics, requests[route][method][status]),
@@ -245,6 +249,7 @@ static void render_requests(const struct metrics_view *view, struct text *out)
 
 void metrics_render(const struct metrics_view *view, struct text *out)
 {
+    assert(view->route_count <= METRICS_ROUTES_MAX);
     render_head(out, "rsvpd_build_info", "gauge", "Always 1; the labels say what runs.");
     text_add_cstr(out, "rsvpd_build_info{version=\"" RSVPD_VERSION "\"} 1\n");
     render_head(out, "rsvpd_log_lines_dropped_total", "counter",

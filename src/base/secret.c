@@ -1,5 +1,6 @@
 /* A secret of the configuration that may be replaced while the process runs. */
 #include "rsvpd/base/secret.h"
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/log.h"
 
 #include <pthread.h>
@@ -18,6 +19,8 @@ struct secret {
 struct secret *secret_create(const char *name, const char *path, const char *value,
                              bool (*valid)(const char *value))
 {
+    assert(name != NULL && value != NULL);
+    assert(path == NULL || valid != NULL); /* what a file holds may be anything */
     struct secret *secret = calloc(1, sizeof *secret);
     if (secret == NULL) {
         return NULL;

@@ -8,6 +8,7 @@
 
 char *text_reserve(struct text *text, size_t size)
 {
+    assert(text->size <= text->capacity);
     if (size > text->capacity - text->size) {
         text->truncated = true;
         return NULL;

@@ -11,6 +11,8 @@ enum {
     SHARD_SHIFT = 58, /* the hash's upper bits choose the shard, its lower ones the bucket */
     CACHE_LINE_BYTES = 64
 };
+static_assert(SHARDS == UINT64_C(1) << (64 - SHARD_SHIFT),
+              "each value of the upper bits has a shard");
 
 /* The first line is what readers look at; what moves when neighbours in a list do lies behind it.
  */

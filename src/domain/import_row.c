@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { QUOTED_SIZE_MAX_BYTES = 70 }; /* of a field, in a problem */
+static_assert(CSV_FIELDS_MAX >= (int)IMPORT_FIELD_COUNT, "a line may have every column");
 
 static bool bad(struct import_problem *problem, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

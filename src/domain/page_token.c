@@ -9,6 +9,9 @@ enum {
     RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES
 };
 
+static_assert(PAGE_TOKEN_SIZE_BYTES > (RAW_SIZE_MAX_BYTES * 8 + 5) / 6,
+              "the longest token has room for its NUL");
+
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* A blank is in no identifier, so different listings and ends cannot look alike. */

@@ -1,5 +1,6 @@
 /* Answers counts from memory, Redis and Postgres. */
 #include "rsvpd/service/counts.h"
+#include "rsvpd/base/config.h"
 
 #include <assert.h>
 
@@ -12,6 +13,10 @@ enum {
     CLOCKS_APART_MAX_US =
         1000 * 1000, /* further in the future, a time from Redis is not believed */
 };
+
+static_assert(CONFIG_COUNT_TTL_SUM_MAX_MS * 1000 + SHARED_DELAY_MAX_US <= COUNT_BOUND_US,
+              "a count of the greatest lifetimes is still fresh");
+static_assert(PUBLISH_EVERY_US < (int)SHARED_DELAY_MAX_US, "Redis learns of a count in time");
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
                  struct count_memory *memory, const struct redis_counts_port *redis,

@@ -147,6 +147,7 @@ static bool start(struct pg_batch *run, enum pg_batch_part part, struct instant 
 bool pg_batch_begin(struct pg_batch *run, struct instant now)
 {
     struct batch *batch = run->batch;
+    assert(batch->size > 0 && batch->size <= BATCH_SIZE_MAX);
     qsort(batch->operations, batch->size, sizeof(struct operation *), by_entity_and_user);
     return start(run, PG_PART_WHOLE, now);
 }
@@ -158,17 +159,20 @@ bool pg_batch_ask_paths(struct pg_batch *run, struct instant now)
 
 bool pg_batch_take(struct pg_batch *run, const PGresult *rows, struct instant now)
 {
+    assert(run->answered < run->queued);
     run->malformed = !pg_rows_fit(rows, run->columns[run->answered]);
     return !run->malformed && run->parsers[run->answered](run, rows, now);
 }
 
 void pg_batch_answered(struct pg_batch *run)
 {
+    assert(run->answered < run->queued);
     run->answered++;
 }
 
 enum pg_batch_progress pg_batch_synced(struct pg_batch *run, bool failed)
 {
+    assert(failed || run->answered == run->queued);
     switch (run->part) {
     case PG_PART_RECALL:
         run->part = failed ? PG_PART_UNDO : PG_PART_WORK;

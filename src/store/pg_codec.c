@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <endian.h>
 
-enum { HEADER_SIZE_BYTES = 20 };
+static_assert(sizeof(int64_t) == PG_NUMBER_SIZE_BYTES, "a bigint is an int64_t");
 
 static void put_uint32(char *at, uint32_t number)
 {
@@ -38,7 +38,7 @@ static void add(struct pg_array *array, struct slice bytes)
     if (array->elements == 0) {
         put_uint32(array->data, 1);
         put_uint32(array->data + 16, 1);
-        array->size_bytes = HEADER_SIZE_BYTES;
+        array->size_bytes = PG_ARRAY_HEADER_SIZE_BYTES;
     }
     assert(array->size_bytes + 4 + bytes.size <= sizeof array->data);
     put_uint32(array->data + array->size_bytes, (uint32_t)bytes.size);
@@ -50,17 +50,18 @@ static void add(struct pg_array *array, struct slice bytes)
 
 void pg_array_add_text(struct pg_array *array, struct slice text)
 {
+    assert(text.size <= PG_TEXT_SIZE_MAX_BYTES);
     add(array, text);
 }
 
 void pg_array_add_int64(struct pg_array *array, int64_t number)
 {
-    char bytes[8];
+    char bytes[PG_NUMBER_SIZE_BYTES];
     pg_encode_int64(number, bytes);
     add(array, slice_make(bytes, sizeof bytes));
 }
 
-void pg_encode_int64(int64_t number, char bytes[8])
+void pg_encode_int64(int64_t number, char bytes[PG_NUMBER_SIZE_BYTES])
 {
     uint64_t big_endian = htobe64((uint64_t)number);
     memcpy(bytes, &big_endian, sizeof big_endian);
@@ -83,7 +84,7 @@ int64_t pg_decode_time_us(const char *bytes)
     return (time < first ? first : time > last ? last : time) + epoch_us;
 }
 
-void pg_encode_time_us(int64_t unix_us, char bytes[8])
+void pg_encode_time_us(int64_t unix_us, char bytes[PG_NUMBER_SIZE_BYTES])
 {
     pg_encode_int64(unix_us - epoch_us, bytes);
 }

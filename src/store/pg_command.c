@@ -48,6 +48,7 @@ static PGresult *accept(PGconn *connection, PGresult *result, char state[6],
 PGresult *pg_command_run(PGconn *connection, const struct pg_command *command, char state[6],
                          char error[PG_ERROR_SIZE_BYTES])
 {
+    assert(command->parameters <= PG_COMMAND_PARAMETERS_MAX);
     char name[64], sql[SQL_SIZE_BYTES];
     snprintf(name, sizeof name, "%s%s", strchr(command->name, '/') == NULL ? "commands/" : "",
              command->name);

@@ -94,6 +94,8 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
     };
     const char *keywords[8] = {0};
     const char *values[8] = {0};
+    static_assert(sizeof defaults / sizeof defaults[0] + 2 <= sizeof keywords / sizeof keywords[0],
+                  "there is room for all defaults, the URL and the end");
     size_t size = 0;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */

@@ -30,6 +30,7 @@ bool pg_fence_waits(const struct pg_fence *fence)
 
 bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection)
 {
+    assert(pg_fence_waits(fence));
     bool queued = true;
     for (size_t i = 0; i < fence->count && queued; i++) {
         const char *values[] = {fence->sessions[i].pid, fence->sessions[i].start};
@@ -42,6 +43,7 @@ bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection)
 
 void pg_fence_ended(struct pg_fence *fence)
 {
+    assert(fence->ending_count > 0 && fence->ending_count <= fence->count);
     fence->count -= fence->ending_count;
     memmove(fence->sessions, fence->sessions + fence->ending_count,
             fence->count * sizeof fence->sessions[0]);

@@ -15,6 +15,8 @@ enum {
     COPY_ROW_SIZE_MAX_BYTES = 2 + COPY_COLUMNS * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 4 * 8 + 1,
 };
 
+static_assert(COPY_ROW_SIZE_MAX_BYTES <= COPY_BUFFER_SIZE_BYTES, "a row fits the buffer");
+
 /* Users of one event who get seats in one transaction; import_promoting.sql says of how many. */
 static const char promoted_max[] = "500";
 
@@ -79,6 +81,7 @@ void pg_import_close(struct pg_import **import)
 
 static void put(struct pg_import *import, const void *bytes, size_t size)
 {
+    assert(size <= sizeof import->buffer - import->size);
     memcpy(import->buffer + import->size, bytes, size);
     import->size += size;
 }
@@ -87,6 +90,7 @@ static void put(struct pg_import *import, const void *bytes, size_t size)
 static void put_integer(struct pg_import *import, int64_t number, size_t size)
 {
     char bytes[8];
+    assert(size <= sizeof bytes);
     pg_encode_int64(number, bytes);
     put(import, bytes + sizeof bytes - size, size);
 }
@@ -210,14 +214,16 @@ static bool stage(struct pg_import *import, const struct import_row *rows, size_
 /* ---- a chunk ---- */
 
 /* Reads what import_apply answers: how many were added, and which must not be. */
-static bool parse_answer(const PGresult *result, bool *refused, int64_t *added)
+static bool parse_answer(const PGresult *result, size_t count, bool *refused, int64_t *added)
 {
     bool any = false;
     for (int row = 0; row < PQntuples(result); row++) {
         if (PQgetisnull(result, row, 0)) {
             *added = pg_command_integer(result, row, 1);
         } else {
-            refused[pg_command_integer(result, row, 0)] = true;
+            int64_t place = pg_command_integer(result, row, 0);
+            assert(place >= 0 && (size_t)place < count);
+            refused[place] = true;
             any = true;
         }
     }
@@ -248,7 +254,7 @@ static enum pg_import_outcome apply_once(struct pg_import *import, const struct 
     if (result == NULL) {
         return PG_IMPORT_FAILED;
     }
-    bool allowed = parse_answer(result, refused, added) || !steps->refuses;
+    bool allowed = parse_answer(result, count, refused, added) || !steps->refuses;
     PQclear(result);
     if (!run_step(import, steps->after, state, error) ||
         !pg_command_control(import->connection, allowed ? "COMMIT" : "ROLLBACK", state, error)) {

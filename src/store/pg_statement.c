@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATEMENT_SIZE_MAX_BYTES = 8192, PARAMETERS_MAX = PG_BATCH_ARRAYS };
+enum {
+    STATEMENT_SIZE_MAX_BYTES = 8192,
+    NAME_SIZE_BYTES = 64,
+    PARAMETERS_MAX = PG_BATCH_ARRAYS,
+};
 
 /* ---- preparing ---- */
 
@@ -60,12 +64,20 @@ static const struct statement *statement_named(const char *name)
     return &statements[i];
 }
 
+/* What a statement is called in a session. */
+static void write_name(const struct relation *relation, const char *statement,
+                       char name[NAME_SIZE_BYTES])
+{
+    int size = snprintf(name, NAME_SIZE_BYTES, "%s_%s", relation->name, statement);
+    assert(size > 0 && size < NAME_SIZE_BYTES);
+}
+
 static bool queue_prepare(PGconn *connection, const char *statement,
                           const struct relation *relation)
 {
-    char file[64], name[64], sql[STATEMENT_SIZE_MAX_BYTES];
+    char file[NAME_SIZE_BYTES], name[NAME_SIZE_BYTES], sql[STATEMENT_SIZE_MAX_BYTES];
     snprintf(file, sizeof file, "queries/%s", statement);
-    snprintf(name, sizeof name, "%s_%s", relation->name, statement);
+    write_name(relation, statement, name);
     bool fits = sql_expand(sql_text(file), relation, sql, sizeof sql);
     assert(fits);
     return PQsendPrepare(connection, name, sql, 0, NULL) == 1;
@@ -98,7 +110,8 @@ struct pg_parameter pg_parameter_text(const struct identifier *id)
 bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                         const struct pg_parameter *parameters, int parameter_count)
 {
-    char name[64];
+    assert(parameter_count <= PARAMETERS_MAX && run->queued < PG_BATCH_STATEMENTS_MAX);
+    char name[NAME_SIZE_BYTES];
     const char *values[PARAMETERS_MAX];
     int sizes[PARAMETERS_MAX], formats[PARAMETERS_MAX];
     for (int i = 0; i < parameter_count; i++) {
@@ -106,10 +119,9 @@ bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn
         sizes[i] = (int)parameters[i].size_bytes;
         formats[i] = 1;
     }
-    assert(run->queued < PG_BATCH_STATEMENTS_MAX);
     run->columns[run->queued] = statement_named(statement)->columns;
     run->parsers[run->queued++] = parse;
-    snprintf(name, sizeof name, "%s_%s", run->batch->relation->name, statement);
+    write_name(run->batch->relation, statement, name);
     return PQsendQueryPrepared(run->connection, name, parameter_count, values, sizes, formats, 1) ==
            1;
 }
@@ -125,6 +137,7 @@ bool pg_statement_queue_control(struct pg_batch *run, const char *file)
 bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
                                int count)
 {
+    assert(count <= PG_BATCH_ARRAYS);
     struct pg_parameter parameters[PARAMETERS_MAX];
     for (int i = 0; i < count; i++) {
         parameters[i] = array_parameter(&run->parameters->arrays[i]);
@@ -134,6 +147,7 @@ bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_p
 
 void pg_statement_clear_texts(struct pg_batch *run, size_t count)
 {
+    assert(count <= PG_BATCH_ARRAYS);
     for (size_t i = 0; i < count; i++) {
         pg_array_clear_text(&run->parameters->arrays[i]);
     }
@@ -162,6 +176,7 @@ bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg
 
 size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t first)
 {
+    assert(first + 2 <= PG_BATCH_ARRAYS);
     struct pg_array *entities = &run->parameters->arrays[first];
     pg_array_clear_text(entities);
     pg_array_clear_text(entities + 1);

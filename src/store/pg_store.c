@@ -249,6 +249,8 @@ static struct pg_link *create_link(struct pg_store *store, struct member *member
 
 struct pg_store *pg_store_create(const struct pg_store_setup *setup)
 {
+    assert(setup->write_connections > 0 && setup->write_connections <= CONFIG_PG_CONNECTIONS_MAX &&
+           setup->read_connections > 0);
     size_t count = setup->write_connections + setup->read_connections;
     struct pg_store *store = calloc(1, sizeof *store + count * sizeof store->members[0]);
     if (store == NULL) {

@@ -1,8 +1,6 @@
 /* How a count is written into Redis. */
 #include "rsvpd/store/redis_codec.h"
 
-enum { VERSION_DIGITS = 19, AS_OF_DIGITS = 16, COUNT_DIGITS_MAX = 18 };
-
 static void begin_key(const char *namespace, const char *kind, struct text *out)
 {
     text_add_cstr(out, "rsvpd:2:");
@@ -26,8 +24,8 @@ void redis_encode_probe_key(const char *namespace, uint64_t number, struct text 
 
 void redis_encode_value(const struct count *count, struct text *out)
 {
-    text_add_format(out, "%019lld:%016lld:%lld", (long long)count->version,
-                    (long long)count->as_of_wall_us, (long long)count->value);
+    text_add_format(out, "%0*lld:%0*lld:%lld", REDIS_VERSION_DIGITS, (long long)count->version,
+                    REDIS_AS_OF_DIGITS, (long long)count->as_of_wall_us, (long long)count->value);
 }
 
 /* A number of digits alone, with zeros in front only where they fill it up to its least size. */
@@ -52,7 +50,7 @@ bool redis_decode_value(struct slice bytes, struct count *out)
 {
     struct slice version = slice_cut(&bytes, ':');
     struct slice as_of = slice_cut(&bytes, ':');
-    return decode_number(version, VERSION_DIGITS, VERSION_DIGITS, &out->version) &&
-           decode_number(as_of, AS_OF_DIGITS, AS_OF_DIGITS, &out->as_of_wall_us) &&
-           decode_number(bytes, 1, COUNT_DIGITS_MAX, &out->value);
+    return decode_number(version, REDIS_VERSION_DIGITS, REDIS_VERSION_DIGITS, &out->version) &&
+           decode_number(as_of, REDIS_AS_OF_DIGITS, REDIS_AS_OF_DIGITS, &out->as_of_wall_us) &&
+           decode_number(bytes, 1, REDIS_COUNT_DIGITS_MAX, &out->value);
 }

@@ -10,8 +10,6 @@
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
-enum { ANSWER_SIZE_MAX_BYTES = 256 * 1024 };
-
 #if HIREDIS_MAJOR >= 1
 typedef size_t list_size;
 #else
@@ -184,7 +182,7 @@ const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice by
     redisReader *reader = exchange->reader;
     bool read = exchange->size > 0;
     exchange->unread += bytes.size;
-    if (!read || exchange->unread > ANSWER_SIZE_MAX_BYTES) {
+    if (!read || exchange->unread > REDIS_ANSWER_SIZE_MAX_BYTES) {
         return read ? "its answer is too large" : unasked;
     }
     if (redisReaderFeed(reader, bytes.data, bytes.size) != REDIS_OK) {

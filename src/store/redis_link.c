@@ -5,6 +5,7 @@
  * was not asked, and makes room for whatever a server announces. */
 #include "rsvpd/store/redis_link.h"
 
+#include <assert.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
 
@@ -131,6 +132,7 @@ static void on_sent(uv_write_t *request, int status)
 bool redis_link_send(struct redis_link *link, const struct redis_command *command, int count,
                      const char **words, const size_t *sizes)
 {
+    assert(!link->closing && count > 0);
     struct output *output = NULL;
     if (redis_exchange_size(link->exchange) == REDIS_COMMANDS_MAX ||
         uv_stream_get_write_queue_size(&link->socket.stream) > OUTPUT_SIZE_MAX_BYTES ||

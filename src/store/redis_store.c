@@ -27,7 +27,12 @@ enum {
     PROVEN_AFTER_US = 1500 * 1000, /* a connection that has held for so long is no accident */
     READS_MAX = 16,                /* under way at a time */
     NUMBER_SIZE_BYTES = 24,
+    VALUE_FRAMING_SIZE_BYTES = 8, /* what RESP2 puts around a value of a list */
 };
+static_assert((int)READS_MAX < REDIS_COMMANDS_MAX, "reads leave room for a publication");
+static_assert(REDIS_COUNTS_MAX * (REDIS_VALUE_SIZE_BYTES + VALUE_FRAMING_SIZE_BYTES) <
+                  REDIS_ANSWER_SIZE_MAX_BYTES,
+              "the values of the largest read fit an answer");
 
 /* A read under way. */
 struct redis_read {
@@ -64,6 +69,8 @@ struct redis_store {
 /* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. Keeps what is there
  * only where it is a value of ours, of about now, and not older than the new one; anything else is
  * replaced. Answers with the first error of a replacement. */
+static_assert(REDIS_VERSION_DIGITS + 2 == 21 && REDIS_VERSION_DIGITS + 1 + REDIS_AS_OF_DIGITS == 36,
+              "the script takes a value apart by the positions of its parts");
 static const char publish_script[] =
     "local refused\n"
     "for i = 1, #KEYS do\n"
@@ -159,16 +166,25 @@ static void note_end(struct redis_store *store, const struct redis_answer *answe
 }
 
 /* The words of one command with many keys, built in place. */
+enum {
+    /* Of a publication: its name, the script, how many keys, the lifetime; each count's key and
+     * value. */
+    WORDS_MAX = 4 + 2 * REDIS_COUNTS_MAX,
+    WORDS_SIZE_MAX_BYTES =
+        2 * NUMBER_SIZE_BYTES + REDIS_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES),
+};
+
 struct words {
-    const char *at[2 * REDIS_COUNTS_MAX + 4];
-    size_t sizes[2 * REDIS_COUNTS_MAX + 4];
+    const char *at[WORDS_MAX];
+    size_t sizes[WORDS_MAX];
     int count;
     size_t used;
-    char bytes[REDIS_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES)];
+    char bytes[WORDS_SIZE_MAX_BYTES];
 };
 
 static void add_word(struct words *words, struct slice word)
 {
+    assert(words->count < WORDS_MAX);
     words->at[words->count] = word.data;
     words->sizes[words->count++] = word.size;
 }
@@ -239,6 +255,7 @@ static void read_ended(void *read_, const struct redis_answer *answer)
 static bool port_read(void *store_, const struct redis_count *entries, size_t size,
                       struct instant now)
 {
+    assert(size > 0 && size <= REDIS_COUNTS_MAX);
     struct redis_store *store = store_;
     struct redis_read *read = store->reads;
     (void)now;
@@ -289,6 +306,7 @@ static void publish_ended(void *store, const struct redis_answer *answer)
 
 static bool port_publish(void *store_, const struct redis_count *entries, size_t size)
 {
+    assert(size > 0 && size <= REDIS_COUNTS_MAX);
     struct redis_store *store = store_;
     if (store->state != REDIS_UP) {
         return false;
@@ -518,6 +536,7 @@ static void start_connecting(struct redis_store *store, int64_t now_us)
 
 struct redis_store *redis_store_create(const struct redis_store_setup *setup)
 {
+    assert(strlen(setup->namespace) < REDIS_NAMESPACE_SIZE_BYTES && setup->ttl_ms > 0);
     struct redis_store *store = calloc(1, sizeof *store);
     if (store == NULL) {
         return NULL;
@@ -546,6 +565,7 @@ const struct redis_counts_port *redis_store_port(const struct redis_store *store
 /* A connection that is up: is it still answered, and does it still do what it is for? */
 static void look_after(struct redis_store *store, int64_t now_us)
 {
+    assert(store->state == REDIS_UP && store->link != NULL);
     const struct redis_exchange *exchange = redis_link_exchange(store->link);
     bool idle = redis_exchange_size(exchange) == 0;
     bool late = !idle && now_us - redis_exchange_oldest_us(exchange) > COMMAND_TIMEOUT_US;

@@ -34,6 +34,7 @@ static const char *variable(struct slice name, const struct relation *relation)
 
 bool sql_expand(const char *text, const struct relation *relation, char *out, size_t out_size)
 {
+    assert(out_size > 0);
     struct text result = text_over(out, out_size - 1);
     while (*text != '\0') {
         size_t size = strcspn(text, ":");

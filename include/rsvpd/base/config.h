@@ -80,7 +80,15 @@ MUST_CHECK bool config_load(struct config *config, config_lookup_fn *lookup, boo
                             struct config_error *error);
 void config_free(struct config *config);
 
-enum { CONFIG_FILE_VALUE_SIZE_BYTES = 8193 }; /* with its NUL */
+enum {
+    CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */
+    CONFIG_WORKERS_MAX = 256,
+    CONFIG_PG_CONNECTIONS_MAX = 16, /* of one pool of a worker */
+    /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half
+     * a second to the ways between commit, Redis and client; what is left is for the two lifetimes.
+     */
+    CONFIG_COUNT_TTL_SUM_MAX_MS = 3500,
+};
 
 /* Reads again what NAME_FILE names. False with `error` filled in, which does not repeat the
  * content, where it cannot be read, is no regular file or holds no value. */

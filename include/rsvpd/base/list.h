@@ -50,8 +50,10 @@ static inline void list_splice_back(struct list *to, struct list *from)
     }
 }
 
+/* `node` must be in no list, here and below. */
 static inline void list_insert_after(struct list_node *node, struct list_node *where)
 {
+    assert(node->next == NULL && node->prev == NULL);
     node->prev = where;
     node->next = where->next;
     where->next->prev = node;

@@ -11,7 +11,11 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/domain/operation.h"
 
-enum { BATCH_SIZE_MAX = 512 };
+enum {
+    BATCH_SIZE_MAX = 512,      /* operations in a batch */
+    BATCH_STATEMENTS_MAX = 16, /* of a kind that takes a statement for each operation */
+};
+static_assert(BATCH_STATEMENTS_MAX <= BATCH_SIZE_MAX, "no batch is larger than a batch");
 
 /* Operations that go to Postgres as one transaction. All of one relation and of one kind. */
 struct batch {

@@ -2,6 +2,7 @@
 #ifndef RSVPD_DOMAIN_IDEMPOTENCY_KEY_H
 #define RSVPD_DOMAIN_IDEMPOTENCY_KEY_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdint.h>
@@ -13,6 +14,8 @@ struct idempotency_key {
     uint8_t size;
     char data[IDEMPOTENCY_KEY_SIZE_MAX_BYTES];
 };
+
+static_assert(IDEMPOTENCY_KEY_SIZE_MAX_BYTES <= UINT8_MAX, "the size fits its field");
 
 static inline struct slice idempotency_key_slice(const struct idempotency_key *key)
 {

@@ -20,6 +20,8 @@ struct identifier {
     char data[IDENTIFIER_SIZE_MAX_BYTES];
 };
 
+static_assert(IDENTIFIER_SIZE_MAX_BYTES <= UINT8_MAX, "the size fits its field");
+
 /* Copies `bytes` as they stand; false where they are no identifier. */
 MUST_CHECK bool identifier_parse(struct slice bytes, struct identifier *out);
 

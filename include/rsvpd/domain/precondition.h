@@ -3,6 +3,7 @@
 #ifndef RSVPD_DOMAIN_PRECONDITION_H
 #define RSVPD_DOMAIN_PRECONDITION_H
 
+#include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
 #include <stdint.h>
@@ -21,6 +22,8 @@ struct tag_list {
         char data[SETTINGS_TAG_SIZE_MAX_BYTES];
     } tags[PRECONDITION_TAGS_MAX];
 };
+
+static_assert(SETTINGS_TAG_SIZE_MAX_BYTES <= UINT8_MAX, "the size fits its field");
 
 struct precondition {
     struct tag_list match;      /* the settings' tag must be one of these, where given */

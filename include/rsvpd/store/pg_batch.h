@@ -9,6 +9,8 @@
 #include "rsvpd/store/pg_codec.h"
 
 enum { PG_BATCH_STATEMENTS_MAX = 16, PG_BATCH_ARRAYS = 8 };
+static_assert((int)BATCH_STATEMENTS_MAX <= PG_BATCH_STATEMENTS_MAX,
+              "a batch of listings, one statement each, fits an exchange");
 
 /* Where parameters are put together; libpq copies them, so all connections of a thread share one.
  */

@@ -10,15 +10,22 @@
 #include <stdint.h>
 
 enum {
-    PG_TEXT_SIZE_MAX_BYTES = IDEMPOTENCY_KEY_SIZE_MAX_BYTES, /* longer than an identifier */
-    PG_ARRAY_SIZE_MAX_BYTES = 20 + BATCH_SIZE_MAX * (4 + PG_TEXT_SIZE_MAX_BYTES),
+    PG_NUMBER_SIZE_BYTES = 8, /* of a bigint or a timestamptz */
+    PG_TEXT_SIZE_MAX_BYTES = IDEMPOTENCY_KEY_SIZE_MAX_BYTES,
+    PG_ARRAY_HEADER_SIZE_BYTES = 20,
+    PG_ARRAY_SIZE_MAX_BYTES =
+        PG_ARRAY_HEADER_SIZE_BYTES + BATCH_SIZE_MAX * (4 + PG_TEXT_SIZE_MAX_BYTES),
 };
+static_assert((int)PG_TEXT_SIZE_MAX_BYTES >= IDENTIFIER_SIZE_MAX_BYTES &&
+                  (int)PG_TEXT_SIZE_MAX_BYTES >= IDEMPOTENCY_KEY_SIZE_MAX_BYTES &&
+                  (int)PG_TEXT_SIZE_MAX_BYTES >= SETTINGS_TAG_SIZE_MAX_BYTES &&
+                  PG_TEXT_SIZE_MAX_BYTES >= PG_NUMBER_SIZE_BYTES,
+              "whatever goes into an array is no longer than a text");
+static_assert((int)PRECONDITION_TAGS_MAX <= BATCH_SIZE_MAX,
+              "the tags of a precondition fit an array");
 
 /* Object identifiers of types: pg_type.dat in the server. */
 enum pg_type { PG_TYPE_INT8 = 20, PG_TYPE_TEXT = 25, PG_TYPE_TIMESTAMPTZ = 1184 };
-
-/* Of a bigint or a timestamptz. */
-enum { PG_NUMBER_SIZE_BYTES = 8 };
 
 /* A one-dimensional array of text or of bigint, with room for a batch's
  * identifiers or keys. */
@@ -37,7 +44,7 @@ void pg_array_add_text(struct pg_array *array, struct slice text);
 void pg_array_add_int64(struct pg_array *array, int64_t number);
 
 /* bigint, into and from its 8 bytes. */
-void pg_encode_int64(int64_t number, char bytes[8]);
+void pg_encode_int64(int64_t number, char bytes[PG_NUMBER_SIZE_BYTES]);
 int64_t pg_decode_int64(const char *bytes);
 
 /* The last microsecond of the year 9999. */
@@ -46,6 +53,6 @@ int64_t pg_decode_int64(const char *bytes);
 /* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. What lies outside
  * of the years 1970 to 9999, infinity too, is taken for the first or the last moment of these. */
 int64_t pg_decode_time_us(const char *bytes);
-void pg_encode_time_us(int64_t unix_us, char bytes[8]);
+void pg_encode_time_us(int64_t unix_us, char bytes[PG_NUMBER_SIZE_BYTES]);
 
 #endif

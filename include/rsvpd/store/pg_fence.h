@@ -3,6 +3,7 @@
 #ifndef RSVPD_STORE_PG_FENCE_H
 #define RSVPD_STORE_PG_FENCE_H
 
+#include "rsvpd/base/config.h"
 #include "rsvpd/base/contract.h"
 
 #include <stdbool.h>
@@ -11,7 +12,9 @@
 struct pg_conn;   /* libpq's PGconn */
 struct pg_result; /* libpq's PGresult */
 
-enum { PG_FENCE_SESSIONS_MAX = 32 /* more than a worker has links for writes */ };
+enum { PG_FENCE_SESSIONS_MAX = 32 };
+static_assert((int)PG_FENCE_SESSIONS_MAX >= CONFIG_PG_CONNECTIONS_MAX,
+              "each link for writes may lose a session");
 
 /* What tells a session apart from all others, as sql/session/identity.sql has it; the pid is empty
  * before it is known. */

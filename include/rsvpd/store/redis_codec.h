@@ -12,8 +12,15 @@
 enum {
     REDIS_NAMESPACE_SIZE_BYTES = 17, /* with its NUL */
     REDIS_KEY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + REDIS_NAMESPACE_SIZE_BYTES + 24,
-    REDIS_VALUE_SIZE_BYTES = 64
+    REDIS_VALUE_SIZE_BYTES = 64,
+    /* The digits of a value's parts. Those of version and as-of never vary. */
+    REDIS_VERSION_DIGITS = 19,
+    REDIS_AS_OF_DIGITS = 16,
+    REDIS_COUNT_DIGITS_MAX = 18,
 };
+static_assert(REDIS_VALUE_SIZE_BYTES >
+                  REDIS_VERSION_DIGITS + 1 + REDIS_AS_OF_DIGITS + 1 + REDIS_COUNT_DIGITS_MAX,
+              "the longest value fits");
 
 void redis_encode_key(const char *namespace, const struct redis_count *entry, struct text *out);
 

@@ -12,7 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { REDIS_COMMANDS_MAX = 64 }; /* under way at a time */
+enum {
+    REDIS_COMMANDS_MAX = 64, /* under way at a time */
+    REDIS_ANSWER_SIZE_MAX_BYTES = 256 * 1024,
+};
 
 enum redis_end {
     REDIS_ANSWERED,

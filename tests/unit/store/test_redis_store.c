@@ -51,10 +51,11 @@ static void free_store(struct redis_store *store)
 static void expect_no_use(const struct redis_store *store)
 {
     const struct redis_counts_port *port = redis_store_port(store);
+    const struct redis_count entry = {.relation = &relations[RELATION_RSVP]};
     assert_false(redis_store_state(store).up);
     assert_false(port->available(port->store));
-    assert_false(port->read(port->store, NULL, 0, clock_now()));
-    assert_false(port->publish(port->store, NULL, 0));
+    assert_false(port->read(port->store, &entry, 1, clock_now()));
+    assert_false(port->publish(port->store, &entry, 1));
 }
 
 static void test_it_stays_down_where_nobody_listens(void **state)
