@@ -1,14 +1,18 @@
 -- What of our tables is not as the migrations made it, one line each, for people: a table or a column that is missing, or of another
 -- type. Statements are prepared for these types, and their answers read as such.
+-- $1: the relations' tables of members; $2: of counters; $3: their columns of entities: words with a blank behind each.
 SELECT format('%s.%s is %s, and must be %s', t.name, t.col, coalesce(
     CASE WHEN c.oid IS NULL OR c.relkind IN ('r', 'p') THEN format_type(a.atttypid, a.atttypmod) ELSE 'no column of a table' END,
     'missing'), t.type)
-FROM (VALUES
-    ('rsvps', 'event_id', 'text'), ('rsvps', 'user_id', 'text'), ('rsvps', 'created_at', 'timestamptz'),
-    ('rsvp_counters', 'event_id', 'text'), ('rsvp_counters', 'count', 'bigint'), ('rsvp_counters', 'version', 'bigint'),
+FROM (
+    SELECT w.name, w.col, w.type
+    FROM unnest(string_to_array(rtrim($1), ' '), string_to_array(rtrim($2), ' '), string_to_array(rtrim($3), ' ')) AS r (members, counters, id)
+    CROSS JOIN LATERAL (VALUES
+        (r.members, r.id, 'text'), (r.members, 'user_id', 'text'), (r.members, 'created_at', 'timestamptz'),
+        (r.counters, r.id, 'text'), (r.counters, 'count', 'bigint'), (r.counters, 'version', 'bigint')
+    ) AS w (name, col, type)
+    UNION ALL VALUES
     ('rsvp_counters', 'managed', 'boolean'),
-    ('likes', 'post_id', 'text'), ('likes', 'user_id', 'text'), ('likes', 'created_at', 'timestamptz'),
-    ('like_counters', 'post_id', 'text'), ('like_counters', 'count', 'bigint'), ('like_counters', 'version', 'bigint'),
     ('events', 'event_id', 'text'), ('events', 'capacity', 'bigint'), ('events', 'waitlist', 'boolean'),
     ('events', 'opens_at', 'timestamptz'), ('events', 'closes_at', 'timestamptz'), ('events', 'waiting', 'bigint'),
     ('events', 'last_ticket', 'bigint'), ('events', 'passed_ticket', 'bigint'), ('events', 'promoting_at', 'timestamptz'),

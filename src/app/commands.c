@@ -169,8 +169,8 @@ static const struct command commands[] = {
      "Where nothing is lacking it only reads.\n"
      "Exit status: 0 the schema is up to date, 1 it failed or waited in vain, 2 where an argument\n"
      "or a variable is wrong.\n"},
-    {"import", import_command, "add RSVPs, likes, settings or who waits from CSV", import_help},
-    {"export", export_command, "write all RSVPs, likes, settings or who waits as CSV", export_help},
+    {"import", import_command, "add members, settings or who waits from CSV", import_help},
+    {"export", export_command, "write all members, settings or who waits as CSV", export_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},
     {"config", run_config, "print the configuration in force",
      "usage: rsvpd config [--markdown]\n\n"

@@ -14,18 +14,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RELATION_OPTION "--relation rsvp|like|settings|waitlist"
-
+#define MEMBERS(ID, name, collection, id, ...)                                                     \
+    "  " name ": " id ", user_id, created_at, ordered by " id " and user_id.\n"
 const char export_help[] =
     "usage: rsvpd export " RELATION_OPTION " [FILE|-]\n\n"
-    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads: event_id (or\n"
-    "post_id), user_id, created_at in UTC with microseconds, ordered by event and user; for\n"
-    "'waitlist' who waits, ordered by event and turn; for 'settings' event_id, capacity, "
-    "waitlist,\n"
-    "opens_at, closes_at. FILE appears when it is complete; until then FILE.partial grows. "
-    "Without\n"
-    "FILE, or with -, to standard output.\n"
-    "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
+    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads:\n" RELATIONS(
+        MEMBERS) "  settings: event_id, capacity, waitlist, opens_at, closes_at, ordered by "
+                 "event_id.\n"
+                 "  waitlist: event_id, user_id, created_at of who waits, ordered by event_id and "
+                 "turn.\n"
+                 "Times are in UTC with microseconds. FILE appears when it is complete; until then "
+                 "FILE.partial\n"
+                 "grows. Without FILE, or with -, to standard output.\n"
+                 "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
 
 /* Where the export goes. */
 struct output {

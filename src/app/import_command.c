@@ -10,14 +10,15 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#define RELATION_OPTION "--relation rsvp|like|settings|waitlist"
+#define MEMBERS(ID, name, collection, id, ...)                                                     \
+    "  " name ": " id ", user_id and, if wanted, created_at (empty: now).\n"
+#define MEMBER_LINES RELATIONS(MEMBERS)
 
 const char import_help[] =
     "usage: rsvpd import " RELATION_OPTION "\n"
     "                    [--past-capacity] [--skip-bad BADFILE] [FILE|-]\n\n"
     "Reads CSV (RFC 4180) in FILE or on standard input. The header names the columns, in any\n"
-    "order. Times are RFC 3339.\n"
-    "  rsvp, like: event_id (post_id for likes), user_id and, if wanted, created_at (empty: now).\n"
+    "order. Times are RFC 3339.\n" MEMBER_LINES
     "      Adds members; who is in already stays as they are.\n"
     "  settings: event_id, capacity, waitlist, opens_at, closes_at, all of them; what is empty is\n"
     "      not set, waitlist is t or f. A line replaces the event's settings, as PUT does.\n"
@@ -33,8 +34,8 @@ const char import_help[] =
     "With --past-capacity (RSVPs only) lines of events with settings are added whatever capacity,\n"
     "waiting list and window say. Who waits keeps their place; who waits and is added waits no\n"
     "more.\n"
-    "To restore all exports, with the service stopped: settings, rsvp with --past-capacity, like,\n"
-    "waitlist, in this order; then 'rsvpd verify'.\n"
+    "To restore all exports, with the service stopped: settings, rsvp with --past-capacity, the\n"
+    "other relations, waitlist, in this order; then 'rsvpd verify'.\n"
     "Exit status: 0 done (bad lines skipped or none), 1 it failed, 2 where an argument or a\n"
     "variable is wrong.\n";
 
@@ -143,7 +144,8 @@ int import_command(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         status = choose_kind(name, &import.kind);
     }
-    if (status == EXIT_SUCCESS && import.past_capacity && import.kind->id != IMPORT_RSVPS) {
+    if (status == EXIT_SUCCESS && import.past_capacity &&
+        !(import.kind->what == IMPORT_MEMBERS && import.kind->relation->has_settings)) {
         status = command_wrong_usage("import", "only RSVPs have a capacity, not", name);
     }
     if (status != EXIT_SUCCESS) {

@@ -43,20 +43,24 @@ enum {
                        1 << IMPORT_OPENS_AT | 1 << IMPORT_CLOSES_AT,
 };
 
+#define MEMBERS(ID, name, collection, id, ...)                                                     \
+    {name,                                                                                         \
+     IMPORT_MEMBERS,                                                                               \
+     &relations[RELATION_##ID],                                                                    \
+     MEMBER_COLUMNS,                                                                               \
+     1 << IMPORT_CREATED_AT,                                                                       \
+     id ",user_id",                                                                                \
+     "the event has settings; --past-capacity adds to it whatever they say",                       \
+     "already there"},
 const struct import_kind import_kinds[IMPORT_KIND_COUNT] = {
-    [IMPORT_RSVPS] = {IMPORT_RSVPS, "rsvp", &relations[RELATION_RSVP], MEMBER_COLUMNS,
-                      1 << IMPORT_CREATED_AT, "event_id,user_id",
-                      "the event has settings; --past-capacity adds to it whatever they say",
-                      "already there"},
-    [IMPORT_LIKES] = {IMPORT_LIKES, "like", &relations[RELATION_LIKE], MEMBER_COLUMNS,
-                      1 << IMPORT_CREATED_AT, "post_id,user_id", "", "already there"},
-    [IMPORT_SETTINGS] = {IMPORT_SETTINGS, "settings", &relations[RELATION_RSVP], SETTINGS_COLUMNS,
-                         0, "event_id,capacity,waitlist,opens_at,closes_at", "", "replaced"},
-    [IMPORT_WAITLISTS] = {IMPORT_WAITLISTS, "waitlist", &relations[RELATION_RSVP], MEMBER_COLUMNS,
-                          1 << IMPORT_CREATED_AT, "event_id,user_id",
-                          "the event has no waiting list; give it settings with waitlist true "
-                          "first, by PUT or 'rsvpd import --relation settings'",
-                          "already there"},
+    RELATIONS(MEMBERS) /* what only one with settings may refuse */
+    {"settings", IMPORT_SETTINGS, &relations[RELATION_RSVP], SETTINGS_COLUMNS, 0,
+     "event_id,capacity,waitlist,opens_at,closes_at", "", "replaced"},
+    {"waitlist", IMPORT_WAITLISTS, &relations[RELATION_RSVP], MEMBER_COLUMNS,
+     1 << IMPORT_CREATED_AT, "event_id,user_id",
+     "the event has no waiting list; give it settings with waitlist true first, by PUT or 'rsvpd "
+     "import --relation settings'",
+     "already there"},
 };
 
 const struct import_kind *import_kind_named(const char *name)
@@ -213,7 +217,7 @@ bool import_read_row(struct slice line, const struct import_columns *columns,
     }
     row->user.size = 0;
     row->created_us = IMPORT_NOW;
-    row->settings = (struct settings){.given = columns->kind->id == IMPORT_SETTINGS};
+    row->settings = (struct settings){.given = columns->kind->what == IMPORT_SETTINGS};
     for (int field = 0; good && field < IMPORT_FIELD_COUNT; field++) {
         int place = columns->places[field];
         good = place < 0 || read_field(record.fields[place], columns->kind, field, row, problem);

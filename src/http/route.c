@@ -8,47 +8,46 @@
 #include <assert.h>
 
 /* clang-format off */
-#define RSVP &relations[RELATION_RSVP]
-#define LIKE &relations[RELATION_LIKE]
+/* The paths of each relation, of its words (RELATIONS). */
+#define WRITE(ID, name, collection, id, flag, settings, ...) \
+    {.pattern = "/v1/" collection "/{" id "}/" name, .relation = &relations[RELATION_##ID], .post = handle_add, \
+     .delete = handle_remove, .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", \
+     .post_parameter = (settings) ? "past_capacity" : NULL},
+#define MEMBER(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" collection "/{" id "}/users/{user_id}", .relation = &relations[RELATION_##ID], \
+     .get = handle_lookup, .flags = ROUTE_PUBLIC, .parameters = ""},
+#define COUNT(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" collection "/{" id "}/" name "_count", .relation = &relations[RELATION_##ID], \
+     .get = handle_count, .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
+#define MEMBERS(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" collection "/{" id "}/users", .relation = &relations[RELATION_##ID], \
+     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
+#define OF_USER(ID, name, collection, id, ...) \
+    {.pattern = "/v1/users/{user_id}/" collection, .relation = &relations[RELATION_##ID], \
+     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token " id},
+#define COUNTS(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" name "_counts", .relation = &relations[RELATION_##ID], \
+     .get = handle_counts, .flags = ROUTE_PUBLIC, .parameters = id " max_stale_ms"},
+
 /* Tried in this order: those that are asked for most stand first. */
 const struct route routes[] = {
     {.pattern = "", .parameters = ""},
-    {.pattern = "/v1/events/{event_id}/rsvp", .relation = RSVP, .post = handle_add, .delete = handle_remove,
-     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", .post_parameter = "past_capacity"},
-    {.pattern = "/v1/posts/{post_id}/like", .relation = LIKE, .post = handle_add, .delete = handle_remove,
-     .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id"},
-    {.pattern = "/v1/events/{event_id}/users/{user_id}", .relation = RSVP, .get = handle_lookup,
-     .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/posts/{post_id}/users/{user_id}", .relation = LIKE, .get = handle_lookup,
-     .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/events/{event_id}/rsvp_count", .relation = RSVP, .get = handle_count,
-     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
-    {.pattern = "/v1/posts/{post_id}/like_count", .relation = LIKE, .get = handle_count,
-     .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
-    {.pattern = "/v1/events/{event_id}/users", .relation = RSVP, .get = handle_listing,
-     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
-    {.pattern = "/v1/posts/{post_id}/users", .relation = LIKE, .get = handle_listing,
-     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
-    {.pattern = "/v1/users/{user_id}/events", .relation = RSVP, .get = handle_listing,
-     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token event_id"},
-    {.pattern = "/v1/users/{user_id}/posts", .relation = LIKE, .get = handle_listing,
-     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token post_id"},
-    {.pattern = "/v1/events/{event_id}", .relation = RSVP, .get = handle_settings, .put = handle_configure,
-     .delete = handle_release, .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/events/{event_id}/waitlist", .relation = RSVP, .get = handle_waitlist,
+    RELATIONS(WRITE)
+    RELATIONS(MEMBER)
+    RELATIONS(COUNT)
+    RELATIONS(MEMBERS)
+    RELATIONS(OF_USER)
+    {.pattern = "/v1/events/{event_id}", .relation = &relations[RELATION_RSVP], .get = handle_settings,
+     .put = handle_configure, .delete = handle_release, .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = handle_waitlist,
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
-    {.pattern = "/v1/rsvp_counts", .relation = RSVP, .get = handle_counts, .flags = ROUTE_PUBLIC,
-     .parameters = "event_id max_stale_ms"},
-    {.pattern = "/v1/like_counts", .relation = LIKE, .get = handle_counts, .flags = ROUTE_PUBLIC,
-     .parameters = "post_id max_stale_ms"},
+    RELATIONS(COUNTS)
     {.pattern = "/v1/problems/{code}", .get = handle_problem_type,
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
     {.pattern = "/v1/livez", .get = handle_livez, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
     {.pattern = "/v1/readyz", .get = handle_readyz, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
     {.pattern = "/v1/metrics", .get = handle_metrics, .flags = ROUTE_ADMIN, .parameters = ""},
 };
-#undef RSVP
-#undef LIKE
 /* clang-format on */
 
 const size_t route_count = sizeof routes / sizeof routes[0];

@@ -124,7 +124,7 @@ static void forget(struct service *service, int64_t now_us)
     if (operation != NULL) {
         service->forgetting = true;
         operation->kind = OPERATION_EXPIRE_KEYS;
-        operation->relation = &relations[RELATION_RSVP]; /* of both: they share a table */
+        operation->relation = &relations[0]; /* of all: they share a table */
         operation_expiry(operation)->keys_max = FORGET_MAX;
         operation->deadline_us = now_us + service->deadline_us;
         operation->done = forgot;

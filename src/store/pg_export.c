@@ -5,12 +5,14 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct pg_export_kind kinds[] = {
-    {"rsvp", &relations[RELATION_RSVP], "export", "export_total"},
-    {"like", &relations[RELATION_LIKE], "export", "export_total"},
+#define MEMBERS(ID, name, ...) {name, &relations[RELATION_##ID], "export", "export_total"},
+    RELATIONS(MEMBERS)
     {"settings", &relations[RELATION_RSVP], "export_settings", "export_settings_total"},
     {"waitlist", &relations[RELATION_RSVP], "export_waitlist", "export_waitlist_total"},
 };
+/* clang-format on */
 
 const struct pg_export_kind *pg_export_kind_named(const char *name)
 {

@@ -27,9 +27,8 @@ struct steps {
     bool promotes;                      /* seats may be left for those who wait */
 };
 
-static const struct steps kind_steps[IMPORT_KIND_COUNT] = {
-    [IMPORT_RSVPS] = {NULL, "import_apply", NULL, true, false},
-    [IMPORT_LIKES] = {NULL, "import_apply", NULL, true, false},
+static const struct steps kind_steps[IMPORT_WHAT_COUNT] = {
+    [IMPORT_MEMBERS] = {NULL, "import_apply", NULL, true, false},
     [IMPORT_SETTINGS] = {"import_mark_admitted", "import_settings", "import_free", true, true},
     [IMPORT_WAITLISTS] = {"import_insert_placeholders", "import_waitlist", "import_free", true,
                           true},
@@ -61,7 +60,7 @@ struct pg_import *pg_import_open(const char *url, const struct import_kind *kind
     }
     import->connection = connection;
     import->relation = kind->relation;
-    import->steps = past_capacity ? &past_capacity_steps : &kind_steps[kind->id];
+    import->steps = past_capacity ? &past_capacity_steps : &kind_steps[kind->what];
     if (!pg_command_execute(connection, &stage, NULL, NULL, error)) {
         pg_import_close(&import);
     }

@@ -1,23 +1,25 @@
 /* Idempotency keys: recalling answers, and keeping them. */
 #include "rsvpd/store/pg_keys.h"
+#include "rsvpd/base/text.h"
 #include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-/* What is asked for, as it is kept with the answer. */
-static const char *action_of(const struct operation *operation)
+enum { ACTION_SIZE_BYTES = 64 };
+
+/* What is asked for, as it is kept with the answer: "POST rsvp". */
+static struct slice action_of(const struct operation *operation, char buffer[ACTION_SIZE_BYTES])
 {
-    enum { POST, DELETE, POST_PAST_CAPACITY, ACTIONS };
-    static const char *const actions[RELATION_COUNT][ACTIONS] = {
-        [RELATION_RSVP] = {"POST rsvp", "DELETE rsvp", "POST rsvp?past_capacity"},
-        [RELATION_LIKE] = {"POST like", "DELETE like"},
-    };
-    return actions[operation->relation->id][operation->kind == OPERATION_REMOVE ? DELETE
-                                            : operation_write(operation)->past_capacity
-                                                ? POST_PAST_CAPACITY
-                                                : POST];
+    bool removes = operation->kind == OPERATION_REMOVE;
+    bool past_capacity = !removes && operation_write(operation)->past_capacity;
+    struct text action = text_over(buffer, ACTION_SIZE_BYTES);
+    text_add_cstr(&action, removes ? "DELETE " : "POST ");
+    text_add_cstr(&action, operation->relation->name);
+    text_add_cstr(&action, past_capacity ? "?past_capacity" : "");
+    assert(!action.truncated);
+    return text_slice(&action);
 }
 
 static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struct instant now)
@@ -27,7 +29,8 @@ static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struc
         int64_t place = pg_row_number(rows, row, 0) - 1;
         assert(place >= 0 && (size_t)place < run->keyed_size);
         struct operation *operation = run->keyed[place];
-        if (!slice_equal(pg_row_text(rows, row, 1), slice_of(action_of(operation))) ||
+        char action[ACTION_SIZE_BYTES];
+        if (!slice_equal(pg_row_text(rows, row, 1), action_of(operation, action)) ||
             !slice_equal(pg_row_text(rows, row, 2), identifier_slice(&operation->entity))) {
             operation->verdict = OUTCOME_KEY_REUSED;
             continue;
@@ -116,10 +119,11 @@ bool pg_keys_queue_remember(struct pg_batch *run)
     }
     for (size_t i = 0; i < run->keyed_size; i++) {
         const struct operation *operation = run->keyed[i];
+        char action[ACTION_SIZE_BYTES];
         if (is_to_remember(operation)) {
             pg_array_add_text(&arrays[0], identifier_slice(&operation->user));
             pg_array_add_text(&arrays[1], idempotency_key_slice(&operation_write(operation)->key));
-            pg_array_add_text(&arrays[2], slice_of(action_of(operation)));
+            pg_array_add_text(&arrays[2], action_of(operation, action));
             pg_array_add_text(&arrays[3], identifier_slice(&operation->entity));
             pg_array_add_int64(&arrays[4], operation_write(operation)->changed);
             pg_array_add_int64(&arrays[5], operation->count.value);

@@ -23,11 +23,14 @@ struct check {
     bool estimates;              /* whether the relation's size says how far it is */
 };
 
+/* clang-format off */
 static const struct check checks[] = {
-    {"rsvp", RELATION_RSVP, "verify_counters_range", "verify_counters", true},
-    {"like", RELATION_LIKE, "verify_counters_range", "verify_counters", true},
+#define COUNTERS(ID, name, ...)                                                                    \
+    {name, RELATION_##ID, "verify_counters_range", "verify_counters", true},
+    RELATIONS(COUNTERS)
     {"settings", RELATION_RSVP, "verify_settings_range", "verify_settings", false},
 };
+/* clang-format on */
 
 /* A check under way. */
 struct run {

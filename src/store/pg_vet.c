@@ -97,10 +97,18 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
     return kept;
 }
 
+#define MEMBERS(ID, name, collection, id, flag, settings, table) table " "
+#define COUNTERS(ID, name, ...) name "_counters "
+#define IDENTIFIERS(ID, name, collection, id, ...) id " "
+
+/* The tables of members and of counters, and their columns of entities: one of each a relation. */
+static const char *const relation_words[] = {RELATIONS(MEMBERS), RELATIONS(COUNTERS),
+                                             RELATIONS(IDENTIFIERS)};
+
 bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result =
-        PQexecParams(connection, sql_text("schema/columns"), 0, NULL, NULL, NULL, NULL, 0);
+    PGresult *result = PQexecParams(connection, sql_text("schema/columns"), 3, NULL, relation_words,
+                                    NULL, NULL, 0);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool ours = answered && PQntuples(result) == 0;
     if (!answered) {

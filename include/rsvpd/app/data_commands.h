@@ -3,6 +3,12 @@
 #ifndef RSVPD_APP_DATA_COMMANDS_H
 #define RSVPD_APP_DATA_COMMANDS_H
 
+#include "rsvpd/domain/relation.h"
+
+/* What import and export work on: the relations by their names, and what only events have. */
+#define RELATION_CHOICE(ID, name, ...) name "|"
+#define RELATION_OPTION "--relation " RELATIONS(RELATION_CHOICE) "settings|waitlist"
+
 int verify_command(int argc, char **argv);
 int import_command(int argc, char **argv);
 int export_command(int argc, char **argv);

@@ -36,18 +36,13 @@ enum import_field {
     IMPORT_FIELD_COUNT
 };
 
-enum import_kind_id {
-    IMPORT_RSVPS,
-    IMPORT_LIKES,
-    IMPORT_SETTINGS,
-    IMPORT_WAITLISTS,
-    IMPORT_KIND_COUNT
-};
+/* What a line tells of. */
+enum import_what { IMPORT_MEMBERS, IMPORT_SETTINGS, IMPORT_WAITLISTS, IMPORT_WHAT_COUNT };
 
 /* What can be imported: its lines, and what is said of them. */
 struct import_kind {
-    enum import_kind_id id;
     const char *name; /* as --relation has it */
+    enum import_what what;
     const struct relation *relation;
     unsigned required, optional; /* columns: bits 1 << enum import_field */
     const char *header;          /* the columns of the shortest file */
@@ -55,7 +50,8 @@ struct import_kind {
     const char *kept;            /* what a line that added nothing is called */
 };
 
-/* Indexed by enum import_kind_id. */
+/* The relations by their names, settings, waitlist. */
+enum { IMPORT_KIND_COUNT = RELATION_COUNT + 2 };
 extern const struct import_kind import_kinds[IMPORT_KIND_COUNT];
 
 /* NULL where there is none of that name. */

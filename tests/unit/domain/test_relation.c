@@ -14,15 +14,14 @@ static void test_each_is_in_its_place(NO_STATE)
 static void test_the_words(NO_STATE)
 {
     static const struct relation expected[RELATION_COUNT] = {
-        {RELATION_RSVP, "rsvp", "events", "rsvp", "event_id", "rsvp_count", "has_rsvped", true,
-         "rsvps", "rsvp_counters"},
-        {RELATION_LIKE, "like", "posts", "like", "post_id", "like_count", "has_liked", false,
-         "likes", "like_counters"},
+        {RELATION_RSVP, "rsvp", "events", "event_id", "rsvp_count", "has_rsvped", true, "rsvps",
+         "rsvp_counters"},
+        {RELATION_LIKE, "like", "posts", "post_id", "like_count", "has_liked", false, "likes",
+         "like_counters"},
     };
     for (int i = 0; i < RELATION_COUNT; i++) {
         assert_string_equal(relations[i].name, expected[i].name);
         assert_string_equal(relations[i].collection, expected[i].collection);
-        assert_string_equal(relations[i].action, expected[i].action);
         assert_string_equal(relations[i].id_member, expected[i].id_member);
         assert_string_equal(relations[i].count_member, expected[i].count_member);
         assert_string_equal(relations[i].flag_member, expected[i].flag_member);
@@ -38,8 +37,10 @@ static void test_words_that_meet_differ(NO_STATE)
     for (int i = 0; i < RELATION_COUNT; i++) {
         const struct relation *a = &relations[i];
         assert_string_not_equal(a->members_table, a->counters_table);
-        assert_string_not_equal(a->action, a->count_member); /* /events/{event_id}/… */
-        assert_string_not_equal(a->action, "users");
+        assert_string_not_equal(a->name, a->count_member); /* /events/{event_id}/… */
+        assert_string_not_equal(a->name, "users");
+        assert_string_not_equal(a->name, "waitlist");
+        assert_string_not_equal(a->id_member, "user_id"); /* which a body holds, too */
         assert_string_not_equal(a->count_member, "users");
         for (int j = 0; j < i; j++) {
             const struct relation *b = &relations[j];
