@@ -12,6 +12,7 @@
 #include "rsvpd/domain/count_memory.h"
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/listener.h"
+#include "rsvpd/http/routes.h"
 
 #include <assert.h>
 #include <signal.h>
@@ -92,14 +93,14 @@ static void render_metrics(void *process_, struct text *out)
         sets[count++] = worker_metrics(process->workers[i]);
     }
     sets[count++] = process->metrics;
-    assert(route_count <= METRICS_ROUTES_MAX);
-    for (size_t i = 0; i < route_count; i++) {
-        names[i] = routes[i].pattern[0] == '\0' ? "none" : routes[i].pattern;
+    assert(routes.count <= METRICS_ROUTES_MAX);
+    for (size_t i = 0; i < routes.count; i++) {
+        names[i] = routes.at[i].pattern[0] == '\0' ? "none" : routes.at[i].pattern;
     }
     metrics_render(&(struct metrics_view){.sets = sets,
                                           .set_count = count,
                                           .route_names = names,
-                                          .route_count = route_count,
+                                          .route_count = routes.count,
                                           .redis_configured = process->redis_url != NULL},
                    out);
 }
@@ -249,10 +250,12 @@ static bool start_admin(struct process *process)
     process->admin = http_server_create(&(struct http_server_setup){
         .loop = &process->loop,
         .listen_fd = fd,
-        .port = ROUTE_ADMIN,
-        .metrics = process->metrics,
-        .process = http_process(process),
-        .deadline_us = ADMIN_DEADLINE_US,
+        .context = {.routes = &routes,
+                    .port = ROUTE_ADMIN,
+                    .now_us = clock_mono_us,
+                    .metrics = process->metrics,
+                    .process = http_process(process),
+                    .limits = {.deadline_us = ADMIN_DEADLINE_US}},
         .crowd = &process->admin_clients,
         .keepalive_us = config->keepalive_timeout_ms * 1000,
         .random_seed = clock_entropy(),

@@ -1,7 +1,9 @@
 /* One event loop on a thread of its own, with one of everything. */
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/http/routes.h"
 #include "rsvpd/service/operations.h"
+#include "rsvpd/service/service.h"
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/store/redis_store.h"
 
@@ -212,12 +214,14 @@ static bool make_http(struct worker *worker)
     worker->http = http_server_create(&(struct http_server_setup){
         .loop = &worker->loop,
         .listen_fd = worker->setup.listen_fd,
-        .port = ROUTE_PUBLIC,
-        .service = worker->service,
-        .metrics = worker->metrics,
-        .process = worker->setup.process,
-        .deadline_us = config->request_deadline_ms * 1000,
-        .page_token_key = worker->setup.secrets->page_token_key,
+        .context = {.routes = &routes,
+                    .port = ROUTE_PUBLIC,
+                    .now_us = clock_mono_us,
+                    .service = worker->service,
+                    .metrics = worker->metrics,
+                    .process = worker->setup.process,
+                    .limits = {.deadline_us = config->request_deadline_ms * 1000},
+                    .page_token_key = worker->setup.secrets->page_token_key},
         .crowd = worker->setup.crowd,
         .keepalive_us = config->keepalive_timeout_ms * 1000,
         .connections_per_address_max =

@@ -4,11 +4,10 @@
 #include "rsvpd/base/text.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/origin.h"
-#include "rsvpd/http/route.h"
-#include "rsvpd/http/server.h"
 #include "rsvpd/http/user.h"
 
 enum {
@@ -36,7 +35,7 @@ static bool valid_request_id(struct slice id)
 void gate_name_request(struct request *request)
 {
     static const char digits[] = "0123456789abcdef";
-    struct random *random = http_server_random(request->server);
+    struct random *random = request->context->random;
     uint64_t bits = 0;
     for (size_t i = 0; i < FRESH_ID_SIZE_BYTES; i++, bits >>= 4) {
         bits = i % 16 == 0 ? random_next(random) : bits;
@@ -238,7 +237,7 @@ void gate_handle(struct request *request)
         return;
     }
     enum problem problem =
-        route_find(http_server_setup_of(request->server)->port, request, &member);
+        route_find(request->context->routes, request->context->port, request, &member);
     if (problem == PROBLEM_NOT_FOUND) {
         answer_problem(request, problem, NULL);
         return;

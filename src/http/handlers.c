@@ -1,10 +1,11 @@
 /* What answers each route. */
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
-#include "rsvpd/http/server.h"
 #include "rsvpd/http/submission.h"
+#include "rsvpd/service/service.h"
 
 #include <stdlib.h>
 
@@ -34,7 +35,7 @@ static void write_done(struct operation *operation, enum outcome outcome, int64_
     if (submission_done(request, outcome)) {
         answer_write(request, operation);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 void handle_add(struct request *request)
@@ -64,7 +65,7 @@ static void lookup_done(struct operation *operation, enum outcome outcome, int64
     if (submission_done(request, outcome)) {
         answer_lookup(request, operation);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 void handle_lookup(struct request *request)
@@ -79,7 +80,7 @@ static void count_done(struct operation *operation, enum outcome outcome, int64_
     if (submission_done(request, outcome)) {
         answer_count(request, &operation->count);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 bool handle_count_bound(struct request *request, int64_t *not_before_us)
@@ -91,7 +92,7 @@ bool handle_count_bound(struct request *request, int64_t *not_before_us)
     }
     request->cacheable = max_stale_ms * 1000 >= SHARED_CACHE_US;
     int64_t cache_us = request->cacheable ? SHARED_CACHE_US : 0;
-    *not_before_us = clock_mono_us() - service_count_bound_us(max_stale_ms, cache_us);
+    *not_before_us = request->context->now_us() - service_count_bound_us(max_stale_ms, cache_us);
     return true;
 }
 
@@ -179,7 +180,7 @@ static void answer_health(struct request *request, bool good, const char *word,
 
 static void ask_health(struct request *request, struct http_health *health)
 {
-    const struct http_process *process = &http_server_setup_of(request->server)->process;
+    const struct http_process *process = &request->context->process;
     process->health(process->process, health);
 }
 
@@ -203,7 +204,7 @@ void handle_readyz(struct request *request)
 
 void handle_metrics(struct request *request)
 {
-    const struct http_process *process = &http_server_setup_of(request->server)->process;
+    const struct http_process *process = &request->context->process;
     struct text body = request_text(request, METRICS_SIZE_BYTES);
     if (body.capacity > 0) {
         process->metrics(process->process, &body);

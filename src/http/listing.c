@@ -6,10 +6,10 @@
 #include "rsvpd/base/uri.h"
 #include "rsvpd/domain/page_token.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
-#include "rsvpd/http/server.h"
 #include "rsvpd/http/submission.h"
 
 #include <assert.h>
@@ -150,8 +150,7 @@ static void answer_page(struct request *request, const struct operation *operati
         struct listing listing = {request->route->relation, direction.list_kind, *direction.of};
         char token[PAGE_TOKEN_SIZE_BYTES];
         struct identifier end = end_of(&page->lines[lines - 1]);
-        if (!page_token_make(http_server_setup_of(request->server)->page_token_key, &listing, &end,
-                             token)) {
+        if (!page_token_make(request->context->page_token_key, &listing, &end, token)) {
             answer_problem(request, PROBLEM_INTERNAL, NULL);
             return;
         }
@@ -172,7 +171,7 @@ static void page_done(struct operation *operation, enum outcome outcome, int64_t
     if (submission_done(request, outcome)) {
         answer_page(request, operation);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 static void handle_page(struct request *request, const struct direction *direction)
@@ -185,10 +184,9 @@ static void handle_page(struct request *request, const struct direction *directi
         !query_value(request, "page_token", &token)) {
         return;
     }
-    enum problem problem =
-        token.data == NULL ? PROBLEM_NONE
-                           : page_token_parse(http_server_setup_of(request->server)->page_token_key,
-                                              &listing, token, &after);
+    enum problem problem = token.data == NULL ? PROBLEM_NONE
+                                              : page_token_parse(request->context->page_token_key,
+                                                                 &listing, token, &after);
     if (problem != PROBLEM_NONE) {
         answer_problem(request, problem,
                        problem == PROBLEM_INTERNAL
@@ -234,7 +232,7 @@ static void one_done(struct operation *operation, enum outcome outcome, int64_t 
     if (submission_done(request, many->outcome)) {
         many->answer(request, many);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 /* One operation for each identifier. `about_users` says which of its two names each fills in. */

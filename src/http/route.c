@@ -1,56 +1,8 @@
-/* Which paths there are, and what answers them. */
+/* Finds the route of a path in a table of routes. */
 #include "rsvpd/http/route.h"
 #include "rsvpd/base/uri.h"
-#include "rsvpd/http/handlers.h"
-#include "rsvpd/http/listing.h"
-#include "rsvpd/http/settings.h"
 
 #include <assert.h>
-
-/* clang-format off */
-/* The paths of each relation, of its words (RELATIONS). */
-#define WRITE(ID, name, collection, id, flag, settings, ...) \
-    {.pattern = "/v1/" collection "/{" id "}/" name, .relation = &relations[RELATION_##ID], .post = handle_add, \
-     .delete = handle_remove, .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", \
-     .post_parameter = (settings) ? "past_capacity" : NULL},
-#define MEMBER(ID, name, collection, id, ...) \
-    {.pattern = "/v1/" collection "/{" id "}/users/{user_id}", .relation = &relations[RELATION_##ID], \
-     .get = handle_lookup, .flags = ROUTE_PUBLIC, .parameters = ""},
-#define COUNT(ID, name, collection, id, ...) \
-    {.pattern = "/v1/" collection "/{" id "}/" name "_count", .relation = &relations[RELATION_##ID], \
-     .get = handle_count, .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
-#define MEMBERS(ID, name, collection, id, ...) \
-    {.pattern = "/v1/" collection "/{" id "}/users", .relation = &relations[RELATION_##ID], \
-     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
-#define OF_USER(ID, name, collection, id, ...) \
-    {.pattern = "/v1/users/{user_id}/" collection, .relation = &relations[RELATION_##ID], \
-     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token " id},
-#define COUNTS(ID, name, collection, id, ...) \
-    {.pattern = "/v1/" name "_counts", .relation = &relations[RELATION_##ID], \
-     .get = handle_counts, .flags = ROUTE_PUBLIC, .parameters = id " max_stale_ms"},
-
-/* Tried in this order: those that are asked for most stand first. */
-const struct route routes[] = {
-    {.pattern = "", .parameters = ""},
-    RELATIONS(WRITE)
-    RELATIONS(MEMBER)
-    RELATIONS(COUNT)
-    RELATIONS(MEMBERS)
-    RELATIONS(OF_USER)
-    {.pattern = "/v1/events/{event_id}", .relation = &relations[RELATION_RSVP], .get = handle_settings,
-     .put = handle_configure, .delete = handle_release, .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = handle_waitlist,
-     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
-    RELATIONS(COUNTS)
-    {.pattern = "/v1/problems/{code}", .get = handle_problem_type,
-     .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
-    {.pattern = "/v1/livez", .get = handle_livez, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
-    {.pattern = "/v1/readyz", .get = handle_readyz, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
-    {.pattern = "/v1/metrics", .get = handle_metrics, .flags = ROUTE_ADMIN, .parameters = ""},
-};
-/* clang-format on */
-
-const size_t route_count = sizeof routes / sizeof routes[0];
 
 enum { SEGMENTS_MAX = 8 };
 
@@ -148,16 +100,17 @@ static enum problem capture(const struct route *route, const struct segments *pa
     return PROBLEM_NONE;
 }
 
-enum problem route_find(enum route_flags port, struct request *request, const char **detail)
+enum problem route_find(const struct route_table *table, enum route_flags port,
+                        struct request *request, const char **detail)
 {
     struct segments path;
-    request->route = &routes[0];
+    request->route = &table->at[0];
     if (!split(request->path, &path)) {
         return PROBLEM_NOT_FOUND;
     }
-    for (size_t i = 1; i < route_count; i++) {
-        if ((routes[i].flags & port) != 0 && matches(&routes[i], &path)) {
-            request->route = &routes[i];
+    for (size_t i = 1; i < table->count; i++) {
+        if ((table->at[i].flags & port) != 0 && matches(&table->at[i], &path)) {
+            request->route = &table->at[i];
             return capture(request->route, &path, request, detail);
         }
     }

@@ -45,6 +45,7 @@ enum {
 
 struct http_server {
     struct http_server_setup setup;
+    struct http_context context; /* of its requests */
     struct MHD_Daemon *daemon;
     uv_poll_t poll;
     struct tap *tap;
@@ -64,14 +65,9 @@ struct http_server {
     bool stopped_serving; /* requests that begin are refused */
 };
 
-struct random *http_server_random(struct http_server *server)
+static struct http_server *server_of(const struct request *request)
 {
-    return &server->random;
-}
-
-const struct http_server_setup *http_server_setup_of(const struct http_server *server)
-{
-    return &server->setup;
+    return request->context->server;
 }
 
 size_t http_server_active(const struct http_server *server)
@@ -117,22 +113,22 @@ static void log_access(struct http_server *server, const struct request *request
 
 static void request_waits_no_more(struct request *request)
 {
-    request->server->waiting -= request->suspended;
+    server_of(request)->waiting -= request->suspended;
     request->suspended = false;
 }
 
 /* The request is over, answered or not. */
 static void request_end(struct request *request)
 {
-    struct http_server *server = request->server;
+    struct http_server *server = server_of(request);
     request_arrived(request);
     request_waits_no_more(request);
     if (request->answer.status != 0) {
         /* A client may hang up between the making of its answer and the sending. */
         int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
         int64_t us = end_us - request->started.mono_us;
-        size_t route = (size_t)(request->route - routes);
-        metrics_observe_request(server->setup.metrics, route, request->method,
+        size_t route = (size_t)(request->route - server->context.routes->at);
+        metrics_observe_request(server->context.metrics, route, request->method,
                                 request->answer.status, (uint64_t)us);
         log_access(server, request, us);
     }
@@ -160,10 +156,10 @@ static struct request *request_begin(struct http_server *server, struct MHD_Conn
     memset(request, 0, offsetof(struct request, first_block));
     arena_init(&request->arena, request->first_block, sizeof request->first_block);
     list_init(&request->header_fields);
-    request->server = server;
+    request->context = &server->context;
     request->connection = connection;
     request->started = clock_now();
-    request->route = &routes[0];
+    request->route = &server->context.routes->at[0];
     list_push_back(&server->arriving, &request->link);
     server->active++;
     gate_name_request(request);
@@ -195,11 +191,11 @@ static bool body_append(struct request *request, const char *data, size_t size)
     return true;
 }
 
-void http_server_answered(struct request *request)
+static void on_answered(void *server_, struct request *request)
 {
-    request->phase = REQUEST_ANSWERED;
+    struct http_server *server = server_;
     if (request->suspended) {
-        request->server->run_wanted = true;
+        server->run_wanted = true;
         MHD_resume_connection(request->connection);
     }
 }
@@ -209,10 +205,10 @@ void http_server_answered(struct request *request)
 static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
-    gzip_answer(request->server->gzip, request);
+    gzip_answer(server_of(request)->gzip, request);
     request->answered_us = clock_mono_us();
     request_arrived(request);
-    list_push_back(&request->server->sending, &request->link);
+    list_push_back(&server_of(request)->sending, &request->link);
     request_waits_no_more(request);
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
@@ -220,7 +216,7 @@ static enum MHD_Result send_answer(struct request *request)
         return MHD_NO;
     }
     bool close =
-        atomic_load_explicit(request->server->setup.process.draining, memory_order_relaxed);
+        atomic_load_explicit(server_of(request)->context.process.draining, memory_order_relaxed);
     bool made = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES;
     if (answer->content_type != NULL) {
         made = MHD_add_response_header(response, "Content-Type", answer->content_type) && made;
@@ -255,7 +251,7 @@ static void send_on_socket(struct request *request)
     request->answered_us = clock_mono_us();
     request->phase = REQUEST_REFUSED;
     request_arrived(request);
-    list_push_back(&request->server->refused, &request->link);
+    list_push_back(&server_of(request)->refused, &request->link);
     char date[40];
     struct tm utc;
     time_t seconds = (time_t)(clock_now().wall_us / 1000000);
@@ -341,7 +337,7 @@ static enum MHD_Result proceed(struct request *request)
         return send_answer(request);
     }
     request->suspended = true;
-    request->server->waiting++;
+    server_of(request)->waiting++;
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
@@ -378,7 +374,7 @@ static bool take_head(struct request *request)
     const struct gate_head head = {
         .fault = fault_of(request),
         .over_limit = request->client->over_limit,
-        .ending = request->server->stopped_serving,
+        .ending = server_of(request)->stopped_serving,
     };
     (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
     if (!request->headless && !gate_admit_head(request, &head)) {
@@ -439,7 +435,7 @@ static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, 
     (void)address;
     (void)size;
     if (!crowd_takes(server->setup.crowd)) {
-        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED, 1);
+        metrics_add(server->context.metrics, METRIC_CONNECTIONS_REFUSED, 1);
         return MHD_NO;
     }
     return MHD_YES;
@@ -453,7 +449,7 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
     struct connection *context = *context_;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         context = connection_open(&server->connections, socket_of(connection), clock_mono_us());
-        metrics_add(server->setup.metrics, METRIC_CONNECTIONS_REFUSED,
+        metrics_add(server->context.metrics, METRIC_CONNECTIONS_REFUSED,
                     context != NULL && context->over_limit);
         if (context != NULL && context->fd >= 0) {
             context->tapped = tap_add(server->tap, context->fd, &context->stream);
@@ -465,7 +461,7 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
         connection_close(&server->connections, &context);
     }
     *context_ = context;
-    metrics_set(server->setup.metrics, METRIC_CONNECTIONS, server->connections.count);
+    metrics_set(server->context.metrics, METRIC_CONNECTIONS, server->connections.count);
 }
 
 /* Paths and arguments are taken apart by our own routes, which must see them as they came. */
@@ -552,7 +548,7 @@ void http_server_tick(struct http_server *server, struct instant now)
     struct list_node *node;
     while ((node = list_first(&server->arriving)) != NULL) {
         struct request *request = list_entry(node, struct request, link);
-        if (now.mono_us - request->started.mono_us < server->setup.deadline_us) {
+        if (now.mono_us - request->started.mono_us < server->context.limits.deadline_us) {
             break;
         }
         answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
@@ -560,7 +556,7 @@ void http_server_tick(struct http_server *server, struct instant now)
     }
     end_answered(&server->refused, now.mono_us - LINGER_US);
     end_answered(&server->sending,
-                 now.mono_us - DEADLINES_TO_TAKE_ANSWER * server->setup.deadline_us);
+                 now.mono_us - DEADLINES_TO_TAKE_ANSWER * server->context.limits.deadline_us);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
      * connections ends: who waits meanwhile would wait for strangers to leave. */
     bool short_of_descriptors =
@@ -599,6 +595,10 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->gzip = gzip;
     server->setup = *setup;
     server->random.state = setup->random_seed;
+    server->context = setup->context;
+    server->context.random = &server->random;
+    server->context.server = server;
+    server->context.answered = on_answered;
     list_init(&server->arriving);
     list_init(&server->sending);
     list_init(&server->refused);

@@ -3,9 +3,9 @@
 #include "rsvpd/base/rfc3339.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/precondition.h"
 #include "rsvpd/http/route.h"
-#include "rsvpd/http/server.h"
 #include "rsvpd/http/submission.h"
 
 #include <stdlib.h>
@@ -176,7 +176,7 @@ static void settings_done(struct operation *operation, enum outcome outcome, int
     if (submission_done(request, outcome)) {
         answer_settings(request, operation);
     }
-    http_server_answered(request);
+    context_answered(request);
 }
 
 /* Takes the precondition over. */

@@ -1,19 +1,20 @@
 /* From requests to operations of the service, and from outcomes to problems. */
 #include "rsvpd/http/submission.h"
 #include "rsvpd/http/answer.h"
-#include "rsvpd/http/server.h"
+#include "rsvpd/http/context.h"
+#include "rsvpd/service/service.h"
 
 struct operation *submission_take(struct request *request, enum operation_kind kind,
                                   operation_done_fn *done)
 {
-    const struct http_server_setup *setup = http_server_setup_of(request->server);
-    struct operation *operation = service_take(setup->service);
+    const struct http_context *context = request->context;
+    struct operation *operation = service_take(context->service);
     if (operation != NULL) {
         operation->kind = kind;
         operation->relation = request->route->relation;
         operation->entity = request->entity;
         operation->user = request->user;
-        operation->deadline_us = request->started.mono_us + setup->deadline_us;
+        operation->deadline_us = request->started.mono_us + context->limits.deadline_us;
         operation->done = done;
         operation->owner = request;
         if (request->idempotency_key.size > 0) {
@@ -26,12 +27,12 @@ struct operation *submission_take(struct request *request, enum operation_kind k
 void submission_send(struct request *request, struct operation *operation)
 {
     request->phase = REQUEST_WAITING;
-    service_submit(http_server_setup_of(request->server)->service, operation, clock_mono_us());
+    service_submit(request->context->service, operation, request->context->now_us());
 }
 
 void submission_give_back(struct request *request, struct operation *operation)
 {
-    service_give_back(http_server_setup_of(request->server)->service, operation);
+    service_give_back(request->context->service, operation);
 }
 
 bool submission_done(struct request *request, enum outcome outcome)

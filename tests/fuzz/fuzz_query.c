@@ -3,7 +3,7 @@
 #include "fuzz.h"
 
 #include "rsvpd/http/query.h"
-#include "rsvpd/http/route.h"
+#include "rsvpd/http/routes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ static const char id_name[] = "event_id", number_name[] = "page_size", flag_name
 static struct request *begin(const char *uri)
 {
     static struct request request;
-    request = (struct request){.route = &routes[0]};
+    request = (struct request){.route = &routes.at[0]};
     arena_init(&request.arena, request.first_block, sizeof request.first_block);
     bool kept = request_set_uri(&request, uri);
     assert(kept);

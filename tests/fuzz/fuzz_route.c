@@ -2,7 +2,7 @@
  * makes no difference. */
 #include "fuzz.h"
 
-#include "rsvpd/http/route.h"
+#include "rsvpd/http/routes.h"
 
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static void find(struct found *found, enum route_flags port, struct slice path)
     found->request.entity.size = found->request.user.size = 0;
     found->request.captured = slice_make(NULL, 0);
     found->detail = NULL;
-    found->problem = route_find(port, &found->request, &found->detail);
+    found->problem = route_find(&routes, port, &found->request, &found->detail);
 }
 
 static void expect_same(const struct found *a, const struct found *b)
@@ -58,8 +58,8 @@ static void build(struct text *path, const struct found *found)
 
 static void expect_sound(const struct found *found)
 {
-    assert(found->request.route >= routes && found->request.route < routes + route_count);
-    assert((found->problem == PROBLEM_NOT_FOUND) == (found->request.route == &routes[0]));
+    assert(found->request.route >= routes.at && found->request.route < routes.at + routes.count);
+    assert((found->problem == PROBLEM_NOT_FOUND) == (found->request.route == &routes.at[0]));
     assert((found->problem == PROBLEM_INVALID_IDENTIFIER) == (found->detail != NULL));
     assert(found->problem == PROBLEM_NONE || found->problem == PROBLEM_NOT_FOUND ||
            found->problem == PROBLEM_INVALID_IDENTIFIER);

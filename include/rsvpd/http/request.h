@@ -15,7 +15,7 @@
 #include <stdalign.h>
 
 struct connection;
-struct http_server;
+struct http_context;
 struct many;
 struct route;
 
@@ -49,7 +49,7 @@ struct answer {
 
 struct request {
     struct list_node link; /* in the server's list of arriving requests, or of free ones */
-    struct http_server *server;
+    const struct http_context *context;
     void *connection;          /* the HTTP library's */
     struct connection *client; /* the server's own of it */
     enum request_phase phase;

@@ -1,4 +1,4 @@
-/* Which paths there are, and what answers them: a table. */
+/* A table of routes: which paths there are, and what answers them. */
 #ifndef RSVPD_HTTP_ROUTE_H
 #define RSVPD_HTTP_ROUTE_H
 
@@ -27,15 +27,18 @@ struct route {
     const char *post_parameter; /* one more of POST alone; NULL: none */
 };
 
-/* All routes of both ports. The first has no pattern and stands for all unknown paths. */
-extern const struct route routes[];
-extern const size_t route_count;
+/* The first has no pattern and stands for all unknown paths. */
+struct route_table {
+    const struct route *at;
+    size_t count;
+};
 
 /* Finds the request's route by its path on a port (ROUTE_PUBLIC or ROUTE_ADMIN) and sets entity,
  * user and captured from it. Gives the problem where the path is unknown or holds no valid
  * identifier; then `detail` names what is wrong. The route is set in any case. */
-MUST_CHECK enum problem route_find(enum route_flags port, struct request *request,
-                                   const char **detail);
+enum problem route_find(const struct route_table *table, enum route_flags port,
+                        struct request *request, const char **detail)
+    __attribute__((warn_unused_result));
 
 /* What handles a method: HEAD is a GET whose body is not sent. NULL where the route does not take
  * it. */

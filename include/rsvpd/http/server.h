@@ -3,43 +3,17 @@
 #ifndef RSVPD_HTTP_SERVER_H
 #define RSVPD_HTTP_SERVER_H
 
-#include "rsvpd/base/metrics.h"
-#include "rsvpd/base/random.h"
-#include "rsvpd/domain/ports.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/crowd.h"
-#include "rsvpd/http/route.h"
-#include "rsvpd/service/service.h"
 
-#include <stdatomic.h>
 #include <uv.h>
-
-/* What the process as a whole knows, for the health routes. */
-struct http_health {
-    bool alive;    /* every loop turns */
-    bool draining; /* a shutdown has begun */
-    struct dependency_state postgres, redis;
-};
-
-/* What a server asks of the process around it. */
-struct http_process {
-    void *process;
-    void (*health)(void *process, struct http_health *health);
-    /* Writes the metrics. */
-    void (*metrics)(void *process, struct text *out);
-    const _Atomic bool *draining;
-};
 
 struct http_server_setup {
     uv_loop_t *loop;
-    int listen_fd;           /* non-blocking, listening; the server closes it */
-    enum route_flags port;   /* ROUTE_PUBLIC or ROUTE_ADMIN: which routes it serves */
-    struct service *service; /* NULL for a server whose routes need none */
-    struct metrics *metrics;
-    struct http_process process;
-    int64_t deadline_us;
-    const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES; must outlive the server */
-    struct crowd *crowd;                 /* the limit on connections; of all that share it */
-    int64_t keepalive_us;                /* how long a connection may wait for a further request */
+    int listen_fd;               /* non-blocking, listening; the server closes it */
+    struct http_context context; /* but for `random`, `server` and `answered`, which are its own */
+    struct crowd *crowd;         /* the limit on connections; of all that share it */
+    int64_t keepalive_us;        /* how long a connection may wait for a further request */
     int64_t connections_per_address_max; /* of this server; 0: no limit */
     int64_t access_log_every;            /* 0: none */
     uint64_t random_seed;
@@ -71,13 +45,5 @@ size_t http_server_waiting(const struct http_server *server);
 /* Ends all connections; none may have a request that waits for the service. The loop must run once
  * more before it is closed. */
 void http_server_destroy(struct http_server **server);
-
-/* ---- for the gate and the handlers ---- */
-
-struct random *http_server_random(struct http_server *server);
-const struct http_server_setup *http_server_setup_of(const struct http_server *server);
-
-/* The answer of a request that had to wait is made: sends it. */
-void http_server_answered(struct request *request);
 
 #endif

@@ -1,22 +1,19 @@
-/* A request through the gate and the handlers without a server. Stands in for the objects of
- * http/server and service/service, which the linker therefore leaves out. */
+/* A request through the gate and the handlers without a server. Stands in for the object of
+ * service/service, which the linker therefore leaves out. */
 #include "exchange.h"
 #include "fuzz.h"
 
 #include "rsvpd/base/mac.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/header.h"
-#include "rsvpd/http/server.h"
+#include "rsvpd/http/routes.h"
+#include "rsvpd/service/service.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { LINES_MAX = 4, CREATED_AT_US = 1763806530123456, TICKET = 77, COUNT = 7 };
-
-struct http_server {
-    struct http_server_setup setup;
-    struct random random;
-};
 
 static const unsigned char key[MAC_KEY_SIZE_BYTES] = "a key of thirty-two bytes, no le";
 static struct exchange *current; /* the one that runs */
@@ -35,25 +32,21 @@ static void metrics(void *process, struct text *out)
     text_add_cstr(out, "up 1\n");
 }
 
-static struct http_server server = {
-    .setup = {.process = {.health = health, .metrics = metrics}, .page_token_key = key},
+static void answered(void *unused, struct request *request)
+{
+    (void)unused;
+    assert(request->phase == REQUEST_ANSWERED);
+}
+
+static struct random names;
+static struct http_context context = {
+    .routes = &routes,
+    .now_us = clock_mono_us,
+    .process = {.health = health, .metrics = metrics},
+    .page_token_key = key,
+    .random = &names,
+    .answered = answered,
 };
-
-struct random *http_server_random(struct http_server *asked)
-{
-    return &asked->random;
-}
-
-const struct http_server_setup *http_server_setup_of(const struct http_server *asked)
-{
-    return &asked->setup;
-}
-
-void http_server_answered(struct request *request)
-{
-    assert(request->phase == REQUEST_WAITING);
-    request->phase = REQUEST_ANSWERED;
-}
 
 /* ---- the service ---- */
 
@@ -251,10 +244,10 @@ void exchange_begin(struct exchange *exchange, enum http_method method, const ch
     list_init(&request->header_fields);
     exchange->header_count = exchange->taken = exchange->submitted = 0;
     exchange->body = NULL;
-    request->server = &server;
+    request->context = &context;
     request->connection = exchange;
     request->started = clock_now();
-    request->route = &routes[0];
+    request->route = &routes.at[0];
     request->method = method;
     gate_name_request(request);
     bool kept = request_set_uri(request, target);
@@ -275,7 +268,7 @@ void exchange_add_header(struct exchange *exchange, struct slice name, struct sl
 void exchange_run(struct exchange *exchange, enum route_flags port, struct slice body)
 {
     current = exchange;
-    server.setup.port = port;
+    context.port = port;
     const struct gate_head head = {0};
     if (gate_admit_head(&exchange->request, &head)) {
         exchange->request.body = (char *)(uintptr_t)body.data;

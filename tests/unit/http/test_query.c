@@ -2,12 +2,12 @@
 #include "unit.h"
 
 #include "rsvpd/http/query.h"
-#include "rsvpd/http/route.h"
+#include "rsvpd/http/routes.h"
 
 /* A request of this query. Its memory is given back by `end`. */
 static void begin(struct request *request, const char *query)
 {
-    *request = (struct request){.path = slice_of("/x"), .route = &routes[0]};
+    *request = (struct request){.path = slice_of("/x"), .route = &routes.at[0]};
     request->query = slice_of(query);
     arena_init(&request->arena, request->first_block, sizeof request->first_block);
 }

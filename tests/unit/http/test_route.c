@@ -3,7 +3,7 @@
 
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
-#include "rsvpd/http/route.h"
+#include "rsvpd/http/routes.h"
 #include "rsvpd/http/settings.h"
 
 #include <stdio.h>
@@ -18,13 +18,13 @@ enum { BOTH = ROUTE_PUBLIC | ROUTE_ADMIN };
 /* The route that a pattern stands for; the first one where it is NULL. */
 static const struct route *route_of(const char *pattern)
 {
-    for (size_t i = 0; i < route_count && pattern != NULL; i++) {
-        if (strcmp(routes[i].pattern, pattern) == 0) {
-            return &routes[i];
+    for (size_t i = 0; i < routes.count && pattern != NULL; i++) {
+        if (strcmp(routes.at[i].pattern, pattern) == 0) {
+            return &routes.at[i];
         }
     }
     assert_null(pattern);
-    return &routes[0];
+    return &routes.at[0];
 }
 
 /* The path lies in memory of just its size, until the next one does, so that the address sanitizer
@@ -46,7 +46,7 @@ static enum problem find(struct request *request, const char *path, enum route_f
 {
     *request = (struct request){.path = place_path(path)};
     *detail = NULL;
-    enum problem problem = route_find(port, request, detail);
+    enum problem problem = route_find(&routes, port, request, detail);
     assert_non_null(request->route);
     return problem;
 }
@@ -55,7 +55,8 @@ static void expect_not_found(const char *path, enum route_flags port)
 {
     struct request request;
     const char *detail;
-    if (find(&request, path, port, &detail) != PROBLEM_NOT_FOUND || request.route != &routes[0]) {
+    if (find(&request, path, port, &detail) != PROBLEM_NOT_FOUND ||
+        request.route != &routes.at[0]) {
         fail_msg("'%s' is '%s'", path, request.route->pattern);
     }
 }
@@ -160,13 +161,13 @@ static void test_every_documented_path(NO_STATE)
 /* Every route is one that the contract documents, so that none goes untested. */
 static void test_there_is_no_other_route(NO_STATE)
 {
-    for (size_t i = 1; i < route_count; i++) {
+    for (size_t i = 1; i < routes.count; i++) {
         bool known = false;
         for (size_t j = 0; j < LENGTH(documented); j++) {
-            known = known || strcmp(documented[j].pattern, routes[i].pattern) == 0;
+            known = known || strcmp(documented[j].pattern, routes.at[i].pattern) == 0;
         }
         if (!known) {
-            fail_msg("%s is not documented", routes[i].pattern);
+            fail_msg("%s is not documented", routes.at[i].pattern);
         }
     }
 }
@@ -250,7 +251,7 @@ static void test_unknown_paths(NO_STATE)
     }
     struct request request = {.path = {NULL, 0}};
     const char *detail;
-    assert_int_equal(route_find(ROUTE_PUBLIC, &request, &detail), PROBLEM_NOT_FOUND);
+    assert_int_equal(route_find(&routes, ROUTE_PUBLIC, &request, &detail), PROBLEM_NOT_FOUND);
 }
 
 /* A known path whose identifier is none: the route is known, the problem names the identifier. */
@@ -305,9 +306,9 @@ static void test_a_path_ends_with_its_slice(NO_STATE)
 {
     struct request request = {.path = slice_make("/livez/x", 6)};
     const char *detail;
-    assert_int_equal(route_find(ROUTE_PUBLIC, &request, &detail), PROBLEM_NONE);
+    assert_int_equal(route_find(&routes, ROUTE_PUBLIC, &request, &detail), PROBLEM_NONE);
     request.path.size = 5;
-    assert_int_equal(route_find(ROUTE_PUBLIC, &request, &detail), PROBLEM_NOT_FOUND);
+    assert_int_equal(route_find(&routes, ROUTE_PUBLIC, &request, &detail), PROBLEM_NOT_FOUND);
 }
 
 static void test_methods(NO_STATE)
@@ -342,7 +343,7 @@ static void test_methods(NO_STATE)
         {"/v1/metrics", GET(handle_metrics)},
 #undef GET
     };
-    assert_int_equal(LENGTH(cases), route_count - 1);
+    assert_int_equal(LENGTH(cases), routes.count - 1);
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const struct route *route = route_of(cases[i].pattern);
         char buffer[64];
@@ -387,9 +388,9 @@ static void test_flags_and_parameters(NO_STATE)
         assert_int_equal((route->flags & ROUTE_NAMES_USER) != 0, cases[i].names_user);
         assert_ptr_equal(route->relation, cases[i].relation);
     }
-    assert_true(route_count <= METRICS_ROUTES_MAX);
-    assert_string_equal(routes[0].pattern, "");
-    assert_string_equal(routes[0].parameters, "");
+    assert_true(routes.count <= METRICS_ROUTES_MAX);
+    assert_string_equal(routes.at[0].pattern, "");
+    assert_string_equal(routes.at[0].parameters, "");
 }
 
 int main(void)

@@ -1,0 +1,53 @@
+/* What a server gives to its requests: all that the gate and the handlers know of the world. */
+#ifndef RSVPD_HTTP_CONTEXT_H
+#define RSVPD_HTTP_CONTEXT_H
+
+#include "rsvpd/base/metrics.h"
+#include "rsvpd/base/random.h"
+#include "rsvpd/domain/ports.h"
+#include "rsvpd/http/route.h"
+
+#include <stdatomic.h>
+
+struct service;
+
+/* What the process as a whole knows, for the health routes. */
+struct http_health {
+    bool alive;    /* every loop turns */
+    bool draining; /* a shutdown has begun */
+    struct dependency_state postgres, redis;
+};
+
+/* What requests ask of the process around their server. */
+struct http_process {
+    void *process;
+    void (*health)(void *process, struct http_health *health);
+    /* Writes the metrics. */
+    void (*metrics)(void *process, struct text *out);
+    const _Atomic bool *draining;
+};
+
+struct http_limits {
+    int64_t deadline_us; /* of a request, from its first line to its answer */
+};
+
+struct http_context {
+    const struct route_table *routes;
+    enum route_flags port;   /* ROUTE_PUBLIC or ROUTE_ADMIN: which of the routes are served */
+    int64_t (*now_us)(void); /* the monotonic clock */
+    struct service *service; /* NULL where the routes need none */
+    struct metrics *metrics; /* of the thread */
+    struct http_process process;
+    struct http_limits limits;
+    const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES */
+    struct random *random;
+
+    /* Takes the answer of a request that had to wait. */
+    void *server;
+    void (*answered)(void *server, struct request *request);
+};
+
+/* The answer of a request that had to wait is made: it goes back. */
+void context_answered(struct request *request);
+
+#endif
