@@ -16,6 +16,7 @@ enum {
     FRESH_ID_SIZE_BYTES = 32,
     CODINGS_MAX = 8
 };
+static_assert((int)FRESH_ID_SIZE_BYTES <= REQUEST_ID_SIZE_MAX_BYTES, "our own ids fit a request");
 
 static bool is_alphanumeric(char c)
 {

@@ -1,5 +1,6 @@
 /* What answers each route. */
 #include "rsvpd/http/handlers.h"
+#include "rsvpd/domain/count_memory.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/query.h"
@@ -16,6 +17,8 @@ enum {
     HEALTH_SIZE_BYTES = 512,
     PROBLEM_TYPE_SIZE_BYTES = 1024,
 };
+static_assert(COUNT_BOUND_US + SHARED_CACHE_US <= MAX_STALE_MS_MAX * 1000,
+              "the oldest fresh count that a cache may hold is within the greatest bound");
 
 /* Hands the one operation of this request to the service. */
 static void submit(struct request *request, enum operation_kind kind, operation_done_fn *done)
