@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void pg_session_take(struct pg_session *session, const struct pg_result *rows)
+void pg_session_parse(struct pg_session *session, const struct pg_result *rows)
 {
     if (PQntuples(rows) == 1) {
         snprintf(session->pid, sizeof session->pid, "%s", PQgetvalue(rows, 0, 0));

@@ -22,13 +22,14 @@ static struct slice action_of(const struct operation *operation, char buffer[ACT
     return text_slice(&action);
 }
 
-static bool parse_kept_answers(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_kept_answers(struct pg_exchange *exchange, const PGresult *rows,
+                               struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
         int64_t place = pg_row_number(rows, row, 0) - 1;
-        assert(place >= 0 && (size_t)place < run->keyed_size);
-        struct operation *operation = run->keyed[place];
+        assert(place >= 0 && (size_t)place < exchange->keyed_size);
+        struct operation *operation = exchange->keyed[place];
         char action[ACTION_SIZE_BYTES];
         if (!slice_equal(pg_row_text(rows, row, 1), action_of(operation, action)) ||
             !slice_equal(pg_row_text(rows, row, 2), identifier_slice(&operation->entity))) {
@@ -69,23 +70,23 @@ static bool same_key(const struct operation *a, const struct operation *b)
            idempotency_key_equal(&operation_write(a)->key, &operation_write(b)->key);
 }
 
-void pg_keys_gather(struct pg_batch *run)
+void pg_keys_gather(struct pg_exchange *exchange)
 {
-    const struct batch *batch = run->batch;
-    run->keyed_size = 0;
+    const struct batch *batch = exchange->batch;
+    exchange->keyed_size = 0;
     for (size_t i = 0; i < batch->size && batch->path != PATH_PLAIN; i++) {
         if (operation_write(batch->operations[i])->key.size > 0) {
-            run->keyed[run->keyed_size++] = batch->operations[i];
+            exchange->keyed[exchange->keyed_size++] = batch->operations[i];
         }
     }
-    qsort(run->keyed, run->keyed_size, sizeof(struct operation *), by_user_and_key);
+    qsort(exchange->keyed, exchange->keyed_size, sizeof(struct operation *), by_user_and_key);
 }
 
-void pg_keys_hold_back(struct pg_batch *run)
+void pg_keys_hold_back(struct pg_exchange *exchange)
 {
     const struct operation *first = NULL;
-    for (size_t i = 0; i < run->keyed_size; i++) {
-        struct operation *operation = run->keyed[i];
+    for (size_t i = 0; i < exchange->keyed_size; i++) {
+        struct operation *operation = exchange->keyed[i];
         if (first != NULL && same_key(first, operation) && operation_acts(operation)) {
             operation->verdict = OUTCOME_IN_FLIGHT;
         }
@@ -93,34 +94,35 @@ void pg_keys_hold_back(struct pg_batch *run)
     }
 }
 
-bool pg_keys_queue_recall(struct pg_batch *run)
+bool pg_keys_queue_look_up(struct pg_exchange *exchange)
 {
-    struct pg_array *arrays = run->parameters->arrays;
-    pg_statement_clear_texts(run, 2);
-    for (size_t i = 0; i < run->keyed_size; i++) {
-        pg_array_add_text(&arrays[0], identifier_slice(&run->keyed[i]->user));
-        pg_array_add_text(&arrays[1], idempotency_key_slice(&operation_write(run->keyed[i])->key));
+    struct pg_array *arrays = exchange->parameters->arrays;
+    pg_statement_clear_texts(exchange, 2);
+    for (size_t i = 0; i < exchange->keyed_size; i++) {
+        pg_array_add_text(&arrays[0], identifier_slice(&exchange->keyed[i]->user));
+        pg_array_add_text(&arrays[1],
+                          idempotency_key_slice(&operation_write(exchange->keyed[i])->key));
     }
-    return pg_statement_queue_arrays(run, "lookup_keys", parse_kept_answers, 2);
+    return pg_statement_queue_arrays(exchange, "lookup_keys", parse_kept_answers, 2);
 }
 
 /* Whether the answer to a write that carries a key is to be kept. */
-static bool is_to_remember(const struct operation *operation)
+static bool is_to_store(const struct operation *operation)
 {
     return operation_acts(operation) && operation->verdict == OUTCOME_DONE;
 }
 
-bool pg_keys_queue_remember(struct pg_batch *run)
+bool pg_keys_queue_store(struct pg_exchange *exchange)
 {
-    struct pg_array *arrays = run->parameters->arrays;
-    pg_statement_clear_texts(run, 4);
+    struct pg_array *arrays = exchange->parameters->arrays;
+    pg_statement_clear_texts(exchange, 4);
     for (size_t i = 4; i < 8; i++) {
         pg_array_clear_int64(&arrays[i]);
     }
-    for (size_t i = 0; i < run->keyed_size; i++) {
-        const struct operation *operation = run->keyed[i];
+    for (size_t i = 0; i < exchange->keyed_size; i++) {
+        const struct operation *operation = exchange->keyed[i];
         char action[ACTION_SIZE_BYTES];
-        if (is_to_remember(operation)) {
+        if (is_to_store(operation)) {
             pg_array_add_text(&arrays[0], identifier_slice(&operation->user));
             pg_array_add_text(&arrays[1], idempotency_key_slice(&operation_write(operation)->key));
             pg_array_add_text(&arrays[2], action_of(operation, action));
@@ -132,20 +134,21 @@ bool pg_keys_queue_remember(struct pg_batch *run)
         }
     }
     return arrays[0].elements == 0 ||
-           pg_statement_queue_arrays(run, "store_keys", pg_row_parse_nothing, 8);
+           pg_statement_queue_arrays(exchange, "store_keys", pg_row_parse_nothing, 8);
 }
 
-static bool parse_expired_keys(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_expired_keys(struct pg_exchange *exchange, const PGresult *rows,
+                               struct instant now)
 {
     (void)now;
-    operation_expiry(run->batch->operations[0])->keys_expired = pg_row_number(rows, 0, 0);
+    operation_expiry(exchange->batch->operations[0])->keys_expired = pg_row_number(rows, 0, 0);
     return true;
 }
 
-bool pg_keys_queue_forget(struct pg_batch *run)
+bool pg_keys_queue_expire(struct pg_exchange *exchange)
 {
     char limit[8];
-    pg_encode_int64(operation_expiry(run->batch->operations[0])->keys_max, limit);
+    pg_encode_int64(operation_expiry(exchange->batch->operations[0])->keys_max, limit);
     const struct pg_parameter parameter = {limit, sizeof limit};
-    return pg_statement_queue(run, "expire_keys", parse_expired_keys, &parameter, 1);
+    return pg_statement_queue(exchange, "expire_keys", parse_expired_keys, &parameter, 1);
 }

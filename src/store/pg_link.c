@@ -3,8 +3,8 @@
  * DESIGN: Connecting happens on a thread of libuv's pool, because libpq looks names up, reads files
  * and may try several hosts, each of which blocks. A connection that is up is handed to the loop
  * and prepares its statements there as its first pipeline. From then on it carries one thing at a
- * time. A batch is one transaction: it has committed when the answer to its last sync (pg_batch.h)
- * is here, and not before. */
+ * time. A batch is one transaction: it has committed when the answer to its last sync
+ * (pg_exchange.h) is here, and not before. */
 #include "rsvpd/store/pg_link.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_failure.h"
@@ -43,10 +43,10 @@ struct pg_link {
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
     struct pg_failure failure;
     struct instant sent;
-    struct pg_session session; /* the server's end */
-    int64_t timeout_us;        /* monotonic; while waiting for the server */
-    int64_t refreshed_us;      /* monotonic; when plans were last dropped */
-    struct pg_batch run;       /* its batch; run.batch is NULL while it has none */
+    struct pg_session session;   /* the server's end */
+    int64_t timeout_us;          /* monotonic; while waiting for the server */
+    int64_t refreshed_us;        /* monotonic; when plans were last dropped */
+    struct pg_exchange exchange; /* of its batch; exchange.batch is NULL while it has none */
 };
 
 /* ---- states ---- */
@@ -156,14 +156,14 @@ static void take_down(struct pg_link *link, const char *reason, bool server_at_f
         .reason = reason,
         .server_at_fault = server_at_fault,
         .fencing = link->state == PG_LINK_FENCING,
-        .batch = link->run.batch,
+        .batch = link->exchange.batch,
         .session = &session,
     };
     close_watch(link);
     PQfinish(link->connection);
     link->connection = NULL;
     link->session = (struct pg_session){.pid = ""};
-    link->run.batch = NULL;
+    link->exchange.batch = NULL;
     link_change_state(link, PG_LINK_DOWN);
     if (!link->closing) {
         log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason));
@@ -309,12 +309,12 @@ static void note_broken(struct pg_link *link)
 
 void pg_link_send(struct pg_link *link, struct batch *batch, struct instant now)
 {
-    assert(batch->size > 0 && link->run.batch == NULL);
+    assert(batch->size > 0 && link->exchange.batch == NULL);
     link_change_state(link, PG_LINK_BUSY);
-    link->run.connection = link->connection;
-    link->run.parameters = link->setup.parameters;
-    link->run.batch = batch;
-    if (!pg_batch_begin(&link->run, now) ||
+    link->exchange.connection = link->connection;
+    link->exchange.parameters = link->setup.parameters;
+    link->exchange.batch = batch;
+    if (!pg_exchange_begin(&link->exchange, now) ||
         !send_queued(link, now, link->setup.deadline_us + BATCH_GRACE_US)) {
         note_broken(link);
     }
@@ -323,7 +323,7 @@ void pg_link_send(struct pg_link *link, struct batch *batch, struct instant now)
 /* The batch was undone because it went the wrong way: finds out which way is right. */
 static void ask_paths(struct pg_link *link, struct instant now)
 {
-    if (!pg_batch_ask_paths(&link->run, now) ||
+    if (!pg_exchange_ask_paths(&link->exchange, now) ||
         !send_queued(link, now, link->setup.deadline_us + BATCH_GRACE_US)) {
         note_broken(link);
     }
@@ -367,10 +367,10 @@ static void maintain(struct pg_link *link, struct instant now)
 static void parse_result(struct pg_link *link, const PGresult *result, struct instant now)
 {
     if (link->state == PG_LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
-        pg_session_take(&link->session, result);
-    } else if (link->state == PG_LINK_BUSY && !pg_batch_take(&link->run, result, now)) {
+        pg_session_parse(&link->session, result);
+    } else if (link->state == PG_LINK_BUSY && !pg_exchange_parse(&link->exchange, result, now)) {
         link->failed = true;
-        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, link->run.malformed};
+        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, link->exchange.malformed};
     }
 }
 
@@ -378,7 +378,7 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
  * still held. */
 static bool is_expected(const struct pg_link *link)
 {
-    const struct batch *batch = link->run.batch;
+    const struct batch *batch = link->exchange.batch;
     return link->failure.outcome == BATCH_MISROUTED ||
            (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->short_lock_timeout);
 }
@@ -421,12 +421,12 @@ static void setup_ended(struct pg_link *link, struct instant now)
 static void exchange_ended(struct pg_link *link, struct instant now)
 {
     const struct pg_link_owner *owner = &link->setup.owner;
-    struct batch *batch = link->run.batch;
+    struct batch *batch = link->exchange.batch;
     enum batch_outcome outcome = link->failed       ? link->failure.outcome
                                  : link->asks_paths ? BATCH_MISROUTED
                                                     : BATCH_DONE;
     bool fenced = link->state == PG_LINK_FENCING;
-    link->run.batch = NULL;
+    link->exchange.batch = NULL;
     link_change_state(link, PG_LINK_READY);
     if (fenced) {
         owner->fenced(owner->owner); /* if it was refused, then for good: that is in the log, and
@@ -460,7 +460,7 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
 static void statement_answered(struct pg_link *link)
 {
     if (link->state == PG_LINK_BUSY) {
-        pg_batch_answered(&link->run);
+        pg_exchange_statement_answered(&link->exchange);
     } else {
         link->step++;
     }
@@ -470,12 +470,12 @@ static void statement_answered(struct pg_link *link)
 static bool sync_answered(struct pg_link *link, struct instant now)
 {
     if (link->state == PG_LINK_BUSY) {
-        switch (pg_batch_synced(&link->run, link->failed)) {
-        case PG_BATCH_GOES_ON:
+        switch (pg_exchange_synced(&link->exchange, link->failed)) {
+        case PG_EXCHANGE_GOES_ON:
             return flush_link(link);
-        case PG_BATCH_BROKEN:
+        case PG_EXCHANGE_BROKEN:
             return false;
-        case PG_BATCH_ENDED:
+        case PG_EXCHANGE_ENDED:
             break;
         }
     }

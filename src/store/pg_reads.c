@@ -8,12 +8,12 @@
 
 /* ---- rows ---- */
 
-static bool parse_found(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_found(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
         struct operation_membership *found =
-            operation_membership(pg_row_operation_at(run, rows, row));
+            operation_membership(pg_row_operation_at(exchange, rows, row));
         found->member = true;
         found->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
     }
@@ -21,12 +21,12 @@ static bool parse_found(struct pg_batch *run, const PGresult *rows, struct insta
 }
 
 /* The second column, where there is one, tells who waits. */
-static bool parse_looked_up(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_looked_up(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
         struct operation_membership *found =
-            operation_membership(pg_row_operation_at(run, rows, row));
+            operation_membership(pg_row_operation_at(exchange, rows, row));
         found->waiting = PQnfields(rows) > 1 && pg_row_number(rows, row, 1) != 0;
         found->member = !found->waiting;
     }
@@ -34,9 +34,10 @@ static bool parse_looked_up(struct pg_batch *run, const PGresult *rows, struct i
 }
 
 /* The page of the listing whose statement this is the answer to: each has one. */
-static bool parse_page(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_page(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    struct operation_listing *listing = operation_listing(run->batch->operations[run->answered]);
+    struct operation_listing *listing =
+        operation_listing(exchange->batch->operations[exchange->answered]);
     size_t size = (size_t)PQntuples(rows);
     struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
     (void)now;
@@ -48,7 +49,7 @@ static bool parse_page(struct pg_batch *run, const PGresult *rows, struct instan
     page->size = size;
     for (size_t i = 0; i < size; i++) {
         struct identifier id;
-        if (!pg_row_parse_identifier(run, rows, (int)i, 0, &id)) {
+        if (!pg_row_parse_identifier(exchange, rows, (int)i, 0, &id)) {
             return false;
         }
         page->lines[i] = (struct page_line){
@@ -61,20 +62,20 @@ static bool parse_page(struct pg_batch *run, const PGresult *rows, struct instan
 }
 
 /* An entity without a row never had a member: that was so when the batch was sent. */
-bool pg_reads_take_counts(struct pg_batch *run, const PGresult *rows, struct instant now)
+bool pg_reads_parse_counts(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    const struct batch *batch = run->batch;
+    const struct batch *batch = exchange->batch;
     for (size_t i = 0; i < batch->size; i++) {
         if (operation_acts(batch->operations[i])) {
-            batch->operations[i]->count = (struct count){.as_of_mono_us = run->sent.mono_us,
-                                                         .as_of_wall_us = run->sent.wall_us};
+            batch->operations[i]->count = (struct count){.as_of_mono_us = exchange->sent.mono_us,
+                                                         .as_of_wall_us = exchange->sent.wall_us};
         }
     }
     for (int row = 0; row < PQntuples(rows); row++) {
         struct identifier entity = pg_row_identifier(rows, row, 0);
         struct count count = {.value = pg_row_number(rows, row, 1),
                               .version = pg_row_number(rows, row, 2)};
-        pg_row_set_as_of(run, &count, pg_decode_time_us(PQgetvalue(rows, row, 3)), now);
+        pg_row_set_as_of(exchange, &count, pg_decode_time_us(PQgetvalue(rows, row, 3)), now);
         for (size_t i = pg_row_lower_bound(batch, &entity, NULL);
              i < batch->size && identifier_equal(&batch->operations[i]->entity, &entity); i++) {
             if (operation_acts(batch->operations[i])) {
@@ -86,17 +87,17 @@ bool pg_reads_take_counts(struct pg_batch *run, const PGresult *rows, struct ins
 }
 
 /* Each operation has a statement of its own; one that changes settings is alone in its batch. */
-bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct instant now)
+bool pg_reads_parse_settings(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    bool alone = run->batch->kind != OPERATION_SETTINGS;
-    struct operation *operation = run->batch->operations[alone ? 0 : run->answered];
+    bool alone = exchange->batch->kind != OPERATION_SETTINGS;
+    struct operation *operation = exchange->batch->operations[alone ? 0 : exchange->answered];
     struct operation_settings *answer = operation_settings(operation);
     struct settings *settings = &answer->found;
     *settings = (struct settings){.limited = false};
     answer->waiting_count = 0;
     answer->incomplete = false;
-    operation->count =
-        (struct count){.as_of_mono_us = run->sent.mono_us, .as_of_wall_us = run->sent.wall_us};
+    operation->count = (struct count){.as_of_mono_us = exchange->sent.mono_us,
+                                      .as_of_wall_us = exchange->sent.wall_us};
     if (PQntuples(rows) == 1) {
         settings->given = pg_row_number(rows, 0, 8) != 0;
         settings->limited = PQgetisnull(rows, 0, 0) == 0;
@@ -110,7 +111,8 @@ bool pg_reads_take_settings(struct pg_batch *run, const PGresult *rows, struct i
         operation->count.value = pg_row_number(rows, 0, 5);
         operation->count.version = pg_row_number(rows, 0, 6);
         answer->incomplete = pg_row_number(rows, 0, 9) != 0;
-        pg_row_set_as_of(run, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)), now);
+        pg_row_set_as_of(exchange, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)),
+                         now);
     }
     return true;
 }
@@ -123,38 +125,39 @@ static bool is_any(const struct operation *operation)
     return true;
 }
 
-static bool queue_pairs(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
+static bool queue_pairs(struct pg_exchange *exchange, const char *statement, pg_parse_fn *parse)
 {
-    pg_statement_put_pairs(run, is_any, 0);
-    return pg_statement_queue_arrays(run, statement, parse, 2);
+    pg_statement_put_pairs(exchange, is_any, 0);
+    return pg_statement_queue_arrays(exchange, statement, parse, 2);
 }
 
-bool pg_reads_queue_lookups(struct pg_batch *run)
+bool pg_reads_queue_lookups(struct pg_exchange *exchange)
 {
-    return queue_pairs(run, run->batch->relation->has_settings ? "membership_status" : "lookup",
+    return queue_pairs(exchange,
+                       exchange->batch->relation->has_settings ? "membership_status" : "lookup",
                        parse_looked_up);
 }
 
-bool pg_reads_queue_finds(struct pg_batch *run)
+bool pg_reads_queue_finds(struct pg_exchange *exchange)
 {
-    return queue_pairs(run, "find", parse_found);
+    return queue_pairs(exchange, "find", parse_found);
 }
 
-bool pg_reads_queue_counts(struct pg_batch *run)
+bool pg_reads_queue_counts(struct pg_exchange *exchange)
 {
-    return pg_statement_queue_entities(run, "count", pg_reads_take_counts);
+    return pg_statement_queue_entities(exchange, "count", pg_reads_parse_counts);
 }
 
 /* One statement for each listing: they share the way to Postgres and back. */
-bool pg_reads_queue_lists(struct pg_batch *run)
+bool pg_reads_queue_lists(struct pg_exchange *exchange)
 {
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
                                         [OPERATION_LIST_ENTITIES] = "list_entities",
                                         [OPERATION_LIST_WAITING] = "list_waiting"};
-    const enum operation_kind kind = run->batch->kind;
+    const enum operation_kind kind = exchange->batch->kind;
     bool queued = true;
-    for (size_t i = 0; i < run->batch->size && queued; i++) {
-        const struct operation *operation = run->batch->operations[i];
+    for (size_t i = 0; i < exchange->batch->size && queued; i++) {
+        const struct operation *operation = exchange->batch->operations[i];
         const struct operation_listing *listing = operation_listing(operation);
         char limit[8], ticket[8];
         pg_encode_int64((int64_t)listing->page_size, limit);
@@ -166,18 +169,19 @@ bool pg_reads_queue_lists(struct pg_batch *run)
                                            : pg_parameter_text(&listing->after),
             {limit, sizeof limit},
         };
-        queued = pg_statement_queue(run, names[kind], parse_page, parameters, 3);
+        queued = pg_statement_queue(exchange, names[kind], parse_page, parameters, 3);
     }
     return queued;
 }
 
 /* One statement for each. */
-bool pg_reads_queue_settings(struct pg_batch *run)
+bool pg_reads_queue_settings(struct pg_exchange *exchange)
 {
     bool queued = true;
-    for (size_t i = 0; i < run->batch->size && queued; i++) {
-        const struct pg_parameter entity = pg_parameter_text(&run->batch->operations[i]->entity);
-        queued = pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
+    for (size_t i = 0; i < exchange->batch->size && queued; i++) {
+        const struct pg_parameter entity =
+            pg_parameter_text(&exchange->batch->operations[i]->entity);
+        queued = pg_statement_queue(exchange, "settings", pg_reads_parse_settings, &entity, 1);
     }
     return queued;
 }

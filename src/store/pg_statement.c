@@ -11,7 +11,7 @@
 enum {
     STATEMENT_SIZE_MAX_BYTES = 8192,
     NAME_SIZE_BYTES = 64,
-    PARAMETERS_MAX = PG_BATCH_ARRAYS,
+    PARAMETERS_MAX = PG_PARAMETER_ARRAYS,
 };
 
 /* ---- preparing ---- */
@@ -107,10 +107,10 @@ struct pg_parameter pg_parameter_text(const struct identifier *id)
     return (struct pg_parameter){id->data, id->size};
 }
 
-bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
+bool pg_statement_queue(struct pg_exchange *exchange, const char *statement, pg_parse_fn *parse,
                         const struct pg_parameter *parameters, int parameter_count)
 {
-    assert(parameter_count <= PARAMETERS_MAX && run->queued < PG_BATCH_STATEMENTS_MAX);
+    assert(parameter_count <= PARAMETERS_MAX && exchange->queued < PG_EXCHANGE_STATEMENTS_MAX);
     char name[NAME_SIZE_BYTES];
     const char *values[PARAMETERS_MAX];
     int sizes[PARAMETERS_MAX], formats[PARAMETERS_MAX];
@@ -119,47 +119,48 @@ bool pg_statement_queue(struct pg_batch *run, const char *statement, pg_parse_fn
         sizes[i] = (int)parameters[i].size_bytes;
         formats[i] = 1;
     }
-    run->columns[run->queued] = statement_named(statement)->columns;
-    run->parsers[run->queued++] = parse;
-    write_name(run->batch->relation, statement, name);
-    return PQsendQueryPrepared(run->connection, name, parameter_count, values, sizes, formats, 1) ==
+    exchange->columns[exchange->queued] = statement_named(statement)->columns;
+    exchange->parsers[exchange->queued++] = parse;
+    write_name(exchange->batch->relation, statement, name);
+    return PQsendQueryPrepared(exchange->connection, name, parameter_count, values, sizes, formats,
+                               1) == 1;
+}
+
+bool pg_statement_queue_control(struct pg_exchange *exchange, const char *file)
+{
+    assert(exchange->queued < PG_EXCHANGE_STATEMENTS_MAX);
+    exchange->columns[exchange->queued] = NULL;
+    exchange->parsers[exchange->queued++] = pg_row_parse_nothing;
+    return PQsendQueryParams(exchange->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) ==
            1;
 }
 
-bool pg_statement_queue_control(struct pg_batch *run, const char *file)
+bool pg_statement_queue_arrays(struct pg_exchange *exchange, const char *statement,
+                               pg_parse_fn *parse, int count)
 {
-    assert(run->queued < PG_BATCH_STATEMENTS_MAX);
-    run->columns[run->queued] = NULL;
-    run->parsers[run->queued++] = pg_row_parse_nothing;
-    return PQsendQueryParams(run->connection, sql_text(file), 0, NULL, NULL, NULL, NULL, 1) == 1;
-}
-
-bool pg_statement_queue_arrays(struct pg_batch *run, const char *statement, pg_parse_fn *parse,
-                               int count)
-{
-    assert(count <= PG_BATCH_ARRAYS);
+    assert(count <= PG_PARAMETER_ARRAYS);
     struct pg_parameter parameters[PARAMETERS_MAX];
     for (int i = 0; i < count; i++) {
-        parameters[i] = array_parameter(&run->parameters->arrays[i]);
+        parameters[i] = array_parameter(&exchange->parameters->arrays[i]);
     }
-    return pg_statement_queue(run, statement, parse, parameters, count);
+    return pg_statement_queue(exchange, statement, parse, parameters, count);
 }
 
-void pg_statement_clear_texts(struct pg_batch *run, size_t count)
+void pg_statement_clear_texts(struct pg_exchange *exchange, size_t count)
 {
-    assert(count <= PG_BATCH_ARRAYS);
+    assert(count <= PG_PARAMETER_ARRAYS);
     for (size_t i = 0; i < count; i++) {
-        pg_array_clear_text(&run->parameters->arrays[i]);
+        pg_array_clear_text(&exchange->parameters->arrays[i]);
     }
 }
 
-void pg_statement_put_entities(struct pg_batch *run)
+void pg_statement_put_entities(struct pg_exchange *exchange)
 {
-    struct pg_array *entities = &run->parameters->arrays[0];
+    struct pg_array *entities = &exchange->parameters->arrays[0];
     const struct operation *last = NULL;
-    pg_statement_clear_texts(run, 1);
-    for (size_t i = 0; i < run->batch->size; i++) {
-        const struct operation *operation = run->batch->operations[i];
+    pg_statement_clear_texts(exchange, 1);
+    for (size_t i = 0; i < exchange->batch->size; i++) {
+        const struct operation *operation = exchange->batch->operations[i];
         if (operation_acts(operation) &&
             (last == NULL || !identifier_equal(&operation->entity, &last->entity))) {
             pg_array_add_text(entities, identifier_slice(&operation->entity));
@@ -168,20 +169,21 @@ void pg_statement_put_entities(struct pg_batch *run)
     }
 }
 
-bool pg_statement_queue_entities(struct pg_batch *run, const char *statement, pg_parse_fn *parse)
+bool pg_statement_queue_entities(struct pg_exchange *exchange, const char *statement,
+                                 pg_parse_fn *parse)
 {
-    pg_statement_put_entities(run);
-    return pg_statement_queue_arrays(run, statement, parse, 1);
+    pg_statement_put_entities(exchange);
+    return pg_statement_queue_arrays(exchange, statement, parse, 1);
 }
 
-size_t pg_statement_put_pairs(struct pg_batch *run, pg_wanted_fn *wanted, size_t first)
+size_t pg_statement_put_pairs(struct pg_exchange *exchange, pg_wanted_fn *wanted, size_t first)
 {
-    assert(first + 2 <= PG_BATCH_ARRAYS);
-    struct pg_array *entities = &run->parameters->arrays[first];
+    assert(first + 2 <= PG_PARAMETER_ARRAYS);
+    struct pg_array *entities = &exchange->parameters->arrays[first];
     pg_array_clear_text(entities);
     pg_array_clear_text(entities + 1);
-    for (size_t i = 0; i < run->batch->size; i++) {
-        const struct operation *operation = run->batch->operations[i];
+    for (size_t i = 0; i < exchange->batch->size; i++) {
+        const struct operation *operation = exchange->batch->operations[i];
         if (wanted(operation) && operation_acts(operation)) {
             pg_array_add_text(entities, identifier_slice(&operation->entity));
             pg_array_add_text(entities + 1, identifier_slice(&operation->user));
@@ -216,9 +218,9 @@ bool pg_rows_fit(const PGresult *rows, const char *columns)
     return fit;
 }
 
-bool pg_row_parse_nothing(struct pg_batch *run, const PGresult *rows, struct instant now)
+bool pg_row_parse_nothing(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    (void)run, (void)rows, (void)now;
+    (void)exchange, (void)rows, (void)now;
     return true;
 }
 
@@ -240,15 +242,15 @@ struct identifier pg_row_identifier(const PGresult *rows, int row, int column)
     return id;
 }
 
-bool pg_row_parse_identifier(const struct pg_batch *run, const PGresult *rows, int row, int column,
-                             struct identifier *out)
+bool pg_row_parse_identifier(const struct pg_exchange *exchange, const PGresult *rows, int row,
+                             int column, struct identifier *out)
 {
     bool valid = identifier_parse_stored(pg_row_text(rows, row, column), out);
     if (!valid) {
         log_event(LOG_ERROR,
                   "a row that is to be listed holds what is no identifier: it was not rsvpd that "
                   "wrote it",
-                  LOG_CSTR("relation", run->batch->relation->name));
+                  LOG_CSTR("relation", exchange->batch->relation->name));
     }
     return valid;
 }
@@ -271,30 +273,32 @@ size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *en
     return low;
 }
 
-struct operation *pg_row_operation_of(const struct pg_batch *run, const PGresult *rows, int row)
+struct operation *pg_row_operation_of(const struct pg_exchange *exchange, const PGresult *rows,
+                                      int row)
 {
     struct identifier entity = pg_row_identifier(rows, row, 0);
     struct identifier user = pg_row_identifier(rows, row, 1);
-    size_t place = pg_row_lower_bound(run->batch, &entity, &user);
-    assert(place < run->batch->size);
-    return run->batch->operations[place];
+    size_t place = pg_row_lower_bound(exchange->batch, &entity, &user);
+    assert(place < exchange->batch->size);
+    return exchange->batch->operations[place];
 }
 
-struct operation *pg_row_operation_at(const struct pg_batch *run, const PGresult *rows, int row)
+struct operation *pg_row_operation_at(const struct pg_exchange *exchange, const PGresult *rows,
+                                      int row)
 {
     int64_t place = pg_row_number(rows, row, 0) - 1;
-    assert(place >= 0 && (size_t)place < run->batch->size);
-    return run->batch->operations[place];
+    assert(place >= 0 && (size_t)place < exchange->batch->size);
+    return exchange->batch->operations[place];
 }
 
-void pg_row_set_as_of(const struct pg_batch *run, struct count *count, int64_t server_wall_us,
-                      struct instant now)
+void pg_row_set_as_of(const struct pg_exchange *exchange, struct count *count,
+                      int64_t server_wall_us, struct instant now)
 {
-    int64_t since_sent_us = server_wall_us - run->sent.wall_us;
-    int64_t exchange_us = now.mono_us - run->sent.mono_us;
+    int64_t since_sent_us = server_wall_us - exchange->sent.wall_us;
+    int64_t exchange_us = now.mono_us - exchange->sent.mono_us;
     since_sent_us = since_sent_us < 0 ? 0 : since_sent_us;
     since_sent_us = since_sent_us > exchange_us ? exchange_us : since_sent_us;
-    count->as_of_mono_us = run->sent.mono_us + since_sent_us;
-    count->as_of_wall_us = run->sent.wall_us + since_sent_us;
+    count->as_of_mono_us = exchange->sent.mono_us + since_sent_us;
+    count->as_of_wall_us = exchange->sent.wall_us + since_sent_us;
     count->stale = false;
 }

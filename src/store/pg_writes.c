@@ -8,22 +8,22 @@
 
 /* ---- rows ---- */
 
-static bool parse_changed(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_changed(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        operation_write(pg_row_operation_of(run, rows, row))->changed = true;
+        operation_write(pg_row_operation_of(exchange, rows, row))->changed = true;
     }
     return true;
 }
 
-static bool parse_admitted(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_admitted(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     static const enum outcome verdicts[] = {OUTCOME_DONE, OUTCOME_DONE, OUTCOME_FULL,
                                             OUTCOME_CLOSED}; /* as admit.sql numbers them */
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_of(run, rows, row);
+        struct operation *operation = pg_row_operation_of(exchange, rows, row);
         struct operation_write *write = operation_write(operation);
         int64_t verdict = pg_row_number(rows, row, 2);
         assert(verdict >= 0 && (size_t)verdict < sizeof verdicts / sizeof verdicts[0]);
@@ -38,9 +38,10 @@ static bool parse_admitted(struct pg_batch *run, const PGresult *rows, struct in
 }
 
 /* The entities that have settings: their operations go another way, all others the usual one. */
-static bool parse_admitted_entities(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_admitted_entities(struct pg_exchange *exchange, const PGresult *rows,
+                                    struct instant now)
 {
-    const struct batch *batch = run->batch;
+    const struct batch *batch = exchange->batch;
     (void)now;
     for (size_t i = 0; i < batch->size; i++) {
         batch->operations[i]->path =
@@ -57,12 +58,12 @@ static bool parse_admitted_entities(struct pg_batch *run, const PGresult *rows, 
 }
 
 /* No row where there is nothing to claim. */
-static bool parse_claimed(struct pg_batch *run, const PGresult *rows, struct instant now)
+static bool parse_claimed(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    struct operation_claim *claim = operation_claim(run->batch->operations[0]);
+    struct operation_claim *claim = operation_claim(exchange->batch->operations[0]);
     (void)now;
     claim->entity = (struct identifier){.size = 0};
-    return PQntuples(rows) == 0 || pg_row_parse_identifier(run, rows, 0, 0, &claim->entity);
+    return PQntuples(rows) == 0 || pg_row_parse_identifier(exchange, rows, 0, 0, &claim->entity);
 }
 
 /* ---- statements ---- */
@@ -92,64 +93,67 @@ static bool is_summoned(const struct operation *operation)
 /* The rows change first; the counts are read after, by a statement of its own in the same
  * transaction, so that for writes that changed nothing they are those of after whatever made them
  * change nothing. */
-bool pg_writes_queue_plain(struct pg_batch *run)
+bool pg_writes_queue_plain(struct pg_exchange *exchange)
 {
-    bool held = pg_statement_put_pairs(run, is_removed, 0) == 0 ||
-                pg_statement_queue_arrays(run, "insert_placeholders", pg_row_parse_nothing, 2);
-    pg_statement_put_pairs(run, is_added, 0);
-    pg_statement_put_pairs(run, is_removed, 2);
-    return held && pg_statement_queue_arrays(run, "write", parse_changed, 4) &&
-           pg_statement_queue_entities(
-               run,
-               run->batch->relation->has_settings ? "read_counts_unless_admitted" : "read_counts",
-               pg_reads_take_counts);
+    bool held = pg_statement_put_pairs(exchange, is_removed, 0) == 0 ||
+                pg_statement_queue_arrays(exchange, "insert_placeholders", pg_row_parse_nothing, 2);
+    pg_statement_put_pairs(exchange, is_added, 0);
+    pg_statement_put_pairs(exchange, is_removed, 2);
+    return held && pg_statement_queue_arrays(exchange, "write", parse_changed, 4) &&
+           pg_statement_queue_entities(exchange,
+                                       exchange->batch->relation->has_settings
+                                           ? "read_counts_unless_admitted"
+                                           : "read_counts",
+                                       pg_reads_parse_counts);
 }
 
 /* Gives free seats to those who wait, to so many of each entity at most. */
-static bool queue_promote(struct pg_batch *run, size_t max)
+static bool queue_promote(struct pg_exchange *exchange, size_t max)
 {
     char limit[8];
     pg_encode_int64((int64_t)max, limit);
-    pg_statement_put_entities(run);
-    const struct pg_array *entities = &run->parameters->arrays[0];
+    pg_statement_put_entities(exchange);
+    const struct pg_array *entities = &exchange->parameters->arrays[0];
     const struct pg_parameter parameters[] = {{entities->data, entities->size_bytes},
                                               {limit, sizeof limit}};
-    return pg_statement_queue(run, "promote", pg_row_parse_nothing, parameters, 2);
+    return pg_statement_queue(exchange, "promote", pg_row_parse_nothing, parameters, 2);
 }
 
-static bool queue_admit(struct pg_batch *run)
+static bool queue_admit(struct pg_exchange *exchange)
 {
-    if (pg_statement_put_pairs(run, is_admitted, 0) == 0) {
+    if (pg_statement_put_pairs(exchange, is_admitted, 0) == 0) {
         return true;
     }
-    struct pg_array *arrivals = &run->parameters->arrays[2];
+    struct pg_array *arrivals = &exchange->parameters->arrays[2];
     pg_array_clear_int64(arrivals);
-    for (size_t i = 0; i < run->batch->size; i++) {
-        const struct operation *operation = run->batch->operations[i];
+    for (size_t i = 0; i < exchange->batch->size; i++) {
+        const struct operation *operation = exchange->batch->operations[i];
         if (is_admitted(operation) && operation_acts(operation)) {
             pg_array_add_int64(arrivals, (int64_t)operation->arrival);
         }
     }
-    return pg_statement_queue_arrays(run, "admit", parse_admitted, 3);
+    return pg_statement_queue_arrays(exchange, "admit", parse_admitted, 3);
 }
 
 /* First who leaves, then who moves up, then who comes, and last who is put in past all rules, so
  * that nobody in the batch loses a seat by it: each statement sees what the ones before it did, and
  * nobody else writes while the counters are locked. As many move up as leave: of those who are
  * moved up in steps that is a small one. */
-bool pg_writes_queue_managed(struct pg_batch *run)
+bool pg_writes_queue_admitted(struct pg_exchange *exchange)
 {
-    bool queued = pg_statement_queue_entities(run, "lock_admitted", pg_row_parse_nothing);
-    size_t removed = pg_statement_put_pairs(run, is_removed, 0);
+    bool queued = pg_statement_queue_entities(exchange, "lock_admitted", pg_row_parse_nothing);
+    size_t removed = pg_statement_put_pairs(exchange, is_removed, 0);
     if (removed > 0) {
-        queued = queued && pg_statement_queue_arrays(run, "remove_members", parse_changed, 2) &&
-                 queue_promote(run, removed);
+        queued = queued &&
+                 pg_statement_queue_arrays(exchange, "remove_members", parse_changed, 2) &&
+                 queue_promote(exchange, removed);
     }
-    queued = queued && queue_admit(run);
-    if (pg_statement_put_pairs(run, is_summoned, 0) > 0) {
-        queued = queued && pg_statement_queue_arrays(run, "add_past_capacity", parse_changed, 2);
+    queued = queued && queue_admit(exchange);
+    if (pg_statement_put_pairs(exchange, is_summoned, 0) > 0) {
+        queued =
+            queued && pg_statement_queue_arrays(exchange, "add_past_capacity", parse_changed, 2);
     }
-    return queued && pg_statement_queue_entities(run, "read_counts", pg_reads_take_counts);
+    return queued && pg_statement_queue_entities(exchange, "read_counts", pg_reads_parse_counts);
 }
 
 static struct pg_parameter optional_parameter(bool given, const char bytes[8])
@@ -170,25 +174,25 @@ static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg
     return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes};
 }
 
-static bool queue_precondition(struct pg_batch *run)
+static bool queue_precondition(struct pg_exchange *exchange)
 {
-    const struct operation *operation = run->batch->operations[0];
+    const struct operation *operation = exchange->batch->operations[0];
     const struct precondition *precondition = operation_settings(operation)->precondition;
     if (precondition == NULL) {
         return true;
     }
-    struct pg_array *arrays = run->parameters->arrays;
+    struct pg_array *arrays = exchange->parameters->arrays;
     const struct pg_parameter parameters[] = {
         pg_parameter_text(&operation->entity),
         tags_parameter(&precondition->match, &arrays[0]),
         tags_parameter(&precondition->none_match, &arrays[1]),
     };
-    return pg_statement_queue(run, "precondition", pg_row_parse_nothing, parameters, 3);
+    return pg_statement_queue(exchange, "precondition", pg_row_parse_nothing, parameters, 3);
 }
 
-static bool queue_settings(struct pg_batch *run)
+static bool queue_settings(struct pg_exchange *exchange)
 {
-    const struct operation *operation = run->batch->operations[0];
+    const struct operation *operation = exchange->batch->operations[0];
     bool release = operation->kind == OPERATION_CLEAR_SETTINGS;
     const struct settings none = {.limited = false};
     const struct settings *settings = release ? &none : &operation_settings(operation)->wanted;
@@ -206,34 +210,34 @@ static bool queue_settings(struct pg_batch *run)
         optional_parameter(settings->closes, closes),
         {releasing, sizeof releasing},
     };
-    return pg_statement_queue(run, "mark_admitted", pg_row_parse_nothing, parameters, 1) &&
-           queue_precondition(run) &&
-           pg_statement_queue(run, "store_settings", pg_row_parse_nothing, parameters, 6);
+    return pg_statement_queue(exchange, "mark_admitted", pg_row_parse_nothing, parameters, 1) &&
+           queue_precondition(exchange) &&
+           pg_statement_queue(exchange, "store_settings", pg_row_parse_nothing, parameters, 6);
 }
 
 /* An entity whose settings are taken away has none of them from now on; its row goes when whoever
  * waited has moved up, which may take further steps. */
-bool pg_writes_queue_configure(struct pg_batch *run)
+bool pg_writes_queue_configure(struct pg_exchange *exchange)
 {
-    const struct operation *operation = run->batch->operations[0];
+    const struct operation *operation = exchange->batch->operations[0];
     bool goes_on = operation->kind == OPERATION_PROMOTE || operation_settings(operation)->applied;
     const struct pg_parameter entity = pg_parameter_text(&operation->entity);
-    return (goes_on ? pg_statement_queue(run, "relock", pg_row_parse_nothing, &entity, 1)
-                    : queue_settings(run)) &&
-           queue_promote(run, PROMOTE_MAX) &&
-           pg_statement_queue(run, "clear_settings", pg_row_parse_nothing, &entity, 1) &&
-           pg_statement_queue(run, "settings", pg_reads_take_settings, &entity, 1);
+    return (goes_on ? pg_statement_queue(exchange, "relock", pg_row_parse_nothing, &entity, 1)
+                    : queue_settings(exchange)) &&
+           queue_promote(exchange, PROMOTE_MAX) &&
+           pg_statement_queue(exchange, "clear_settings", pg_row_parse_nothing, &entity, 1) &&
+           pg_statement_queue(exchange, "settings", pg_reads_parse_settings, &entity, 1);
 }
 
-bool pg_writes_queue_claim(struct pg_batch *run)
+bool pg_writes_queue_claim(struct pg_exchange *exchange)
 {
     char limit[8];
     pg_encode_int64(1, limit);
     const struct pg_parameter parameter = {limit, sizeof limit};
-    return pg_statement_queue(run, "claim_promotions", parse_claimed, &parameter, 1);
+    return pg_statement_queue(exchange, "claim_promotions", parse_claimed, &parameter, 1);
 }
 
-bool pg_writes_queue_paths(struct pg_batch *run)
+bool pg_writes_queue_paths(struct pg_exchange *exchange)
 {
-    return pg_statement_queue_entities(run, "find_admitted", parse_admitted_entities);
+    return pg_statement_queue_entities(exchange, "find_admitted", parse_admitted_entities);
 }

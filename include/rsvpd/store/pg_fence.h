@@ -30,7 +30,7 @@ struct pg_fence {
 };
 
 /* Reads the rows of identity.sql. */
-void pg_session_take(struct pg_session *session, const struct pg_result *rows);
+void pg_session_parse(struct pg_session *session, const struct pg_result *rows);
 
 /* A link adds one at most: it gets no further writes before all are ended. One whose pid is not
  * known has done nothing yet. */

@@ -7,8 +7,8 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
-#include "rsvpd/store/pg_batch.h"
 #include "rsvpd/store/pg_connect.h"
+#include "rsvpd/store/pg_exchange.h"
 #include "rsvpd/store/pg_fence.h"
 
 #include <uv.h>

@@ -4,15 +4,15 @@
 #define RSVPD_STORE_PG_READS_H
 
 #include "rsvpd/base/contract.h"
-#include "rsvpd/store/pg_batch.h"
+#include "rsvpd/store/pg_exchange.h"
 
-MUST_CHECK bool pg_reads_queue_lookups(struct pg_batch *run);
-MUST_CHECK bool pg_reads_queue_finds(struct pg_batch *run);
-MUST_CHECK bool pg_reads_queue_counts(struct pg_batch *run);
-MUST_CHECK bool pg_reads_queue_lists(struct pg_batch *run);
-MUST_CHECK bool pg_reads_queue_settings(struct pg_batch *run);
+MUST_CHECK bool pg_reads_queue_lookups(struct pg_exchange *exchange);
+MUST_CHECK bool pg_reads_queue_finds(struct pg_exchange *exchange);
+MUST_CHECK bool pg_reads_queue_counts(struct pg_exchange *exchange);
+MUST_CHECK bool pg_reads_queue_lists(struct pg_exchange *exchange);
+MUST_CHECK bool pg_reads_queue_settings(struct pg_exchange *exchange);
 
 /* Rows of count.sql, read_counts.sql and read_counts_unless_admitted.sql; of settings.sql. */
-pg_parse_fn pg_reads_take_counts, pg_reads_take_settings;
+pg_parse_fn pg_reads_parse_counts, pg_reads_parse_settings;
 
 #endif

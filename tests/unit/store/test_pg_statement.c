@@ -45,10 +45,10 @@ static void test_as_of(NO_STATE)
         {0, 0},
         {INT64_MAX, TOOK_US},
     };
-    static struct pg_batch run = {.sent = {.mono_us = SENT_US, .wall_us = SENT_WALL_US}};
+    static struct pg_exchange exchange = {.sent = {.mono_us = SENT_US, .wall_us = SENT_WALL_US}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct count count = {.stale = true};
-        pg_row_set_as_of(&run, &count, cases[i].server_wall_us,
+        pg_row_set_as_of(&exchange, &count, cases[i].server_wall_us,
                          (struct instant){.mono_us = SENT_US + TOOK_US});
         assert_int_equal(count.as_of_mono_us, SENT_US + cases[i].since_sent_us);
         assert_int_equal(count.as_of_wall_us, SENT_WALL_US + cases[i].since_sent_us);

@@ -2,14 +2,14 @@
  * anything, as libpq has it where there is none. */
 #include "unit.h"
 
-#include "rsvpd/store/pg_batch.h"
+#include "rsvpd/store/pg_exchange.h"
 
 enum { SIZE = 3 };
 
 static struct pg_parameters parameters;
 static struct operation operations[SIZE];
 static struct batch batch;
-static struct pg_batch run;
+static struct pg_exchange exchange;
 
 /* Of two entities, out of order. */
 static void make(enum operation_kind kind, enum write_path path)
@@ -26,7 +26,7 @@ static void make(enum operation_kind kind, enum write_path path)
                                            .arrival = i + 1};
         batch.operations[i] = &operations[i];
     }
-    run = (struct pg_batch){.batch = &batch, .parameters = &parameters};
+    exchange = (struct pg_exchange){.batch = &batch, .parameters = &parameters};
 }
 
 static const struct instant now = {.mono_us = 1000, .wall_us = 2000};
@@ -50,20 +50,20 @@ static void test_what_cannot_be_sent(NO_STATE)
     for (size_t i = 0; i < LENGTH(cases); i++) {
         make(cases[i].kind, cases[i].path);
         batch.size = cases[i].size;
-        if (pg_batch_begin(&run, now)) {
+        if (pg_exchange_begin(&exchange, now)) {
             fail_msg("kind %d on path %d was sent", cases[i].kind, cases[i].path);
         }
-        assert_int_equal(run.part, PG_PART_WHOLE);
+        assert_int_equal(exchange.part, PG_PART_WHOLE);
     }
     make(OPERATION_ADD, PATH_PLAIN);
-    assert_false(pg_batch_ask_paths(&run, now));
-    assert_int_equal(run.part, PG_PART_ASK);
+    assert_false(pg_exchange_ask_paths(&exchange, now));
+    assert_int_equal(exchange.part, PG_PART_ASK_PATHS);
 }
 
 static void test_it_is_sorted(NO_STATE)
 {
     make(OPERATION_LOOKUP, PATH_PLAIN);
-    assert_false(pg_batch_begin(&run, now));
+    assert_false(pg_exchange_begin(&exchange, now));
     assert_ptr_equal(batch.operations[0], &operations[2]);
     assert_ptr_equal(batch.operations[1], &operations[1]);
     assert_ptr_equal(batch.operations[2], &operations[0]);
@@ -79,7 +79,7 @@ static void test_it_begins_anew(NO_STATE)
         *operation_write(&operations[i]) = (struct operation_write){
             .changed = true, .waiting = true, .replayed = true, .position = 7, .member = i == 0};
     }
-    assert_false(pg_batch_begin(&run, now));
+    assert_false(pg_exchange_begin(&exchange, now));
     for (size_t i = 0; i < SIZE; i++) {
         const struct operation_write *write = operation_write(&operations[i]);
         assert_int_equal(operations[i].verdict, OUTCOME_DONE);
@@ -92,30 +92,30 @@ static void test_it_begins_anew(NO_STATE)
 static void test_what_comes_after_a_part(NO_STATE)
 {
     static const struct {
-        enum pg_batch_part part;
+        enum pg_exchange_part part;
         bool failed;
-        enum pg_batch_part next;
+        enum pg_exchange_part next;
         bool ended;
     } cases[] = {
         {PG_PART_WHOLE, false, PG_PART_WHOLE, true},
         {PG_PART_WHOLE, true, PG_PART_WHOLE, true},
-        {PG_PART_RECALL, false, PG_PART_WORK, false},
-        {PG_PART_RECALL, true, PG_PART_UNDO, false},
-        {PG_PART_WORK, false, PG_PART_REMEMBER, false},
-        {PG_PART_WORK, true, PG_PART_UNDO, false},
-        {PG_PART_REMEMBER, false, PG_PART_REMEMBER, true},
-        {PG_PART_REMEMBER, true, PG_PART_UNDO, false},
-        {PG_PART_UNDO, false, PG_PART_UNDO, true},
-        {PG_PART_UNDO, true, PG_PART_UNDO, true},
-        {PG_PART_ASK, false, PG_PART_ASK, true},
-        {PG_PART_ASK, true, PG_PART_ASK, true},
+        {PG_PART_LOOK_UP_KEYS, false, PG_PART_WORK, false},
+        {PG_PART_LOOK_UP_KEYS, true, PG_PART_ROLL_BACK, false},
+        {PG_PART_WORK, false, PG_PART_STORE_KEYS, false},
+        {PG_PART_WORK, true, PG_PART_ROLL_BACK, false},
+        {PG_PART_STORE_KEYS, false, PG_PART_STORE_KEYS, true},
+        {PG_PART_STORE_KEYS, true, PG_PART_ROLL_BACK, false},
+        {PG_PART_ROLL_BACK, false, PG_PART_ROLL_BACK, true},
+        {PG_PART_ROLL_BACK, true, PG_PART_ROLL_BACK, true},
+        {PG_PART_ASK_PATHS, false, PG_PART_ASK_PATHS, true},
+        {PG_PART_ASK_PATHS, true, PG_PART_ASK_PATHS, true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         make(OPERATION_ADD, PATH_KEYED);
-        run.part = cases[i].part;
-        assert_int_equal(pg_batch_synced(&run, cases[i].failed),
-                         cases[i].ended ? PG_BATCH_ENDED : PG_BATCH_BROKEN);
-        assert_int_equal(run.part, cases[i].next);
+        exchange.part = cases[i].part;
+        assert_int_equal(pg_exchange_synced(&exchange, cases[i].failed),
+                         cases[i].ended ? PG_EXCHANGE_ENDED : PG_EXCHANGE_BROKEN);
+        assert_int_equal(exchange.part, cases[i].next);
     }
 }
 
@@ -128,11 +128,11 @@ static void test_keys(NO_STATE)
         for (size_t j = 0; j < SIZE; j++) {
             operation_write(&operations[j])->key = unit_key("k");
         }
-        assert_false(pg_batch_begin(&run, now));
-        assert_int_equal(run.part, PG_PART_RECALL);
-        assert_int_equal(run.keyed_size, SIZE);
-        run.answered = run.queued; /* as if they had been sent */
-        assert_int_equal(pg_batch_synced(&run, false), PG_BATCH_BROKEN);
+        assert_false(pg_exchange_begin(&exchange, now));
+        assert_int_equal(exchange.part, PG_PART_LOOK_UP_KEYS);
+        assert_int_equal(exchange.keyed_size, SIZE);
+        exchange.answered = exchange.queued; /* as if they had been sent */
+        assert_int_equal(pg_exchange_synced(&exchange, false), PG_EXCHANGE_BROKEN);
         assert_int_equal(operations[0].verdict, OUTCOME_DONE);
         assert_int_equal(operations[1].verdict, OUTCOME_DONE); /* another user's */
         assert_int_equal(operations[2].verdict, OUTCOME_IN_FLIGHT);

@@ -1,0 +1,195 @@
+/* A batch's way through one connection.
+ *
+ * DESIGN: A batch is a list of statements and one sync. Each statement is queued together with what
+ * takes its answer in, so the order in which they are sent is said once. Where writes carry
+ * idempotency keys the list comes in parts of one transaction: the kept answers are asked for, what
+ * has none is done as it would be without a key, and its answers are kept. A transaction in parts
+ * is begun and committed by name, so that the server ends it where we do not come back. */
+#include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_keys.h"
+#include "rsvpd/store/pg_reads.h"
+#include "rsvpd/store/pg_statement.h"
+#include "rsvpd/store/pg_writes.h"
+
+#include <assert.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+
+static int by_entity_and_user(const void *a_, const void *b_)
+{
+    const struct operation *a = *(const struct operation *const *)a_;
+    const struct operation *b = *(const struct operation *const *)b_;
+    int order = identifier_compare(&a->entity, &b->entity);
+    return order != 0 ? order : identifier_compare(&a->user, &b->user);
+}
+
+static bool queue_work(struct pg_exchange *exchange)
+{
+    switch (exchange->batch->kind) {
+    case OPERATION_ADD:
+    case OPERATION_REMOVE:
+        return exchange->batch->path == PATH_ADMITTED ? pg_writes_queue_admitted(exchange)
+                                                      : pg_writes_queue_plain(exchange);
+    case OPERATION_LOOKUP:
+        return pg_reads_queue_lookups(exchange);
+    case OPERATION_COUNT:
+        return pg_reads_queue_counts(exchange);
+    case OPERATION_FIND:
+        return pg_reads_queue_finds(exchange);
+    case OPERATION_LIST_USERS:
+    case OPERATION_LIST_ENTITIES:
+    case OPERATION_LIST_WAITING:
+        return pg_reads_queue_lists(exchange);
+    case OPERATION_SETTINGS:
+        return pg_reads_queue_settings(exchange);
+    case OPERATION_STORE_SETTINGS:
+    case OPERATION_CLEAR_SETTINGS:
+    case OPERATION_PROMOTE:
+        return pg_writes_queue_configure(exchange);
+    case OPERATION_CLAIM_PROMOTIONS:
+        return pg_writes_queue_claim(exchange);
+    case OPERATION_EXPIRE_KEYS:
+        return pg_keys_queue_expire(exchange);
+    }
+    assert(false && "a kind that no batch has");
+    return false;
+}
+
+static bool any_acts(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        if (operation_acts(batch->operations[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is sent first of the transaction. */
+static bool queue_lock_timeout(struct pg_exchange *exchange)
+{
+    return !exchange->batch->short_lock_timeout ||
+           pg_statement_queue_control(exchange, "session/short_lock_timeout");
+}
+
+/* What is sent last of a transaction of writes, whose commit is going to be acknowledged. */
+static bool queue_durable(struct pg_exchange *exchange)
+{
+    return exchange->batch->kind != OPERATION_ADD ||
+           pg_statement_queue(exchange, "durable", pg_row_parse_nothing, NULL, 0);
+}
+
+/* Without keys the whole batch is one part, which the sync commits. */
+static bool queue_part(struct pg_exchange *exchange)
+{
+    bool queued = false;
+    exchange->queued = 0;
+    exchange->answered = 0;
+    switch (exchange->part) {
+    case PG_PART_WHOLE:
+        queued = queue_lock_timeout(exchange) && queue_work(exchange) && queue_durable(exchange);
+        break;
+    case PG_PART_LOOK_UP_KEYS:
+        queued = pg_statement_queue_control(exchange, "session/begin") &&
+                 queue_lock_timeout(exchange) && pg_keys_queue_look_up(exchange);
+        break;
+    case PG_PART_WORK:
+        pg_keys_hold_back(exchange);
+        queued = !any_acts(exchange->batch) || queue_work(exchange);
+        break;
+    case PG_PART_STORE_KEYS:
+        queued = pg_keys_queue_store(exchange) && queue_durable(exchange) &&
+                 pg_statement_queue_control(exchange, "session/commit");
+        break;
+    case PG_PART_ROLL_BACK:
+        queued = pg_statement_queue_control(exchange, "session/rollback");
+        break;
+    case PG_PART_ASK_PATHS:
+        queued = pg_writes_queue_paths(exchange);
+        break;
+    }
+    return queued && PQpipelineSync(exchange->connection) == 1;
+}
+
+/* As it was before an attempt that was lost. */
+static void reset(struct operation *operation)
+{
+    operation->verdict = OUTCOME_DONE;
+    if (operation_is_write(operation)) {
+        struct operation_write *write = operation_write(operation);
+        write->changed = false;
+        write->member = operation->kind == OPERATION_ADD;
+        write->waiting = false;
+        write->replayed = false;
+        write->position = 0;
+        write->position_is_exact = true;
+    } else if (operation_is_membership(operation)) {
+        operation_membership(operation)->member = false;
+        operation_membership(operation)->waiting = false;
+    }
+}
+
+static bool start(struct pg_exchange *exchange, enum pg_exchange_part part, struct instant now)
+{
+    exchange->sent = now;
+    exchange->part = part;
+    exchange->malformed = false;
+    for (size_t i = 0; i < exchange->batch->size; i++) {
+        reset(exchange->batch->operations[i]);
+    }
+    pg_keys_gather(exchange);
+    if (part == PG_PART_WHOLE && exchange->keyed_size > 0) {
+        exchange->part = PG_PART_LOOK_UP_KEYS;
+    }
+    return queue_part(exchange);
+}
+
+bool pg_exchange_begin(struct pg_exchange *exchange, struct instant now)
+{
+    struct batch *batch = exchange->batch;
+    assert(batch->size > 0 && batch->size <= BATCH_SIZE_MAX);
+    qsort(batch->operations, batch->size, sizeof(struct operation *), by_entity_and_user);
+    return start(exchange, PG_PART_WHOLE, now);
+}
+
+bool pg_exchange_ask_paths(struct pg_exchange *exchange, struct instant now)
+{
+    return start(exchange, PG_PART_ASK_PATHS, now);
+}
+
+bool pg_exchange_parse(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
+{
+    assert(exchange->answered < exchange->queued);
+    exchange->malformed = !pg_rows_fit(rows, exchange->columns[exchange->answered]);
+    return !exchange->malformed && exchange->parsers[exchange->answered](exchange, rows, now);
+}
+
+void pg_exchange_statement_answered(struct pg_exchange *exchange)
+{
+    assert(exchange->answered < exchange->queued);
+    exchange->answered++;
+}
+
+enum pg_exchange_progress pg_exchange_synced(struct pg_exchange *exchange, bool failed)
+{
+    assert(failed || exchange->answered == exchange->queued);
+    switch (exchange->part) {
+    case PG_PART_LOOK_UP_KEYS:
+        exchange->part = failed ? PG_PART_ROLL_BACK : PG_PART_WORK;
+        break;
+    case PG_PART_WORK:
+        exchange->part = failed ? PG_PART_ROLL_BACK : PG_PART_STORE_KEYS;
+        break;
+    case PG_PART_STORE_KEYS:
+        if (!failed) {
+            return PG_EXCHANGE_ENDED;
+        }
+        exchange->part = PG_PART_ROLL_BACK;
+        break;
+    case PG_PART_WHOLE:
+    case PG_PART_ROLL_BACK:
+    case PG_PART_ASK_PATHS:
+        return PG_EXCHANGE_ENDED;
+    }
+    return queue_part(exchange) ? PG_EXCHANGE_GOES_ON : PG_EXCHANGE_BROKEN;
+}
