@@ -47,4 +47,5 @@ static const struct route all[] = {
 };
 /* clang-format on */
 
+static_assert(sizeof all / sizeof all[0] <= METRICS_ROUTES_MAX, "each route is measured");
 const struct route_table routes = {all, sizeof all / sizeof all[0]};
