@@ -266,7 +266,7 @@ static void give_request_line(struct wire *wire, const struct request_line *line
  * that it does not refuse the request itself, and in its own words. */
 static void refuse_fields(const struct wire *wire, enum wire_fault fault, struct wire_output *out)
 {
-    if (wire->hosts == 0 || fault == WIRE_BAD_HOST) {
+    if (!wire->has_host || fault == WIRE_BAD_HOST) {
         give_text(out, "Host:-\r\n");
     }
     give_text(out, "Content-Length:9223372036854775807\r\n\r\n");
@@ -328,13 +328,17 @@ static void refuse(struct wire *wire, enum wire_fault fault, struct slice line,
 
 static enum wire_fault parse_host(struct wire *wire, struct slice value)
 {
-    wire->hosts++;
-    return wire->hosts > 1 ? WIRE_HOSTS : wire_is_host(value) ? WIRE_SOUND : WIRE_BAD_HOST;
+    bool again = wire->has_host;
+    wire->has_host = true;
+    return again ? WIRE_HOSTS : wire_is_host(value) ? WIRE_SOUND : WIRE_BAD_HOST;
 }
 
 static enum wire_fault parse_length(struct wire *wire, struct slice value)
 {
-    wire->lengths++;
+    if (wire->has_length || wire->chunked) {
+        return WIRE_BAD_FRAMING;
+    }
+    wire->has_length = true;
     wire->length = 0;
     for (size_t i = 0; i < value.size; i++) {
         if (value.data[i] < '0' || value.data[i] > '9') {
@@ -349,7 +353,10 @@ static enum wire_fault parse_length(struct wire *wire, struct slice value)
 
 static enum wire_fault parse_encoding(struct wire *wire, struct slice value)
 {
-    wire->encodings++;
+    if (wire->has_length || wire->chunked) {
+        return WIRE_BAD_FRAMING;
+    }
+    wire->chunked = true;
     return slice_equal_nocase(value, slice_of("chunked")) ? WIRE_SOUND : WIRE_BAD_ENCODING;
 }
 
@@ -433,27 +440,24 @@ static enum wire_fault add_field(struct wire *wire, struct slice line, struct wi
 /* Of the head as a whole. */
 static enum wire_fault check_head(const struct wire *wire)
 {
-    if (wire->lengths + wire->encodings > 1) {
-        return WIRE_BAD_FRAMING;
-    }
-    if (wire->encodings > 0 && wire->minor_zero) {
+    if (wire->chunked && wire->minor_zero) {
         return WIRE_BAD_ENCODING;
     }
-    return wire->hosts == 0 && !wire->minor_zero ? WIRE_HOSTS : WIRE_SOUND;
+    return !wire->has_host && !wire->minor_zero ? WIRE_HOSTS : WIRE_SOUND;
 }
 
 static void end_head(struct wire *wire, struct wire_output *out)
 {
-    bool has_body = wire->encodings > 0 || wire->length > 0;
+    bool has_body = wire->chunked || wire->length > 0;
     if (wire->close || wire->keep_alive) {
         give_text(out, wire->close ? "Connection:close\r\n" : "Connection:keep-alive\r\n");
     }
-    if (wire->lengths > 0) {
+    if (wire->has_length) {
         give_text(out, "Content-Length:");
         give_number(out, wire->length, 10);
         give_text(out, "\r\n");
     }
-    if (wire->encodings > 0) {
+    if (wire->chunked) {
         give_text(out, "Transfer-Encoding:chunked\r\n");
     }
     if (wire->expects && has_body) {
@@ -462,7 +466,7 @@ static void end_head(struct wire *wire, struct wire_output *out)
     give_text(out, "\r\n");
     wire->left = wire->length;
     wire->section_size = 0;
-    wire->state = wire->encodings > 0 ? WIRE_CHUNK_SIZE : has_body ? WIRE_BODY : WIRE_START;
+    wire->state = wire->chunked ? WIRE_CHUNK_SIZE : has_body ? WIRE_BODY : WIRE_START;
 }
 
 /* ---- chunks ---- */

@@ -58,7 +58,8 @@ struct wire {
     unsigned section_size; /* bytes of the head or the trailers so far; of extensions in a body */
     unsigned line;         /* lines of the head so far */
     uint64_t length;       /* Content-Length, at most INT64_MAX */
-    unsigned char hosts, lengths, encodings, fields;
+    unsigned fields;       /* given on of this head */
+    bool has_host, has_length, chunked;
     bool minor_zero; /* HTTP/1.0 */
     bool close, keep_alive, expects;
 };

@@ -222,9 +222,10 @@ static void faulty_requests_are_given_on_as_ones_to_refuse(NO_STATE)
         {TEXT(GET "Transfer-Encoding: gzip, chunked\r\n"),
          TEXT(REFUSED_GET "Transfer-Encoding: gzip, chunked\r\n"), WIRE_BAD_ENCODING},
         {TEXT(GET "Host:h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx"),
-         TEXT(GET "Host:h\r\n" NOTHING_FITS "\r\nx"), WIRE_BAD_FRAMING},
+         TEXT(GET "Host:h\r\n" NOTHING_FITS "Content-Length: 1\r\n\r\nx"), WIRE_BAD_FRAMING},
         {TEXT(GET "Host:h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
-         TEXT(GET "Host:h\r\n" NOTHING_FITS "\r\n"), WIRE_BAD_FRAMING},
+         TEXT(GET "Host:h\r\n" NOTHING_FITS "Transfer-Encoding: chunked\r\n\r\n"),
+         WIRE_BAD_FRAMING},
         {TEXT("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
          TEXT("GET / HTTP/1.0\r\n" NO_HOST NOTHING_FITS "\r\n"), WIRE_BAD_ENCODING},
     };
@@ -272,6 +273,34 @@ static void faulty_chunks_are_given_on_as_one_without_end(NO_STATE)
         expect_output(&fed, slice_make(out, head + cases[i].out.size), cases[i].body.data);
         assert_int_equal(fed.wire.fault, cases[i].fault);
         feed_end(&fed);
+    }
+}
+
+/* However often a field comes that may come once: no count of them goes round to one again. */
+static void fields_that_frame_come_once(NO_STATE)
+{
+    static const struct {
+        const char *line;
+        enum wire_fault fault;
+    } fields[] = {{"Content-Length: 1\n", WIRE_BAD_FRAMING},
+                  {"Transfer-Encoding:chunked\n", WIRE_BAD_FRAMING},
+                  {"Host:h\n", WIRE_HOSTS}};
+    static const char inner[] = "DELETE /v1/events/e\0/rsvp HTTP/1.1\r\nHost: h\r\n\r\n";
+    for (size_t i = 0; i < LENGTH(fields); i++) {
+        for (size_t times = 2; times < 520; times++) {
+            char head[16 * 1024];
+            size_t size = (size_t)snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost:h\r\n");
+            for (size_t j = 0; j < times; j++) {
+                size += (size_t)snprintf(head + size, sizeof head - size, "%s", fields[i].line);
+            }
+            memcpy(head + size, "\r\n", 2);
+            memcpy(head + size + 2, inner, sizeof inner);
+            size += 2 + sizeof inner;
+            struct fed fed = feed_split(slice_make(head, size), size);
+            assert_int_equal(fed.wire.fault, fields[i].fault);
+            assert_int_equal(fed.wire.requests, 1);
+            feed_end(&fed);
+        }
     }
 }
 
@@ -445,6 +474,7 @@ int main(void)
         cmocka_unit_test(sound_requests_are_given_on),
         cmocka_unit_test(faulty_requests_are_given_on_as_ones_to_refuse),
         cmocka_unit_test(faulty_chunks_are_given_on_as_one_without_end),
+        cmocka_unit_test(fields_that_frame_come_once),
         cmocka_unit_test(no_byte_passes_in_disguise),
         cmocka_unit_test(heads_are_taken_up_to_their_limit),
         cmocka_unit_test(nothing_grows_without_bound),
