@@ -19,7 +19,8 @@ void connections_init(struct connections *connections, struct crowd *crowd, int6
     list_init(&connections->idle);
 }
 
-struct connection *connection_open(struct connections *connections, int fd, int64_t now_us)
+struct connection *connection_open(struct connections *connections, int fd,
+                                   const struct sockaddr *address, int64_t now_us)
 {
     bool within_limit = crowd_enter(connections->crowd);
     struct connection *connection = calloc(1, sizeof *connection);
@@ -27,16 +28,24 @@ struct connection *connection_open(struct connections *connections, int fd, int6
     if (connection != NULL) {
         connection->since_us = now_us;
         connection->fd = fd;
+        connection->address = client_address_of(address);
         connection->over_limit = !within_limit;
         list_push_back(&connections->fresh, &connection->link);
     }
     return connection;
 }
 
+static void leave_list(struct connection *connection)
+{
+    if (list_linked(&connection->link)) {
+        list_remove(&connection->link);
+    }
+}
+
 void connection_close(struct connections *connections, struct connection **connection)
 {
     if (*connection != NULL) {
-        connection_begin_request(*connection);
+        leave_list(*connection);
         free(*connection);
         *connection = NULL;
     }
@@ -46,9 +55,14 @@ void connection_close(struct connections *connections, struct connection **conne
 
 void connection_begin_request(struct connection *connection)
 {
-    if (list_linked(&connection->link)) {
-        list_remove(&connection->link);
-    }
+    leave_list(connection);
+    connection->requests++;
+}
+
+const struct wire *connection_fault(const struct connection *connection)
+{
+    const struct wire *wire = &connection->stream.wire;
+    return connection->requests == wire->requests && wire->fault != WIRE_SOUND ? wire : NULL;
 }
 
 void connection_end_request(struct connections *connections, struct connection *connection,

@@ -47,6 +47,26 @@ bool request_next_parameter(struct slice *query, struct query_parameter *paramet
     return false;
 }
 
+bool request_append_body(struct request *request, const char *data, size_t size)
+{
+    size_t wanted = request->body_size + size;
+    if (wanted > request->body_capacity) {
+        size_t capacity = request->body_capacity * 2 > wanted ? request->body_capacity * 2 : wanted;
+        char *body = arena_take(&request->arena, capacity);
+        if (body == NULL) {
+            return false;
+        }
+        if (request->body_size > 0) {
+            memcpy(body, request->body, request->body_size);
+        }
+        request->body = body;
+        request->body_capacity = capacity;
+    }
+    memcpy(request->body + request->body_size, data, size);
+    request->body_size = wanted;
+    return true;
+}
+
 struct text request_text(struct request *request, size_t capacity)
 {
     char *memory = arena_take(&request->arena, capacity);

@@ -2,11 +2,7 @@
  *
  * DESIGN: libmicrohttpd runs in external epoll mode: its epoll descriptor is one more descriptor of
  * the loop. A request that waits for the service is suspended, and resumed when its answer is made;
- * resumed connections are served at the end of the loop's iteration, all at once. libmicrohttpd
- * takes no answer in the middle of a body, none where the head has left it no room for one, and at
- * the head it closes the connection while the body still comes, so that the answer may be lost. So
- * what is refused before it has arrived whole is answered on the socket directly, where nothing was
- * sent yet, and what still comes is read and dropped. */
+ * resumed connections are served at the end of the loop's iteration, all at once. */
 #include "rsvpd/http/server.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
@@ -15,6 +11,8 @@
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/gzip.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/refusal.h"
+#include "rsvpd/http/requests.h"
 #include "rsvpd/http/tap.h"
 
 #include <assert.h>
@@ -22,7 +20,6 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -32,15 +29,7 @@ enum {
     FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
     CONNECTION_MEMORY_BYTES =
         WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 3 * 1024,
-    /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
-     * that is slower holds memory of the kernel's for nothing. */
-    DEADLINES_TO_TAKE_ANSWER = 15,
-    /* How long a client that was refused may go on sending. Where the socket were closed while
-     * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
-    LINGER_US = 2 * 1000 * 1000,
     RUNS_PER_ITERATION_MAX = 4, /* then the other descriptors of the loop have their turn */
-    REFUSAL_HEAD_SIZE_BYTES = 512,
-    FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
 };
 
 struct http_server {
@@ -51,15 +40,8 @@ struct http_server {
     struct tap *tap;
     struct random random;
     struct gzip *gzip;
-    struct list arriving; /* requests in the order in which they began */
-    struct list sending;  /* requests whose answers are on their way, the first answered first */
-    struct list refused;  /* requests whose clients may still be sending, the first refused first */
-    struct list free;     /* requests for reuse */
-    size_t free_count;
+    struct requests requests;
     struct connections connections;
-    size_t active;  /* requests that have begun and not ended */
-    size_t waiting; /* those of them that were suspended, and whose answer is not on its way */
-    int64_t access_log_sequence;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
     bool stopped_serving; /* requests that begin are refused */
@@ -72,123 +54,12 @@ static struct http_server *server_of(const struct request *request)
 
 size_t http_server_active(const struct http_server *server)
 {
-    return server->active;
+    return server->requests.active;
 }
 
 size_t http_server_waiting(const struct http_server *server)
 {
-    return server->waiting;
-}
-
-/* ---- requests ---- */
-
-/* From here on the request is not arriving any more: its answer is made, or on its way. */
-static void request_arrived(struct request *request)
-{
-    if (list_linked(&request->link)) {
-        list_remove(&request->link);
-    }
-}
-
-static void log_access(struct http_server *server, const struct request *request, int64_t us)
-{
-    int64_t every = server->setup.access_log_every;
-    if (every == 0 || !log_enabled(LOG_INFO) || ++server->access_log_sequence % every != 0) {
-        return;
-    }
-    const struct answer *answer = &request->answer;
-    struct slice route = slice_of(request->route->pattern);
-    struct log_field fields[] = {
-        LOG_CSTR("request_id", request->id),
-        LOG_CSTR("method", http_method_names[request->method]),
-        LOG_STR("route", route.size > 0 ? route : slice_of("none")),
-        LOG_INT("status", answer->status),
-        LOG_USEC("duration_ms", us),
-        LOG_INT("bytes", answer->body.size),
-        LOG_STR("traceparent", request->traceparent),
-    };
-    size_t count = sizeof fields / sizeof fields[0] - (request->traceparent.size == 0 ? 1 : 0);
-    log_write(LOG_INFO, "request", fields, count);
-}
-
-static void request_waits_no_more(struct request *request)
-{
-    server_of(request)->waiting -= request->suspended;
-    request->suspended = false;
-}
-
-/* The request is over, answered or not. */
-static void request_end(struct request *request)
-{
-    struct http_server *server = server_of(request);
-    request_arrived(request);
-    request_waits_no_more(request);
-    if (request->answer.status != 0) {
-        /* A client may hang up between the making of its answer and the sending. */
-        int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
-        int64_t us = end_us - request->started.mono_us;
-        size_t route = (size_t)(request->route - server->context.routes->at);
-        metrics_observe_request(server->context.metrics, route, request->method,
-                                request->answer.status, (uint64_t)us);
-        log_access(server, request, us);
-    }
-    arena_reset(&request->arena);
-    server->active--;
-    if (server->free_count == FREE_REQUESTS_MAX) {
-        free(request);
-        return;
-    }
-    list_push_front(&server->free, &request->link);
-    server->free_count++;
-}
-
-/* NULL when memory is exhausted. */
-static struct request *request_begin(struct http_server *server, struct MHD_Connection *connection,
-                                     const char *uri)
-{
-    struct list_node *node = list_pop_front(&server->free);
-    server->free_count -= node != NULL;
-    struct request *request =
-        node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
-    if (request == NULL) {
-        return NULL;
-    }
-    memset(request, 0, offsetof(struct request, first_block));
-    arena_init(&request->arena, request->first_block, sizeof request->first_block);
-    list_init(&request->header_fields);
-    request->context = &server->context;
-    request->connection = connection;
-    request->started = clock_now();
-    request->route = &server->context.routes->at[0];
-    list_push_back(&server->arriving, &request->link);
-    server->active++;
-    gate_name_request(request);
-    if (!request_set_uri(request, uri)) {
-        request_end(request);
-        return NULL;
-    }
-    return request;
-}
-
-/* Adds arriving bytes to the body. False where memory is exhausted. */
-static bool body_append(struct request *request, const char *data, size_t size)
-{
-    size_t wanted = request->body_size + size;
-    if (wanted > request->body_capacity) {
-        size_t capacity = request->body_capacity * 2 > wanted ? request->body_capacity * 2 : wanted;
-        char *body = arena_take(&request->arena, capacity);
-        if (body == NULL) {
-            return false;
-        }
-        if (request->body_size > 0) {
-            memcpy(body, request->body, request->body_size);
-        }
-        request->body = body;
-        request->body_capacity = capacity;
-    }
-    memcpy(request->body + request->body_size, data, size);
-    request->body_size = wanted;
-    return true;
+    return server->requests.waiting;
 }
 
 static void on_answered(void *server_, struct request *request)
@@ -206,10 +77,7 @@ static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
     gzip_answer(server_of(request)->gzip, request);
-    request->answered_us = clock_mono_us();
-    request_arrived(request);
-    list_push_back(&server_of(request)->sending, &request->link);
-    request_waits_no_more(request);
+    requests_send(&server_of(request)->requests, request, clock_mono_us());
     struct MHD_Response *response = MHD_create_response_from_buffer(
         answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
@@ -235,42 +103,18 @@ static enum MHD_Result send_answer(struct request *request)
     return queued;
 }
 
+static const struct sockaddr *address_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info == NULL ? NULL : info->client_addr;
+}
+
 static int socket_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     return info == NULL ? -1 : info->connect_fd;
-}
-
-/* Sends the answer of a request that has not arrived whole. The connection ends with it, once the
- * client has sent what it has to send. */
-static void send_on_socket(struct request *request)
-{
-    const struct answer *answer = &request->answer;
-    struct text text = request_text(request, REFUSAL_HEAD_SIZE_BYTES + answer->body.size);
-    request->answered_us = clock_mono_us();
-    request->phase = REQUEST_REFUSED;
-    request_arrived(request);
-    list_push_back(&server_of(request)->refused, &request->link);
-    char date[40];
-    struct tm utc;
-    time_t seconds = (time_t)(clock_now().wall_us / 1000000);
-    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
-    text_add_format(&text,
-                    "HTTP/1.1 %u %s\r\nDate: %s\r\nConnection: close\r\nContent-Type: %s\r\n"
-                    "X-Request-Id: %s\r\nContent-Length: %zu\r\n",
-                    answer->status, MHD_get_reason_phrase_for(answer->status), date,
-                    answer->content_type, request->id, answer->body.size);
-    for (size_t i = 0; i < answer->header_count; i++) {
-        text_add_format(&text, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
-    }
-    text_add_cstr(&text, "\r\n");
-    text_add(&text, request->method == HTTP_HEAD ? slice_of("") : answer->body);
-    int fd = socket_of(request->connection);
-    if (!text.truncated) {
-        (void)send(fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-    (void)shutdown(fd, SHUT_WR);
 }
 
 /* ---- libmicrohttpd's call-backs ---- */
@@ -292,18 +136,18 @@ static struct connection *connection_of(struct MHD_Connection *connection)
     return info == NULL ? NULL : info->socket_context;
 }
 
-static void *on_uri(void *server, const char *uri, struct MHD_Connection *connection)
+static void *on_uri(void *server_, const char *uri, struct MHD_Connection *connection)
 {
+    struct http_server *server = server_;
     struct connection *context = connection_of(connection);
     if (context == NULL || !context->tapped) {
         return NULL; /* no memory for it */
     }
     connection_begin_request(context); /* from here on the request's deadline holds */
-    context->requests++;
     assert(context->requests <= context->stream.wire.requests);
-    struct request *request = request_begin(server, connection, uri);
+    struct request *request = requests_begin(&server->requests, context, uri);
     if (request != NULL) {
-        request->client = context;
+        request->connection = connection;
     }
     char *query = strchr((char *)uri, '?');
     if (query != NULL) {
@@ -315,19 +159,18 @@ static void *on_uri(void *server, const char *uri, struct MHD_Connection *connec
     return request;
 }
 
-/* NULL where nothing is wrong with the request that the library is at, which need not be the one
- * that came last. */
-static const struct wire *fault_of(const struct request *request)
+/* Answers a request that has not arrived whole, and lets its connection end. */
+static void refuse(struct request *request)
 {
-    const struct wire *wire = &request->client->stream.wire;
-    return request->client->requests == wire->requests && wire->fault != WIRE_SOUND ? wire : NULL;
+    refusal_send(request, MHD_get_reason_phrase_for(request->answer.status));
+    requests_refuse(&server_of(request)->requests, request, clock_mono_us());
 }
 
 /* The request has arrived whole, or its answer is made. */
 static enum MHD_Result proceed(struct request *request)
 {
     if (request->phase == REQUEST_ARRIVING) {
-        request_arrived(request);
+        requests_arrived(request);
         gate_handle(request);
         if (request->answer.status != 0) {
             request->phase = REQUEST_ANSWERED;
@@ -336,8 +179,7 @@ static enum MHD_Result proceed(struct request *request)
     if (request->phase == REQUEST_ANSWERED) {
         return send_answer(request);
     }
-    request->suspended = true;
-    server_of(request)->waiting++;
+    requests_wait(&server_of(request)->requests, request);
     MHD_suspend_connection(request->connection);
     return MHD_YES;
 }
@@ -355,16 +197,16 @@ static enum MHD_Result on_header(void *request_, enum MHD_ValueKind kind, const 
 /* Takes in a piece of the body. False where memory is exhausted. */
 static bool take_body(struct request *request, const char *data, size_t size)
 {
-    const struct wire *fault = fault_of(request);
+    const struct wire *fault = connection_fault(request->client);
     if (fault == NULL && request->body_size + size <= REQUEST_BODY_SIZE_MAX_BYTES) {
-        return body_append(request, data, size);
+        return request_append_body(request, data, size);
     }
     if (fault != NULL) {
         gate_refuse_fault(request, fault);
     } else {
         answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
     }
-    send_on_socket(request);
+    refuse(request);
     return true;
 }
 
@@ -372,13 +214,13 @@ static bool take_body(struct request *request, const char *data, size_t size)
 static bool take_head(struct request *request)
 {
     const struct gate_head head = {
-        .fault = fault_of(request),
+        .fault = connection_fault(request->client),
         .over_limit = request->client->over_limit,
         .ending = server_of(request)->stopped_serving,
     };
     (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
     if (!request->headless && !gate_admit_head(request, &head)) {
-        send_on_socket(request);
+        refuse(request);
     }
     return !request->headless;
 }
@@ -421,7 +263,7 @@ static void on_completed(void *server_, struct MHD_Connection *connection, void 
     struct connection *context = connection_of(connection);
     (void)how;
     if (*request != NULL) {
-        request_end(*request);
+        requests_end(&server->requests, *request);
         *request = NULL;
     }
     if (context != NULL) {
@@ -448,7 +290,8 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
     struct http_server *server = server_;
     struct connection *context = *context_;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        context = connection_open(&server->connections, socket_of(connection), clock_mono_us());
+        context = connection_open(&server->connections, socket_of(connection),
+                                  address_of(connection), clock_mono_us());
         metrics_add(server->context.metrics, METRIC_CONNECTIONS_REFUSED,
                     context != NULL && context->over_limit);
         if (context != NULL && context->fd >= 0) {
@@ -529,34 +372,14 @@ static bool take_waiting(struct http_server *server, int listener)
     return errno != EMFILE && errno != ENFILE;
 }
 
-/* Ends the connections of requests that were answered before that. */
-static void end_answered(struct list *list, int64_t before_us)
-{
-    struct list_node *node;
-    while ((node = list_first(list)) != NULL) {
-        struct request *request = list_entry(node, struct request, link);
-        if (request->answered_us >= before_us) {
-            break;
-        }
-        list_remove(node);
-        (void)shutdown(socket_of(request->connection), SHUT_RDWR);
-    }
-}
-
 void http_server_tick(struct http_server *server, struct instant now)
 {
-    struct list_node *node;
-    while ((node = list_first(&server->arriving)) != NULL) {
-        struct request *request = list_entry(node, struct request, link);
-        if (now.mono_us - request->started.mono_us < server->context.limits.deadline_us) {
-            break;
-        }
+    struct request *request;
+    while ((request = requests_overdue(&server->requests, now.mono_us)) != NULL) {
         answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
-        send_on_socket(request);
+        refuse(request);
     }
-    end_answered(&server->refused, now.mono_us - LINGER_US);
-    end_answered(&server->sending,
-                 now.mono_us - DEADLINES_TO_TAKE_ANSWER * server->context.limits.deadline_us);
+    requests_end_slow(&server->requests, now.mono_us);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
      * connections ends: who waits meanwhile would wait for strangers to leave. */
     bool short_of_descriptors =
@@ -599,10 +422,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->context.random = &server->random;
     server->context.server = server;
     server->context.answered = on_answered;
-    list_init(&server->arriving);
-    list_init(&server->sending);
-    list_init(&server->refused);
-    list_init(&server->free);
+    requests_init(&server->requests, &server->context, setup->access_log_every);
     connections_init(&server->connections, setup->crowd, setup->keepalive_us);
     server->tap = tap_is_in_place() ? tap_create() : NULL;
     server->daemon = server->tap == NULL ? NULL : start_daemon(server);
@@ -650,10 +470,7 @@ void http_server_stop_serving(struct http_server *server)
 static void on_poll_closed(uv_handle_t *handle)
 {
     struct http_server *server = handle->data;
-    struct list_node *node;
-    while ((node = list_pop_front(&server->free)) != NULL) {
-        free(list_entry(node, struct request, link));
-    }
+    requests_close(&server->requests);
     gzip_destroy(&server->gzip);
     tap_destroy(&server->tap);
     free(server);

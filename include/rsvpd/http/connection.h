@@ -4,6 +4,7 @@
 #define RSVPD_HTTP_CONNECTION_H
 
 #include "rsvpd/base/list.h"
+#include "rsvpd/http/client_address.h"
 #include "rsvpd/http/crowd.h"
 #include "rsvpd/http/tap.h"
 
@@ -16,6 +17,7 @@ struct connection {
     struct list_node link;
     int64_t since_us; /* monotonic: it was opened, or its last request ended */
     int fd;
+    struct client_address address;
     bool over_limit; /* it is one too many: its requests are refused */
     bool tapped;     /* what comes from it goes through the stream */
     struct tap_stream stream;
@@ -34,10 +36,15 @@ struct connections {
 void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us);
 
 /* A client has connected. NULL where there is no memory for it. */
-struct connection *connection_open(struct connections *connections, int fd, int64_t now_us);
+struct connection *connection_open(struct connections *connections, int fd,
+                                   const struct sockaddr *address, int64_t now_us);
 
 /* It has ended. NULL is one that there was no memory for. */
 void connection_close(struct connections *connections, struct connection **connection);
+
+/* What is wrong with the request that the HTTP library is at, which need not be the one that came
+ * last. NULL where nothing is. */
+const struct wire *connection_fault(const struct connection *connection);
 
 /* It makes a request, whose own deadline holds from here on. */
 void connection_begin_request(struct connection *connection);

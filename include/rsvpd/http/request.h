@@ -48,7 +48,8 @@ struct answer {
 };
 
 struct request {
-    struct list_node link; /* in the server's list of arriving requests, or of free ones */
+    struct list_node link; /* in one of its server's lists (http/requests) */
+    int64_t listed_us;     /* monotonic: since when */
     const struct http_context *context;
     void *connection;          /* the HTTP library's */
     struct connection *client; /* the server's own of it */
@@ -96,6 +97,9 @@ struct query_parameter {
 
 /* Cuts the next parameter off `query`; false at its end. */
 bool request_next_parameter(struct slice *query, struct query_parameter *parameter);
+
+/* Adds arriving bytes to the body. False when memory is exhausted. */
+MUST_CHECK bool request_append_body(struct request *request, const char *data, size_t size);
 
 /* Space for text in the arena; capacity 0 when memory is exhausted. */
 struct text request_text(struct request *request, size_t capacity);

@@ -45,7 +45,7 @@ static struct client *connect_at(int64_t now_us)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     client->ours = ends[0];
     client->theirs = ends[1];
-    client->connection = connection_open(&connections, client->ours, now_us);
+    client->connection = connection_open(&connections, client->ours, NULL, now_us);
     assert_non_null(client->connection);
     return client;
 }
@@ -109,6 +109,19 @@ static void nobody_makes_room_while_there_is_some(NO_STATE)
     assert_false(is_shut(idle));
 }
 
+static void a_fault_is_of_the_request_that_is_read(NO_STATE)
+{
+    struct connection *connection = connect_at(0)->connection;
+    struct wire *wire = &connection->stream.wire;
+    wire->requests = 1;
+    connection_begin_request(connection);
+    assert_null(connection_fault(connection));
+    wire->fault = WIRE_BAD_LINE;
+    assert_ptr_equal(connection_fault(connection), wire);
+    wire->requests = 2; /* a further one came behind it */
+    assert_null(connection_fault(connection));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +131,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(newcomers_past_the_limit_get_the_place_of_an_idle_one,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_makes_room_while_there_is_some, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_fault_is_of_the_request_that_is_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,50 @@
+/* The requests of one server: their memory, how far each has come, and the time that each step may
+ * take. */
+#ifndef RSVPD_HTTP_REQUESTS_H
+#define RSVPD_HTTP_REQUESTS_H
+
+#include "rsvpd/base/contract.h"
+#include "rsvpd/http/access_log.h"
+#include "rsvpd/http/request.h"
+
+/* In each list the one that came into it first stands first. */
+struct requests {
+    const struct http_context *context;
+    struct access_log access_log;
+    struct list arriving;
+    struct list sending; /* their answers are on their way */
+    struct list refused; /* their clients may still be sending */
+    struct list free;    /* for reuse */
+    size_t free_count;
+    size_t active;  /* have begun and not ended */
+    size_t waiting; /* those of them that wait for the service */
+};
+
+/* `access_log_every`: as in struct access_log. */
+void requests_init(struct requests *requests, const struct http_context *context,
+                   int64_t access_log_every);
+/* None may be active. */
+void requests_close(struct requests *requests);
+
+/* A request begins whose target is `uri`. NULL when memory is exhausted. */
+MUST_CHECK struct request *requests_begin(struct requests *requests, struct connection *client,
+                                          const char *uri);
+/* It is over, answered or not. */
+void requests_end(struct requests *requests, struct request *request);
+
+/* It has arrived whole: its time to arrive does not end any more. */
+void requests_arrived(struct request *request);
+/* It waits for the service. */
+void requests_wait(struct requests *requests, struct request *request);
+/* Its answer is on its way. */
+void requests_send(struct requests *requests, struct request *request, int64_t now_us);
+/* It was answered before it had arrived whole. */
+void requests_refuse(struct requests *requests, struct request *request, int64_t now_us);
+
+/* One that has not arrived in time; NULL where there is none. It is to be refused. */
+struct request *requests_overdue(const struct requests *requests, int64_t now_us);
+/* Shuts the connections down of clients that do not take their answers, or go on sending after a
+ * refusal, for too long. */
+void requests_end_slow(struct requests *requests, int64_t now_us);
+
+#endif

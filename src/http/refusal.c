@@ -1,0 +1,41 @@
+/* Answers what has not arrived whole. */
+#include "rsvpd/http/refusal.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/http/connection.h"
+
+#include <sys/socket.h>
+#include <time.h>
+
+enum { HEAD_SIZE_BYTES = 512 };
+
+static void add_date(struct text *text)
+{
+    char date[40];
+    struct tm utc;
+    time_t seconds = (time_t)(clock_now().wall_us / 1000000);
+    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
+    text_add_format(text, "Date: %s\r\n", date);
+}
+
+void refusal_send(struct request *request, const char *reason)
+{
+    const struct answer *answer = &request->answer;
+    struct text text = request_text(request, HEAD_SIZE_BYTES + answer->body.size);
+    assert(answer->status != 0);
+    text_add_format(&text, "HTTP/1.1 %u %s\r\n", answer->status, reason);
+    add_date(&text);
+    text_add_format(&text, "Connection: close\r\nX-Request-Id: %s\r\n", request->id);
+    if (answer->content_type != NULL) { /* without one there is no body */
+        text_add_format(&text, "Content-Type: %s\r\nContent-Length: %zu\r\n", answer->content_type,
+                        answer->body.size);
+    }
+    for (size_t i = 0; i < answer->header_count; i++) {
+        text_add_format(&text, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
+    }
+    text_add_cstr(&text, "\r\n");
+    text_add(&text, request->method == HTTP_HEAD ? slice_of("") : answer->body);
+    if (!text.truncated) {
+        (void)send(request->client->fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+    (void)shutdown(request->client->fd, SHUT_WR);
+}

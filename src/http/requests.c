@@ -1,0 +1,165 @@
+/* The requests of one server. */
+#include "rsvpd/http/requests.h"
+#include "rsvpd/http/connection.h"
+#include "rsvpd/http/context.h"
+#include "rsvpd/http/gate.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+    /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
+     * that is slower holds memory of the kernel's for nothing. */
+    DEADLINES_TO_TAKE_ANSWER = 15,
+    /* How long a client that was refused may go on sending. Where the socket were closed while
+     * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
+    LINGER_US = 2 * 1000 * 1000,
+    FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
+};
+
+void requests_init(struct requests *requests, const struct http_context *context,
+                   int64_t access_log_every)
+{
+    *requests = (struct requests){.context = context, .access_log = {.every = access_log_every}};
+    list_init(&requests->arriving);
+    list_init(&requests->sending);
+    list_init(&requests->refused);
+    list_init(&requests->free);
+}
+
+void requests_close(struct requests *requests)
+{
+    struct list_node *node;
+    assert(requests->active == 0);
+    while ((node = list_pop_front(&requests->free)) != NULL) {
+        free(list_entry(node, struct request, link));
+    }
+}
+
+static void enlist(struct list *list, struct request *request, int64_t now_us)
+{
+    requests_arrived(request);
+    request->listed_us = now_us;
+    list_push_back(list, &request->link);
+}
+
+struct request *requests_begin(struct requests *requests, struct connection *client,
+                               const char *uri)
+{
+    struct list_node *node = list_pop_front(&requests->free);
+    requests->free_count -= node != NULL;
+    struct request *request =
+        node != NULL ? list_entry(node, struct request, link) : malloc(sizeof *request);
+    if (request == NULL) {
+        return NULL;
+    }
+    memset(request, 0, offsetof(struct request, first_block));
+    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    list_init(&request->header_fields);
+    request->context = requests->context;
+    request->client = client;
+    request->started = clock_now();
+    request->route = &requests->context->routes->at[0];
+    enlist(&requests->arriving, request, request->started.mono_us);
+    requests->active++;
+    gate_name_request(request);
+    if (!request_set_uri(request, uri)) {
+        requests_end(requests, request);
+        return NULL;
+    }
+    return request;
+}
+
+void requests_arrived(struct request *request)
+{
+    if (list_linked(&request->link)) {
+        list_remove(&request->link);
+    }
+}
+
+static void wait_no_more(struct requests *requests, struct request *request)
+{
+    requests->waiting -= request->suspended;
+    request->suspended = false;
+}
+
+/* In the metrics, and perhaps in the log. */
+static void note(struct requests *requests, const struct request *request)
+{
+    /* A client may hang up between the making of its answer and the sending. */
+    int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
+    int64_t duration_us = end_us - request->started.mono_us;
+    size_t route = (size_t)(request->route - requests->context->routes->at);
+    metrics_observe_request(requests->context->metrics, route, request->method,
+                            request->answer.status, (uint64_t)duration_us);
+    access_log_note(&requests->access_log, request, duration_us);
+}
+
+void requests_end(struct requests *requests, struct request *request)
+{
+    assert(requests->active > 0);
+    requests_arrived(request);
+    wait_no_more(requests, request);
+    if (request->answer.status != 0) {
+        note(requests, request);
+    }
+    arena_reset(&request->arena);
+    requests->active--;
+    if (requests->free_count == FREE_REQUESTS_MAX) {
+        free(request);
+        return;
+    }
+    list_push_front(&requests->free, &request->link);
+    requests->free_count++;
+}
+
+void requests_wait(struct requests *requests, struct request *request)
+{
+    assert(request->phase == REQUEST_WAITING && !request->suspended);
+    request->suspended = true;
+    requests->waiting++;
+}
+
+void requests_send(struct requests *requests, struct request *request, int64_t now_us)
+{
+    request->answered_us = now_us;
+    enlist(&requests->sending, request, now_us);
+    wait_no_more(requests, request);
+}
+
+void requests_refuse(struct requests *requests, struct request *request, int64_t now_us)
+{
+    assert(!request->suspended);
+    request->answered_us = now_us;
+    request->phase = REQUEST_REFUSED;
+    enlist(&requests->refused, request, now_us);
+}
+
+/* The first that has been in the list since before then; NULL where there is none. */
+static struct request *first_before(const struct list *list, int64_t before_us)
+{
+    struct list_node *node = list_first(list);
+    struct request *request = node == NULL ? NULL : list_entry(node, struct request, link);
+    return request != NULL && request->listed_us < before_us ? request : NULL;
+}
+
+struct request *requests_overdue(const struct requests *requests, int64_t now_us)
+{
+    return first_before(&requests->arriving, now_us - requests->context->limits.deadline_us + 1);
+}
+
+static void shut_down_before(const struct list *list, int64_t before_us)
+{
+    struct request *request;
+    while ((request = first_before(list, before_us)) != NULL) {
+        list_remove(&request->link);
+        (void)shutdown(request->client->fd, SHUT_RDWR);
+    }
+}
+
+void requests_end_slow(struct requests *requests, int64_t now_us)
+{
+    int64_t deadline_us = requests->context->limits.deadline_us;
+    shut_down_before(&requests->refused, now_us - LINGER_US);
+    shut_down_before(&requests->sending, now_us - DEADLINES_TO_TAKE_ANSWER * deadline_us);
+}
