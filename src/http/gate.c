@@ -172,13 +172,16 @@ static bool parameters_known(struct request *request)
     return true;
 }
 
-/* No type at all is taken for JSON. */
+/* No type at all is taken for JSON; of two it cannot be told which counts. */
 static bool type_is_json(const struct request *request)
 {
-    struct slice type = header_value(request, HEADER_CONTENT_TYPE);
-    struct slice essence = slice_trim(slice_cut(&type, ';'));
-    return header_value(request, HEADER_CONTENT_TYPE).size == 0 ||
-           slice_equal_nocase(essence, slice_of("application/json"));
+    struct slice types[2];
+    size_t size = header_values(request, HEADER_CONTENT_TYPE, types, 2);
+    if (size == 0 || (size == 1 && types[0].size == 0)) {
+        return true;
+    }
+    return size == 1 &&
+           slice_equal_nocase(slice_trim(slice_cut(&types[0], ';')), slice_of("application/json"));
 }
 
 /* Whether the body comes as it is (RFC 9110 section 8.4). */

@@ -137,6 +137,13 @@ static void coded_bodies_are_refused(void **state)
         snprintf(header, sizeof header, "Content-Encoding: %s", plain[i]);
         end_status(ask("POST", target, "{\"user_id\":\"u1\"}", header), i == 0 ? 201 : 200);
     }
+    static const char *const seconds[] = {"Content-Type: text/plain",
+                                          "Content-Type: application/json",
+                                          "Content-Type;"}; /* curl's way to send an empty one */
+    for (size_t i = 0; i < LENGTH(seconds); i++) { /* behind one that says application/json */
+        end_problem(ask("POST", target, "{\"user_id\":\"u1\"}", seconds[i]), 415,
+                    "unsupported-media-type", "application/json");
+    }
     struct http_response *response = http_request(
         fixture.client, "POST", target,
         &(const struct http_options){.body = "{\"user_id\":\"u1\"}", .content_type = "text/plain"});
