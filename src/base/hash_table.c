@@ -57,6 +57,16 @@ struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash,
     return node;
 }
 
+struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node)
+{
+    struct hash_node *next = node == NULL ? NULL : node->next;
+    uint64_t bucket = node == NULL ? 0 : (node->hash & table->mask) + 1;
+    for (; next == NULL && bucket <= table->mask; bucket++) {
+        next = table->buckets[bucket];
+    }
+    return next;
+}
+
 void hash_table_insert(struct hash_table *table, struct hash_node *node, uint64_t hash)
 {
     struct hash_node **bucket = &table->buckets[hash & table->mask];

@@ -177,3 +177,44 @@ void batcher_withdraw(struct batcher *batcher, struct operation *operation)
         pass_key_on(batcher, operation);
     }
 }
+
+static void withdraw_into(struct batcher *batcher, struct operation *operation, struct list *list)
+{
+    batcher_withdraw(batcher, operation);
+    list_push_back(list, &operation->link);
+}
+
+/* What is chained goes first: then no key is passed on by what is ready. */
+static void withdraw_chained(struct batcher *batcher, struct list *withdrawn)
+{
+    for (struct hash_node *node = hash_table_next(&batcher->keys, NULL); node != NULL;
+         node = hash_table_next(&batcher->keys, node)) {
+        struct list *chain = &list_entry(node, struct operation, key)->chain;
+        struct list_node *link;
+        while ((link = list_first(chain)) != NULL) {
+            struct operation *operation = list_entry(link, struct operation, link);
+            assert(!operation->attempted); /* it never held its key */
+            withdraw_into(batcher, operation, withdrawn);
+        }
+    }
+}
+
+void batcher_withdraw_unattempted(struct batcher *batcher, struct list *withdrawn)
+{
+    struct list chained;
+    list_init(&chained);
+    if (batcher->keyed) {
+        withdraw_chained(batcher, &chained);
+    }
+    for (size_t path = 0; path < PATH_COUNT; path++) {
+        const struct list_node *end = &batcher->ready[path].head;
+        for (struct list_node *node = end->next, *next; node != end; node = next) {
+            struct operation *operation = list_entry(node, struct operation, link);
+            next = node->next;
+            if (!operation->attempted) {
+                withdraw_into(batcher, operation, withdrawn);
+            }
+        }
+    }
+    list_splice_back(withdrawn, &chained);
+}

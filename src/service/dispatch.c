@@ -81,13 +81,9 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         }
     }
     dispatch->batches = calloc(dispatch->batch_count, sizeof *dispatch->batches);
-    if (dispatch->batches == NULL || !entity_set_init(&dispatch->admitted, secret)) {
+    if (dispatch->batches == NULL || !entity_set_init(&dispatch->admitted, secret) ||
+        !contention_init(&dispatch->contention, secret)) {
         return false;
-    }
-    for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (!entity_set_init(&dispatch->contended[i], secret)) {
-            return false;
-        }
     }
     for (size_t i = 0; i < dispatch->batch_count; i++) {
         dispatch->batches[i].next = dispatch->free_batches;
@@ -103,9 +99,7 @@ void dispatch_free(struct dispatch *dispatch)
     }
     free(dispatch->batches);
     entity_set_free(&dispatch->admitted);
-    for (size_t i = 0; i < RELATION_COUNT; i++) {
-        entity_set_free(&dispatch->contended[i]);
-    }
+    contention_free(&dispatch->contention);
 }
 
 /* Tells the asker, once, and gives the operation back unless Postgres still has it. What is done in
@@ -129,21 +123,10 @@ static void end_operation(struct dispatch *dispatch, struct operation *operation
     }
 }
 
-static struct dispatch_slot *slot_of(struct dispatch *dispatch, const struct batcher *queue,
-                                     enum write_path path)
+static struct pace *pace_of(struct dispatch *dispatch, const struct batcher *queue,
+                            enum write_path path)
 {
-    return &dispatch->slots[queue_index(queue->relation, queue->kind) * PATH_COUNT + path];
-}
-
-/* Whether whoever joins the queue now can hope to be answered well before the deadline. One who is
- * alone there is let in, to find out. */
-static bool in_time(struct dispatch *dispatch, const struct batcher *queue,
-                    const struct operation *operation, int64_t now_us)
-{
-    int64_t batches = (int64_t)(queue->size / queue->batch_max) + 1;
-    int64_t wait_us = batches * slot_of(dispatch, queue, operation->path)->pace_us;
-    return queue->size == 0 ||
-           wait_us * 100 <= (operation->deadline_us - now_us) * WAIT_PERCENT_MAX;
+    return &dispatch->paces[queue_index(queue->relation, queue->kind) * PATH_COUNT + path];
 }
 
 static void choose_path(const struct dispatch *dispatch, struct operation *operation)
@@ -163,14 +146,16 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
     bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
     choose_path(dispatch, operation);
+    const struct pace *pace = pace_of(dispatch, queue, operation->path);
     if (!dispatch->primary->available(dispatch->primary->store, kind->pool)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
         end_operation(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
-    } else if (full || !in_time(dispatch, queue, operation, now_us)) {
+    } else if (full ||
+               !pace_admits(pace, queue->size, queue->batch_max, operation->deadline_us - now_us)) {
         metrics_add(dispatch->metrics, METRIC_REFUSED_OVERLOAD, 1);
         end_operation(dispatch, operation, OUTCOME_OVERLOADED, now_us);
     } else {
-        dispatch->more_arrived = true;
+        linger_note_arrival(&dispatch->linger);
         operation->submitted_us = now_us;
         batcher_push(queue, operation);
     }
@@ -184,14 +169,9 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
         size_t at = (dispatch->next_slot[pool] + i) % DISPATCH_SLOTS;
         struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
         *path = (enum write_path)(at % PATH_COUNT);
-        if (*path == PATH_ADMITTED && dispatch->admitted_in_flight > 0) {
-            continue; /* one at a time, so that seats are given in the order of arrival */
-        }
-        if (*path == PATH_CONTENDED && dispatch->contended_in_flight > 0) {
-            continue; /* one at a time, so that others find a connection that does not wait */
-        }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].pool == pool &&
-            batcher_has_ready(queue, *path) && now_us >= dispatch->slots[at].batch_delay_until_us) {
+            batcher_has_ready(queue, *path) && contention_lets_go(&dispatch->contention, *path) &&
+            pace_lets_go(&dispatch->paces[at], now_us)) {
             dispatch->next_slot[pool] = at + 1;
             return queue;
         }
@@ -199,117 +179,24 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
     return NULL;
 }
 
-static bool is_contended(const struct dispatch *dispatch, const struct operation *operation)
+static void send_batch(struct dispatch *dispatch, const struct batcher *queue, enum pool pool,
+                       struct batch *batch, int64_t now_us)
 {
-    return operation_is_write(operation) &&
-           entity_set_has(&dispatch->contended[operation->relation->id], &operation->entity);
-}
-
-/* ---- what may share a batch ---- */
-
-static bool is_of_the_first(const void *unused, const struct batch *batch,
-                            const struct operation *operation)
-{
-    (void)unused;
-    return batch->size == 0 || identifier_equal(&batch->operations[0]->entity, &operation->entity);
-}
-
-static bool is_free(const void *dispatch, const struct batch *batch,
-                    const struct operation *operation)
-{
-    (void)batch;
-    return !is_contended(dispatch, operation);
-}
-
-static bool is_of_a_contended_one(const void *dispatch, const struct batch *batch,
-                                  const struct operation *operation)
-{
-    return is_contended(dispatch, operation) && is_of_the_first(NULL, batch, operation);
-}
-
-static bool is_of_another_contended_one(const void *dispatch_, const struct batch *batch,
-                                        const struct operation *operation)
-{
-    const struct dispatch *dispatch = dispatch_;
-    return !identifier_equal(&dispatch->last_contended, &operation->entity) &&
-           is_of_a_contended_one(dispatch, batch, operation);
-}
-
-/* Writes that need admission keep their order, whoever holds a lock: all those of one event wait,
- * those of other events pass by. A contended event gets a batch of its own, every other time. */
-static void form_admitted(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
-{
-    static batcher_takes_fn *const orders[2][3] = {
-        {is_free, is_of_another_contended_one, is_of_a_contended_one},
-        {is_of_another_contended_one, is_of_a_contended_one, is_free},
-    };
-    if (dispatch->contended[queue->relation->id].size == 0) {
-        batcher_form(queue, PATH_ADMITTED, NULL, NULL, batch);
-        return;
-    }
-    dispatch->contended_next = !dispatch->contended_next;
-    batch->size = 0;
-    for (size_t i = 0; i < 3 && batch->size == 0; i++) {
-        batcher_form(queue, PATH_ADMITTED, orders[dispatch->contended_next][i], dispatch, batch);
-    }
-    batch->short_lock_timeout = is_contended(dispatch, batch->operations[0]);
-    if (batch->short_lock_timeout) {
-        dispatch->last_contended = batch->operations[0]->entity;
-    }
-}
-
-/* Those of a path that may go together. */
-static void form_batch(struct dispatch *dispatch, struct batcher *queue, enum write_path path,
-                       struct batch *batch)
-{
-    if (path == PATH_ADMITTED) {
-        form_admitted(dispatch, queue, batch);
-        return;
-    }
-    batcher_form(queue, path, path == PATH_CONTENDED ? is_of_the_first : NULL, NULL, batch);
-    batch->short_lock_timeout = path == PATH_CONTENDED;
-}
-
-/* Takes out of a batch what may wait for a lock, for a batch of its own. */
-static void split_contended(struct dispatch *dispatch, struct batcher *queue, struct batch *batch)
-{
-    if (batch->path == PATH_CONTENDED || batch->path == PATH_ADMITTED ||
-        dispatch->contended[batch->relation->id].size == 0) {
-        return;
-    }
-    struct batch contended;
-    contended.size = 0;
-    size_t kept = 0;
-    for (size_t i = 0; i < batch->size; i++) {
-        struct operation *operation = batch->operations[i];
-        if (is_contended(dispatch, operation)) {
-            operation->path = PATH_CONTENDED;
-            contended.operations[contended.size++] = operation;
-        } else {
-            batch->operations[kept++] = operation;
-        }
-    }
-    batch->size = kept;
-    batcher_return(queue, &contended);
-}
-
-/* Whether those who come turn after turn may go on coming before anything is sent. */
-static bool lingers(struct dispatch *dispatch, int64_t now_us)
-{
-    bool came = dispatch->more_arrived;
-    dispatch->more_arrived = false;
-    if (came && dispatch->linger_until_us == 0) {
-        dispatch->linger_until_us = now_us + LINGER_US;
-    }
-    return came && now_us < dispatch->linger_until_us;
+    batch->sent_at_us = now_us;
+    batch->waited_since_us = batch->operations[0]->submitted_us;
+    pace_note_sent(pace_of(dispatch, queue, batch->path), batcher_has_ready(queue, batch->path),
+                   now_us);
+    contention_note_sent(&dispatch->contention, batch);
+    metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
+                    batch->size);
+    dispatch->primary->send(dispatch->primary->store, pool, batch, now_us);
 }
 
 bool dispatch_end_iteration(struct dispatch *dispatch, int64_t now_us)
 {
-    if (lingers(dispatch, now_us)) {
+    if (linger_goes_on(&dispatch->linger, now_us)) {
         return true;
     }
-    dispatch->linger_until_us = 0;
     for (size_t pool = 0; pool < POOL_COUNT; pool++) {
         struct batcher *queue;
         enum write_path path;
@@ -317,22 +204,12 @@ bool dispatch_end_iteration(struct dispatch *dispatch, int64_t now_us)
                (queue = next_queue(dispatch, (enum pool)pool, &path, now_us)) != NULL) {
             struct batch *batch = dispatch->free_batches;
             assert(batch != NULL); /* there are as many as connections */
-            form_batch(dispatch, queue, path, batch);
-            split_contended(dispatch, queue, batch);
+            contention_form(&dispatch->contention, queue, path, batch);
             if (batch->size == 0) {
                 continue;
             }
             dispatch->free_batches = batch->next;
-            batch->sent_at_us = now_us;
-            batch->waited_since_us = batch->operations[0]->submitted_us;
-            /* What did not fit need not wait any more. */
-            slot_of(dispatch, queue, path)->batch_delay_until_us =
-                batcher_has_ready(queue, path) ? 0 : now_us + BATCH_DELAY_US;
-            dispatch->admitted_in_flight += path == PATH_ADMITTED;
-            dispatch->contended_in_flight += path == PATH_CONTENDED;
-            metrics_observe(dispatch->metrics, queue_kinds[queue_kind_of(batch->kind)].batch_size,
-                            batch->size);
-            dispatch->primary->send(dispatch->primary->store, (enum pool)pool, batch, now_us);
+            send_batch(dispatch, queue, (enum pool)pool, batch, now_us);
         }
     }
     return false;
@@ -438,60 +315,15 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
     }
 }
 
-/* Any of its entities may be locked by somebody: from now on each goes by itself, behind those that
- * came meanwhile, until it is through. Where seats are given, each keeps its turn. */
-static void note_held(struct dispatch *dispatch, struct batcher *queue, const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->size; i++) {
-        struct operation *operation = batch->operations[i];
-        if (operation_is_write(operation)) {
-            entity_set_note(&dispatch->contended[batch->relation->id], &operation->entity, true);
-        }
-        if (operation_is_write(operation) && operation->path != PATH_ADMITTED) {
-            operation->path = PATH_CONTENDED;
-            batcher_put_behind(queue, operation);
-        }
-    }
-}
-
-/* Only a change shows that nobody holds the entity: who finds nothing to change waits for nobody;
- * but who is admitted or leaves has had the lock in any case. */
-static void note_free(struct dispatch *dispatch, const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->size && batch->short_lock_timeout; i++) {
-        bool locked =
-            batch->path == PATH_ADMITTED || operation_write(batch->operations[i])->changed;
-        if (locked && operation_acts(batch->operations[i])) {
-            entity_set_note(&dispatch->contended[batch->relation->id],
-                            &batch->operations[i]->entity, false);
-        }
-    }
-}
-
-/* Who waited when the batch before ended shows how fast they follow each other, on all connections
- * together; who came later, how long one takes that finds a connection free. */
-static void note_pace(struct dispatch_slot *slot, const struct batch *batch, int64_t now_us)
-{
-    int64_t since_us =
-        slot->ended_us > batch->waited_since_us ? slot->ended_us : batch->waited_since_us;
-    slot->pace_us += (now_us - since_us - slot->pace_us) / 8;
-    slot->ended_us = now_us;
-}
-
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us)
 {
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
-    struct dispatch_slot *slot = slot_of(dispatch, queue, batch->path);
-    dispatch->admitted_in_flight -= batch->path == PATH_ADMITTED;
-    dispatch->contended_in_flight -= batch->path == PATH_CONTENDED;
-    if (slot->batch_delay_until_us == batch->sent_at_us + BATCH_DELAY_US) {
-        slot->batch_delay_until_us = 0; /* it was the youngest */
-    }
-    note_pace(slot, batch, now_us);
+    contention_note_ended(&dispatch->contention, batch);
+    pace_note_ended(pace_of(dispatch, queue, batch->path), batch, now_us);
     switch (outcome) {
     case BATCH_DONE:
-        note_free(dispatch, batch);
+        contention_note_done(&dispatch->contention, batch);
         if (is_write(batch->operations[0])) {
             committed(dispatch, batch, now_us);
         } else if (batch->kind == OPERATION_SETTINGS) {
@@ -505,7 +337,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         }
         break;
     case BATCH_LOCKED:
-        note_held(dispatch, queue, batch);
+        contention_note_locked(&dispatch->contention, queue, batch);
         __attribute__((fallthrough));
     case BATCH_ROLLED_BACK:
         metrics_add(dispatch->metrics, METRIC_BATCH_RETRIED_ROLLED_BACK, 1);
@@ -540,48 +372,25 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     dispatch->free_batches = batch;
 }
 
-static void refuse(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
-{
-    metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
-    batcher_withdraw(queue_of(dispatch, operation), operation);
-    end_operation(dispatch, operation, OUTCOME_UNAVAILABLE, now_us);
-}
-
 /* What an earlier attempt may have done is kept: a new connection can still tell. */
-static void refuse_ready(struct dispatch *dispatch, struct list *ready, int64_t now_us)
+static void refuse_waiting(struct dispatch *dispatch, struct batcher *queue, int64_t now_us)
 {
-    struct list kept;
-    list_init(&kept);
+    struct list refused;
     struct list_node *node;
-    while ((node = list_first(ready)) != NULL) {
-        struct operation *operation = list_entry(node, struct operation, link);
-        if (operation->attempted) {
-            list_remove(node);
-            list_push_back(&kept, node);
-        } else {
-            refuse(dispatch, operation, now_us);
-        }
+    list_init(&refused);
+    batcher_withdraw_unattempted(queue, &refused);
+    while ((node = list_pop_front(&refused)) != NULL) {
+        metrics_add(dispatch->metrics, METRIC_REFUSED_UNAVAILABLE, 1);
+        end_operation(dispatch, list_entry(node, struct operation, link), OUTCOME_UNAVAILABLE,
+                      now_us);
     }
-    list_splice_back(ready, &kept);
-}
-
-static enum pool lane_of(const struct operation *operation)
-{
-    return queue_kinds[queue_kind_of(operation->kind)].pool;
 }
 
 void dispatch_refuse_waiting(struct dispatch *dispatch, enum pool pool, int64_t now_us)
 {
-    for (size_t i = 0; i < DISPATCH_SLOTS; i++) {
-        if (queue_kinds[i / PATH_COUNT % QUEUES_PER_RELATION].pool == pool) {
-            refuse_ready(dispatch, &dispatch->queues[i / PATH_COUNT].ready[i % PATH_COUNT], now_us);
-        }
-    }
-    /* And what is chained behind those that are kept, or that Postgres still has. */
-    for (size_t i = 0; i < dispatch->operations->slab_used; i++) {
-        struct operation *operation = &dispatch->operations->slab[i];
-        if (operation->state == OPERATION_CHAINED && lane_of(operation) == pool) {
-            refuse(dispatch, operation, now_us);
+    for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
+        if (queue_kinds[i % QUEUES_PER_RELATION].pool == pool) {
+            refuse_waiting(dispatch, &dispatch->queues[i], now_us);
         }
     }
 }

@@ -35,6 +35,10 @@ uint64_t hash_bytes(uint64_t secret, struct slice bytes);
 
 struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash,
                                   hash_match_fn *match, const void *key);
+/* The element after `node` in no order that means anything, or the first where that is NULL; NULL
+ * behind the last. The table must not change in between. */
+struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node);
+
 void hash_table_insert(struct hash_table *table, struct hash_node *node, uint64_t hash);
 
 /* `node` must be in the table. */

@@ -79,4 +79,8 @@ void batcher_finish(struct batcher *batcher, struct operation *operation);
 /* Takes out an operation that waits (ready or chained). */
 void batcher_withdraw(struct batcher *batcher, struct operation *operation);
 
+/* Takes out all that wait, and puts them at the end of `withdrawn` by their links, those of one key
+ * in the order of arrival; but not those of which an earlier attempt may have done something. */
+void batcher_withdraw_unattempted(struct batcher *batcher, struct list *withdrawn);
+
 #endif

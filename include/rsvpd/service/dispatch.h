@@ -5,7 +5,9 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/domain/contention.h"
 #include "rsvpd/domain/entity_set.h"
+#include "rsvpd/domain/pace.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/service/operations.h"
 
@@ -13,22 +15,6 @@ enum {
     QUEUES_PER_RELATION = 11,
     DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT,
     DISPATCH_SLOTS = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
-    /* How long what arrives waits for the batch before it, so that batches grow, before another
-     * connection takes it: longer than most batches take, short beside what anyone notices. */
-    BATCH_DELAY_US = 10 * 1000,
-    /* How long nothing is sent because every iteration brings more that can go with it. */
-    LINGER_US = 1000,
-    /* Of the time left, what whoever joins a queue may have to wait: the rest is for the answer's
-     * way, and for what the pace did not foretell. What waits until its deadline is done for
-     * nobody. */
-    WAIT_PERCENT_MAX = 75,
-};
-
-/* What is known of the batches of one queue and path; times are monotonic. */
-struct dispatch_slot {
-    int64_t batch_delay_until_us; /* while a batch is under way and young, else 0 */
-    int64_t ended_us;             /* when one ended last */
-    int64_t pace_us; /* smoothed time from one's end to the next one's, of those that wait */
 };
 
 /* Called before the operations of a batch end, where their answers tell counts: each that acted
@@ -44,17 +30,12 @@ struct dispatch {
     void *listener;
 
     struct batcher queues[DISPATCH_QUEUES];
-    bool more_arrived;       /* since the last iteration */
-    int64_t linger_until_us; /* monotonic: what came is sent then at the latest; 0: none came */
-    struct dispatch_slot slots[DISPATCH_SLOTS];
-    size_t admitted_in_flight;                   /* batches of PATH_ADMITTED that are under way */
-    size_t contended_in_flight;                  /* batches of PATH_CONTENDED that are under way */
-    struct entity_set admitted;                  /* events with settings, as far as is known */
-    struct entity_set contended[RELATION_COUNT]; /* entities whose locks others held lately */
-    struct identifier last_contended; /* the contended entity whose writes were admitted last */
-    bool contended_next;              /* writes of contended entities are admitted next */
-    size_t next_slot[POOL_COUNT];     /* which queue and path goes first next time: none starves */
-    struct batch *batches;            /* as many as there are connections */
+    struct linger linger;
+    struct pace paces[DISPATCH_SLOTS];
+    struct contention contention;
+    struct entity_set admitted;   /* events with settings, as far as is known */
+    size_t next_slot[POOL_COUNT]; /* which queue and path goes first next time: none starves */
+    struct batch *batches;        /* as many as there are connections */
     struct batch *free_batches;
     size_t batch_count;
 };
@@ -80,8 +61,8 @@ void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int
 void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us);
 
-/* The store is known to be away for this pool: everything that waits and was never sent is refused
- * now. */
+/* The store is known to be away for this pool: everything that waits is refused now, but what an
+ * earlier attempt may have done. */
 void dispatch_refuse_waiting(struct dispatch *dispatch, enum pool pool, int64_t now_us);
 
 /* Operations in the queue or on their way, for the metrics. */

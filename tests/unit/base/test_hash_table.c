@@ -19,6 +19,21 @@ static bool has_key(const struct hash_node *node, const void *key)
     return list_entry(node, const struct item, node)->key == *(const unsigned *)key;
 }
 
+/* Walking the table meets each element once. */
+static void check_walk(const struct hash_table *table, const struct item *items)
+{
+    bool met[KEYS] = {false};
+    for (struct hash_node *node = hash_table_next(table, NULL); node != NULL;
+         node = hash_table_next(table, node)) {
+        unsigned key = list_entry(node, const struct item, node)->key;
+        assert_false(met[key]);
+        met[key] = true;
+    }
+    for (unsigned key = 0; key < KEYS; key++) {
+        assert_int_equal(met[key], items[key].held);
+    }
+}
+
 static void check(const struct hash_table *table, const struct item *items, const uint64_t *hashes)
 {
     size_t size = 0;
@@ -28,6 +43,7 @@ static void check(const struct hash_table *table, const struct item *items, cons
         size += items[key].held;
     }
     assert_int_equal(table->size, size);
+    check_walk(table, items);
 }
 
 /* Inserts and removes at random. `spread` says how many hashes there are for the keys: with few of

@@ -369,6 +369,81 @@ static void expect_ready(const struct batcher *batcher, bool plain, bool keyed, 
     assert_int_equal(batcher_has_ready(batcher, PATH_ADMITTED), admitted);
 }
 
+static void expect_withdrawn(struct list *withdrawn, struct operation *const *expected, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        struct list_node *node = list_pop_front(withdrawn);
+        assert_non_null(node);
+        assert_ptr_equal(list_entry(node, struct operation, link), expected[i]);
+    }
+    assert_true(list_empty(withdrawn));
+}
+
+#define EXPECT_WITHDRAWN(withdrawn, ...)                                                           \
+    expect_withdrawn((withdrawn), (struct operation *[]){__VA_ARGS__},                             \
+                     LENGTH(((struct operation *[]){__VA_ARGS__})))
+
+/* What is under way stays, and so does what may have been done; those behind them go. */
+static void test_withdrawing_all_that_were_never_attempted(NO_STATE)
+{
+    struct batcher batcher;
+    struct operation sent, attempted, fresh, behind_fresh, last_fresh, admitted, behind[2];
+    struct batch batch;
+    struct list withdrawn;
+    init(&batcher, OPERATION_ADD, 10);
+    list_init(&withdrawn);
+    push(&batcher, &sent, OPERATION_ADD, "e", "a");
+    push(&batcher, &attempted, OPERATION_ADD, "e", "b");
+    EXPECT_BATCH(&batcher, &batch, &sent, &attempted);
+    batch.size = 0;
+    batch.operations[batch.size++] = &attempted;
+    attempted.attempted = true;
+    batcher_return(&batcher, &batch);
+    push(&batcher, &fresh, OPERATION_ADD, "e", "c");
+    push(&batcher, &behind_fresh, OPERATION_REMOVE, "e", "c");
+    push(&batcher, &last_fresh, OPERATION_ADD, "e", "c");
+    push_on(&batcher, &admitted, PATH_ADMITTED, OPERATION_ADD, "f", "c");
+
+    batcher_withdraw_unattempted(&batcher, &withdrawn);
+    assert_int_equal(batcher.size, 2);
+    EXPECT_WITHDRAWN(&withdrawn, &fresh, &admitted, &behind_fresh, &last_fresh);
+    assert_int_equal(batcher.keys.size, 2);
+
+    push(&batcher, &behind[0], OPERATION_REMOVE, "e", "a");
+    batcher_withdraw_unattempted(&batcher, &withdrawn);
+    EXPECT_WITHDRAWN(&withdrawn, &behind[0]);
+
+    push(&batcher, &behind[1], OPERATION_REMOVE, "e", "b");
+    assert_int_equal(behind[1].state, OPERATION_CHAINED);
+    EXPECT_BATCH(&batcher, &batch, &attempted);
+    batcher_finish(&batcher, &attempted);
+    batcher_finish(&batcher, &sent);
+    EXPECT_BATCH(&batcher, &batch, &behind[1]);
+    batcher_finish(&batcher, &behind[1]);
+    assert_int_equal(batcher.size + batcher.keys.size, 0);
+    batcher_free(&batcher);
+}
+
+/* Reads have no keys, and are withdrawn in order. */
+static void test_withdrawing_all_reads(NO_STATE)
+{
+    struct batcher batcher;
+    struct operation ops[3];
+    struct list withdrawn;
+    init(&batcher, OPERATION_LOOKUP, 10);
+    list_init(&withdrawn);
+    for (size_t i = 0; i < LENGTH(ops); i++) {
+        push(&batcher, &ops[i], OPERATION_LOOKUP, "e", "u");
+    }
+    batcher_withdraw_unattempted(&batcher, &withdrawn);
+    EXPECT_WITHDRAWN(&withdrawn, &ops[0], &ops[1], &ops[2]);
+    assert_int_equal(batcher.size, 0);
+    assert_false(batcher_has_ready(&batcher, PATH_PLAIN));
+    batcher_withdraw_unattempted(&batcher, &withdrawn);
+    assert_true(list_empty(&withdrawn));
+    batcher_free(&batcher);
+}
+
 /* Each path has a row of its own, in the order of arrival. */
 static void test_order_of_arrival_on_each_path(NO_STATE)
 {
@@ -813,6 +888,8 @@ int main(void)
         cmocka_unit_test(test_withdrawing_one_that_is_ready),
         cmocka_unit_test(test_withdrawing_the_last_of_a_key_frees_it),
         cmocka_unit_test(test_withdrawing_those_that_are_chained),
+        cmocka_unit_test(test_withdrawing_all_that_were_never_attempted),
+        cmocka_unit_test(test_withdrawing_all_reads),
         cmocka_unit_test(test_order_of_arrival_on_each_path),
         cmocka_unit_test(test_arrivals_are_numbered),
         cmocka_unit_test(test_chains_cross_paths),

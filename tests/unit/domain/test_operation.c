@@ -17,9 +17,8 @@ static has_part_fn *const parts[] = {
     operation_is_settings, operation_is_claim,      operation_is_expiry,
 };
 
-static void test_each_kind_has_one_part(void **state)
+static void test_each_kind_has_one_part(NO_STATE)
 {
-    (void)state;
     for (enum operation_kind kind = 0; kind <= last_kind; kind++) {
         const struct operation operation = {.kind = kind};
         size_t count = 0;
@@ -32,10 +31,9 @@ static void test_each_kind_has_one_part(void **state)
     }
 }
 
-static void test_what_changes_settings_is_about_settings(void **state)
+static void test_what_changes_settings_is_about_settings(NO_STATE)
 {
     size_t changes = 0;
-    (void)state;
     for (enum operation_kind kind = 0; kind <= last_kind; kind++) {
         const struct operation operation = {.kind = kind};
         if (operation_changes_settings(&operation)) {
@@ -46,11 +44,10 @@ static void test_what_changes_settings_is_about_settings(void **state)
     assert_int_equal(changes, 3);
 }
 
-static void test_a_part_is_the_operations_own(void **state)
+static void test_a_part_is_the_operations_own(NO_STATE)
 {
     struct operation operation = {.kind = OPERATION_REMOVE};
     const struct operation *constant = &operation;
-    (void)state;
     operation_write(&operation)->position = 7;
     assert_int_equal(operation_write(constant)->position, 7);
     assert_ptr_equal(operation_write(&operation), &operation.part.write);
@@ -74,9 +71,8 @@ static int status_of_reaching(enum operation_kind kind)
     return status;
 }
 
-static void test_another_kinds_part_is_out_of_reach(void **state)
+static void test_another_kinds_part_is_out_of_reach(NO_STATE)
 {
-    (void)state;
     for (enum operation_kind kind = 0; kind <= last_kind; kind++) {
         const struct operation operation = {.kind = kind};
         int status = status_of_reaching(kind);
@@ -88,10 +84,9 @@ static void test_another_kinds_part_is_out_of_reach(void **state)
     }
 }
 
-static void test_what_acts(void **state)
+static void test_what_acts(NO_STATE)
 {
     struct operation write = {.kind = OPERATION_ADD};
-    (void)state;
     assert_true(operation_acts(&write));
     write.verdict = OUTCOME_FULL; /* decided, under the entity's lock */
     assert_true(operation_acts(&write));
