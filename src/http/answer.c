@@ -17,12 +17,13 @@ enum {
     DETAIL_SIZE_BYTES = 512,
     LOCATION_SIZE_BYTES = 32, /* beyond its identifiers */
     ETAG_SIZE_BYTES = 64,
+    RETRY_AFTER_S = 1, /* where nothing better is known */
+    SECONDS_SIZE_BYTES = 21,
     SHOWN_ENTITY_TAGS_MAX = 16,
 };
 
 static const char json_type[] = "application/json";
 static const char problem_type[] = "application/problem+json";
-static const char retry_after_s[] = "1";
 
 void answer_add_header(struct request *request, const char *name, const char *value)
 {
@@ -38,6 +39,17 @@ void answer_with(struct request *request, unsigned status, const char *content_t
     request->answer.status = status;
     request->answer.content_type = content_type;
     request->answer.body = body;
+}
+
+void answer_retry_after(struct request *request, int64_t seconds)
+{
+    struct text value = request_text(request, SECONDS_SIZE_BYTES);
+    assert(seconds >= 0);
+    text_add_int(&value, seconds);
+    text_add(&value, slice_make("", 1)); /* the zero that ends it */
+    if (!value.truncated) {
+        answer_add_header(request, "Retry-After", value.data);
+    }
 }
 
 void answer_allow_compression(struct request *request)
@@ -82,7 +94,7 @@ void answer_problem(struct request *request, enum problem problem, const char *d
     }
     answer_with(request, type->status, problem_type, text_slice(&body));
     if (type->retry_after) {
-        answer_add_header(request, "Retry-After", retry_after_s);
+        answer_retry_after(request, RETRY_AFTER_S);
     }
 }
 

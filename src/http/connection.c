@@ -74,6 +74,12 @@ void connection_end_request(struct connections *connections, struct connection *
     }
 }
 
+bool connection_awaits_continue(const struct connection *connection)
+{
+    const struct wire *wire = &connection->stream.wire;
+    return connection->requests == wire->requests && wire->expects && wire->state != WIRE_START;
+}
+
 static struct connection *first_before(const struct list *list, int64_t before_us)
 {
     struct list_node *node = list_first(list);

@@ -1,4 +1,8 @@
-/* What every request must pass before its handler sees it. */
+/* What every request must pass, in named stages, before its handler sees it.
+ *
+ * DESIGN: a stage comes as early as what it looks at is here, so that what is refused costs as
+ * little as it can: nobody waits for the body of a request to a path that does not exist, or from
+ * somebody who may not send it. */
 #include "rsvpd/http/gate.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/text.h"
@@ -9,6 +13,9 @@
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/origin.h"
 #include "rsvpd/http/user.h"
+#include "rsvpd/http/wire.h"
+
+#include <assert.h>
 
 enum {
     ALLOW_SIZE_BYTES = 64,
@@ -97,7 +104,7 @@ static bool refuse(struct request *request, enum problem problem, const char *de
     return false;
 }
 
-void gate_refuse_fault(struct request *request, const struct wire *fault)
+static void refuse_fault(struct request *request, const struct wire *fault)
 {
     const struct wire_refusal *refusal = &wire_refusals[fault->fault];
     if (refusal->in_head) {
@@ -106,27 +113,6 @@ void gate_refuse_fault(struct request *request, const struct wire *fault)
     } else {
         answer_problem(request, refusal->problem, refusal->detail);
     }
-}
-
-bool gate_admit_head(struct request *request, const struct gate_head *head)
-{
-    parse_request_id(request);
-    set_traceparent(request);
-    if (head->over_limit || head->ending) {
-        return refuse(request, PROBLEM_OVERLOADED,
-                      head->ending
-                          ? "The service is ending. Nothing was done; send the request again."
-                          : "The service has as many connections as it can hold. Nothing was "
-                            "done; try again after the time in Retry-After.");
-    }
-    if (head->fault != NULL) {
-        gate_refuse_fault(request, head->fault);
-        return false;
-    }
-    if (announces_too_much(request)) {
-        return refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
-    }
-    return true;
 }
 
 static const char *allow(struct request *request)
@@ -219,9 +205,93 @@ static bool may_change_something(const struct request *request)
            request->method == HTTP_DELETE;
 }
 
-/* What a write of a membership needs; an idempotency key anywhere else would be kept for nothing.
- */
-static bool find_user_and_key(struct request *request)
+/* ---- the stages ---- */
+
+/* Framing, size, and whether there is room. */
+static bool pass_head(struct request *request)
+{
+    const struct request_arrival *arrival = &request->arrival;
+    if (arrival->over_limit || arrival->ending) {
+        return refuse(request, PROBLEM_OVERLOADED,
+                      arrival->ending
+                          ? "The service is ending. Nothing was done; send the request again."
+                          : "The service has as many connections as it can hold. Nothing was "
+                            "done; try again after the time in Retry-After.");
+    }
+    if (arrival->fault != NULL) {
+        refuse_fault(request, arrival->fault);
+        return false;
+    }
+    return !announces_too_much(request) || refuse(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
+}
+
+/* OPTIONS of a path, or of the server as a whole. */
+static bool answer_options(struct request *request, const char *allowed)
+{
+    answer_with(request, 204, NULL, slice_of(""));
+    answer_add_header(request, "Allow", allowed);
+    return false;
+}
+
+/* Whether the path takes the method: 404, 405, and what OPTIONS asks for. */
+static bool pass_route(struct request *request)
+{
+    const struct http_context *context = request->context;
+    if (request->method == HTTP_OPTIONS && slice_equal(request->path, slice_of("*"))) {
+        return answer_options(request, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+    }
+    if (route_find(context->routes, context->port, request, &request->unidentified) ==
+        PROBLEM_NOT_FOUND) {
+        return refuse(request, PROBLEM_NOT_FOUND, NULL);
+    }
+    if (request->method == HTTP_OPTIONS) {
+        return answer_options(request, allow(request));
+    }
+    if (route_handler(request->route, request->method) == NULL) {
+        const char *allowed = allow(request);
+        answer_problem_format(request, PROBLEM_METHOD_NOT_ALLOWED,
+                              "this path takes only these methods: %s", allowed);
+        answer_add_header(request, "Allow", allowed);
+        return false;
+    }
+    return true;
+}
+
+/* Whether the sender may do it: 401 and 403. Nobody is asked for a token: all that is known of
+ * senders is which page sent them. */
+static bool pass_who(struct request *request)
+{
+    return !may_change_something(request) || origin_is_own(request) ||
+           refuse(request, PROBLEM_FORBIDDEN, NULL);
+}
+
+/* Whether the sender comes no more often than they may: 429. There are no limits. */
+static bool pass_how_often(struct request *request)
+{
+    (void)request;
+    return true;
+}
+
+static bool pass_parameters(struct request *request)
+{
+    if (request->unidentified != NULL) {
+        answer_problem_format(request, PROBLEM_INVALID_IDENTIFIER,
+                              "%s in the path is not an identifier: " IDENTIFIER_RULE
+                              ", after percent-decoding",
+                              request->unidentified);
+        return false;
+    }
+    return parameters_known(request);
+}
+
+static bool pass_body(struct request *request)
+{
+    return !may_change_something(request) || body_is_json(request);
+}
+
+/* What a write of a membership needs: its user, and its idempotency key, which anywhere else would
+ * be kept for nothing. */
+static bool pass_user(struct request *request)
 {
     if ((request->route->flags & ROUTE_NAMES_USER) != 0) {
         return user_find(request) && idempotency_key_find(request);
@@ -232,46 +302,75 @@ static bool find_user_and_key(struct request *request)
                   "send this request without it");
 }
 
-void gate_handle(struct request *request)
+/* The last stage: lets nobody pass, since nothing comes after it. */
+static bool pass_to_handler(struct request *request)
 {
-    const char *member = "";
-    if (request->method == HTTP_OPTIONS && slice_equal(request->path, slice_of("*"))) {
-        answer_with(request, 204, NULL, slice_of("")); /* of the server as a whole */
-        answer_add_header(request, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS");
-        return;
+    route_handler(request->route, request->method)(request);
+    return false;
+}
+
+enum stage {
+    STAGE_HEAD,
+    STAGE_ROUTE,
+    STAGE_WHO,
+    STAGE_HOW_OFTEN,
+    STAGE_PARAMETERS,
+    STAGE_BODY,
+    STAGE_USER,
+    STAGE_HANDLER,
+    STAGE_COUNT
+};
+
+static const struct {
+    bool (*pass)(struct request *request); /* false: the answer is made, or the handler at work */
+    bool needs_whole;                      /* the body too */
+    enum gate_verdict otherwise;           /* what becomes of a request that does not pass */
+} stages[STAGE_COUNT] = {
+    [STAGE_HEAD] = {pass_head, false, GATE_REFUSED},
+    [STAGE_ROUTE] = {pass_route, false, GATE_ANSWERED},
+    [STAGE_WHO] = {pass_who, false, GATE_ANSWERED},
+    [STAGE_HOW_OFTEN] = {pass_how_often, false, GATE_ANSWERED},
+    [STAGE_PARAMETERS] = {pass_parameters, true, GATE_ANSWERED},
+    [STAGE_BODY] = {pass_body, true, GATE_ANSWERED},
+    [STAGE_USER] = {pass_user, true, GATE_ANSWERED},
+    [STAGE_HANDLER] = {pass_to_handler, true, GATE_ANSWERED},
+};
+
+/* Lets the request through the stages that need the body too, or through those that do not. */
+static enum gate_verdict pass_stages(struct request *request, bool whole)
+{
+    for (size_t i = 0; i < STAGE_COUNT; i++) {
+        if (stages[i].needs_whole == whole && !stages[i].pass(request)) {
+            return stages[i].otherwise;
+        }
     }
-    enum problem problem =
-        route_find(request->context->routes, request->context->port, request, &member);
-    if (problem == PROBLEM_NOT_FOUND) {
-        answer_problem(request, problem, NULL);
-        return;
+    return GATE_PASSED;
+}
+
+enum gate_verdict gate_take_head(struct request *request)
+{
+    parse_request_id(request);
+    set_traceparent(request);
+    return pass_stages(request, false);
+}
+
+enum gate_verdict gate_take_body(struct request *request, size_t size, const struct wire *fault)
+{
+    bool answered = request->answer.status != 0;
+    if (fault == NULL && size <= REQUEST_BODY_SIZE_MAX_BYTES - request->body_size) {
+        return answered ? GATE_ANSWERED : GATE_PASSED;
     }
-    if (request->method == HTTP_OPTIONS) {
-        answer_with(request, 204, NULL, slice_of(""));
-        answer_add_header(request, "Allow", allow(request));
-        return;
+    if (!answered && fault != NULL) {
+        refuse_fault(request, fault);
+    } else if (!answered) {
+        answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
     }
-    route_handler_fn *handler = route_handler(request->route, request->method);
-    if (handler == NULL) {
-        const char *allowed = allow(request);
-        answer_problem_format(request, PROBLEM_METHOD_NOT_ALLOWED,
-                              "this path takes only these methods: %s", allowed);
-        answer_add_header(request, "Allow", allowed);
-        return;
-    }
-    if (may_change_something(request) && !origin_is_own(request)) {
-        answer_problem(request, PROBLEM_FORBIDDEN, NULL);
-        return;
-    }
-    if (problem != PROBLEM_NONE) {
-        answer_problem_format(request, problem,
-                              "%s in the path is not an identifier: " IDENTIFIER_RULE
-                              ", after percent-decoding",
-                              member);
-        return;
-    }
-    if (parameters_known(request) && (!may_change_something(request) || body_is_json(request)) &&
-        find_user_and_key(request)) {
-        handler(request);
-    }
+    return GATE_REFUSED;
+}
+
+void gate_take_whole(struct request *request)
+{
+    enum gate_verdict verdict = pass_stages(request, true);
+    assert(verdict == GATE_ANSWERED); /* or waits for what its handler has begun */
+    (void)verdict;
 }

@@ -177,7 +177,7 @@ static void answer_health(struct request *request, bool good, const char *word,
                 text_slice(&body));
     answer_add_header(request, "Cache-Control", "no-store");
     if (!good) {
-        answer_add_header(request, "Retry-After", "1");
+        answer_retry_after(request, 1);
     }
 }
 

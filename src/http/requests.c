@@ -14,6 +14,9 @@ enum {
     /* How long a client that was refused may go on sending. Where the socket were closed while
      * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
     LINGER_US = 2 * 1000 * 1000,
+    /* How long the body of a request may come that was answered at its head. Whoever sends it at
+     * once keeps the connection; whoever waits for an answer first gets it. */
+    DROP_WITHIN_US = 100 * 1000,
     FREE_REQUESTS_MAX = 512, /* kept for the next ones; a crowd's are not */
 };
 
@@ -22,6 +25,7 @@ void requests_init(struct requests *requests, const struct http_context *context
 {
     *requests = (struct requests){.context = context, .access_log = {.every = access_log_every}};
     list_init(&requests->arriving);
+    list_init(&requests->dropping);
     list_init(&requests->sending);
     list_init(&requests->refused);
     list_init(&requests->free);
@@ -120,6 +124,13 @@ void requests_wait(struct requests *requests, struct request *request)
     requests->waiting++;
 }
 
+void requests_drop(struct requests *requests, struct request *request, int64_t now_us)
+{
+    assert(request->answer.status != 0);
+    request->phase = REQUEST_DROPPING;
+    enlist(&requests->dropping, request, now_us);
+}
+
 void requests_send(struct requests *requests, struct request *request, int64_t now_us)
 {
     request->answered_us = now_us;
@@ -145,7 +156,10 @@ static struct request *first_before(const struct list *list, int64_t before_us)
 
 struct request *requests_overdue(const struct requests *requests, int64_t now_us)
 {
-    return first_before(&requests->arriving, now_us - requests->context->limits.deadline_us + 1);
+    struct request *answered = first_before(&requests->dropping, now_us - DROP_WITHIN_US);
+    return answered != NULL ? answered
+                            : first_before(&requests->arriving,
+                                           now_us - requests->context->limits.deadline_us + 1);
 }
 
 static void shut_down_before(const struct list *list, int64_t before_us)

@@ -171,12 +171,10 @@ static enum MHD_Result proceed(struct request *request)
 {
     if (request->phase == REQUEST_ARRIVING) {
         requests_arrived(request);
-        gate_handle(request);
-        if (request->answer.status != 0) {
-            request->phase = REQUEST_ANSWERED;
-        }
+        gate_take_whole(request);
     }
-    if (request->phase == REQUEST_ANSWERED) {
+    if (request->answer.status != 0) {
+        request->phase = REQUEST_ANSWERED;
         return send_answer(request);
     }
     requests_wait(&server_of(request)->requests, request);
@@ -197,32 +195,39 @@ static enum MHD_Result on_header(void *request_, enum MHD_ValueKind kind, const 
 /* Takes in a piece of the body. False where memory is exhausted. */
 static bool take_body(struct request *request, const char *data, size_t size)
 {
-    const struct wire *fault = connection_fault(request->client);
-    if (fault == NULL && request->body_size + size <= REQUEST_BODY_SIZE_MAX_BYTES) {
+    enum gate_verdict verdict = gate_take_body(request, size, connection_fault(request->client));
+    switch (verdict) {
+    case GATE_PASSED:
         return request_append_body(request, data, size);
+    case GATE_ANSWERED:
+        request->body_size += size;
+        return true;
+    case GATE_REFUSED:
+        refuse(request);
+        return true;
     }
-    if (fault != NULL) {
-        gate_refuse_fault(request, fault);
-    } else {
-        answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
-    }
-    refuse(request);
-    return true;
+    return false;
 }
 
 /* Takes in the head. False where memory is exhausted. */
 static bool take_head(struct request *request)
 {
-    const struct gate_head head = {
+    (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
+    if (request->headless) {
+        return false;
+    }
+    request->arrival = (struct request_arrival){
         .fault = connection_fault(request->client),
         .over_limit = request->client->over_limit,
         .ending = server_of(request)->stopped_serving,
     };
-    (void)MHD_get_connection_values_n(request->connection, MHD_HEADER_KIND, on_header, request);
-    if (!request->headless && !gate_admit_head(request, &head)) {
+    enum gate_verdict verdict = gate_take_head(request);
+    if (verdict == GATE_ANSWERED && !connection_awaits_continue(request->client)) {
+        requests_drop(&server_of(request)->requests, request, clock_mono_us());
+    } else if (verdict != GATE_PASSED) {
         refuse(request);
     }
-    return !request->headless;
+    return true;
 }
 
 static enum MHD_Result on_access(void *server, struct MHD_Connection *connection, const char *url,
@@ -376,7 +381,9 @@ void http_server_tick(struct http_server *server, struct instant now)
 {
     struct request *request;
     while ((request = requests_overdue(&server->requests, now.mono_us)) != NULL) {
-        answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
+        if (request->answer.status == 0) {
+            answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
+        }
         refuse(request);
     }
     requests_end_slow(&server->requests, now.mono_us);

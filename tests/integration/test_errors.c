@@ -200,6 +200,67 @@ static void announced_size_is_refused_at_once(void **state)
     }
 }
 
+/* What is wrong with the path, the method or the page is answered though the body does not come. */
+static void what_the_head_says_is_refused_without_the_body(void **state)
+{
+    const struct relation *relation = *state;
+    static const struct {
+        const char *method, *path, *headers;
+        int status;
+        const char *code;
+    } rows[] = {
+        {"POST", "/v1/nowhere", "", 404, "not-found"},
+        {"POST", "/v1/nowhere", "Expect: 100-continue\r\n", 404, "not-found"},
+        {"PUT", "/v1/%s/early/%s", "", 405, "method-not-allowed"},
+        {"PUT", "/v1/%s/early/%s", "Expect: 100-continue\r\n", 405, "method-not-allowed"},
+        {"POST", "/v1/%s/early/%s", "Sec-Fetch-Site: cross-site\r\n", 403, "forbidden"},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        char request[512], path[128];
+        bool named = strchr(rows[i].path, '%') != NULL;
+        snprintf(path, sizeof path, "/v1/%s/early/%s", relation->collection, relation->action);
+        snprintf(request, sizeof request,
+                 "%s %s HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n%s\r\n", rows[i].method,
+                 named ? path : rows[i].path, rows[i].headers);
+        process_note("%s", request);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, request));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_problem(response, rows[i].status, rows[i].code);
+        assert_string_equal(http_header(response, "Connection"), "close");
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+}
+
+/* A body that came is dropped, and what follows it on the connection is answered. */
+static void a_refusal_at_the_head_keeps_the_connection(NO_STATE)
+{
+    static const char *const bodies[] = {
+        "Content-Length: 16\r\n\r\n{\"user_id\":\"u1\"}",
+        "Transfer-Encoding: chunked\r\n\r\n10\r\n{\"user_id\":\"u1\"}\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < LENGTH(bodies); i++) {
+        char requests[512];
+        snprintf(requests, sizeof requests,
+                 "POST /v1/nowhere HTTP/1.1\r\nHost: test\r\n%s"
+                 "GET /v1/livez HTTP/1.1\r\nHost: test\r\n\r\n",
+                 bodies[i]);
+        process_note("%s", requests);
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        assert_true(http_raw_send_text(raw, requests));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_problem(response, 404, "not-found");
+        http_response_free(&response);
+        response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        assert_int_equal(response->status, 200);
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
+}
+
 /* A chunked body that is already too long and has not ended. */
 static void chunked_body_is_refused_before_its_end(void **state)
 {
@@ -539,7 +600,8 @@ static void long_paths_are_refused_in_full(NO_STATE)
     char *too_large = padded_body(2 * BODY_MAX_BYTES);
     for (size_t i = 0; i < LENGTH(rows); i++) {
         char head[8192];
-        snprintf(head, sizeof head, "POST /%06000d HTTP/1.1\r\nHost: test\r\n%s", 0, rows[i].head);
+        snprintf(head, sizeof head, "POST /v1/events/%06000d/rsvp HTTP/1.1\r\nHost: test\r\n%s", 0,
+                 rows[i].head);
         struct http_raw *raw = http_raw_connect(fixture.service->port);
         assert_non_null(raw);
         assert_true(http_raw_send_text(raw, head));
@@ -933,6 +995,8 @@ int main(void)
         RELATION_TESTS(only_json_is_accepted),
         RELATION_TESTS(body_may_have_16_kib),
         RELATION_TESTS(announced_size_is_refused_at_once),
+        RELATION_TESTS(what_the_head_says_is_refused_without_the_body),
+        cmocka_unit_test(a_refusal_at_the_head_keeps_the_connection),
         RELATION_TESTS(chunked_body_is_refused_before_its_end),
         RELATION_TESTS(unknown_parameters_are_refused),
         RELATION_TESTS(malformed_query_is_refused),

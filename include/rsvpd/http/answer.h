@@ -17,6 +17,9 @@ void answer_with(struct request *request, unsigned status, const char *content_t
  * is answered as an internal error, and nothing may be added to that. */
 bool answer_json(struct request *request, unsigned status, const struct json_writer *body);
 
+/* Tells when to come again: Retry-After, which any status may have. */
+void answer_retry_after(struct request *request, int64_t seconds);
+
 /* Lets the answer be compressed for whom asks. Not for one that gives back what a request says, and
  * holds a secret besides: its size would tell of the secret (BREACH). */
 void answer_allow_compression(struct request *request);

@@ -46,6 +46,10 @@ void connection_close(struct connections *connections, struct connection **conne
  * last. NULL where nothing is. */
 const struct wire *connection_fault(const struct connection *connection);
 
+/* Whether the client sends the body of the request that the HTTP library is at only once it is told
+ * to (Expect: 100-continue). */
+bool connection_awaits_continue(const struct connection *connection);
+
 /* It makes a request, whose own deadline holds from here on. */
 void connection_begin_request(struct connection *connection);
 void connection_end_request(struct connections *connections, struct connection *connection,

@@ -1,29 +1,30 @@
-/* What every request must pass before its handler sees it: route, method, parameters, body. */
+/* What every request must pass, in named stages, before its handler sees it. */
 #ifndef RSVPD_HTTP_GATE_H
 #define RSVPD_HTTP_GATE_H
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
-#include "rsvpd/http/wire.h"
+
+/* How a request comes out of a part of the gate. */
+enum gate_verdict {
+    GATE_PASSED,
+    GATE_ANSWERED, /* it is answered; nothing of what still comes of it is looked at */
+    GATE_REFUSED   /* it is answered, and nothing on its connection can be read after it */
+};
 
 /* Gives the request an id of its own, until its head says another. */
 void gate_name_request(struct request *request);
 
-/* What is known of a head besides its fields. */
-struct gate_head {
-    const struct wire *fault; /* NULL: none */
-    bool over_limit;          /* it came on a connection that is one too many */
-    bool ending;              /* it came after the service has stopped serving */
-};
+/* The head has arrived: takes its id and trace over, and lets it through the stages that need no
+ * more than the head. `request->arrival` says what came with it. */
+MUST_CHECK enum gate_verdict gate_take_head(struct request *request);
 
-/* Looks at a request whose head has arrived: takes its id and trace over. False with the answer
- * made where it is not worth waiting for its body. */
-MUST_CHECK bool gate_admit_head(struct request *request, const struct gate_head *head);
+/* So many bytes of the body have arrived. `fault`: what is wrong with them, NULL: nothing. */
+MUST_CHECK enum gate_verdict gate_take_body(struct request *request, size_t size,
+                                            const struct wire *fault);
 
-/* Answers a request that has a fault. */
-void gate_refuse_fault(struct request *request, const struct wire *fault);
-
-/* Handles a request that has arrived whole: answers it, or lets its handler do so. */
-void gate_handle(struct request *request);
+/* The request that passed so far has arrived whole: lets it through the other stages, of which the
+ * handler is the last. */
+void gate_take_whole(struct request *request);
 
 #endif

@@ -18,6 +18,7 @@ struct connection;
 struct http_context;
 struct many;
 struct route;
+struct wire;
 
 enum {
     REQUEST_ID_SIZE_MAX_BYTES = 64,
@@ -28,9 +29,17 @@ enum {
 
 enum request_phase {
     REQUEST_ARRIVING, /* head or body not complete */
+    REQUEST_DROPPING, /* answered at its head; what still comes of it is dropped */
     REQUEST_WAITING,  /* its operation is under way; the connection is suspended */
     REQUEST_ANSWERED, /* the answer is made */
     REQUEST_REFUSED   /* answered before it had arrived whole; the connection is about to end */
+};
+
+/* What is known of a request when its head is here, besides its fields. */
+struct request_arrival {
+    const struct wire *fault; /* NULL: nothing is wrong */
+    bool over_limit;          /* it came on a connection that is one too many */
+    bool ending;              /* it came after the service has stopped serving */
 };
 
 struct answer_header {
@@ -56,7 +65,8 @@ struct request {
     enum request_phase phase;
     bool handled;   /* the library has handed over the head */
     bool suspended; /* the library was told to wait, and has not taken the answer yet */
-    bool headless;  /* there was no memory for all of the head */
+    struct request_arrival arrival;
+    bool headless; /* there was no memory for all of the head */
     struct instant started;
     int64_t answered_us; /* monotonic; 0 before */
     enum http_method method;
@@ -66,9 +76,10 @@ struct request {
 
     struct list header_fields; /* those that mean something here: http/header */
 
-    struct slice path;     /* as it came, without the query */
-    struct slice query;    /* what follows the question mark */
-    struct slice captured; /* what the path has for a {name} that is no identifier */
+    struct slice path;        /* as it came, without the query */
+    struct slice query;       /* what follows the question mark */
+    struct slice captured;    /* what the path has for a {name} that is no identifier */
+    const char *unidentified; /* the member of the path that is no identifier; NULL: none */
     struct identifier entity,
         user; /* from the path, and for writes from wherever the user is named */
 

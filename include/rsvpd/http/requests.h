@@ -12,9 +12,10 @@ struct requests {
     const struct http_context *context;
     struct access_log access_log;
     struct list arriving;
-    struct list sending; /* their answers are on their way */
-    struct list refused; /* their clients may still be sending */
-    struct list free;    /* for reuse */
+    struct list dropping; /* answered at their heads; their bodies are still coming */
+    struct list sending;  /* their answers are on their way */
+    struct list refused;  /* their clients may still be sending */
+    struct list free;     /* for reuse */
     size_t free_count;
     size_t active;  /* have begun and not ended */
     size_t waiting; /* those of them that wait for the service */
@@ -34,6 +35,8 @@ void requests_end(struct requests *requests, struct request *request);
 
 /* It has arrived whole: its time to arrive does not end any more. */
 void requests_arrived(struct request *request);
+/* It was answered at its head, and what comes of its body is dropped. */
+void requests_drop(struct requests *requests, struct request *request, int64_t now_us);
 /* It waits for the service. */
 void requests_wait(struct requests *requests, struct request *request);
 /* Its answer is on its way. */
@@ -41,7 +44,8 @@ void requests_send(struct requests *requests, struct request *request, int64_t n
 /* It was answered before it had arrived whole. */
 void requests_refuse(struct requests *requests, struct request *request, int64_t now_us);
 
-/* One that has not arrived in time; NULL where there is none. It is to be refused. */
+/* One that has not arrived in time; NULL where there is none. It is to be refused, with its answer
+ * where it has one. */
 struct request *requests_overdue(const struct requests *requests, int64_t now_us);
 /* Shuts the connections down of clients that do not take their answers, or go on sending after a
  * refusal, for too long. */

@@ -269,11 +269,11 @@ void exchange_run(struct exchange *exchange, enum route_flags port, struct slice
 {
     current = exchange;
     context.port = port;
-    const struct gate_head head = {0};
-    if (gate_admit_head(&exchange->request, &head)) {
+    if (gate_take_head(&exchange->request) == GATE_PASSED &&
+        gate_take_body(&exchange->request, body.size, NULL) == GATE_PASSED) {
         exchange->request.body = (char *)(uintptr_t)body.data;
         exchange->request.body_size = body.size;
-        gate_handle(&exchange->request);
+        gate_take_whole(&exchange->request);
     }
     assert((exchange->request.answer.status != 0) != (exchange->submitted > 0));
     run_operations(exchange);

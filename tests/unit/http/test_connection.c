@@ -109,6 +109,23 @@ static void nobody_makes_room_while_there_is_some(NO_STATE)
     assert_false(is_shut(idle));
 }
 
+static void who_awaits_continue_does_so_until_the_body_is_here(NO_STATE)
+{
+    struct connection *connection = connect_at(0)->connection;
+    struct wire *wire = &connection->stream.wire;
+    wire->requests = 1;
+    wire->state = WIRE_BODY;
+    connection_begin_request(connection);
+    assert_false(connection_awaits_continue(connection));
+    wire->expects = true;
+    assert_true(connection_awaits_continue(connection));
+    wire->state = WIRE_START;
+    assert_false(connection_awaits_continue(connection));
+    wire->state = WIRE_BODY;
+    wire->requests = 2; /* it is of a further request */
+    assert_false(connection_awaits_continue(connection));
+}
+
 static void a_fault_is_of_the_request_that_is_read(NO_STATE)
 {
     struct connection *connection = connect_at(0)->connection;
@@ -131,6 +148,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(newcomers_past_the_limit_get_the_place_of_an_idle_one,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_makes_room_while_there_is_some, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(who_awaits_continue_does_so_until_the_body_is_here, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_fault_is_of_the_request_that_is_read, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,6 +97,19 @@ static void what_does_not_arrive_is_overdue_in_its_order(NO_STATE)
     end(second);
 }
 
+static void who_was_answered_at_the_head_has_a_moment_for_the_body(NO_STATE)
+{
+    struct request *request = begin();
+    int64_t now_us = request->started.mono_us;
+    request->answer.status = 404;
+    requests_drop(&requests, request, now_us);
+    assert_null(requests_overdue(&requests, now_us + SECOND_US / 10));
+    assert_ptr_equal(requests_overdue(&requests, now_us + SECOND_US / 10 + 1), request);
+    requests_send(&requests, request, now_us);
+    assert_null(requests_overdue(&requests, now_us + SECOND_US / 10 + 1));
+    end(request);
+}
+
 static void who_waits_is_counted_until_the_answer(NO_STATE)
 {
     struct request *request = begin();
@@ -148,6 +161,7 @@ int main(void)
         CASE(a_request_begins_with_a_name_and_its_target),
         CASE(memory_is_used_again),
         CASE(what_does_not_arrive_is_overdue_in_its_order),
+        CASE(who_was_answered_at_the_head_has_a_moment_for_the_body),
         CASE(who_waits_is_counted_until_the_answer),
         CASE(who_leaves_while_it_waits_is_not_counted),
         CASE(who_does_not_take_an_answer_is_cut_off),
