@@ -43,7 +43,8 @@ const struct config_option config_options[] = {
      .default_value = "0", .min = 0, .max = 1000000,
      .help = "client connections per process from one address; 0 sets no limit, as behind a load balancer"},
     {.name = "MAX_PENDING", .type = OPTION_INTEGER, .offset = AT(max_pending), .default_value = "20000",
-     .min = 1, .max = 1000000, .help = "requests waiting for a store, per process, shared out among the workers; past it requests are refused, not queued"},
+     .min = CONFIG_PENDING_PER_WORKER_MIN, .max = 1000000,
+     .help = "requests waiting for a store, per process, shared out among the workers; past it requests are refused, not queued"},
     {.name = "PG_WRITE_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_write_connections), .default_value = "2",
      .min = 1, .max = CONFIG_PG_CONNECTIONS_MAX, .help = "PostgreSQL connections for writes, per worker"},
     {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
@@ -285,6 +286,25 @@ static bool refuse(struct config_error *error)
     return false;
 }
 
+/* Every worker gets what it needs: by itself where the variable is not set, or else the operator
+ * says so. */
+static bool check_pending(struct config *config, bool given, struct config_error *error)
+{
+    int64_t needed = config->workers * CONFIG_PENDING_PER_WORKER_MIN;
+    if (config->max_pending >= needed) {
+        return true;
+    }
+    if (!given) {
+        config->max_pending = needed;
+        return true;
+    }
+    snprintf(error->line, sizeof error->line,
+             "MAX_PENDING: %" PRId64 " is too small for %" PRId64
+             " workers (WORKERS): each needs %d, so set it to at least %" PRId64,
+             config->max_pending, config->workers, CONFIG_PENDING_PER_WORKER_MIN, needed);
+    return false;
+}
+
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error)
 {
@@ -299,11 +319,7 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
             return refuse(error);
         }
     }
-    if (config->max_pending < config->workers) {
-        snprintf(error->line, sizeof error->line,
-                 "MAX_PENDING: %" PRId64 " leaves nothing to some of the %" PRId64
-                 " workers (WORKERS): it is at least their number",
-                 config->max_pending, config->workers);
+    if (!check_pending(config, lookup("MAX_PENDING") != NULL, error)) {
         return false;
     }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > CONFIG_COUNT_TTL_SUM_MAX_MS) {

@@ -3,6 +3,7 @@
  * DESIGN: Many at once is many operations of the kind that one would be, so they gather into
  * batches with everybody else's; the last one to end makes the answer. */
 #include "rsvpd/http/listing.h"
+#include "rsvpd/base/config.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/domain/page_token.h"
 #include "rsvpd/http/answer.h"
@@ -25,6 +26,9 @@ enum {
     /* The longest path is one whose every byte came percent-encoded. */
     LINK_SIZE_BYTES = 3 * (IDENTIFIER_SIZE_MAX_BYTES + 32) + PAGE_TOKEN_SIZE_BYTES + 64,
 };
+
+static_assert(2 * MANY_MAX < CONFIG_PENDING_PER_WORKER_MIN,
+              "many counts and their loads fit the smallest limit on what waits");
 
 /* Which way a listing goes: from an entity to its users, or from a user to its entities. */
 struct direction {

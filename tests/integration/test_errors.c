@@ -891,25 +891,61 @@ static void nothing_hangs_while_postgres_stands_still(NO_STATE)
     service_wait_ready(fixture.service, 200);
 }
 
-/* Two may wait, two do; whoever comes then is turned away at once and the two get their answer. */
+/* ---- too many requests ---- */
+
+enum { PENDING_LEAST = 202 }; /* the smallest MAX_PENDING of one worker */
+
+/* Waits until a request has been refused since nothing more may wait. */
+static void wait_for_a_refusal(void)
+{
+    static const char name[] = "\nrsvpd_requests_refused_total{reason=\"overloaded\"} ";
+    struct http_client *admin = http_client_create(fixture.service->admin_port);
+    const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
+    long refused = 0;
+    while (refused == 0) {
+        struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
+        const char *line = strstr(response->body, name);
+        refused = line != NULL ? strtol(line + strlen(name), NULL, 10) : 0;
+        http_response_free(&response);
+        if (process_now_ms() > end_ms) {
+            process_fail("nothing is refused");
+        }
+    }
+    http_client_destroy(&admin);
+}
+
+static struct http_raw *send_without_body(const char *method, const char *target)
+{
+    char request[512];
+    struct http_raw *raw = http_raw_connect(fixture.service->port);
+    assert_non_null(raw);
+    snprintf(request, sizeof request,
+             "%s /v1/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n", method, target);
+    assert_true(http_raw_send_text(raw, request));
+    return raw;
+}
+
+/* As many wait as may. Whoever comes then is turned away at once, and those who wait get their
+ * answers. */
 static void too_many_waiting_requests_are_refused(void **state)
 {
     const struct relation *relation = *state;
-    struct http_raw *raws[2];
+    struct http_raw *writes[2], *others[PENDING_LEAST];
+    char target[256];
     fixture_restart_service(
-        (const char *const[]){"MAX_PENDING=2", "WORKERS=1", "REQUEST_DEADLINE_MS=60000", NULL});
+        (const char *const[]){"MAX_PENDING=202", "WORKERS=1", "REQUEST_DEADLINE_MS=60000", NULL});
     pg_server_pause(fixture.pg);
     for (int i = 0; i < 2; i++) {
-        char request[512];
-        raws[i] = http_raw_connect(fixture.service->port);
-        assert_non_null(raws[i]);
-        snprintf(request, sizeof request,
-                 "POST /v1/%s/overload/%s?user_id=u%d HTTP/1.1\r\nHost: test\r\n"
-                 "Content-Length: 0\r\n\r\n",
-                 relation->collection, relation->action, i);
-        assert_true(http_raw_send_text(raws[i], request));
+        snprintf(target, sizeof target, "%s/overload/%s?user_id=u%d", relation->collection,
+                 relation->action, i);
+        writes[i] = send_without_body("POST", target);
     }
     service_wait_queued(fixture.service, "writes", 2);
+    for (size_t i = 0; i < PENDING_LEAST; i++) {
+        snprintf(target, sizeof target, "%s/overload/users/u%zu", relation->collection, i);
+        others[i] = send_without_body("GET", target);
+    }
+    wait_for_a_refusal();
     struct http_response *response =
         relation_write(fixture.client, relation, "POST", "overload", "u3");
     expect_problem(response, 503, "overloaded");
@@ -920,12 +956,39 @@ static void too_many_waiting_requests_are_refused(void **state)
 
     pg_server_resume(fixture.pg);
     for (int i = 0; i < 2; i++) {
-        response = http_raw_receive(raws[i], RAW_TIMEOUT_MS);
+        response = http_raw_receive(writes[i], RAW_TIMEOUT_MS);
         expect_status(response, 201);
         http_response_free(&response);
-        http_raw_close(&raws[i]);
+        http_raw_close(&writes[i]);
+    }
+    for (size_t i = 0; i < PENDING_LEAST; i++) {
+        http_raw_close(&others[i]);
     }
     expect_exact_count(fixture.client, relation, "overload", 2);
+    fixture_restart_service(NULL);
+}
+
+/* The largest requests fit into the smallest MAX_PENDING that rsvpd takes. */
+static void the_smallest_limit_lets_the_largest_requests_in(void **state)
+{
+    const struct relation *relation = *state;
+    char counts[4096], users[4096];
+    int counts_size =
+        snprintf(counts, sizeof counts, "/v1/%ss?max_stale_ms=5000", relation->count_member);
+    int users_size = snprintf(users, sizeof users, "/v1/%s/largest/users?", relation->collection);
+    for (int i = 0; i < 100; i++) {
+        counts_size += snprintf(counts + counts_size, sizeof counts - (size_t)counts_size,
+                                "&%s=largest-%d", relation->id_member, i);
+        users_size += snprintf(users + users_size, sizeof users - (size_t)users_size,
+                               "%suser_id=u%d", i > 0 ? "&" : "", i);
+    }
+    fixture_restart_service((const char *const[]){"MAX_PENDING=202", "WORKERS=1", NULL});
+    const char *const targets[] = {counts, users};
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        struct http_response *response = http_request(fixture.client, "GET", targets[i], NULL);
+        expect_status(response, 200);
+        http_response_free(&response);
+    }
     fixture_restart_service(NULL);
 }
 
@@ -1016,7 +1079,9 @@ int main(void)
         RELATION_TESTS(write_past_its_deadline_has_an_unknown_outcome),
         cmocka_unit_test_teardown(nothing_hangs_while_postgres_stands_still, fixture_heal),
         cmocka_unit_test(silent_connections_are_ended),
-        RELATION_TESTS(too_many_waiting_requests_are_refused), /* with a service of its own */
+        /* These have services of their own. */
+        RELATION_TESTS(too_many_waiting_requests_are_refused),
+        RELATION_TESTS(the_smallest_limit_lets_the_largest_requests_in),
         cmocka_unit_test(too_many_connections_are_refused),
     };
     return cmocka_run_group_tests(tests, open_silent_connections, fixture_teardown);

@@ -282,7 +282,7 @@ static void too_small_a_share_is_refused(NO_STATE)
     struct service_run run =
         service_run((const char *const[]){"serve", NULL},
                     (const char *const[]){"DATABASE_URL=postgresql://x@/x?host=/nonexistent",
-                                          "WORKERS=4", "MAX_PENDING=3", NULL});
+                                          "WORKERS=4", "MAX_PENDING=807", NULL});
     assert_int_equal(run.status, 2);
     assert_non_null(strstr(run.err, "MAX_PENDING"));
     service_run_free(&run);

@@ -75,7 +75,7 @@ static const struct bad_variable bad_variables[] = {
     {"REQUEST_DEADLINE_MS", {"abc", "0", "-1", "2s", "99999999999999999999"}},
     {"MAX_CONNECTIONS", {"abc", "0", "-1", "99999999999999999999"}},
     {"MAX_CONNECTIONS_PER_ADDRESS", {"abc", "-1", "99999999999999999999"}},
-    {"MAX_PENDING", {"abc", "0", "-1", "99999999999999999999"}},
+    {"MAX_PENDING", {"abc", "0", "1", "201", "-1", "99999999999999999999"}},
     {"PG_WRITE_CONNECTIONS", {"abc", "0", "-1", "10000"}},
     {"PG_READ_CONNECTIONS", {"abc", "0", "-1", "10000"}},
     {"COUNT_LOCAL_TTL_MS", {"abc", "-1", "3501", "99999999999999999999"}},

@@ -84,6 +84,9 @@ enum {
     CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */
     CONFIG_WORKERS_MAX = 256,
     CONFIG_PG_CONNECTIONS_MAX = 16, /* of one pool of a worker */
+    /* Operations that a worker needs for the largest request: a hundred counts, a load of each, and
+       two of the worker's own. With fewer, such a request could never succeed. */
+    CONFIG_PENDING_PER_WORKER_MIN = 2 * 100 + 2,
     /* The bound on a count's age is 5 s. A second of it belongs to a shared cache in front and half
      * a second to the ways between commit, Redis and client; what is left is for the two lifetimes.
      */

@@ -81,7 +81,7 @@ static void test_everything_set(NO_STATE)
         {"REQUEST_DEADLINE_MS", "50"},
         {"MAX_CONNECTIONS", "1000000"},
         {"MAX_CONNECTIONS_PER_ADDRESS", "7"},
-        {"MAX_PENDING", "256"},
+        {"MAX_PENDING", "51712"},
         {"PG_WRITE_CONNECTIONS", "16"},
         {"PG_READ_CONNECTIONS", "3"},
         {"COUNT_LOCAL_TTL_MS", "0"},
@@ -103,7 +103,7 @@ static void test_everything_set(NO_STATE)
     assert_int_equal(config.request_deadline_ms, 50);
     assert_int_equal(config.max_connections, 1000000);
     assert_int_equal(config.max_connections_per_address, 7);
-    assert_int_equal(config.max_pending, 256);
+    assert_int_equal(config.max_pending, 51712);
     assert_int_equal(config.pg_write_connections, 16);
     assert_int_equal(config.pg_read_connections, 3);
     assert_int_equal(config.count_local_ttl_ms, 0);
@@ -197,6 +197,39 @@ static void test_the_lifetimes_of_counts_have_a_bound_together(NO_STATE)
         if (!cases[i].good) {
             assert_non_null(strstr(error.line, "COUNT_LOCAL_TTL_MS"));
             assert_non_null(strstr(error.line, "COUNT_REDIS_TTL_MS"));
+        }
+        config_free(&config);
+    }
+}
+
+/* With less, a worker could never answer a request for a hundred counts. */
+static void test_each_worker_may_have_enough_waiting(NO_STATE)
+{
+    static const struct {
+        const char *workers, *pending; /* NULL: not set */
+        bool good;
+        int64_t in_force;
+    } cases[] = {
+        {"1", "202", true, 202},   {"2", "404", true, 404},    {"256", "51712", true, 51712},
+        {"2", "202", false, 0},    {"2", "403", false, 0},     {"256", "20000", false, 0},
+        {"99", NULL, true, 20000}, {"256", NULL, true, 51712},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct variable variables[] = {{"DATABASE_URL", SECRET},
+                                       {"WORKERS", cases[i].workers},
+                                       {"MAX_PENDING", cases[i].pending},
+                                       {NULL, NULL}};
+        if (cases[i].pending == NULL) {
+            variables[2].name = NULL;
+        }
+        struct config config;
+        struct config_error error;
+        assert_int_equal(load(&config, variables, false, &error), cases[i].good);
+        if (cases[i].good) {
+            assert_int_equal(config.max_pending, cases[i].in_force);
+        } else {
+            assert_non_null(strstr(error.line, "MAX_PENDING"));
+            assert_non_null(strstr(error.line, "WORKERS"));
         }
         config_free(&config);
     }
@@ -456,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_every_malformed_value_is_refused),
         cmocka_unit_test(test_the_lifetimes_of_counts_have_a_bound_together),
+        cmocka_unit_test(test_each_worker_may_have_enough_waiting),
         cmocka_unit_test(test_what_is_required),
         cmocka_unit_test(test_lenient_is_not_blind),
         cmocka_unit_test(test_a_redis_url_that_is_empty_is_none),
