@@ -1,6 +1,6 @@
 -- Puts the users of a chunk behind those who wait, in the order of the lines; who waits or is going already stays as they are. The
 -- counters are locked. Answers as import_apply.sql does: how many were added, and the places of lines that must not be:
--- of events without a waiting list.
+-- of events without settings. Whether new users may wait now does not matter: these wait already.
 WITH line AS (
     SELECT DISTINCT ON (id, user_id) place, id, user_id, created_at
     FROM pg_temp.import_rows
@@ -13,7 +13,7 @@ WITH line AS (
     JOIN events AS e ON e.event_id = l.id
     LEFT JOIN :members AS m ON m.:id = l.id AND m.user_id = l.user_id
     LEFT JOIN waitlist AS w ON w.event_id = l.id AND w.user_id = l.user_id
-    WHERE e.waitlist AND m.user_id IS NULL AND w.user_id IS NULL
+    WHERE m.user_id IS NULL AND w.user_id IS NULL
 ), queued AS (
     INSERT INTO waitlist (event_id, ticket, user_id, created_at)
     SELECT id, ticket, user_id, created_at FROM newcomer ORDER BY id, ticket
@@ -31,4 +31,4 @@ UNION ALL
 SELECT r.place, NULL
 FROM pg_temp.import_rows AS r
 LEFT JOIN events AS e ON e.event_id = r.id
-WHERE e.waitlist IS NOT TRUE
+WHERE e.event_id IS NULL

@@ -24,7 +24,7 @@ const char import_help[] =
     "      not set, waitlist is t or f. A line replaces the event's settings, as PUT does.\n"
     "  waitlist: event_id, user_id and, if wanted, created_at. Adds users behind those who wait,\n"
     "      in the order of the file; who waits or is going already stays as they are. Free seats\n"
-    "      go to the first in line. The event has to have settings with a waiting list.\n"
+    "      go to the first in line. The event has to have settings, with a waiting list or not.\n"
     "A file may be imported again. Lines are applied 20000 at a time, each time in one\n"
     "transaction together with the counters: what was stopped half-way is right as far as it\n"
     "came, and can be started again. The service may go on meanwhile.\n"

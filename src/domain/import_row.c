@@ -58,8 +58,7 @@ const struct import_kind import_kinds[IMPORT_KIND_COUNT] = {
      "event_id,capacity,waitlist,opens_at,closes_at", "", "replaced"},
     {"waitlist", IMPORT_WAITLISTS, &relations[RELATION_RSVP], MEMBER_COLUMNS,
      1 << IMPORT_CREATED_AT, "event_id,user_id",
-     "the event has no waiting list; give it settings with waitlist true first, by PUT or 'rsvpd "
-     "import --relation settings'",
+     "the event has no settings; give it some first, by PUT or 'rsvpd import --relation settings'",
      "already there"},
 };
 

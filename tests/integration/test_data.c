@@ -419,6 +419,40 @@ static void a_backup_of_all_kinds_is_whole(NO_STATE)
                  ALL_KINDS "rsvpd export --relation $kind | cmp - $kind || exit 9; done");
 }
 
+/* Users go on waiting when the waiting list is turned off, before the event opens, and after it has
+ * closed. Their lines come back whatever the settings say. */
+static void waiting_users_come_back_under_any_settings(NO_STATE)
+{
+    pg_execute(fixture.database_url,
+               "INSERT INTO events (event_id, capacity, waitlist, opens_at, closes_at, waiting,"
+               " last_ticket)"
+               " SELECT concat('e-', capacity, waitlist, opens_at, closes_at), capacity, waitlist,"
+               " opens_at::timestamptz, closes_at::timestamptz, 2, 2"
+               " FROM unnest(ARRAY[0, 1, 5, NULL]) AS a (capacity),"
+               " unnest(ARRAY[true, false]) AS b (waitlist),"
+               " unnest(ARRAY[NULL, '2001-01-01', '2099-01-01']) AS c (opens_at),"
+               " unnest(ARRAY[NULL, '2002-01-01', '2099-02-01']) AS d (closes_at)"
+               " WHERE (capacity < 2 OR closes_at < '2010') AND coalesce(opens_at < closes_at,"
+               " true);"
+               "INSERT INTO rsvps (event_id, user_id) SELECT event_id, 'in' FROM events;"
+               "INSERT INTO rsvp_counters (event_id, count, version, managed)"
+               " SELECT event_id, 1, 1, true FROM events;"
+               "INSERT INTO waitlist (event_id, ticket, user_id)"
+               " SELECT event_id, 1, 'w2' FROM events UNION ALL SELECT event_id, 2, 'w1' FROM"
+               " events");
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+    expect_shell(STATUS_DONE, NULL, NULL,
+                 ALL_KINDS "rsvpd export --relation $kind $kind || exit 9; done");
+    shell_clear_tables();
+    expect_shell(STATUS_DONE, "0 bad", NULL,
+                 "rsvpd import --relation settings settings &&"
+                 " rsvpd import --relation rsvp --past-capacity rsvp &&"
+                 " rsvpd import --relation waitlist waitlist");
+    expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
+    expect_shell(STATUS_DONE, NULL, NULL,
+                 ALL_KINDS "rsvpd export --relation $kind | cmp - $kind || exit 9; done");
+}
+
 static void bad_settings_and_waiting_lines_are_told(NO_STATE)
 {
     static const char settings[] = "event_id,capacity,waitlist,opens_at,closes_at\\na,1,t,,\\n";
@@ -445,19 +479,17 @@ static void bad_settings_and_waiting_lines_are_told(NO_STATE)
                  "echo event_id,capacity,waitlist | rsvpd import --relation settings");
     expect_shell(STATUS_USAGE, NULL, "only RSVPs have a capacity",
                  "rsvpd import --relation waitlist --past-capacity left");
-    /* Of an event without settings, and of one without a waiting list. */
-    add_event_with_settings("none");
-    expect_shell(STATUS_FAILED, NULL, "line 3: the event has no waiting list; give it settings",
+    /* Of an event without settings. */
+    expect_shell(STATUS_FAILED, NULL, "line 3: the event has no settings; give it some",
                  "printf 'event_id,user_id\\na,u1\\nnone,u1\\n' | rsvpd import --relation"
                  " waitlist");
-    expect_shell(STATUS_DONE, "4 lines, 1 added, 0 already there, 3 bad",
-                 "line 2: the event has no waiting list",
-                 "printf 'event_id,user_id\\nb,u1\\na,u1\\nnone,u1\\na,u 1\\n' | rsvpd import"
-                 " --relation waitlist --skip-bad left && test $(wc -l < left) = 4");
-    assert_int_equal(
-        pg_query_int64(fixture.database_url,
-                       "SELECT count(*) FROM rsvp_counters WHERE event_id NOT IN ('a', 'none')"),
-        0);
+    expect_shell(STATUS_DONE, "3 lines, 1 added, 0 already there, 2 bad",
+                 "line 2: the event has no settings",
+                 "printf 'event_id,user_id\\nb,u1\\na,u1\\na,u 1\\n' | rsvpd import"
+                 " --relation waitlist --skip-bad left && test $(wc -l < left) = 3");
+    assert_int_equal(pg_query_int64(fixture.database_url,
+                                    "SELECT count(*) FROM rsvp_counters WHERE event_id <> 'a'"),
+                     0);
     expect_shell(STATUS_DONE, "0 differences", NULL, "rsvpd verify");
 }
 
@@ -766,6 +798,7 @@ int main(void)
         cmocka_unit_test_setup(past_the_capacity_settings_keep_nobody_out, set_up),
         cmocka_unit_test_setup_teardown(settings_that_come_in_between_are_seen, set_up, tear_down),
         cmocka_unit_test_setup(a_backup_of_all_kinds_is_whole, set_up),
+        cmocka_unit_test_setup(waiting_users_come_back_under_any_settings, set_up),
         cmocka_unit_test_setup(bad_settings_and_waiting_lines_are_told, set_up),
         cmocka_unit_test_setup(waiting_users_are_put_behind_those_who_wait, set_up),
         cmocka_unit_test_setup(free_seats_go_to_the_first_who_wait, set_up),
