@@ -3,6 +3,7 @@
 #include "rsvpd/app/data_commands.h"
 #include "rsvpd/base/clock.h"
 #include "rsvpd/base/progress.h"
+#include "rsvpd/domain/settings.h"
 #include "rsvpd/store/pg_export.h"
 
 #include <errno.h>
@@ -16,17 +17,15 @@
 
 #define MEMBERS(ID, name, collection, id, ...)                                                     \
     "  " name ": " id ", user_id, created_at, ordered by " id " and user_id.\n"
+#define MEMBER_LINES RELATIONS(MEMBERS)
 const char export_help[] =
     "usage: rsvpd export " RELATION_OPTION " [FILE|-]\n\n"
-    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads:\n" RELATIONS(
-        MEMBERS) "  settings: event_id, capacity, waitlist, opens_at, closes_at, ordered by "
-                 "event_id.\n"
-                 "  waitlist: event_id, user_id, created_at of who waits, ordered by event_id and "
-                 "turn.\n"
-                 "Times are in UTC with microseconds. FILE appears when it is complete; until then "
-                 "FILE.partial\n"
-                 "grows. Without FILE, or with -, to standard output.\n"
-                 "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
+    "Writes who is in what, as of one moment, as CSV that 'rsvpd import' reads:\n" MEMBER_LINES
+    "  settings: event_id" SETTINGS_NAMES ", ordered by event_id.\n"
+    "  waitlist: event_id, user_id, created_at of who waits, ordered by event_id and turn.\n"
+    "Times are in UTC with microseconds. FILE appears when it is complete; until then\n"
+    "FILE.partial grows. Without FILE, or with -, to standard output.\n"
+    "Exit status: 0 done, 1 it failed, 2 where an argument or a variable is wrong.\n";
 
 /* Where the export goes. */
 struct output {

@@ -20,7 +20,7 @@ const char import_help[] =
     "Reads CSV (RFC 4180) in FILE or on standard input. The header names the columns, in any\n"
     "order. Times are RFC 3339.\n" MEMBER_LINES
     "      Adds members; who is in already stays as they are.\n"
-    "  settings: event_id, capacity, waitlist, opens_at, closes_at, all of them; what is empty is\n"
+    "  settings: event_id" SETTINGS_NAMES ", all of them; what is empty is\n"
     "      not set, waitlist is t or f. A line replaces the event's settings, as PUT does.\n"
     "  waitlist: event_id, user_id and, if wanted, created_at. Adds users behind those who wait,\n"
     "      in the order of the file; who waits or is going already stays as they are. Free seats\n"

@@ -39,8 +39,7 @@ static bool bad_field(struct import_problem *problem, const char *what, struct s
 
 enum {
     MEMBER_COLUMNS = 1 << IMPORT_ENTITY | 1 << IMPORT_USER,
-    SETTINGS_COLUMNS = 1 << IMPORT_ENTITY | 1 << IMPORT_CAPACITY | 1 << IMPORT_WAITLIST |
-                       1 << IMPORT_OPENS_AT | 1 << IMPORT_CLOSES_AT,
+    SETTINGS_COLUMNS = 1 << IMPORT_ENTITY | ((1 << SETTING_COUNT) - 1) << IMPORT_SETTING,
 };
 
 #define MEMBERS(ID, name, collection, id, ...)                                                     \
@@ -52,10 +51,11 @@ enum {
      id ",user_id",                                                                                \
      "the event has settings; --past-capacity adds to it whatever they say",                       \
      "already there"},
+#define BEHIND_COMMA(ID, name, ...) "," name
 const struct import_kind import_kinds[IMPORT_KIND_COUNT] = {
     RELATIONS(MEMBERS) /* what only one with settings may refuse */
     {"settings", IMPORT_SETTINGS, &relations[RELATION_RSVP], SETTINGS_COLUMNS, 0,
-     "event_id,capacity,waitlist,opens_at,closes_at", "", "replaced"},
+     "event_id" SETTINGS(BEHIND_COMMA), "", "replaced"},
     {"waitlist", IMPORT_WAITLISTS, &relations[RELATION_RSVP], MEMBER_COLUMNS,
      1 << IMPORT_CREATED_AT, "event_id,user_id",
      "the event has no settings; give it some first, by PUT or 'rsvpd import --relation settings'",
@@ -89,60 +89,78 @@ static bool parse_created_at(struct slice value, struct import_row *row)
     return value.size == 0 || rfc3339_parse(value, &row->created_us);
 }
 
-static bool parse_capacity(struct slice value, struct import_row *row)
+static bool parse_whole(struct slice value, int64_t max, int64_t *number)
 {
-    int64_t number = 0;
-    row->settings.limited = value.size > 0;
+    *number = 0;
     for (size_t i = 0; i < value.size; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9' || number > SETTINGS_CAPACITY_MAX) {
+        if (value.data[i] < '0' || value.data[i] > '9' || *number > max) {
             return false;
         }
-        number = number * 10 + (value.data[i] - '0');
+        *number = *number * 10 + (value.data[i] - '0');
     }
-    row->settings.capacity = number;
-    return number <= SETTINGS_CAPACITY_MAX;
+    return *number <= max;
 }
 
-static bool parse_waitlist(struct slice value, struct import_row *row)
+static bool parse_flag(struct slice value, int64_t *flag)
 {
-    row->settings.waitlist =
-        slice_equal(value, slice_of("t")) || slice_equal(value, slice_of("true"));
-    return row->settings.waitlist || slice_equal(value, slice_of("f")) ||
-           slice_equal(value, slice_of("false"));
+    *flag = slice_equal(value, slice_of("t")) || slice_equal(value, slice_of("true"));
+    return *flag != 0 || slice_equal(value, slice_of("f")) || slice_equal(value, slice_of("false"));
 }
 
-static bool parse_opens_at(struct slice value, struct import_row *row)
+static bool parse_setting(struct slice text, enum setting setting, struct import_row *row)
 {
-    row->settings.opens = value.size > 0;
-    return value.size == 0 || rfc3339_parse(value, &row->settings.opens_at_us);
+    struct setting_value value = {.given = text.size > 0};
+    bool good = true;
+    switch (setting_rows[setting].type) {
+    case SETTING_NUMBER:
+        good = parse_whole(text, setting_rows[setting].max, &value.number);
+        break;
+    case SETTING_FLAG:
+        good = parse_flag(text, &value.number);
+        break;
+    case SETTING_TIME:
+        good = text.size == 0 || rfc3339_parse(text, &value.number);
+        break;
+    }
+    settings_set(&row->settings, setting, value);
+    return good;
 }
 
-static bool parse_closes_at(struct slice value, struct import_row *row)
-{
-    row->settings.closes = value.size > 0;
-    return value.size == 0 || rfc3339_parse(value, &row->settings.closes_at_us);
-}
-
-#define IDENTIFIER_WHY "is no identifier: " IDENTIFIER_RULE
 #define TIME_WHY "is no RFC 3339 time of the years 1970 to 9999, as 2026-11-22T10:15:30.123Z"
 
+static bool bad_setting(struct import_problem *problem, const char *what, struct slice value,
+                        const struct setting_row *setting)
+{
+    char why[96];
+    switch (setting->type) {
+    case SETTING_NUMBER:
+        snprintf(why, sizeof why, "is no whole number from 0 to %lld, nor empty for no limit",
+                 (long long)setting->max);
+        return bad_field(problem, what, value, why);
+    case SETTING_FLAG:
+        return bad_field(problem, what, value, "is none of t, true, f, false");
+    case SETTING_TIME:
+        return bad_field(problem, what, value, TIME_WHY);
+    }
+    return false;
+}
+
+/* Those that are no settings. */
 static const struct {
     const char *name; /* NULL: the relation's own */
     bool (*take)(struct slice value, struct import_row *row);
     const char *why; /* it is bad where it is not taken */
-} fields[IMPORT_FIELD_COUNT] = {
-    [IMPORT_ENTITY] = {NULL, parse_entity, IDENTIFIER_WHY},
-    [IMPORT_USER] = {"user_id", parse_user, IDENTIFIER_WHY},
+} fields[IMPORT_SETTING] = {
+    [IMPORT_ENTITY] = {NULL, parse_entity, "is no identifier: " IDENTIFIER_RULE},
+    [IMPORT_USER] = {"user_id", parse_user, "is no identifier: " IDENTIFIER_RULE},
     [IMPORT_CREATED_AT] = {"created_at", parse_created_at, TIME_WHY},
-    [IMPORT_CAPACITY] = {"capacity", parse_capacity,
-                         "is no whole number from 0 to 1000000000, nor empty for no limit"},
-    [IMPORT_WAITLIST] = {"waitlist", parse_waitlist, "is none of t, true, f, false"},
-    [IMPORT_OPENS_AT] = {"opens_at", parse_opens_at, TIME_WHY},
-    [IMPORT_CLOSES_AT] = {"closes_at", parse_closes_at, TIME_WHY},
 };
 
 static const char *field_name(const struct import_kind *kind, int field)
 {
+    if (field >= IMPORT_SETTING) {
+        return setting_rows[field - IMPORT_SETTING].name;
+    }
     return fields[field].name == NULL ? kind->relation->id_member : fields[field].name;
 }
 
@@ -194,12 +212,15 @@ bool import_read_header(struct slice line, const struct import_kind *kind,
 static bool read_field(struct slice value, const struct import_kind *kind, int field,
                        struct import_row *row, struct import_problem *problem)
 {
-    char what[32];
-    if (fields[field].take(value, row)) {
+    bool is_setting = field >= IMPORT_SETTING;
+    enum setting setting = is_setting ? (enum setting)(field - IMPORT_SETTING) : 0;
+    if (is_setting ? parse_setting(value, setting, row) : fields[field].take(value, row)) {
         return true;
     }
+    char what[32];
     snprintf(what, sizeof what, "%s ", field_name(kind, field));
-    return bad_field(problem, what, value, fields[field].why);
+    return is_setting ? bad_setting(problem, what, value, &setting_rows[setting])
+                      : bad_field(problem, what, value, fields[field].why);
 }
 
 bool import_read_row(struct slice line, const struct import_columns *columns,

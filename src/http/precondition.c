@@ -95,22 +95,17 @@ bool precondition_find(struct request *request, struct precondition **preconditi
     return true;
 }
 
-static void add_number(struct text *out, bool given, int64_t number)
-{
-    if (given) {
-        text_add_int(out, number);
-    }
-}
-
 void precondition_add_tag(struct text *out, const struct settings *settings)
 {
     if (!settings->given) {
         text_add_cstr(out, "none");
         return;
     }
-    add_number(out, settings->limited, settings->capacity);
-    text_add_cstr(out, settings->waitlist ? ".1." : ".0.");
-    add_number(out, settings->opens, settings->opens_at_us);
-    text_add_cstr(out, ".");
-    add_number(out, settings->closes, settings->closes_at_us);
+    for (enum setting i = 0; i < SETTING_COUNT; i++) {
+        struct setting_value value = settings_get(settings, i);
+        text_add_cstr(out, i == 0 ? "" : ".");
+        if (value.given) {
+            text_add_int(out, value.number);
+        }
+    }
 }

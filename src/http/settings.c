@@ -8,88 +8,92 @@
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/submission.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
 
 /* ---- the body that asks for settings ---- */
 
-/* Null stands for an absent one everywhere. False where the value is not as `what` says. */
-typedef bool parse_member_fn(struct settings *settings, const json_t *value);
-
 /* A number without a fraction is whole however it is written: 100, 100.0, 1e2. */
-static bool parse_capacity(struct settings *settings, const json_t *value)
+static bool parse_whole(const json_t *json, int64_t max, int64_t *number)
 {
-    double number = json_number_value(value);
-    settings->limited = !json_is_null(value);
-    if (settings->limited &&
-        !(json_is_number(value) && number >= 0 && number <= (double)SETTINGS_CAPACITY_MAX)) {
+    double given = json_number_value(json);
+    if (!json_is_number(json) || !(given >= 0 && given <= (double)max)) {
         return false;
     }
-    settings->capacity = (int64_t)number;
-    return (double)settings->capacity == number;
+    *number = (int64_t)given;
+    return (double)*number == given;
 }
 
-static bool parse_waitlist(struct settings *settings, const json_t *value)
+/* Null stands for an absent one everywhere. False where it is not as must_be says. */
+static bool parse_value(const struct setting_row *row, const json_t *json,
+                        struct setting_value *value)
 {
-    settings->waitlist = json_is_true(value);
-    return json_is_boolean(value) || json_is_null(value);
+    *value = (struct setting_value){.given = !json_is_null(json)};
+    if (!value->given) {
+        return true;
+    }
+    switch (row->type) {
+    case SETTING_NUMBER:
+        return parse_whole(json, row->max, &value->number);
+    case SETTING_FLAG:
+        value->number = json_is_true(json);
+        return json_is_boolean(json);
+    case SETTING_TIME:
+        return json_is_string(json) &&
+               rfc3339_parse(slice_make(json_string_value(json), json_string_length(json)),
+                             &value->number);
+    }
+    return false;
 }
 
-static bool parse_time(const json_t *value, bool *given, int64_t *unix_us)
+static void answer_must_be(struct request *request, enum problem problem,
+                           const struct setting_row *row)
 {
-    *given = !json_is_null(value);
-    return !*given || (json_is_string(value) && rfc3339_parse(slice_make(json_string_value(value),
-                                                                         json_string_length(value)),
-                                                              unix_us));
+    switch (row->type) {
+    case SETTING_NUMBER:
+        answer_problem_format(request, problem,
+                              "%s in the body must be a whole number from 0 to %" PRId64
+                              ", or null for no limit",
+                              row->name, row->max);
+        return;
+    case SETTING_FLAG:
+        answer_problem_format(request, problem, "%s in the body must be true or false", row->name);
+        return;
+    case SETTING_TIME:
+        answer_problem_format(request, problem,
+                              "%s in the body must be a time such as 2026-12-01T00:00:00.000Z (RFC "
+                              "3339), or null",
+                              row->name);
+        return;
+    }
 }
-
-static bool parse_opens_at(struct settings *settings, const json_t *value)
-{
-    return parse_time(value, &settings->opens, &settings->opens_at_us);
-}
-
-static bool parse_closes_at(struct settings *settings, const json_t *value)
-{
-    return parse_time(value, &settings->closes, &settings->closes_at_us);
-}
-
-static const struct {
-    const char *name;
-    parse_member_fn *take;
-    const char *what;
-} members[] = {
-    {"capacity", parse_capacity, "a whole number from 0 to 1000000000, or null for no limit"},
-    {"waitlist", parse_waitlist, "true or false"},
-    {"opens_at", parse_opens_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
-    {"closes_at", parse_closes_at, "a time such as 2026-12-01T00:00:00.000Z (RFC 3339), or null"},
-};
-enum { MEMBERS = sizeof members / sizeof members[0] };
 
 static bool parse_member(struct request *request, struct settings *settings, const char *name,
-                         const json_t *value)
+                         const json_t *json)
 {
-    size_t i = 0;
-    while (i < MEMBERS && strcmp(members[i].name, name) != 0) {
-        i++;
+    static const char names[] = SETTINGS_NAMES;
+    struct setting_value value;
+    enum setting setting = 0;
+    while (setting < SETTING_COUNT && strcmp(setting_rows[setting].name, name) != 0) {
+        setting++;
     }
-    if (i == MEMBERS) {
+    if (setting == SETTING_COUNT) {
         answer_problem_format(request, PROBLEM_UNKNOWN_FIELD,
-                              "the body has the member '%.64s'; known: capacity, waitlist, "
-                              "opens_at, closes_at",
-                              name);
+                              "the body has the member '%.64s'; known: %s", name,
+                              names + strlen(", "));
         return false;
     }
-    if (json_is_object(value) || json_is_array(value)) {
-        answer_problem_format(request, PROBLEM_INVALID_JSON, "%s in the body must be %s",
-                              members[i].name, members[i].what);
+    if (json_is_object(json) || json_is_array(json)) {
+        answer_must_be(request, PROBLEM_INVALID_JSON, &setting_rows[setting]);
         return false;
     }
-    if (!members[i].take(settings, value)) {
-        answer_problem_format(request, PROBLEM_INVALID_PARAMETER, "%s in the body must be %s",
-                              members[i].name, members[i].what);
+    if (!parse_value(&setting_rows[setting], json, &value)) {
+        answer_must_be(request, PROBLEM_INVALID_PARAMETER, &setting_rows[setting]);
         return false;
     }
+    settings_set(settings, setting, value);
     return true;
 }
 
@@ -110,21 +114,23 @@ static bool parse_settings(struct request *request, struct settings *settings)
 
 /* ---- the answer ---- */
 
-static void write_number(struct json_writer *body, const char *name, bool given, int64_t number)
+static void write_setting(struct json_writer *body, const struct setting_row *row,
+                          struct setting_value value)
 {
-    if (given) {
-        json_write_int(body, name, number);
-    } else {
-        json_write_null(body, name);
+    if (!value.given) {
+        json_write_null(body, row->name);
+        return;
     }
-}
-
-static void write_time(struct json_writer *body, const char *name, bool given, int64_t unix_us)
-{
-    if (given) {
-        json_write_time(body, name, unix_us);
-    } else {
-        json_write_null(body, name);
+    switch (row->type) {
+    case SETTING_NUMBER:
+        json_write_int(body, row->name, value.number);
+        return;
+    case SETTING_FLAG:
+        json_write_bool(body, row->name, value.number != 0);
+        return;
+    case SETTING_TIME:
+        json_write_time(body, row->name, value.number);
+        return;
     }
 }
 
@@ -149,13 +155,16 @@ static void answer_settings(struct request *request, const struct operation *ope
     struct json_writer json = json_writer_over(&body);
     json_write_object_begin(&json, NULL);
     json_write_string(&json, operation->relation->id_member, identifier_slice(&operation->entity));
-    write_number(&json, "capacity", settings->limited, settings->capacity);
-    json_write_bool(&json, "waitlist", settings->waitlist);
-    write_time(&json, "opens_at", settings->opens, settings->opens_at_us);
-    write_time(&json, "closes_at", settings->closes, settings->closes_at_us);
+    for (enum setting i = 0; i < SETTING_COUNT; i++) {
+        write_setting(&json, &setting_rows[i], settings_get(settings, i));
+    }
     json_write_int(&json, operation->relation->count_member, operation->count.value);
     json_write_int(&json, "waitlist_count", operation_settings(operation)->waiting_count);
-    write_number(&json, "remaining", settings->limited, left > 0 ? left : 0);
+    if (settings->limited) {
+        json_write_int(&json, "remaining", left > 0 ? left : 0);
+    } else {
+        json_write_null(&json, "remaining");
+    }
     if (goes_on) {
         json_write_bool(&json, "complete", false);
     }

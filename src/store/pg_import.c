@@ -11,8 +11,9 @@
 enum {
     ATTEMPTS = 20, /* at a chunk that others are in the way of */
     COPY_BUFFER_SIZE_BYTES = 65536,
-    COPY_COLUMNS = 8,
-    COPY_ROW_SIZE_MAX_BYTES = 2 + COPY_COLUMNS * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 4 * 8 + 1,
+    COPY_COLUMNS = 4 + SETTING_COUNT,
+    COPY_ROW_SIZE_MAX_BYTES =
+        2 + COPY_COLUMNS * 4 + 4 + 2 * IDENTIFIER_SIZE_MAX_BYTES + 8 + SETTING_COUNT * 8,
 };
 
 static_assert(COPY_ROW_SIZE_MAX_BYTES <= COPY_BUFFER_SIZE_BYTES, "a row fits the buffer");
@@ -118,22 +119,34 @@ static void put_time(struct pg_import *import, bool given, int64_t unix_us)
     put(import, time, sizeof time);
 }
 
+static void put_setting(struct pg_import *import, enum setting setting, struct setting_value value)
+{
+    switch (setting_rows[setting].type) {
+    case SETTING_NUMBER:
+        put_integer(import, 8, 4);
+        put_integer(import, value.number, 8);
+        return;
+    case SETTING_FLAG:
+        put_integer(import, 1, 4);
+        put_integer(import, value.number, 1);
+        return;
+    case SETTING_TIME:
+        put_time(import, true, value.number);
+        return;
+    }
+}
+
+/* NULL where the line has none. */
 static void put_settings(struct pg_import *import, const struct settings *settings)
 {
-    if (settings->limited) {
-        put_integer(import, 8, 4);
-        put_integer(import, settings->capacity, 8);
-    } else {
-        put_null(import);
+    for (enum setting i = 0; i < SETTING_COUNT; i++) {
+        struct setting_value value = settings_get(settings, i);
+        if (settings->given && value.given) {
+            put_setting(import, i, value);
+        } else {
+            put_null(import);
+        }
     }
-    if (settings->given) {
-        put_integer(import, 1, 4);
-        put_integer(import, settings->waitlist, 1);
-    } else {
-        put_null(import);
-    }
-    put_time(import, settings->opens, settings->opens_at_us);
-    put_time(import, settings->closes, settings->closes_at_us);
 }
 
 static void put_row(struct pg_import *import, const struct import_row *row, size_t place)

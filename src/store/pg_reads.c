@@ -86,6 +86,28 @@ bool pg_reads_parse_counts(struct pg_exchange *exchange, const PGresult *rows, s
     return true;
 }
 
+/* The columns of settings.sql behind those of the settings. */
+enum {
+    COLUMN_WAITING = SETTING_COUNT,
+    COLUMN_COUNT,
+    COLUMN_VERSION,
+    COLUMN_READ_AT,
+    COLUMN_GIVEN,
+    COLUMN_INCOMPLETE
+};
+
+static struct setting_value setting_of(const PGresult *rows, enum setting setting)
+{
+    int column = (int)setting;
+    if (PQgetisnull(rows, 0, column) != 0) {
+        return (struct setting_value){.given = false};
+    }
+    return (struct setting_value){.given = true,
+                                  .number = setting_rows[setting].type == SETTING_TIME
+                                                ? pg_decode_time_us(PQgetvalue(rows, 0, column))
+                                                : pg_row_number(rows, 0, column)};
+}
+
 /* Each operation has a statement of its own; one that changes settings is alone in its batch. */
 bool pg_reads_parse_settings(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
@@ -99,20 +121,16 @@ bool pg_reads_parse_settings(struct pg_exchange *exchange, const PGresult *rows,
     operation->count = (struct count){.as_of_mono_us = exchange->sent.mono_us,
                                       .as_of_wall_us = exchange->sent.wall_us};
     if (PQntuples(rows) == 1) {
-        settings->given = pg_row_number(rows, 0, 8) != 0;
-        settings->limited = PQgetisnull(rows, 0, 0) == 0;
-        settings->capacity = settings->limited ? pg_row_number(rows, 0, 0) : 0;
-        settings->waitlist = pg_row_number(rows, 0, 1) != 0;
-        settings->opens = PQgetisnull(rows, 0, 2) == 0;
-        settings->opens_at_us = settings->opens ? pg_decode_time_us(PQgetvalue(rows, 0, 2)) : 0;
-        settings->closes = PQgetisnull(rows, 0, 3) == 0;
-        settings->closes_at_us = settings->closes ? pg_decode_time_us(PQgetvalue(rows, 0, 3)) : 0;
-        answer->waiting_count = pg_row_number(rows, 0, 4);
-        operation->count.value = pg_row_number(rows, 0, 5);
-        operation->count.version = pg_row_number(rows, 0, 6);
-        answer->incomplete = pg_row_number(rows, 0, 9) != 0;
-        pg_row_set_as_of(exchange, &operation->count, pg_decode_time_us(PQgetvalue(rows, 0, 7)),
-                         now);
+        for (enum setting i = 0; i < SETTING_COUNT; i++) {
+            settings_set(settings, i, setting_of(rows, i));
+        }
+        settings->given = pg_row_number(rows, 0, COLUMN_GIVEN) != 0;
+        answer->waiting_count = pg_row_number(rows, 0, COLUMN_WAITING);
+        operation->count.value = pg_row_number(rows, 0, COLUMN_COUNT);
+        operation->count.version = pg_row_number(rows, 0, COLUMN_VERSION);
+        answer->incomplete = pg_row_number(rows, 0, COLUMN_INCOMPLETE) != 0;
+        pg_row_set_as_of(exchange, &operation->count,
+                         pg_decode_time_us(PQgetvalue(rows, 0, COLUMN_READ_AT)), now);
     }
     return true;
 }

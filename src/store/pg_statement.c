@@ -16,6 +16,12 @@ enum {
 
 /* ---- preparing ---- */
 
+/* The column of a setting. */
+#define COLUMN_OF_NUMBER "N"
+#define COLUMN_OF_FLAG "n"
+#define COLUMN_OF_TIME "T"
+#define COLUMN_OF(ID, name, TYPE, ...) COLUMN_OF_##TYPE
+
 /* Files of sql/queries/, prepared for each relation; the last ones where it has settings. Columns
  * of their rows are s: text, n: bigint, t: timestamptz, and N and T: one that may be NULL; NULL
  * where nobody looks at them. */
@@ -45,7 +51,7 @@ static const struct statement {
     {"mark_admitted", true, NULL},
     {"store_settings", true, NULL},
     {"clear_settings", true, NULL},
-    {"settings", true, "NnTTnnntnn"},
+    {"settings", true, SETTINGS(COLUMN_OF) "nnntnn"},
     {"precondition", true, NULL},
     {"list_waiting", true, "stn"},
     {"membership_status", true, "nn"},

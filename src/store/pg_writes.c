@@ -156,9 +156,16 @@ bool pg_writes_queue_admitted(struct pg_exchange *exchange)
     return queued && pg_statement_queue_entities(exchange, "read_counts", pg_reads_parse_counts);
 }
 
-static struct pg_parameter optional_parameter(bool given, const char bytes[8])
+/* A timestamptz, or a bigint, which a flag is as well. */
+static struct pg_parameter setting_parameter(enum setting setting, struct setting_value value,
+                                             char bytes[PG_NUMBER_SIZE_BYTES])
 {
-    return (struct pg_parameter){given ? bytes : NULL, 8};
+    if (setting_rows[setting].type == SETTING_TIME) {
+        pg_encode_time_us(value.number, bytes);
+    } else {
+        pg_encode_int64(value.number, bytes);
+    }
+    return (struct pg_parameter){value.given ? bytes : NULL, PG_NUMBER_SIZE_BYTES};
 }
 
 /* Puts the tags into an array; NULL where none are asked for. */
@@ -196,23 +203,18 @@ static bool queue_settings(struct pg_exchange *exchange)
     bool release = operation->kind == OPERATION_CLEAR_SETTINGS;
     const struct settings none = {.limited = false};
     const struct settings *settings = release ? &none : &operation_settings(operation)->wanted;
-    char capacity[8], waitlist[8], opens[8], closes[8], releasing[8];
-    pg_encode_int64(settings->capacity, capacity);
-    pg_encode_int64(settings->waitlist, waitlist);
-    pg_encode_time_us(settings->opens_at_us, opens);
-    pg_encode_time_us(settings->closes_at_us, closes);
+    char values[SETTING_COUNT][PG_NUMBER_SIZE_BYTES], releasing[PG_NUMBER_SIZE_BYTES];
+    struct pg_parameter parameters[1 + SETTING_COUNT + 1];
+    parameters[0] = pg_parameter_text(&operation->entity);
+    for (enum setting i = 0; i < SETTING_COUNT; i++) {
+        parameters[1 + i] = setting_parameter(i, settings_get(settings, i), values[i]);
+    }
     pg_encode_int64(release, releasing);
-    const struct pg_parameter parameters[] = {
-        pg_parameter_text(&operation->entity),
-        optional_parameter(settings->limited, capacity),
-        {waitlist, sizeof waitlist},
-        optional_parameter(settings->opens, opens),
-        optional_parameter(settings->closes, closes),
-        {releasing, sizeof releasing},
-    };
+    parameters[1 + SETTING_COUNT] = (struct pg_parameter){releasing, sizeof releasing};
     return pg_statement_queue(exchange, "mark_admitted", pg_row_parse_nothing, parameters, 1) &&
            queue_precondition(exchange) &&
-           pg_statement_queue(exchange, "store_settings", pg_row_parse_nothing, parameters, 6);
+           pg_statement_queue(exchange, "store_settings", pg_row_parse_nothing, parameters,
+                              1 + SETTING_COUNT + 1);
 }
 
 /* An entity whose settings are taken away has none of them from now on; its row goes when whoever

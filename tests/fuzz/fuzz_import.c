@@ -34,13 +34,13 @@ static void add_field(struct text *line, int field, const struct import_row *row
         text_add(line, identifier_slice(&row->user));
     } else if (field == IMPORT_CREATED_AT && row->created_us != IMPORT_NOW) {
         add_time(line, row->created_us);
-    } else if (field == IMPORT_CAPACITY && settings->limited) {
+    } else if (field == IMPORT_SETTING + SETTING_CAPACITY && settings->limited) {
         text_add_int(line, settings->capacity);
-    } else if (field == IMPORT_WAITLIST) {
+    } else if (field == IMPORT_SETTING + SETTING_WAITLIST) {
         text_add_cstr(line, settings->waitlist ? "t" : "f");
-    } else if (field == IMPORT_OPENS_AT && settings->opens) {
+    } else if (field == IMPORT_SETTING + SETTING_OPENS_AT && settings->opens) {
         add_time(line, settings->opens_at_us);
-    } else if (field == IMPORT_CLOSES_AT && settings->closes) {
+    } else if (field == IMPORT_SETTING + SETTING_CLOSES_AT && settings->closes) {
         add_time(line, settings->closes_at_us);
     }
 }

@@ -7,6 +7,7 @@
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/domain/relation.h"
+#include "rsvpd/domain/settings.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,11 +30,8 @@ enum import_field {
     IMPORT_ENTITY,
     IMPORT_USER,
     IMPORT_CREATED_AT,
-    IMPORT_CAPACITY,
-    IMPORT_WAITLIST,
-    IMPORT_OPENS_AT,
-    IMPORT_CLOSES_AT,
-    IMPORT_FIELD_COUNT
+    IMPORT_SETTING, /* the first; the others follow in the order of enum setting */
+    IMPORT_FIELD_COUNT = IMPORT_SETTING + SETTING_COUNT
 };
 
 /* What a line tells of. */

@@ -9,6 +9,7 @@
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/precondition.h"
 #include "rsvpd/domain/relation.h"
+#include "rsvpd/domain/settings.h"
 
 #include <stdint.h>
 
@@ -82,18 +83,6 @@ struct page_line {
 struct page {
     size_t size;
     struct page_line lines[];
-};
-
-enum { SETTINGS_CAPACITY_MAX = 1000 * 1000 * 1000 };
-
-/* When and for how many an entity is open. */
-struct settings {
-    bool given; /* false: the entity has none, which is the same as having no limits */
-    bool limited;
-    int64_t capacity; /* where limited */
-    bool waitlist;    /* whether those who find it full may wait */
-    bool opens, closes;
-    int64_t opens_at_us, closes_at_us; /* Unix epoch; where it opens, where it closes */
 };
 
 /* ---- what each kind asks, and what it answers ---- */

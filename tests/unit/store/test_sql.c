@@ -1,7 +1,11 @@
 /* The SQL that the binary carries: its files are there, and their variables are replaced. */
 #include "unit.h"
 
+#include "rsvpd/domain/settings.h"
 #include "rsvpd/store/sql.h"
+
+#include <ctype.h>
+#include <stdio.h>
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const struct relation *const like = &relations[RELATION_LIKE];
@@ -97,6 +101,68 @@ static void test_all_files(NO_STATE)
     assert_non_null(strstr(sql_text("queries/write"), ":members"));
 }
 
+/* By enum setting_type: of a column, and of what is sent for it. */
+static const char *const column_types[] = {"bigint", "boolean", "timestamptz"};
+static const char *const parameter_types[] = {"bigint", "bigint", "timestamptz"};
+
+static bool is_of_word(char c)
+{
+    return isalnum((unsigned char)c) != 0 || c == '_';
+}
+
+/* Where a word stands first at or behind `text`; fails where it does not. */
+static const char *find_word(const char *file, const char *text, const char *word)
+{
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word)) {
+        if ((at == text || !is_of_word(at[-1])) && !is_of_word(at[strlen(word)])) {
+            return at;
+        }
+    }
+    fail_msg("%s does not have '%s', or not in the order of SETTINGS", file, word);
+    return NULL;
+}
+
+/* Statements read and write settings by position: each has the columns of SETTINGS, in its order.
+ */
+static void test_statements_have_the_columns_of_settings(NO_STATE)
+{
+    static const struct {
+        const char *file, *before; /* of each column */
+    } cases[] = {
+        {"queries/settings", "e."},       {"queries/store_settings", ""},
+        {"queries/store_settings", "$"},  {"queries/precondition", "e."},
+        {"commands/export_settings", ""}, {"commands/import_stage", ""},
+        {"commands/import_copy", ""},     {"commands/import_settings", ""},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *at = sql_text(cases[i].file);
+        while (strncmp(at, "--", 2) == 0) { /* prose */
+            at = strchr(at, '\n') + 1;
+        }
+        for (int j = 0; j < SETTING_COUNT; j++) {
+            char word[64];
+            if (*cases[i].before == '$') { /* the first is the entity */
+                snprintf(word, sizeof word, "%d::%s", 2 + j, parameter_types[setting_rows[j].type]);
+            } else {
+                snprintf(word, sizeof word, "%s%s", cases[i].before, setting_rows[j].name);
+            }
+            at = find_word(cases[i].file, at, word);
+        }
+    }
+}
+
+static void test_tables_have_the_columns_of_settings(NO_STATE)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        char column[64];
+        const char *type = column_types[setting_rows[i].type];
+        snprintf(column, sizeof column, "('events', '%s', '%s')", setting_rows[i].name, type);
+        assert_non_null(strstr(sql_text("schema/columns"), column));
+        snprintf(column, sizeof column, "    %s %s", setting_rows[i].name, type);
+        assert_non_null(strstr(sql_text("commands/import_stage"), column));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +170,8 @@ int main(void)
         cmocka_unit_test(test_the_other_relation),
         cmocka_unit_test(test_too_small_a_buffer),
         cmocka_unit_test(test_all_files),
+        cmocka_unit_test(test_statements_have_the_columns_of_settings),
+        cmocka_unit_test(test_tables_have_the_columns_of_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
