@@ -41,7 +41,8 @@ static bool same_key(const struct hash_node *node, const void *key)
 
 void batcher_push(struct batcher *batcher, struct operation *operation)
 {
-    assert(operation->relation == batcher->relation);
+    assert(operation->relation == batcher->relation && !list_linked(&operation->link));
+    assert(operation->path == PATH_PLAIN || operation_is_write(operation));
     batcher->size++;
     operation->batch_limit = batcher->batch_max;
     operation->arrival = operation->sequence = ++batcher->arrivals;
@@ -92,10 +93,12 @@ void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_f
         batch->operations[batch->size++] = operation;
         node = next;
     }
+    assert(batch->size <= limit);
 }
 
 void batcher_put_behind(struct batcher *batcher, struct operation *operation)
 {
+    assert(operation->state == OPERATION_SENT);
     operation->sequence = ++batcher->arrivals;
 }
 
@@ -132,6 +135,7 @@ void batcher_return(struct batcher *batcher, struct batch *batch)
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
         struct list_node **where = &last[operation->path];
+        assert(operation->state == OPERATION_SENT);
         *where = insert_by_sequence(batcher, operation, *where);
     }
     batch->size = 0;
@@ -147,6 +151,7 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
         return;
     }
     struct operation *heir = list_entry(node, struct operation, link);
+    assert(heir->state == OPERATION_CHAINED);
     list_init(&heir->chain);
     list_splice_back(&heir->chain, &holder->chain);
     hash_table_insert(&batcher->keys, &heir->key, hash);
@@ -161,7 +166,7 @@ static void pass_key_on(struct batcher *batcher, struct operation *holder)
 
 void batcher_finish(struct batcher *batcher, struct operation *operation)
 {
-    assert(operation->state == OPERATION_SENT);
+    assert(operation->state == OPERATION_SENT && batcher->size > 0);
     batcher->size--;
     if (batcher->keyed) {
         pass_key_on(batcher, operation);
@@ -171,6 +176,7 @@ void batcher_finish(struct batcher *batcher, struct operation *operation)
 void batcher_withdraw(struct batcher *batcher, struct operation *operation)
 {
     assert(operation->state == OPERATION_READY || operation->state == OPERATION_CHAINED);
+    assert(batcher->size > 0);
     batcher->size--;
     list_remove(&operation->link);
     if (batcher->keyed && operation->state == OPERATION_READY) {

@@ -16,6 +16,7 @@ void breaker_init(struct breaker *breaker, int64_t wait_min_us, int64_t wait_max
 
 bool breaker_allows(struct breaker *breaker, int64_t now_us)
 {
+    assert(breaker->wait_us >= breaker->wait_min_us && breaker->wait_us <= breaker->wait_max_us);
     if (breaker->state == BREAKER_OPEN && now_us >= breaker->retry_at_us) {
         breaker->state = BREAKER_HALF_OPEN;
         return true;
@@ -36,4 +37,5 @@ void breaker_failure(struct breaker *breaker, int64_t now_us, uint64_t random)
     breaker->retry_at_us = now_us + half + (int64_t)(random % (uint64_t)(half + 1));
     breaker->wait_us =
         breaker->wait_us > breaker->wait_max_us / 2 ? breaker->wait_max_us : breaker->wait_us * 2;
+    assert(breaker->retry_at_us > now_us);
 }

@@ -7,6 +7,7 @@
 bool count_cache_init(struct count_cache *cache, struct count_memory *memory,
                       const struct relation *relation, size_t capacity, int64_t lifetime_us)
 {
+    assert(capacity > 0 && lifetime_us >= 0);
     *cache = (struct count_cache){
         .memory = memory, .relation = relation, .lifetime_us = lifetime_us, .capacity = capacity};
     list_init(&cache->by_use);
@@ -49,6 +50,7 @@ static struct count_entry *claim(struct count_cache *cache)
         if (!in_use(entry)) {
             list_remove(&entry->by_use);
             hash_table_remove(&cache->entries, &entry->key);
+            assert(!list_linked(&entry->to_load)); /* that would be a load */
             return entry;
         }
         node = node->next;
@@ -63,6 +65,7 @@ static uint64_t hash_of(const struct count_cache *cache, const struct identifier
 
 struct count_entry *count_cache_entry(struct count_cache *cache, const struct identifier *entity)
 {
+    assert(entity->size > 0);
     uint64_t hash = hash_of(cache, entity);
     struct hash_node *node = hash_table_find(&cache->entries, hash, same_entity, entity);
     struct count_entry *entry;

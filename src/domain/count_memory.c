@@ -49,6 +49,7 @@ struct count_memory {
 
 struct count_memory *count_memory_create(size_t capacity, uint64_t secret)
 {
+    assert(capacity > 0);
     size_t shard_capacity = (capacity + SHARDS - 1) / SHARDS;
     size_t size = sizeof(struct count_memory) + SHARDS * shard_capacity * sizeof(struct count_slot);
     /* Cleared memory that is not touched costs nothing, so a large capacity is free until it is
@@ -100,7 +101,8 @@ uint64_t count_memory_secret(const struct count_memory *memory)
 static struct shard *lock_shard(struct count_memory *memory, const struct count_key *key)
 {
     struct shard *shard = &memory->shards[key->hash >> SHARD_SHIFT];
-    pthread_mutex_lock(&shard->lock);
+    int failed = pthread_mutex_lock(&shard->lock);
+    NOT_HANDLED_YET(failed != 0);
     return shard;
 }
 
@@ -126,6 +128,7 @@ static struct count_slot *claim(const struct count_memory *memory, struct shard 
     if (shard->slab_used < memory->shard_capacity) {
         slot = &shard->slab[shard->slab_used++];
     } else {
+        assert(!list_empty(&shard->by_put)); /* all slots are in it */
         slot = list_entry(list_pop_front(&shard->by_put), struct count_slot, by_put);
         hash_table_remove(&shard->slots, &slot->key);
         if (slot->held.learnt_us > shard->forgotten_us) {
@@ -201,6 +204,7 @@ void count_memory_put(struct count_memory *memory, const struct count_key *key,
                       const struct count *count, enum count_origin origin, int64_t now_us,
                       struct count_view *view)
 {
+    assert(!count->stale && count->version >= 0);
     struct shard *shard = lock_shard(memory, key);
     struct count_slot *slot = find(shard, key);
     bool replace = slot == NULL || replaces(&slot->held, count, origin, now_us);
@@ -215,6 +219,7 @@ void count_memory_put(struct count_memory *memory, const struct count_key *key,
         slot->unsure_until_us = SURE;
     }
     uint64_t changes = atomic_load_explicit(&slot->changes, memory_order_relaxed);
+    assert(slot->held.count.version >= count->version || replace);
     atomic_store_explicit(&slot->changes, changes + 1, memory_order_release);
     show(slot, view);
     pthread_mutex_unlock(&shard->lock);

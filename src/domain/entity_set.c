@@ -52,6 +52,7 @@ bool entity_set_has(const struct entity_set *set, const struct identifier *entit
 
 void entity_set_note(struct entity_set *set, const struct identifier *entity, bool belongs)
 {
+    assert(entity->size > 0);
     uint64_t hash = hash_of(set, entity);
     uint64_t *neighbours = neighbours_of(set, hash);
     size_t place = place_of(neighbours, hash);
@@ -59,6 +60,7 @@ void entity_set_note(struct entity_set *set, const struct identifier *entity, bo
         memmove(neighbours + place, neighbours + place + 1,
                 (NEIGHBOURS - 1 - place) * sizeof *neighbours);
         neighbours[NEIGHBOURS - 1] = 0;
+        assert(set->size > 0);
         set->size--;
     }
     if (belongs) {
@@ -66,4 +68,5 @@ void entity_set_note(struct entity_set *set, const struct identifier *entity, bo
         memmove(neighbours + 1, neighbours, (NEIGHBOURS - 1) * sizeof *neighbours);
         neighbours[0] = hash;
     }
+    assert(set->size <= (size_t)SETS * NEIGHBOURS);
 }

@@ -183,6 +183,7 @@ bool import_read_header(struct slice line, const struct import_kind *kind,
 {
     struct csv_record record;
     const char *why;
+    assert((kind->required & kind->optional) == 0); /* no column is both */
     if (!csv_split(line, &record, &why)) {
         return bad(problem, "the header is wrong: %s", why);
     }
@@ -240,6 +241,7 @@ bool import_read_row(struct slice line, const struct import_columns *columns,
     row->settings = (struct settings){.given = columns->kind->what == IMPORT_SETTINGS};
     for (int field = 0; good && field < IMPORT_FIELD_COUNT; field++) {
         int place = columns->places[field];
+        assert(place < (int)record.count);
         good = place < 0 || read_field(record.fields[place], columns->kind, field, row, problem);
     }
     return good;

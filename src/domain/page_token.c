@@ -18,6 +18,9 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 static bool sign(const unsigned char *key, const struct listing *listing,
                  const struct identifier *last, unsigned char mac[MAC_SIZE_BYTES])
 {
+    assert(listing->kind == OPERATION_LIST_USERS || listing->kind == OPERATION_LIST_ENTITIES ||
+           listing->kind == OPERATION_LIST_WAITING);
+    assert(listing->of.size > 0 && last->size > 0);
     char buffer[MESSAGE_SIZE_BYTES];
     struct text message = text_over(buffer, sizeof buffer);
     text_add_cstr(&message, listing->relation->name);
@@ -79,7 +82,9 @@ bool page_token_make(const unsigned char *key, const struct listing *listing,
         return false;
     }
     memcpy(raw + MAC_SIZE_BYTES, last->data, last->size);
-    token[encode(raw, MAC_SIZE_BYTES + last->size, token)] = '\0';
+    size_t size = encode(raw, MAC_SIZE_BYTES + last->size, token);
+    assert(size < PAGE_TOKEN_SIZE_BYTES);
+    token[size] = '\0';
     return true;
 }
 

@@ -50,6 +50,7 @@ void counts_free(struct counts *counts)
 static void answer(struct counts *counts, struct operation *operation, const struct count *count,
                    enum metric tier, int64_t now_us)
 {
+    assert(operation_is_count(operation) && !list_linked(&operation->link));
     metrics_add(counts->metrics, tier, 1);
     operation->count = *count;
     operation->done(operation, OUTCOME_DONE, now_us);
@@ -116,9 +117,9 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
 static void load_from_truth(struct counts *counts, struct count_entry *entry,
                             const struct relation *relation, int64_t now_us)
 {
+    assert(entry->load == COUNT_LOAD_NONE);
     struct operation *load = operations_take(counts->operations);
     if (load == NULL) {
-        entry->load = COUNT_LOAD_NONE;
         fail_waiters(counts, entry, OUTCOME_OVERLOADED, now_us);
         return;
     }
@@ -137,6 +138,7 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
 static void start_load(struct counts *counts, struct count_entry *entry,
                        const struct relation *relation, bool wants_primary, int64_t now_us)
 {
+    assert(entry->load == COUNT_LOAD_NONE && !list_empty(&entry->waiters));
     bool may_share =
         !wants_primary && counts->redis != NULL && counts->redis->available(counts->redis->store);
     if (may_share) {
@@ -171,6 +173,7 @@ void counts_submit(struct counts *counts, struct operation *operation, int64_t n
 void counts_expire(struct counts *counts, struct operation *operation, int64_t now_us)
 {
     struct count_cache *cache = &counts->caches[operation->relation->id];
+    assert(operation->state == OPERATION_WAITING);
     list_remove(&operation->link);
     struct count_entry *entry = count_cache_entry(cache, &operation->entity);
     answer_stale(counts, operation, entry, OUTCOME_UNAVAILABLE, now_us);
@@ -248,6 +251,7 @@ static void read_wanted(struct counts *counts, struct count_cache *cache, struct
         struct list_node *node;
         while (size < REDIS_COUNTS_MAX && (node = list_pop_front(&cache->to_load)) != NULL) {
             struct count_entry *entry = list_entry(node, struct count_entry, to_load);
+            assert(entry->load == COUNT_LOAD_WANTED);
             entry->load = COUNT_LOAD_SHARED;
             wanted[size++] = (struct redis_count){
                 .relation = cache->relation, .entity = entry->entity, .waiter = entry};

@@ -42,6 +42,7 @@ static size_t queue_kind_of(enum operation_kind kind)
     size_t i = 0;
     while (queue_kinds[i].kind != queued) {
         i++;
+        assert(i < QUEUES_PER_RELATION);
     }
     return i;
 }
@@ -72,9 +73,11 @@ bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
         .metrics = metrics,
         .batch_count = write_connections + read_connections,
     };
+    assert(write_connections > 0 && read_connections > 0);
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
         const struct relation *relation = &relations[i / QUEUES_PER_RELATION];
         const struct queue_kind *kind = &queue_kinds[i % QUEUES_PER_RELATION];
+        assert(queue_index(relation, kind->kind) == i); /* no kind has two queues */
         if (!batcher_init(&dispatch->queues[i], relation, kind->kind, kind->batch_max,
                           operations->capacity, secret)) {
             return false;
@@ -107,6 +110,7 @@ void dispatch_free(struct dispatch *dispatch)
 static void end_operation(struct dispatch *dispatch, struct operation *operation,
                           enum outcome outcome, int64_t now_us)
 {
+    assert(operation->state != OPERATION_WAITING); /* that is another's */
     if (!operation->answered) {
         operation->answered = true;
         if (operation_is_settings(operation) && operation_settings(operation)->applied) {
@@ -144,6 +148,7 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
 {
     struct batcher *queue = queue_of(dispatch, operation);
     const struct queue_kind *kind = &queue_kinds[queue_kind_of(operation->kind)];
+    assert(operation->state == OPERATION_FREE && !operation->answered);
     bool full = kind->waiting_max > 0 && queue->size >= kind->waiting_max;
     choose_path(dispatch, operation);
     const struct pace *pace = pace_of(dispatch, queue, operation->path);
@@ -182,6 +187,7 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
 static void send_batch(struct dispatch *dispatch, const struct batcher *queue, enum pool pool,
                        struct batch *batch, int64_t now_us)
 {
+    assert(batch->size > 0 && batch->size <= queue->batch_max);
     batch->sent_at_us = now_us;
     batch->waited_since_us = batch->operations[0]->submitted_us;
     pace_note_sent(pace_of(dispatch, queue, batch->path), batcher_has_ready(queue, batch->path),
@@ -217,8 +223,8 @@ bool dispatch_end_iteration(struct dispatch *dispatch, int64_t now_us)
 
 void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
-    if (operation->kind !=
-        OPERATION_COUNT) { /* those are loads; who waits for one is counted itself */
+    assert(!operation->answered && operation->deadline_us < now_us);
+    if (!operation_is_count(operation)) { /* that is a load: who waits for it is counted itself */
         metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
     }
     bool perhaps_done =
@@ -259,6 +265,7 @@ static void drop_answered(struct dispatch *dispatch, struct batcher *queue, stru
 static void send_again(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
                        bool attempted, unsigned batch_limit, int64_t now_us)
 {
+    assert(batch_limit > 0 && batch_limit <= BATCH_SIZE_MAX);
     drop_answered(dispatch, queue, batch, now_us);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
@@ -301,6 +308,7 @@ static void committed(struct dispatch *dispatch, const struct batch *batch, int6
 static bool goes_on(const struct batch *batch, int64_t now_us)
 {
     const struct operation *operation = batch->operations[0];
+    assert(batch->kind != OPERATION_STORE_SETTINGS || batch->size == 1);
     int64_t given_us = operation->deadline_us - operation->submitted_us;
     return batch->kind == OPERATION_STORE_SETTINGS && operation_settings(operation)->incomplete &&
            !operation->answered && (operation->deadline_us - now_us) * 4 > given_us;
@@ -311,6 +319,7 @@ static void note_paths(struct dispatch *dispatch, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
+        assert(operation_is_write(operation)); /* nothing else has another path */
         entity_set_note(&dispatch->admitted, &operation->entity, operation->path == PATH_ADMITTED);
     }
 }
@@ -319,6 +328,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
                           enum batch_outcome outcome, int64_t now_us)
 {
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
+    assert(batch->size > 0);
     contention_note_ended(&dispatch->contention, batch);
     pace_note_ended(pace_of(dispatch, queue, batch->path), batch, now_us);
     switch (outcome) {

@@ -7,6 +7,7 @@
 bool operations_init(struct operations *operations, size_t capacity, int64_t deadline_us,
                      int64_t now_us)
 {
+    assert(capacity > 0 && deadline_us > 0);
     *operations = (struct operations){
         .capacity = capacity,
         .wheel_size = deadline_us / WHEEL_TICK_US + 4,
@@ -38,6 +39,7 @@ struct operation *operations_take(struct operations *operations)
     struct operation *operation;
     if (node != NULL) {
         operation = list_entry(node, struct operation, link);
+        assert(operation->state == OPERATION_FREE);
     } else if (operations->slab_used < operations->capacity) {
         operation = &operations->slab[operations->slab_used++];
     } else {
@@ -61,7 +63,8 @@ static void free_owned(struct operation *operation)
 
 void operations_release(struct operations *operations, struct operation *operation)
 {
-    assert(!list_linked(&operation->link));
+    assert(operation >= operations->slab && operation < operations->slab + operations->slab_used);
+    assert(operation->state != OPERATION_SENT && !list_linked(&operation->link));
     if (list_linked(&operation->by_deadline)) {
         list_remove(&operation->by_deadline);
     }
@@ -74,9 +77,11 @@ void operations_watch(struct operations *operations, struct operation *operation
 {
     /* The tick in which the deadline has passed for certain; never one that was handled already,
      * and never a whole iteration of the wheel ahead. */
+    assert(!list_linked(&operation->by_deadline));
     int64_t tick = operation->deadline_us / WHEEL_TICK_US + 1;
     int64_t last = operations->ticked + operations->wheel_size - 1;
     tick = tick <= operations->ticked ? operations->ticked + 1 : tick > last ? last : tick;
+    assert(tick > operations->ticked && tick < operations->ticked + operations->wheel_size);
     list_push_back(&operations->wheel[tick % operations->wheel_size], &operation->by_deadline);
 }
 

@@ -2,6 +2,7 @@
 #include "rsvpd/service/service.h"
 #include "rsvpd/service/counts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { FORGET_MAX = 1000 }; /* kept answers at a time */
@@ -25,6 +26,7 @@ static void counted(void *listener, const struct batch *batch, int64_t now_us)
 {
     struct service *service = listener;
     const struct operation *last = NULL;
+    assert(batch->size > 0);
     for (size_t i = 0; i < batch->size; i++) {
         const struct operation *operation = batch->operations[i];
         if (!operation_acts(operation)) {
@@ -41,6 +43,7 @@ static void counted(void *listener, const struct batch *batch, int64_t now_us)
 
 struct service *service_create(const struct service_setup *setup)
 {
+    assert(setup->primary != NULL && setup->counts != NULL && setup->metrics != NULL);
     struct service *service = calloc(1, sizeof *service);
     if (service == NULL) {
         return NULL;
@@ -95,6 +98,7 @@ void service_give_back(struct service *service, struct operation *operation)
 
 void service_submit(struct service *service, struct operation *operation, int64_t now_us)
 {
+    assert(operation->state == OPERATION_FREE && operation->done != NULL);
     operations_watch(&service->operations, operation);
     if (operation->kind == OPERATION_COUNT) {
         counts_submit(&service->counts, operation, now_us);
@@ -105,6 +109,7 @@ void service_submit(struct service *service, struct operation *operation, int64_
 
 int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
 {
+    assert(max_stale_ms >= 0 && cache_us >= 0);
     int64_t bound_us = max_stale_ms * 1000 - cache_us;
     return bound_us > COUNT_BOUND_US ? COUNT_BOUND_US : bound_us;
 }
@@ -113,6 +118,7 @@ static void forgot(struct operation *operation, enum outcome outcome, int64_t no
 {
     struct service *service = operation->owner;
     bool more = outcome == OUTCOME_DONE && operation_expiry(operation)->keys_expired == FORGET_MAX;
+    assert(service->forgetting);
     service->forgetting = false;
     service->expire_keys_at_us = more ? now_us : now_us + service->expire_keys_every_us;
 }
@@ -142,6 +148,7 @@ static void promoted(struct operation *operation, enum outcome outcome, int64_t 
 {
     struct service *service = operation->owner;
     bool more = outcome == OUTCOME_DONE && operation_settings(operation)->incomplete;
+    assert(service->promoting);
     service->promoting = false;
     service->promote = more ? operation->entity : (struct identifier){.size = 0};
     service->promote_at_us = more ? now_us : now_us + service->promote_every_us;
@@ -151,6 +158,7 @@ static void promoted(struct operation *operation, enum outcome outcome, int64_t 
 static void found_promoting(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct service *service = operation->owner;
+    assert(service->promoting);
     service->promoting = false;
     if (outcome == OUTCOME_DONE && operation_claim(operation)->entity.size > 0) {
         service->promote = operation_claim(operation)->entity;

@@ -42,7 +42,7 @@ static void test_one_that_was_used_comes_back_cleared(NO_STATE)
     init(&operations);
     struct operation *used = operations_take(&operations);
     *used = (struct operation){.kind = OPERATION_COUNT,
-                               .state = OPERATION_SENT,
+                               .state = OPERATION_WAITING,
                                .relation = &relations[0],
                                .entity = unit_id("e"),
                                .user = unit_id("u"),

@@ -6,6 +6,8 @@
 #include "rsvpd/domain/count_cache.h"
 #include "rsvpd/service/dispatch.h"
 
+#include <stdlib.h>
+
 /* How many more pieces of memory there are before one cannot be had: the linker puts __wrap_calloc
  * in the place of calloc. */
 static size_t pieces_left = SIZE_MAX;
@@ -21,8 +23,12 @@ void *__wrap_calloc(size_t count, size_t size)
 /* Whichever piece of memory cannot be had, there is no service, and the others are given back. */
 static void test_no_memory_while_it_is_made(NO_STATE)
 {
+    static const struct primary_port primary = {.store = NULL}; /* never asked */
     struct count_memory *counts = count_memory_create(64, 42);
-    const struct service_setup setup = {.counts = counts,
+    struct metrics *metrics = metrics_create();
+    const struct service_setup setup = {.primary = &primary,
+                                        .counts = counts,
+                                        .metrics = metrics,
                                         .pending_max = 64,
                                         .write_connections = 1,
                                         .read_connections = 1,
@@ -39,6 +45,7 @@ static void test_no_memory_while_it_is_made(NO_STATE)
     service_destroy(&service);
     assert_null(service);
     service_destroy(&service); /* as whoever could not make it does */
+    free(metrics);
     count_memory_destroy(&counts);
 }
 
