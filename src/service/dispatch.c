@@ -174,6 +174,10 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
         size_t at = (dispatch->next_slot[pool] + i) % DISPATCH_SLOTS;
         struct batcher *queue = &dispatch->queues[at / PATH_COUNT];
         *path = (enum write_path)(at % PATH_COUNT);
+        if (queue->size == 0) {
+            i += PATH_COUNT - 1 - at % PATH_COUNT; /* on to the next queue: most are empty */
+            continue;
+        }
         if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].pool == pool &&
             batcher_has_ready(queue, *path) && contention_lets_go(&dispatch->contention, *path) &&
             pace_lets_go(&dispatch->paces[at], now_us)) {
