@@ -65,9 +65,18 @@ const struct wire *connection_fault(const struct connection *connection)
     return connection->requests == wire->requests && wire->fault != WIRE_SOUND ? wire : NULL;
 }
 
+void connection_await_answer(struct connection *connection)
+{
+    connection->stream.answer_due = true;
+}
+
 void connection_end_request(struct connections *connections, struct connection *connection,
                             int64_t now_us)
 {
+    connection->stream.answer_due = false;
+    if (connection->stream.ended) { /* the HTTP library is to look at the end once more */
+        (void)shutdown(connection->fd, SHUT_RD);
+    }
     if (!list_linked(&connection->link)) {
         connection->since_us = now_us;
         list_push_back(&connections->idle, &connection->link);

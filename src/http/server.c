@@ -171,6 +171,7 @@ static enum MHD_Result proceed(struct request *request)
 {
     if (request->phase == REQUEST_ARRIVING) {
         requests_arrived(request);
+        connection_await_answer(request->client);
         gate_take_whole(request);
     }
     if (request->answer.status != 0) {

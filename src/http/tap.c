@@ -175,6 +175,10 @@ static ssize_t read_through(struct tap *tap, struct tap_stream *stream, int fd, 
             memcpy(tap->input, stream->bytes, stream->pending_size);
         }
         ssize_t size = recvfrom(fd, tap->input + stream->pending_size, wanted, 0, NULL, NULL);
+        stream->ended = stream->ended || size == 0;
+        if (size == 0 && stream->answer_due) {
+            break;
+        }
         if (size <= 0) {
             return room->used > 0 ? (ssize_t)room->used : size;
         }

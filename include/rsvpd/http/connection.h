@@ -52,6 +52,8 @@ bool connection_awaits_continue(const struct connection *connection);
 
 /* It makes a request, whose own deadline holds from here on. */
 void connection_begin_request(struct connection *connection);
+/* The request has come whole. From here on a client that sends no more still gets its answer. */
+void connection_await_answer(struct connection *connection);
 void connection_end_request(struct connections *connections, struct connection *connection,
                             int64_t now_us);
 

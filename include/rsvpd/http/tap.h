@@ -15,6 +15,10 @@ struct tap_stream {
     char *bytes;         /* NULL: nothing */
     size_t ready_size;   /* of these: checked, and waiting for room in the library */
     size_t pending_size; /* behind them: a line that has not come whole */
+    /* A request has come whole and is not answered. Meanwhile the library is not told that the
+     * client sends no more: it would close, and send nothing. */
+    bool answer_due;
+    bool ended; /* the client sends no more */
 };
 
 /* Whether libmicrohttpd reads through us in this process. */
