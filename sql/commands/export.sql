@@ -1,4 +1,5 @@
--- All members as an import reads them. Times keep their microseconds; those that no import takes become the nearest that it does.
+-- Exports all members in the format of an import. Times keep their microseconds. A time that no import accepts becomes the
+-- nearest one that it does.
 COPY (
     SELECT :id, user_id, to_char(least(greatest(created_at, 'epoch'), '9999-12-31 23:59:59.999999+00') AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at
     FROM :members

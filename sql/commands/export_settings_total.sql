@@ -1,2 +1,2 @@
--- How many rows an export of settings has.
+-- Counts the rows of an export of settings.
 SELECT count(*) FROM events

@@ -1,2 +1,2 @@
--- How many rows an export has.
+-- Counts the rows of an export.
 SELECT coalesce(sum(count), 0)::bigint FROM :counters

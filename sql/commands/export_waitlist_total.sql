@@ -1,2 +1,2 @@
--- How many rows an export of the waiting lists has.
+-- Counts the rows of an export of waiting lists.
 SELECT coalesce(sum(waiting), 0)::bigint FROM events

@@ -1,7 +1,7 @@
--- Adds the lines of a chunk; of equal ones the first. Takes its locks as queries/write.sql does: rows first, sorted by entity and user,
--- then counters, sorted. Answers first how many were added, with NULL for a place, and then the places of lines that
--- must not be: additions to events with settings. `managed` is read from the counters as they are once they are locked, and
--- settings are made by a transaction that locks them, so none can come in between. (Counters of likes have no `managed`.)
+-- Adds the lines of a chunk; of equal lines the first. Takes locks in the order of queries/write.sql: rows first, sorted by
+-- entity and user, then counters, sorted. Answers how many were added, with NULL for a place, and then the places of refused
+-- lines: additions to events with settings. `managed` is read from counters that are locked by then, and a transaction that
+-- stores settings locks them, so no settings can come in between. (Counters of likes have no `managed`.)
 WITH added AS (
     INSERT INTO :members (:id, user_id, created_at)
     SELECT r.id, r.user_id, coalesce(r.created_at, now())

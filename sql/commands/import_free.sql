@@ -1,5 +1,5 @@
--- Notes which of a chunk's events have seats for those who wait: these are given in transactions of their own (import_promoting.sql), and
--- by the service where this import ends before. The counters are locked.
+-- Marks the events of a chunk that have seats for users who wait. The seats are given in later transactions
+-- (import_promoting.sql), or by the service if this import ends before. The counters are locked.
 UPDATE events AS e
 SET promoting_at = statement_timestamp()
 FROM :counters AS c

@@ -1,5 +1,5 @@
--- For an import of settings: locks the counters of a chunk's events, in their order, and notes that they have settings, as
--- queries/mark_admitted.sql does.
+-- For an import of settings: locks the counters of a chunk's events, in order, and marks them, like
+-- queries/mark_admitted.sql.
 INSERT INTO :counters AS c (:id, count, version, managed)
 SELECT r.id, 0, 0, true
 FROM pg_temp.import_rows AS r

@@ -1,5 +1,5 @@
--- Locks the counters of some events whose free seats are to be given to those who wait, in their order, and answers the events as an
--- array for queries/promote.sql; NULL where there are none.
+-- Locks, in order, the counters of some events that still have seats to give to users who wait. Answers the events as an
+-- array for queries/promote.sql, or NULL if there are none.
 WITH locked AS (
     SELECT c.:id AS id
     FROM :counters AS c

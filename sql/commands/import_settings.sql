@@ -1,5 +1,5 @@
--- Gives the events of a chunk settings in place of those that they may have, as queries/store_settings.sql does; of several lines of an event
--- the last counts. The counters are locked. Answers as import_apply.sql does: how many had none.
+-- Stores settings for the events of a chunk, replacing any that they have, like queries/store_settings.sql. Of several lines
+-- of an event the last counts. The counters are locked. Answers like import_apply.sql: how many events had none.
 WITH line AS (
     SELECT DISTINCT ON (id) id, capacity, waitlist, opens_at, closes_at
     FROM pg_temp.import_rows

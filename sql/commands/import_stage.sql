@@ -1,5 +1,5 @@
--- Where the lines of a chunk are put first. `place` counts them; created_at is NULL for the time of the import. What the kind of import
--- has no column for is NULL.
+-- The table that the lines of a chunk are copied into. `place` numbers them; created_at is NULL for the time of the import.
+-- Columns that this kind of import does not have are NULL.
 CREATE TEMPORARY TABLE import_rows (
     place integer NOT NULL,
     id text COLLATE "C" NOT NULL,

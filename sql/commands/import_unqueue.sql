@@ -1,4 +1,4 @@
--- For an import past the capacity: who is in now does not wait any more. The counters are locked.
+-- For an import past the capacity: removes the new members from the waiting lists. The counters are locked.
 WITH unqueued AS (
     DELETE FROM waitlist AS w
     USING pg_temp.import_rows AS r

@@ -1,6 +1,6 @@
--- Puts the users of a chunk behind those who wait, in the order of the lines; who waits or is going already stays as they are. The
--- counters are locked. Answers as import_apply.sql does: how many were added, and the places of lines that must not be:
--- of events without settings. Whether new users may wait now does not matter: these wait already.
+-- Appends the users of a chunk to the waiting lists, in the order of the lines. Users who wait or are members already stay as
+-- they are. The counters are locked. Answers like import_apply.sql: how many were added, and the places of refused lines:
+-- those of events without settings. New users need not be allowed to wait: these wait already.
 WITH line AS (
     SELECT DISTINCT ON (id, user_id) place, id, user_id, created_at
     FROM pg_temp.import_rows

@@ -1,5 +1,5 @@
--- Gives free seats of an event, whose counter is locked, to those who have waited longest, as queries/promote.sql does; an event without
--- settings has a seat for everybody. Answers a row for each. $1: event; $2: how many at most.
+-- Gives free seats of an event to the users who have waited longest, like queries/promote.sql. The counter is locked. An
+-- event without settings has a seat for everybody. Answers a row for each user. $1: event; $2: how many at most.
 WITH free AS (
     SELECT CASE
         WHEN statement_timestamp() >= e.closes_at THEN 0

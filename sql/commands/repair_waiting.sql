@@ -1,5 +1,5 @@
--- Sets how many wait for an event, whose counter is locked, to the number of rows, and the ticket that is below all that wait where it
--- is not. $1: event.
+-- Sets the number of users who wait for an event to the number of rows, and `passed_ticket` below the lowest ticket that
+-- waits. The counter is locked. $1: event.
 UPDATE events AS e
 SET waiting = w.rows, passed_ticket = least(e.passed_ticket, w.first_ticket - 1)
 FROM (SELECT count(*) AS rows, min(ticket) AS first_ticket FROM waitlist WHERE event_id = $1::text) AS w

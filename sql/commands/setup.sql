@@ -1,5 +1,5 @@
--- Prepares a session of an operator's command. $1: longest time of a statement; $2: longest wait for a lock; both as
--- PostgreSQL writes times. What is committed is durable, as in session/setup.sql.
+-- Sets up the session of an operator's command. $1: statement time-out; $2: lock time-out; both as PostgreSQL writes times.
+-- Commits are durable, as in session/setup.sql.
 SELECT
     set_config('statement_timeout', $1, false),
     set_config('lock_timeout', $2, false),

@@ -1,7 +1,7 @@
--- Compares the counters of a range with the rows of its entities, both sides in one snapshot, in which they agree whatever is
--- being written. Answers first how many entities and rows there are, then what differs: the entity, what it is, what is
--- kept (NULL: there is no counter) and what it should be.
--- $1, $2: the range lies after and goes up to, NULL: everything.
+-- Compares the counters of a range with the rows of its entities, in one snapshot, in which they agree even during writes.
+-- Answers how many entities and rows there are, then each difference: the entity, the check, the stored value (NULL: there
+-- is no counter) and the actual one.
+-- $1, $2: the range begins after the first and ends with the second; NULL: no bound.
 WITH compared AS (
     SELECT coalesce(m.id, c.id) AS id, c.count AS kept, coalesce(m.rows, 0) AS rows
     FROM (

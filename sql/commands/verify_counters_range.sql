@@ -1,6 +1,6 @@
--- The last entity of the next range to compare, NULL where the range goes to the end: so many rows or so many counters
--- on, whichever comes first. The range holds all rows of its last entity, however many they are.
--- $1: the entity that the range follows, NULL at the beginning; $2: rows; $3: counters.
+-- Finds the last entity of the next range to compare, NULL if the range goes to the end. A range has a number of rows or of
+-- counters, whichever is reached first, and all rows of its last entity, however many they are.
+-- $1: the entity before the range, NULL at the beginning; $2: rows; $3: counters.
 SELECT least(
     (SELECT m.:id FROM :members AS m
      WHERE $1::text IS NULL OR m.:id > $1::text

@@ -1,6 +1,7 @@
--- As verify_counters.sql, for what events with settings keep: that their counters say that they have some, and how many wait; that
--- nobody waits who is in already, or for an event without settings, or where nobody looks (`passed_ticket`); and that nobody waits while a seat is free, but where seats are
--- just being given out in steps (`promoting_at`). That more are going than there are seats is told too; it is right where a capacity was lowered.
+-- Like verify_counters.sql, for events with settings. Checks that their counters are marked, and how many users wait; that
+-- nobody waits who is a member, or for an event without settings, or with a ticket that promotion has passed
+-- (`passed_ticket`); and that nobody waits while a seat is free, except while seats are given in steps (`promoting_at`).
+-- Reports more members than seats as well; that is correct after a capacity was lowered.
 WITH compared AS (
     SELECT
         coalesce(c.id, e.id, w.id) AS id,

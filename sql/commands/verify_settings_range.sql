@@ -1,4 +1,4 @@
--- As verify_counters_range.sql, for events with settings and their waiting lists.
+-- Like verify_counters_range.sql, for events with settings and their waiting lists.
 SELECT least(
     (SELECT w.event_id FROM waitlist AS w
      WHERE $1::text IS NULL OR w.event_id > $1::text

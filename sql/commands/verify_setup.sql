@@ -1,4 +1,4 @@
--- Keeps a verification to the key ranges that it asks for, whatever the statistics say, and to reading.
+-- Restricts a verification to look-ups by key range, whatever the statistics say, and to reading.
 SELECT
     set_config('enable_seqscan', 'off', false),
     set_config('enable_bitmapscan', 'off', false),

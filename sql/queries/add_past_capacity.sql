@@ -1,5 +1,5 @@
--- Makes users members whatever the capacity, the waiting list and the window say, and answers which of them were none. The
--- counters are locked. Who waits keeps their place; who is put in does not wait any more.
+-- Makes users members regardless of capacity, waiting list and window. Answers which of them were not members before.
+-- The counters are locked. A user who waits leaves the waiting list.
 -- $1, $2: entities and users, sorted.
 WITH asked AS (
     SELECT id, user_id FROM unnest($1::text[], $2::text[]) AS a (id, user_id)

@@ -1,14 +1,14 @@
--- Decides over users who want to be in, in the order of their arrival, and answers of each: the verdict (0: in, 1: on the
--- waiting list, 2: full, 3: closed), whether that changed anything, the place on the waiting list or 0, and whether this is exact
--- or a lower bound. The counters are locked. A newcomer gets a seat that is left after all who wait still; while some of these
--- move up in steps, the newcomer waits behind them and moves up in turn, whether there is a waiting list or not.
+-- Decides which users become members, in the order of their arrival. Answers for each user: the verdict (0: member,
+-- 1: on the waiting list, 2: full, 3: closed), whether anything changed, the position on the waiting list or 0, and whether
+-- the position is exact or a lower bound. The counters are locked. A newcomer gets a seat only if one is left after all who
+-- wait. While a promotion goes on in steps, newcomers wait behind the others, even without a waiting list.
 --
--- A place is between what it is where nobody behind has left the list, and what it is where nobody in front has: mostly both are the
--- same, and nothing is read. Else up to 10,000 are counted from the front; further back the lower bound is answered. Window
--- functions see to it that no two sets of users are joined, and that a waiting list is read once, however many of those who
--- stand on it ask: each counts from the one of them before.
+-- A ticket gives two bounds of a position: one holds if nobody behind has left the list, the other if nobody in front has.
+-- Mostly they are equal, and nothing is counted. Otherwise up to 10,000 positions are counted from the front; further back
+-- the answer is the lower bound. Window functions avoid a join of two sets of users, and read a waiting list once for all
+-- users of the batch: each counts from the one before.
 -- $1, $2: entities and users; $3: their order of arrival.
-WITH standing AS (
+WITH asked AS (
     SELECT
         a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket, e.passed_ticket, w.ticket,
         e.waiting - (e.last_ticket - w.ticket) AS place_min, w.ticket - e.passed_ticket AS place_max,
@@ -17,7 +17,7 @@ WITH standing AS (
             WHEN statement_timestamp() < e.opens_at OR statement_timestamp() >= e.closes_at THEN 3
             WHEN m.user_id IS NOT NULL THEN 0
             WHEN w.ticket IS NOT NULL THEN 1
-        END AS known -- the verdict, but for newcomers
+        END AS known -- the verdict, NULL for newcomers
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (id, user_id, arrival)
     JOIN :counters AS c ON c.:id = a.id
     JOIN events AS e ON e.event_id = a.id
@@ -25,24 +25,24 @@ WITH standing AS (
     LEFT JOIN waitlist AS w ON w.event_id = a.id AND w.user_id = a.user_id
 ), asking AS (
     SELECT *, known IS NOT DISTINCT FROM 1 AND place_min < least(place_max, 10001) AS counts
-    FROM standing
-), in_turn AS (
+    FROM asked
+), in_order AS (
     SELECT
         id, user_id, waitlist, waiting, last_ticket, seats, known, place_min, place_max,
-        row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS turn
+        row_number() OVER (PARTITION BY id, known ORDER BY arrival) AS rank
     FROM asking
     WHERE NOT counts
 ), judged AS (
     SELECT
         id, user_id, waiting, last_ticket, place_min, known IS NULL AS is_new, coalesce(place_min < place_max, false) AS is_further,
-        turn - CASE WHEN waiting > 0 THEN 0 ELSE coalesce(seats, 0) END AS behind,
+        rank - CASE WHEN waiting > 0 THEN 0 ELSE coalesce(seats, 0) END AS behind,
         CASE
             WHEN known IS NOT NULL THEN known
-            WHEN waiting = 0 AND coalesce(turn <= seats, true) THEN 0
-            WHEN waitlist OR coalesce(turn <= seats, true) THEN 1
+            WHEN waiting = 0 AND coalesce(rank <= seats, true) THEN 0
+            WHEN waitlist OR coalesce(rank <= seats, true) THEN 1
             ELSE 2
         END AS verdict
-    FROM in_turn
+    FROM in_order
 ), ranked AS (
     SELECT
         id, user_id, ticket, passed_ticket,
@@ -56,7 +56,7 @@ WITH standing AS (
         id, user_id, ticket, ticket_before,
         max(CASE WHEN ask = 1 AND furthest > 10000 THEN (
             SELECT w.ticket FROM waitlist AS w WHERE w.event_id = r.id AND w.ticket > r.passed_ticket ORDER BY w.ticket OFFSET 10000 LIMIT 1
-        ) END) OVER (PARTITION BY id) AS edge -- who has it or one behind is not counted
+        ) END) OVER (PARTITION BY id) AS edge -- positions from this ticket on are not counted
     FROM ranked AS r
 ), placed AS (
     SELECT

@@ -1,5 +1,5 @@
--- Takes over events whose free seats are to be given to those who wait, and where nobody has made a step of it for a second:
--- those that have waited longest for one. Answers them, and when that was: now. Nobody else takes them over meanwhile.
+-- Claims events that still have seats to give to users who wait, if nobody has made a step for a second: those first whose
+-- last step is longest ago. Answers each event and the time of the claim: now. Claims of two workers never overlap.
 -- $1: how many at most.
 WITH waiting AS (
     SELECT event_id

@@ -1,4 +1,4 @@
--- Takes an entity's settings away that are to go, once nobody waits. Its counter is locked.
+-- Removes an entity's settings that are being cleared, once nobody waits. Its counter is locked.
 -- $1: entity.
 WITH gone AS (
     DELETE FROM events WHERE event_id = $1::text AND releasing AND waiting = 0

@@ -1,4 +1,4 @@
--- Which of the pairs are members, and since when: answers their places in the lists, counted from 1, and the times.
+-- Finds which of the pairs are members, and since when. Answers their positions in the lists, from 1, and the times.
 -- $1, $2: entities and users.
 SELECT i.place, m.created_at
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (id, user_id, place)

@@ -1,5 +1,5 @@
--- Locks the counters of entities that have settings, in their order, before anything about these is looked at; fails where
--- one of them has none any more.
+-- Locks the counters of entities with settings, in order, before anything about the entities is read. Fails if an entity
+-- has no settings any more.
 -- $1: entities, sorted.
 INSERT INTO :counters AS c (:id, count, version)
 SELECT e.id, 0, 0

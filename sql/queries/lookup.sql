@@ -1,4 +1,4 @@
--- Which of the pairs are members: answers their places in the lists, counted from 1.
+-- Looks up which of the pairs are members. Answers their positions in the lists, from 1.
 -- $1, $2: entities and users.
 SELECT i.place
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (id, user_id, place)

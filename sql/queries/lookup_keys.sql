@@ -1,5 +1,5 @@
--- The answers that are kept under idempotency keys: answers the keys' places in the lists, counted from 1, what was asked
--- under them first, and what was answered. An answer whose time is over goes.
+-- Looks up the answers stored under idempotency keys. Answers the positions of the keys in the lists, from 1, what the first
+-- request asked, and what it was answered. Deletes expired answers.
 -- $1, $2: users and keys.
 WITH asked AS (
     SELECT user_id, key, place

@@ -1,5 +1,5 @@
--- Which of the pairs are members, and which wait for a seat: answers their places in the lists, counted from 1, and whether
--- they wait, as 0 or 1. OFFSET 0 keeps the look into the waiting list apart, so that only who is no member costs it.
+-- Looks up which of the pairs are members, and which are on the waiting list. Answers their positions in the lists, from 1,
+-- and whether they wait, as 0 or 1. OFFSET 0 keeps the look-up of the waiting list separate, so members do not pay for it.
 -- $1, $2: entities and users.
 SELECT i.place, (m.user_id IS NULL)::integer::bigint
 FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS i (id, user_id, place)

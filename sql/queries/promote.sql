@@ -1,5 +1,5 @@
--- Gives free seats to those who have waited longest, unless the event has closed. The counters are locked. Where more could
--- move up than do, `promoting_at` says so until they have.
+-- Gives free seats to the users who have waited longest, unless the event has closed. The counters are locked. If seats
+-- remain for users who wait, `promoting_at` is set until they are given.
 -- $1: entities; $2: how many users of each at most.
 WITH free AS (
     SELECT e.event_id, e.passed_ticket, e.promoting_at, CASE

@@ -1,5 +1,5 @@
--- The counts after a batch of writes, as count.sql gives them, but for the time: that of the statement's beginning. What the
--- batch changed is locked by now, and so exact until it commits.
+-- Reads the counts after a batch of writes, like count.sql, with the time of the statement's start. Counters that the
+-- batch changed are locked by now, so their counts stay exact until the commit.
 -- $1: entities.
 SELECT c.:id, c.count, c.version, statement_timestamp()
 FROM :counters AS c

@@ -1,6 +1,6 @@
--- The counts after a batch of plain writes, as read_counts.sql gives them; fails, and with it all of the batch, where an entity
--- has settings, which only admission may apply. Whoever gives it settings sets `managed` under the lock of this row, and
--- a batch that changed the count holds that lock by now: no change slips between the two.
+-- Reads the counts after a batch of plain writes, like read_counts.sql. Fails, and the whole batch with it, if an entity has
+-- settings: then admission must decide. Settings are stored with `managed` set under the lock of this row, and a batch that
+-- changed the count holds that lock by now, so no change slips in between.
 -- $1: entities.
 SELECT
     c.:id, c.count,

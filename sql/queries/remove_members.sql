@@ -1,4 +1,4 @@
--- Takes users out, of the members or of the waiting list, and answers which of them were there. The counters are locked.
+-- Removes users from the members or from the waiting list, and answers which of them were there. The counters are locked.
 -- $1, $2: entities and users, sorted.
 WITH asked AS (
     SELECT id, user_id FROM unnest($1::text[], $2::text[]) AS a (id, user_id)

@@ -1,8 +1,7 @@
 -- Applies a batch of writes and answers which of them changed anything.
--- $1, $2: entities and users to add; $3, $4: entities and users to remove. No pair occurs twice, both lists are
--- sorted by entity and user, so that batches of several connections take their locks in one order:
--- first what insert_placeholders.sql puts where a row to be removed is not there, then all additions, all removals, the counters.
--- The counters change by what really changed.
+-- $1, $2: entities and users to add; $3, $4: entities and users to remove. No pair occurs twice. Both lists are sorted by
+-- entity and user, so batches of several connections take their locks in one order: first the placeholders
+-- (insert_placeholders.sql), then all additions, all removals, and the counters. Counters change by what really changed.
 WITH added AS (
     INSERT INTO :members (:id, user_id)
     SELECT a.id, a.user_id
@@ -18,7 +17,7 @@ WITH added AS (
     SELECT id, user_id, 1 AS step FROM added
     UNION ALL
     SELECT id, user_id, -1 AS step FROM removed
-    WHERE created_at <> '4714-11-24 00:00:00+00 BC' -- a placeholder of insert_placeholders.sql was never there
+    WHERE created_at <> '4714-11-24 00:00:00+00 BC' -- a placeholder was never a member
 ), counted AS (
     INSERT INTO :counters AS c (:id, count, version)
     SELECT id, sum(step), 1

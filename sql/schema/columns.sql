@@ -1,5 +1,5 @@
--- What of our tables is not as the migrations made it, one line each, for people: a table or a column that is missing, or of another
--- type. Statements are prepared for these types, and their answers read as such.
+-- Reports how our tables differ from what the migrations made, one line each, for people: a missing table or column, or one
+-- of another type. Statements are prepared for these types, and their answers are parsed as such.
 -- $1: the relations' tables of members; $2: of counters; $3: their columns of entities: words with a blank behind each.
 SELECT format('%s.%s is %s, and must be %s', t.name, t.col, coalesce(
     CASE WHEN c.oid IS NULL OR c.relkind IN ('r', 'p') THEN format_type(a.atttypid, a.atttypmod) ELSE 'no column of a table' END,

@@ -1,4 +1,4 @@
--- Which migrations have been applied.
+-- Creates the table of applied migrations.
 CREATE TABLE IF NOT EXISTS rsvpd_migrations (
     number integer NOT NULL PRIMARY KEY,
     name text NOT NULL,

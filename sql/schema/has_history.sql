@@ -1,2 +1,2 @@
--- Whether the table of migrations exists.
+-- Whether the table of applied migrations exists.
 SELECT to_regclass('rsvpd_migrations') IS NOT NULL

@@ -1,2 +1,2 @@
--- The migrations that have been applied, in order.
+-- Lists the applied migrations, in order.
 SELECT number FROM rsvpd_migrations ORDER BY number

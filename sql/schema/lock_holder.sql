@@ -1,5 +1,5 @@
--- Who holds the lock of lock_admitted.sql, for people. Of somebody else's sessions only some roles may see more than the process.
--- $1: its number.
+-- Says who holds the lock of lock.sql, for people. Only some roles see more than the process of another role's session.
+-- $1: the number of the lock.
 SELECT coalesce(format('process %s (application %s, %s, connected since %s)',
     l.pid,
     coalesce(nullif(a.application_name, ''), 'unknown'),

@@ -1,3 +1,3 @@
--- Limits how long this transaction waits for any lock, and takes the one of lock_admitted.sql where nobody holds it. $1: its number; $2: the
--- limit, as PostgreSQL writes times.
+-- Limits how long this transaction waits for a lock, and takes the lock of lock.sql if it is free. $1: the number of the
+-- lock; $2: the limit, as PostgreSQL writes times.
 SELECT set_config('lock_timeout', $2, true), pg_try_advisory_xact_lock($1::bigint)

@@ -1,2 +1,3 @@
--- Begins a transaction of several exchanges. A session that is left in it for longer than setup.sql allows is ended by the server.
+-- Begins a transaction of several exchanges. The server ends a session that stays idle in it for longer than setup.sql
+-- allows.
 BEGIN

@@ -1,2 +1,2 @@
--- Ends a transaction of several exchanges: all of it is durable when this has been answered.
+-- Commits a transaction of several exchanges: all of it is durable once this is answered.
 COMMIT

@@ -1,3 +1,3 @@
--- Sent every second, as a question whether the server still answers, and so that plans made while a table was small are made
--- anew: PostgreSQL itself keeps a prepared statement's plan until the next ANALYZE, however much the table grows.
+-- Sent every second, to check that the server still answers, and to replace plans that were made while a table was small:
+-- PostgreSQL keeps the plan of a prepared statement until the next ANALYZE, however much the table grows.
 DISCARD PLANS

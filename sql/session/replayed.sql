@@ -1,5 +1,6 @@
--- Whether what this session reads holds all that was ever acknowledged: it is the primary's, or a standby's that has replayed all it
--- received. $1: whether other hosts are there, of which one may be this one's primary and take writes: then it must not be receiving.
+-- Whether this session reads everything that was ever acknowledged: it is on the primary, or on a standby that has replayed
+-- everything it received. $1: whether there are other hosts, one of which may be the primary of this standby and take writes:
+-- then the standby must not be receiving.
 SELECT NOT pg_is_in_recovery() OR (
     coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true)
     AND NOT ($1::boolean AND EXISTS (SELECT FROM pg_stat_wal_receiver)))

@@ -1,2 +1,2 @@
--- Undoes a transaction of several exchanges that failed.
+-- Rolls back a transaction of several exchanges that failed.
 ROLLBACK

@@ -1,7 +1,7 @@
--- Prepares a session. $1: longest time of a statement; $2: longest wait for a lock; both as PostgreSQL writes times.
--- A commit is acknowledged when it is durable: the server's own setting stands where it is stronger. Batches
--- are planned as look-ups of their keys, and never as scans of a table that statistics call small: statistics lag behind
--- growth. (A scan of an index that is a few pages long remains possible; refresh.sql ends it as the table grows.)
+-- Sets a session up. $1: statement time-out; $2: lock time-out; both as PostgreSQL writes times.
+-- A commit is acknowledged when it is durable; a stronger setting of the server stays. Batches are planned as look-ups by
+-- key, never as scans of a table that looks small in the statistics: statistics lag behind growth. (A scan of an index of a
+-- few pages remains possible; refresh.sql ends it as the table grows.)
 SELECT
     set_config('statement_timeout', $1, false),
     set_config('lock_timeout', $2, false),
