@@ -157,7 +157,7 @@ static bool is_full(const struct import_chunk *chunk)
            chunk->size + CSV_LINE_SIZE_MAX_BYTES > sizeof chunk->text;
 }
 
-static bool take_line(struct import_input *input, struct slice line)
+static bool add_line(struct import_input *input, struct slice line)
 {
     struct import_chunk *chunk = &input->chunk;
     struct import_problem problem;
@@ -175,7 +175,7 @@ static bool take_line(struct import_input *input, struct slice line)
     return true;
 }
 
-static bool take_long_line(struct import_input *input, struct slice line)
+static bool reject_long_line(struct import_input *input, struct slice line)
 {
     char reason[64];
     snprintf(reason, sizeof reason, "it is longer than %d bytes", CSV_LINE_SIZE_MAX_BYTES);
@@ -193,10 +193,10 @@ bool import_input_read(struct import_input *input)
         case CSV_NEEDS_INPUT:
             return false;
         case CSV_LINE:
-            good = take_line(input, line);
+            good = add_line(input, line);
             break;
         case CSV_LONG_LINE:
-            good = take_long_line(input, line);
+            good = reject_long_line(input, line);
             break;
         case CSV_LONG_REST:
             write_skipped(input, line, true);

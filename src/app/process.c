@@ -146,7 +146,7 @@ static void worker_has_ended(void *process_)
 
 static void finish(struct process *process)
 {
-    log_event(LOG_INFO, "closing the listener and finishing the requests in flight");
+    log_event(LOG_INFO, "the drain is over: finishing the requests in flight");
     atomic_store(&process->phase, PHASE_FINISHING);
     uv_timer_stop(&process->drain);
     for (size_t i = 0; i < process->worker_count; i++) {
@@ -175,7 +175,7 @@ static void on_signal(uv_signal_t *handle, int signal)
         finish(process);
         return;
     case PHASE_FINISHING:
-        log_event(LOG_WARN, "ending at once, requests in flight are cut off");
+        log_event(LOG_WARN, "ending at once: requests in flight are cut off");
         log_stop();
         _exit(EXIT_FAILURE);
     }
@@ -226,7 +226,7 @@ static int64_t client_limit(const struct config *config)
         return config->max_connections;
     }
     int64_t clients = (int64_t)limit.rlim_cur > others ? (int64_t)limit.rlim_cur - others : 1;
-    log_event(LOG_WARN, "fewer descriptors than MAX_CONNECTIONS needs: raise the limit (ulimit -n)",
+    log_event(LOG_WARN, "too few descriptors for MAX_CONNECTIONS: raise the limit (ulimit -n)",
               LOG_INT("wanted", wanted), LOG_INT("limit", limit.rlim_cur),
               LOG_INT("connections", clients));
     return clients;

@@ -94,7 +94,7 @@ static void was_read(uv_work_t *work, int status)
         reload->log_level = reload->level;
         log_set_level(reload->level);
     } else if (reload->level_change == SECRET_FAILED) {
-        log_event(LOG_WARN, "the log's level cannot be read again and stays",
+        log_event(LOG_WARN, "cannot reload the log level: it stays",
                   LOG_CSTR("reason", reload->level_error.line));
     }
     tell(reload);

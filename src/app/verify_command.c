@@ -55,7 +55,7 @@ static void print_difference(const struct pg_verify_difference *d)
                    d->id, d->kept, d->actual);
         }
         break;
-    case PG_VERIFY_MANAGED:
+    case PG_VERIFY_ADMITTED:
         printf("%s %s: the counter says that there are %ssettings, and there are %s", d->check,
                d->id, d->kept ? "" : "no ", d->actual ? "some" : "none");
         break;

@@ -12,9 +12,9 @@
 
 enum {
     TICK_MS = 10,
-    FORGET_EVERY_US = 10 * 1000 * 1000,
+    EXPIRE_KEYS_EVERY_US = 10 * 1000 * 1000,
     PROMOTE_EVERY_US = 1000 * 1000,
-    TURNS_MAX = 3, /* rounds of answering and sending before the sockets are looked at again */
+    ROUNDS_MAX = 3, /* rounds of answering and sending before the sockets are looked at again */
     FINISH_GRACE_US =
         500 * 1000, /* beyond a request's deadline: then clients that do not read are cut off */
 };
@@ -52,16 +52,16 @@ static void on_again(uv_idle_t *again)
 static void on_iteration_end(uv_prepare_t *prepare)
 {
     struct worker *worker = prepare->data;
-    bool more = true, gathering = false;
+    bool more = true, lingering = false;
     if (worker->http == NULL) {
         return;
     }
-    for (int i = 0; i < TURNS_MAX && more; i++) {
+    for (int i = 0; i < ROUNDS_MAX && more; i++) {
         more = http_server_end_iteration(worker->http);
-        gathering = service_end_iteration(worker->service, clock_now());
+        lingering = service_end_iteration(worker->service, clock_now());
     }
     more = more || http_server_end_iteration(worker->http);
-    if (more || gathering) {
+    if (more || lingering) {
         uv_idle_start(&worker->again, on_again);
     } else {
         uv_idle_stop(&worker->again);
@@ -189,7 +189,7 @@ static bool make_service(struct worker *worker)
         .deadline_us = config->request_deadline_ms * 1000,
         .count_local_lifetime_us = config->count_local_ttl_ms * 1000,
         .count_redis_lifetime_us = config->count_redis_ttl_ms * 1000,
-        .expire_keys_every_us = FORGET_EVERY_US,
+        .expire_keys_every_us = EXPIRE_KEYS_EVERY_US,
         .promote_every_us = PROMOTE_EVERY_US,
         .hash_secret = worker->setup.hash_secret,
         .now = clock_now(),

@@ -59,7 +59,7 @@ bool secret_is_in_file(const struct secret *secret)
 static void report(struct secret *secret, const char *failure)
 {
     if (*failure != '\0' && strcmp(failure, secret->failure) != 0) {
-        log_event(LOG_WARN, "a secret cannot be read again, the last good one stays",
+        log_event(LOG_WARN, "cannot reload a secret: the last good value stays",
                   LOG_CSTR("variable", secret->name), LOG_CSTR("reason", failure));
     }
     snprintf(secret->failure, sizeof secret->failure, "%s", failure);

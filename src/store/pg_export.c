@@ -25,25 +25,25 @@ const struct pg_export_kind *pg_export_kind_named(const char *name)
 }
 
 /* The lines of a COPY that has begun; ends it where all of them were taken. */
-static bool parse_lines(PGconn *connection, int64_t total, pg_export_fn *take, void *context,
+static bool parse_lines(PGconn *connection, int64_t total, pg_export_fn *on_line, void *context,
                         char error[PG_ERROR_SIZE_BYTES])
 {
     char *line;
     int size;
     while ((size = PQgetCopyData(connection, &line, 0)) > 0) {
-        bool taken = take(context, slice_make(line, (size_t)size), total);
+        bool accepted = on_line(context, slice_make(line, (size_t)size), total);
         PQfreemem(line);
-        if (!taken) {
+        if (!accepted) {
             *error = '\0';
             return false;
         }
     }
-    PGresult *end = PQgetResult(connection);
-    bool done = size == -1 && PQresultStatus(end) == PGRES_COMMAND_OK;
+    PGresult *last = PQgetResult(connection);
+    bool done = size == -1 && PQresultStatus(last) == PGRES_COMMAND_OK;
     if (!done) {
-        pg_error_statement(connection, end, error);
+        pg_error_statement(connection, last, error);
     }
-    PQclear(end);
+    PQclear(last);
     return done;
 }
 
@@ -60,7 +60,7 @@ static bool count_rows(PGconn *connection, const struct pg_export_kind *kind, in
     return true;
 }
 
-bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
+bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *on_line,
                void *context, char error[PG_ERROR_SIZE_BYTES])
 {
     struct pg_command command = {kind->rows, kind->relation, 0, {NULL}};
@@ -75,7 +75,7 @@ bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn 
                            error) &&
         count_rows(connection, kind, &total, error)) {
         PGresult *begun = pg_command_run(connection, &command, NULL, error);
-        done = begun != NULL && parse_lines(connection, total, take, context, error);
+        done = begun != NULL && parse_lines(connection, total, on_line, context, error);
         PQclear(begun);
     }
     PQfinish(connection);

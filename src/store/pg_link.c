@@ -409,7 +409,7 @@ static void setup_ended(struct pg_link *link, struct instant now)
     const struct pg_link_owner *owner = &link->setup.owner;
     if (link->failed) {
         owner->unfit(owner->owner, now);
-        take_down(link, "the session is of no use", true, now.mono_us);
+        take_down(link, "the session cannot be used any more", true, now.mono_us);
         return;
     }
     link_change_state(link, PG_LINK_READY);
@@ -434,7 +434,7 @@ static void exchange_ended(struct pg_link *link, struct instant now)
     }
     if (link->failed && link->failure.reconnect) {
         owner->unfit(owner->owner, now);
-        take_down(link, "the session is of no use", true, now.mono_us);
+        take_down(link, "the session cannot be used any more", true, now.mono_us);
     } else {
         maintain(link, now);
     }

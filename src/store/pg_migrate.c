@@ -49,14 +49,14 @@ static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERRO
 }
 
 /* Runs statements without parameters. */
-static PGresult *run(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
+static PGresult *run_statement(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
 {
     return accept(connection, PQexec(connection, sql), error);
 }
 
 static bool run_only(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result = run(connection, sql, error);
+    PGresult *result = run_statement(connection, sql, error);
     PQclear(result);
     return result != NULL;
 }
@@ -75,7 +75,7 @@ static enum schema_state compare(PGconn *connection, int *applied, char error[PG
 {
     enum schema_state state = SCHEMA_UNREACHABLE;
     PGresult *list = NULL;
-    PGresult *exists = run(connection, sql_text("schema/has_history"), error);
+    PGresult *exists = run_statement(connection, sql_text("schema/has_history"), error);
     *applied = 0;
     if (exists == NULL) {
         goto out;
@@ -84,7 +84,7 @@ static enum schema_state compare(PGconn *connection, int *applied, char error[PG
     if (strcmp(PQgetvalue(exists, 0, 0), "t") != 0) {
         goto out;
     }
-    list = run(connection, sql_text("schema/list_history"), error);
+    list = run_statement(connection, sql_text("schema/list_history"), error);
     if (list == NULL) {
         state = SCHEMA_UNREACHABLE;
         goto out;

@@ -7,7 +7,7 @@
 
 enum { NAMESPACE_SIZE = REDIS_NAMESPACE_SIZE_BYTES - 1 };
 
-static bool take(const PGresult *result, struct pg_secrets *secrets)
+static bool parse_secrets(const PGresult *result, struct pg_secrets *secrets)
 {
     if (PQntuples(result) != 1 || PQgetlength(result, 0, 0) != MAC_KEY_SIZE_BYTES ||
         PQgetlength(result, 0, 1) != NAMESPACE_SIZE) {
@@ -29,7 +29,7 @@ bool pg_secrets_load(const char *url, struct pg_secrets *secrets, char error[PG_
     bool loaded = false;
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         pg_error_statement(connection, result, error);
-    } else if (!take(result, secrets)) {
+    } else if (!parse_secrets(result, secrets)) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
                  "rsvpd_secrets lacks the row 'page_token' or 'redis_namespace'; put it back from "
                  "a backup");

@@ -253,9 +253,7 @@ bool pg_row_parse_identifier(const struct pg_exchange *exchange, const PGresult 
 {
     bool valid = identifier_parse_stored(pg_row_text(rows, row, column), out);
     if (!valid) {
-        log_event(LOG_ERROR,
-                  "a row that is to be listed holds what is no identifier: it was not rsvpd that "
-                  "wrote it",
+        log_event(LOG_ERROR, "a stored id is invalid: correct the row, which rsvpd did not write",
                   LOG_CSTR("relation", exchange->batch->relation->name));
     }
     return valid;

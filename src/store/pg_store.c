@@ -84,9 +84,10 @@ static void report_availability(struct pg_store *store, const char *reason, int6
     reported[POOL_READ] = reads;
     reported[POOL_WRITE] = writes;
     if (writes) {
-        log_event(LOG_INFO, "postgres answers again");
+        log_event(LOG_INFO, "postgres is available again");
     } else if (reads) {
-        log_event(LOG_ERROR, "postgres takes no writes; it is read", LOG_CSTR("reason", reason));
+        log_event(LOG_ERROR, "postgres is read-only: writes are refused, reads are answered",
+                  LOG_CSTR("reason", reason));
     } else {
         log_event(LOG_ERROR, "postgres is unavailable", LOG_CSTR("reason", reason));
     }
@@ -166,9 +167,9 @@ static void on_idle(void *member_, struct instant now)
     member->stands_in = member->stands_in && read_only;
     if (read_only && member->pool == POOL_WRITE) {
         note_access(member, now);
-        pg_link_drop(member->link, "it takes no writes any more", now.mono_us);
+        pg_link_drop(member->link, "the server became read-only", now.mono_us);
     } else if (member->stands_in && !store->read_only && now.mono_us > member->stands_in_until_us) {
-        pg_link_drop(member->link, "another one takes writes", now.mono_us);
+        pg_link_drop(member->link, "another host takes writes", now.mono_us);
     } else if (member->pool == POOL_WRITE && pg_fence_waits(&store->fence) &&
                !pg_link_end_sessions(member->link, &store->fence, now)) {
         pg_fence_undone(&store->fence);

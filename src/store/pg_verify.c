@@ -33,7 +33,7 @@ static const struct check checks[] = {
 /* clang-format on */
 
 /* A check under way. */
-struct run {
+struct verification {
     PGconn *connection;
     const struct check *check;
     const struct relation *relation;
@@ -47,7 +47,7 @@ static const struct {
     const char *word; /* as the statements say it */
     enum pg_verify_what what;
 } words[] = {
-    {"count", PG_VERIFY_COUNT},       {"managed", PG_VERIFY_MANAGED},
+    {"count", PG_VERIFY_COUNT},       {"managed", PG_VERIFY_ADMITTED},
     {"waiting", PG_VERIFY_WAITING},   {"orphans", PG_VERIFY_ORPHANS},
     {"both", PG_VERIFY_BOTH},         {"seats", PG_VERIFY_SEATS},
     {"capacity", PG_VERIFY_CAPACITY}, {"passed", PG_VERIFY_PASSED},
@@ -67,37 +67,40 @@ static enum pg_verify_what what_of(const char *word)
 
 /* Everything that is kept about an entity, in one transaction; of the free seats as many as go into
  * one: `promoted`. */
-static bool mend_once(struct run *run, const char *id, int64_t *changed, int64_t *promoted,
-                      char state[6], char error[PG_ERROR_SIZE_BYTES])
+static bool mend_once(struct verification *verification, const char *id, int64_t *changed,
+                      int64_t *promoted, char state[6], char error[PG_ERROR_SIZE_BYTES])
 {
     static const char *const steps[] = {"repair_lock", "repair_count",   "repair_admitted",
                                         "repair_both", "repair_waiting", "repair_promote"};
-    size_t size = run->relation->has_settings ? sizeof steps / sizeof steps[0] : 2;
+    size_t size = verification->relation->has_settings ? sizeof steps / sizeof steps[0] : 2;
     *changed = 0;
-    if (!pg_command_control(run->connection, "BEGIN READ WRITE", state, error)) {
+    if (!pg_command_control(verification->connection, "BEGIN READ WRITE", state, error)) {
         return false;
     }
     for (size_t i = 0; i < size; i++) {
         bool promotes = i == 5;
-        struct pg_command command = {steps[i], run->relation, promotes ? 2 : 1, {id, promoted_max}};
+        struct pg_command command = {
+            steps[i], verification->relation, promotes ? 2 : 1, {id, promoted_max}};
         int64_t rows;
-        if (!pg_command_execute(run->connection, &command, &rows, state, error)) {
+        if (!pg_command_execute(verification->connection, &command, &rows, state, error)) {
             return false;
         }
         *changed += i > 0 ? rows : 0;
         *promoted = promotes ? rows : 0;
     }
-    return pg_command_control(run->connection, "COMMIT", state, error);
+    return pg_command_control(verification->connection, "COMMIT", state, error);
 }
 
-static bool mend(struct run *run, const char *id, bool *mended, char error[PG_ERROR_SIZE_BYTES])
+static bool mend(struct verification *verification, const char *id, bool *mended,
+                 char error[PG_ERROR_SIZE_BYTES])
 {
     char state[6], ignored[PG_ERROR_SIZE_BYTES];
     int64_t changed, promoted;
     *mended = false;
     do {
-        for (int attempt = 1; !mend_once(run, id, &changed, &promoted, state, error); attempt++) {
-            if (!pg_command_control(run->connection, "ROLLBACK", NULL, ignored) ||
+        for (int attempt = 1; !mend_once(verification, id, &changed, &promoted, state, error);
+             attempt++) {
+            if (!pg_command_control(verification->connection, "ROLLBACK", NULL, ignored) ||
                 !pg_command_retryable(state) || attempt == REPAIR_ATTEMPTS) {
                 return false;
             }
@@ -109,11 +112,11 @@ static bool mend(struct run *run, const char *id, bool *mended, char error[PG_ER
 
 /* ---- comparing ---- */
 
-static bool parse_difference(struct run *run, const PGresult *result, int row,
+static bool parse_difference(struct verification *verification, const PGresult *result, int row,
                              char error[PG_ERROR_SIZE_BYTES])
 {
     struct pg_verify_difference difference = {
-        .check = run->check->name,
+        .check = verification->check->name,
         .id = PQgetvalue(result, row, 0),
         .what = what_of(PQgetvalue(result, row, 1)),
         .has_kept = !PQgetisnull(result, row, 2),
@@ -121,44 +124,47 @@ static bool parse_difference(struct run *run, const PGresult *result, int row,
         .actual = pg_command_integer(result, row, 3),
     };
     bool is_warning = difference.what == PG_VERIFY_CAPACITY;
-    if (run->repair && !is_warning && !mend(run, difference.id, &difference.mended, error)) {
+    if (verification->repair && !is_warning &&
+        !mend(verification, difference.id, &difference.mended, error)) {
         return false;
     }
-    run->summary.differences += !is_warning;
-    run->summary.mended += difference.mended;
-    run->listener->on_difference(run->listener->context, &difference);
+    verification->summary.differences += !is_warning;
+    verification->summary.mended += difference.mended;
+    verification->listener->on_difference(verification->listener->context, &difference);
     return true;
 }
 
-static bool compare_range(struct run *run, const char *after, const char *upto,
+static bool compare_range(struct verification *verification, const char *after, const char *upto,
                           char error[PG_ERROR_SIZE_BYTES])
 {
-    struct pg_command command = {run->check->compare, run->relation, 2, {after, upto}};
-    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+    struct pg_command command = {
+        verification->check->compare, verification->relation, 2, {after, upto}};
+    PGresult *result = pg_command_run(verification->connection, &command, NULL, error);
     if (result == NULL) {
         return false;
     }
     bool done = true;
     for (int row = 0; done && row < PQntuples(result); row++) {
         if (PQgetisnull(result, row, 0)) { /* the totals */
-            run->summary.entities += pg_command_integer(result, row, 2);
-            run->summary.rows += pg_command_integer(result, row, 3);
+            verification->summary.entities += pg_command_integer(result, row, 2);
+            verification->summary.rows += pg_command_integer(result, row, 3);
         } else {
-            done = parse_difference(run, result, row, error);
+            done = parse_difference(verification, result, row, error);
         }
     }
     PQclear(result);
-    run->listener->on_progress(run->listener->context, run->summary.rows, run->total);
+    verification->listener->on_progress(verification->listener->context, verification->summary.rows,
+                                        verification->total);
     return done;
 }
 
 /* The end of the range that follows `after`; empty where there is no end. */
-static bool find_range(struct run *run, const char *after, char upto[ID_SIZE_BYTES],
-                       char error[PG_ERROR_SIZE_BYTES])
+static bool find_range(struct verification *verification, const char *after,
+                       char upto[ID_SIZE_BYTES], char error[PG_ERROR_SIZE_BYTES])
 {
     struct pg_command command = {
-        run->check->range, run->relation, 3, {after, range_rows, range_counters}};
-    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+        verification->check->range, verification->relation, 3, {after, range_rows, range_counters}};
+    PGresult *result = pg_command_run(verification->connection, &command, NULL, error);
     if (result == NULL) {
         return false;
     }
@@ -173,37 +179,37 @@ static bool find_range(struct run *run, const char *after, char upto[ID_SIZE_BYT
     return fits;
 }
 
-static bool estimate(struct run *run, char error[PG_ERROR_SIZE_BYTES])
+static bool estimate(struct verification *verification, char error[PG_ERROR_SIZE_BYTES])
 {
-    struct pg_command command = {"verify_total", run->relation, 0, {NULL}};
-    PGresult *result = pg_command_run(run->connection, &command, NULL, error);
+    struct pg_command command = {"verify_total", verification->relation, 0, {NULL}};
+    PGresult *result = pg_command_run(verification->connection, &command, NULL, error);
     if (result == NULL) {
         return false;
     }
     int64_t rows = pg_command_integer(result, 0, 0);
-    run->total = rows > 0 && run->check->estimates ? rows : 0;
+    verification->total = rows > 0 && verification->check->estimates ? rows : 0;
     PQclear(result);
     return true;
 }
 
-static bool run_check(struct run *run, char error[PG_ERROR_SIZE_BYTES])
+static bool run_check(struct verification *verification, char error[PG_ERROR_SIZE_BYTES])
 {
     char after[ID_SIZE_BYTES], upto[ID_SIZE_BYTES] = "";
     bool first = true;
-    run->listener->on_begin(run->listener->context, run->check->name);
-    if (!estimate(run, error)) {
+    verification->listener->on_begin(verification->listener->context, verification->check->name);
+    if (!estimate(verification, error)) {
         return false;
     }
     do {
         const char *from = first ? NULL : after;
         memcpy(after, upto, sizeof after);
-        if (!find_range(run, from, upto, error) ||
-            !compare_range(run, from, *upto == '\0' ? NULL : upto, error)) {
+        if (!find_range(verification, from, upto, error) ||
+            !compare_range(verification, from, *upto == '\0' ? NULL : upto, error)) {
             return false;
         }
         first = false;
     } while (*upto != '\0');
-    run->listener->on_end(run->listener->context, &run->summary);
+    verification->listener->on_end(verification->listener->context, &verification->summary);
     return true;
 }
 
@@ -220,7 +226,7 @@ bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *li
     bool done = ready != NULL;
     PQclear(ready);
     for (size_t i = 0; done && i < sizeof checks / sizeof checks[0]; i++) {
-        struct run run = {
+        struct verification verification = {
             .connection = connection,
             .check = &checks[i],
             .relation = &relations[checks[i].relation],
@@ -228,7 +234,7 @@ bool pg_verify(const char *url, bool repair, const struct pg_verify_listener *li
             .repair = repair,
             .summary = {.check = checks[i].name},
         };
-        done = run_check(&run, error);
+        done = run_check(&verification, error);
     }
     PQfinish(connection);
     return done;

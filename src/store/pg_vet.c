@@ -21,8 +21,8 @@ enum { ANSWER_TIMEOUT_US = 2 * 1000 * 1000, ROUNDS = 3, PID_SIZE_BYTES = 16 };
 static const char ask_first[] =
     "SELECT pg_backend_pid(), set_config('rsvpd.session', 'own', false)";
 static const char ask_again[] = "SELECT pg_backend_pid()";
-static const char begin[] = "BEGIN; SELECT pg_backend_pid()";
-static const char end[] = "COMMIT; SELECT pg_backend_pid()";
+static const char begin_transaction[] = "BEGIN; SELECT pg_backend_pid()";
+static const char end_transaction[] = "COMMIT; SELECT pg_backend_pid()";
 
 /* Waits until the next result can be had without waiting. */
 static bool await_answer(PGconn *connection, int64_t until_us)
@@ -62,9 +62,9 @@ static bool keeps_session(PGconn *connection, PGconn *second, const char *own)
 {
     char pid[PID_SIZE_BYTES];
     for (int round = 0; round < ROUNDS; round++) {
-        if (!ask_pid(second, begin, pid) || strcmp(pid, own) == 0 ||
+        if (!ask_pid(second, begin_transaction, pid) || strcmp(pid, own) == 0 ||
             !ask_pid(connection, ask_again, pid) || strcmp(pid, own) != 0 ||
-            !ask_pid(second, end, pid) || strcmp(pid, own) == 0) {
+            !ask_pid(second, end_transaction, pid) || strcmp(pid, own) == 0) {
             return false;
         }
     }

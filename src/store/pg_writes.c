@@ -95,11 +95,12 @@ static bool is_summoned(const struct operation *operation)
  * change nothing. */
 bool pg_writes_queue_plain(struct pg_exchange *exchange)
 {
-    bool held = pg_statement_put_pairs(exchange, is_removed, 0) == 0 ||
-                pg_statement_queue_arrays(exchange, "insert_placeholders", pg_row_parse_nothing, 2);
+    bool placed =
+        pg_statement_put_pairs(exchange, is_removed, 0) == 0 ||
+        pg_statement_queue_arrays(exchange, "insert_placeholders", pg_row_parse_nothing, 2);
     pg_statement_put_pairs(exchange, is_added, 0);
     pg_statement_put_pairs(exchange, is_removed, 2);
-    return held && pg_statement_queue_arrays(exchange, "write", parse_changed, 4) &&
+    return placed && pg_statement_queue_arrays(exchange, "write", parse_changed, 4) &&
            pg_statement_queue_entities(exchange,
                                        exchange->batch->relation->has_settings
                                            ? "read_counts_unless_admitted"

@@ -92,7 +92,7 @@ static void *found_string(const redisReadTask *task, char *bytes, size_t size)
     struct redis_exchange *exchange = task->privdata;
     const struct redis_command *command = oldest(exchange);
     if (in_list(task) && task->type == REDIS_REPLY_STRING) {
-        command->take(command->data, (size_t)task->idx, slice_make(bytes, size));
+        command->on_value(command->data, (size_t)task->idx, slice_make(bytes, size));
         return exchange;
     }
     if (!in_list(task) && task->type == REDIS_REPLY_ERROR) {
@@ -162,23 +162,24 @@ bool redis_exchange_expect(struct redis_exchange *exchange, const struct redis_c
     if (exchange->ended || exchange->size == REDIS_COMMANDS_MAX) {
         return false;
     }
-    assert((command->list_size > 0) == (command->take != NULL));
+    assert((command->list_size > 0) == (command->on_value != NULL));
     exchange->commands[(exchange->first + exchange->size++) % REDIS_COMMANDS_MAX] = *command;
     return true;
 }
 
-static void end_oldest(struct redis_exchange *exchange, enum redis_end end, const char *refusal)
+static void end_oldest(struct redis_exchange *exchange, enum redis_outcome outcome,
+                       const char *refusal)
 {
     struct redis_command command = *oldest(exchange);
-    struct redis_answer answer = {end, refusal, command.sent_us};
+    struct redis_answer answer = {outcome, refusal, command.sent_us};
     exchange->first = (exchange->first + 1) % REDIS_COMMANDS_MAX;
     exchange->size--;
-    command.ended(command.data, &answer);
+    command.on_end(command.data, &answer);
 }
 
 const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice bytes)
 {
-    static const char unasked[] = "it sent what was not asked for";
+    static const char unasked[] = "it sent an answer that nothing asked for";
     redisReader *reader = exchange->reader;
     bool read = exchange->size > 0;
     exchange->unread += bytes.size;
@@ -191,7 +192,7 @@ const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice by
     while (exchange->size > 0) {
         void *answer = NULL;
         if (redisReaderGetReply(reader, &answer) != REDIS_OK || (answer && !exchange->seen)) {
-            return "its answer is none to what was asked";
+            return "its answer does not fit the command";
         }
         if (answer == NULL) {
             return NULL;
@@ -205,7 +206,7 @@ const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice by
     return exchange->ended || exchange->unread == 0 ? NULL : unasked;
 }
 
-void redis_exchange_end(struct redis_exchange *exchange)
+void redis_exchange_abandon(struct redis_exchange *exchange)
 {
     exchange->ended = true;
     while (exchange->size > 0) {

@@ -164,6 +164,6 @@ void redis_link_close(struct redis_link **link_)
     struct redis_link *link = *link_;
     *link_ = NULL;
     link->closing = true;
-    redis_exchange_end(link->exchange);
+    redis_exchange_abandon(link->exchange);
     uv_close(&link->socket.handle, free_link);
 }

@@ -131,7 +131,7 @@ static void report(struct redis_store *store, const char *reason)
     }
     store->reported = reason;
     if (reason == NULL) {
-        log_event(LOG_INFO, "redis answers");
+        log_event(LOG_INFO, "redis is available");
     } else {
         log_event(LOG_WARN, "redis is unavailable, counts come from postgres",
                   LOG_CSTR("reason", reason));
@@ -152,15 +152,15 @@ static void give_up(struct redis_store *store, const char *reason, int64_t now_u
 /* ---- commands ---- */
 
 /* Notes how a command ended; a refusal is the end of the connection. */
-static void note_end(struct redis_store *store, const struct redis_answer *answer)
+static void note_outcome(struct redis_store *store, const struct redis_answer *answer)
 {
-    if (answer->end == REDIS_LOST) {
+    if (answer->outcome == REDIS_LOST) {
         return;
     }
     store->used_us = clock_mono_us();
     store->latency_us = store->used_us - answer->sent_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_REDIS, (uint64_t)store->latency_us);
-    if (answer->end == REDIS_REFUSED) {
+    if (answer->outcome == REDIS_REFUSED) {
         give_up(store, answer->refusal, store->used_us);
     }
 }
@@ -244,9 +244,9 @@ static void read_ended(void *read_, const struct redis_answer *answer)
 {
     struct redis_read *read = read_;
     struct redis_store *store = read->store;
-    note_end(store, answer);
+    note_outcome(store, answer);
     for (size_t i = 0; i < read->size; i++) { /* part of an answer is none */
-        read->entries[i].found = read->entries[i].found && answer->end == REDIS_ANSWERED;
+        read->entries[i].found = read->entries[i].found && answer->outcome == REDIS_ANSWERED;
     }
     store->listener.read_ended(store->listener.service, read->entries, read->size, clock_now());
     read->in_use = false;
@@ -274,11 +274,11 @@ static bool port_read(void *store_, const struct redis_count *entries, size_t si
     }
     read->store = store;
     read->size = size;
-    read->in_use =
-        send_words(store,
-                   (struct redis_command){
-                       .list_size = size, .take = parse_count, .ended = read_ended, .data = read},
-                   &words);
+    read->in_use = send_words(
+        store,
+        (struct redis_command){
+            .list_size = size, .on_value = parse_count, .on_end = read_ended, .data = read},
+        &words);
     return read->in_use;
 }
 
@@ -301,7 +301,7 @@ static void add_lifetime(const struct redis_store *store, struct words *words)
 
 static void publish_ended(void *store, const struct redis_answer *answer)
 {
-    note_end(store, answer);
+    note_outcome(store, answer);
 }
 
 static bool port_publish(void *store_, const struct redis_count *entries, size_t size)
@@ -320,7 +320,8 @@ static bool port_publish(void *store_, const struct redis_count *entries, size_t
     for (size_t i = 0; i < size; i++) {
         add_value(&words, &entries[i].count);
     }
-    return send_words(store, (struct redis_command){.ended = publish_ended, .data = store}, &words);
+    return send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
+                      &words);
 }
 
 /* ---- the probe ---- */
@@ -335,8 +336,8 @@ static void parse_nothing(void *store, size_t place, struct slice value)
 static void probe_ended(void *store_, const struct redis_answer *answer)
 {
     struct redis_store *store = store_;
-    note_end(store, answer);
-    if (answer->end == REDIS_ANSWERED && store->state == REDIS_CONNECTING) {
+    note_outcome(store, answer);
+    if (answer->outcome == REDIS_ANSWERED && store->state == REDIS_CONNECTING) {
         store_change_state(store, REDIS_UP);
         store->up_us = store->used_us;
         store->late = false;
@@ -360,7 +361,8 @@ static bool send_probe(struct redis_store *store)
     add_probe_key(store, &words);
     add_lifetime(store, &words);
     add_value(&words, &count);
-    if (!send_words(store, (struct redis_command){.ended = publish_ended, .data = store}, &words)) {
+    if (!send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
+                    &words)) {
         return false;
     }
     words_begin(&words, "MGET");
@@ -368,30 +370,30 @@ static bool send_probe(struct redis_store *store)
     return send_words(
         store,
         (struct redis_command){
-            .list_size = 1, .take = parse_nothing, .ended = probe_ended, .data = store},
+            .list_size = 1, .on_value = parse_nothing, .on_end = probe_ended, .data = store},
         &words);
 }
 
 /* ---- connecting ---- */
 
-static void end_step(struct redis_store *store, const struct redis_answer *answer,
-                     const char *words)
+static void note_setup_outcome(struct redis_store *store, const struct redis_answer *answer,
+                               const char *words)
 {
     struct redis_answer told = *answer;
     if (told.refusal == redis_refusal_unknown) {
         told.refusal = words;
     }
-    note_end(store, &told);
+    note_outcome(store, &told);
 }
 
 static void auth_ended(void *store, const struct redis_answer *answer)
 {
-    end_step(store, answer, "it refuses the user or password of REDIS_URL");
+    note_setup_outcome(store, answer, "it refuses the user or password of REDIS_URL");
 }
 
 static void select_ended(void *store, const struct redis_answer *answer)
 {
-    end_step(store, answer, "it refuses the database of REDIS_URL");
+    note_setup_outcome(store, answer, "it refuses the database of REDIS_URL");
 }
 
 static bool send_auth(struct redis_store *store)
@@ -403,7 +405,7 @@ static bool send_auth(struct redis_store *store)
         add_word(&words, slice_of(url->user));
     }
     add_word(&words, slice_of(url->password));
-    return send_words(store, (struct redis_command){.ended = auth_ended, .data = store}, &words);
+    return send_words(store, (struct redis_command){.on_end = auth_ended, .data = store}, &words);
 }
 
 static bool send_select(struct redis_store *store)
@@ -413,7 +415,7 @@ static bool send_select(struct redis_store *store)
     struct text number = word_space(&words, NUMBER_SIZE_BYTES);
     text_add_int(&number, store->url.database);
     add_written(&words, &number);
-    return send_words(store, (struct redis_command){.ended = select_ended, .data = store}, &words);
+    return send_words(store, (struct redis_command){.on_end = select_ended, .data = store}, &words);
 }
 
 static void on_opened(void *store_)

@@ -139,7 +139,7 @@ static void await_answers(const struct service *service)
     bool is_told = false;
     while (!is_told) {
         char *log = service_read_log(service);
-        const char *answers = last_in(log, "redis answers");
+        const char *answers = last_in(log, "redis is available");
         is_told = answers != NULL && answers > last_in(log, "redis is unavailable");
         free(log);
         if (!is_told && process_now_ms() > end_ms) {

@@ -279,7 +279,7 @@ static void answered(struct world *world, void *flight_, uint64_t number)
     }
     link->state = PG_READY;
     if (flight->end == BATCH_UNAVAILABLE && world->pg.read_only) {
-        link->flight = NULL; /* the session is of no use any more */
+        link->flight = NULL; /* the session cannot be used any more */
         drop_link(link, true);
     }
     if (link->state == PG_READY) {

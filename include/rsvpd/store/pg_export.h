@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Takes a line of the export with its end, the header first. `total`: how many will come behind the
- * header. False ends the export. */
+/* Called with each line of the export and its end, the header first. `total`: how many will come
+ * behind the header. False ends the export. */
 typedef bool pg_export_fn(void *context, struct slice line, int64_t total);
 
 /* What can be exported: the relations by their names, settings, waitlist. */
@@ -25,9 +25,9 @@ struct pg_export_kind {
 const struct pg_export_kind *pg_export_kind_named(const char *name);
 
 /* Gives out everything as CSV, ordered by entity and user (who waits: by entity and turn), times in
- * UTC with microseconds. False where `take` ended it, which leaves `error` empty, or with `error`
- * filled in where the database fails. */
-MUST_CHECK bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *take,
+ * UTC with microseconds. False where `on_line` ended it, which leaves `error` empty, or with
+ * `error` filled in where the database fails. */
+MUST_CHECK bool pg_export(const char *url, const struct pg_export_kind *kind, pg_export_fn *on_line,
                           void *context, char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

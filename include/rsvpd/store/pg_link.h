@@ -48,7 +48,8 @@ struct pg_link_owner {
     void (*not_connected)(void *owner, const char *reason, int64_t now_us);
     /* It is down. The loss is valid during the call. */
     void (*lost)(void *owner, const struct pg_link_loss *loss, int64_t now_us);
-    /* Its server has refused something, and the session is of no use: `lost` comes next. */
+    /* Its server has refused something, and the session cannot be used any more: `lost` comes next.
+     */
     void (*unfit)(void *owner, struct instant now);
     /* It is ready: the owner may have it fence, or drop it. Called after every exchange too, since
      * a link under load is never ready for long. */

@@ -11,7 +11,7 @@
 
 enum pg_verify_what {
     PG_VERIFY_COUNT,    /* a counter, against the number of rows */
-    PG_VERIFY_MANAGED,  /* 1: the counter says that the event has settings; 1: it has */
+    PG_VERIFY_ADMITTED,  /* 1: the counter says that the event has settings; 1: it has */
     PG_VERIFY_WAITING,  /* how many wait for the event, against the number of rows */
     PG_VERIFY_ORPHANS,  /* how many wait for an event without settings */
     PG_VERIFY_PASSED,   /* the ticket below all that wait, against the lowest that waits */

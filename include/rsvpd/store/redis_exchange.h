@@ -17,7 +17,7 @@ enum {
     REDIS_ANSWER_SIZE_MAX_BYTES = 256 * 1024,
 };
 
-enum redis_end {
+enum redis_outcome {
     REDIS_ANSWERED,
     REDIS_REFUSED, /* the server answered with an error */
     REDIS_LOST     /* there will be no answer */
@@ -25,7 +25,7 @@ enum redis_end {
 
 /* How a command ended. */
 struct redis_answer {
-    enum redis_end end;
+    enum redis_outcome outcome;
     const char *refusal; /* why, in words of ours, where it was refused */
     int64_t sent_us;     /* as the command says */
 };
@@ -35,8 +35,8 @@ struct redis_command {
     size_t list_size; /* how many values its answer lists; 0: it is one value, which nobody needs */
     /* Each value of the list that is not missing, before the end, and only while the call lasts.
      * May not call back. NULL where list_size is 0. */
-    void (*take)(void *data, size_t place, struct slice value);
-    void (*ended)(void *data, const struct redis_answer *answer); /* called exactly once */
+    void (*on_value)(void *data, size_t place, struct slice value);
+    void (*on_end)(void *data, const struct redis_answer *answer); /* called exactly once */
     void *data;
     int64_t sent_us; /* monotonic */
 };
@@ -60,7 +60,7 @@ MUST_CHECK bool redis_exchange_expect(struct redis_exchange *exchange,
 MUST_CHECK const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice bytes);
 
 /* Ends all commands under way, as lost; nothing is taken from then on. */
-void redis_exchange_end(struct redis_exchange *exchange);
+void redis_exchange_abandon(struct redis_exchange *exchange);
 
 size_t redis_exchange_size(const struct redis_exchange *exchange);
 

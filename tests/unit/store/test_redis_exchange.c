@@ -22,13 +22,13 @@ static void ended(void *name, const struct redis_answer *answer)
 {
     static const char *const ends[] = {"answered", "refused", "lost"};
     assert_int_equal(answer->sent_us, 17);
-    assert_true((answer->end == REDIS_REFUSED) == (answer->refusal != NULL));
-    text_add_format(&told, "%s:%s ", (const char *)name, ends[answer->end]);
+    assert_true((answer->outcome == REDIS_REFUSED) == (answer->refusal != NULL));
+    text_add_format(&told, "%s:%s ", (const char *)name, ends[answer->outcome]);
     if (answer->refusal != NULL) {
         text_add_cstr(&told, answer->refusal == redis_refusal_unknown ? "?" : answer->refusal);
     }
     if (ends_it) {
-        redis_exchange_end(exchange);
+        redis_exchange_abandon(exchange);
     }
 }
 
@@ -151,7 +151,7 @@ static void test_rubbish(NO_STATE)
             if (feed(bytes, at_once) == NULL) {
                 fail_msg("taken: %s", cases[i].bytes);
             }
-            redis_exchange_end(exchange);
+            redis_exchange_abandon(exchange);
             redis_exchange_destroy(&exchange);
         }
     }
@@ -183,7 +183,7 @@ static void test_size(NO_STATE)
             wrong = feed(slice_make(filler, sizeof filler), SIZE_MAX);
         }
         assert_non_null(wrong);
-        redis_exchange_end(exchange);
+        redis_exchange_abandon(exchange);
         redis_exchange_destroy(&exchange);
     }
 }
@@ -196,7 +196,7 @@ static void test_end_in_an_answer(NO_STATE)
     ends_it = true;
     assert_null(feed(slice_of("+OK\r\n*3\r\n$1\r\na\r\n"), SIZE_MAX));
     unit_expect_text("ended", text_slice(&told), "value:answered list:lost value:lost ");
-    const struct redis_command late = {.ended = ended};
+    const struct redis_command late = {.on_end = ended};
     assert_false(redis_exchange_expect(exchange, &late));
     assert_non_null(feed(slice_of("+OK\r\n"), SIZE_MAX));
     redis_exchange_destroy(&exchange);
@@ -204,7 +204,7 @@ static void test_end_in_an_answer(NO_STATE)
 
 static void test_commands_are_bounded(NO_STATE)
 {
-    const struct redis_command command = {.ended = ended, .data = value_name};
+    const struct redis_command command = {.on_end = ended, .data = value_name};
     begin("");
     for (size_t i = 0; i < REDIS_COMMANDS_MAX; i++) {
         expect_command('V');
