@@ -8,13 +8,12 @@
 #include <string.h>
 
 /* In each row the states that may follow, in the order of the enum. */
-static void test_changes(void **state)
+static void test_changes(NO_STATE)
 {
     static const char *const rows[REDIS_STATE_COUNT] = {
         [REDIS_DOWN] = ".RNC.",       [REDIS_READING] = "D.NC.", [REDIS_RESOLVING] = "D..C.",
         [REDIS_CONNECTING] = "D...U", [REDIS_UP] = "D....",
     };
-    (void)state;
     for (int from = 0; from < REDIS_STATE_COUNT; from++) {
         assert_int_equal(strlen(rows[from]), REDIS_STATE_COUNT);
         for (int to = 0; to < REDIS_STATE_COUNT; to++) {
@@ -58,12 +57,11 @@ static void expect_no_use(const struct redis_store *store)
     assert_false(port->publish(port->store, &entry, 1));
 }
 
-static void test_it_stays_down_where_nobody_listens(void **state)
+static void test_it_stays_down_where_nobody_listens(NO_STATE)
 {
     static const struct redis_url url = {.path = "/nonexistent/redis.sock"};
     struct redis_store *store = make_store(&url);
     struct instant now = clock_now();
-    (void)state;
     expect_no_use(store);
     for (int attempt = 0; attempt < 2; attempt++) {
         redis_store_tick(store, now);
@@ -76,11 +74,10 @@ static void test_it_stays_down_where_nobody_listens(void **state)
 }
 
 /* A name that is being looked up when the store closes leads nowhere. */
-static void test_it_closes_while_it_looks_a_name_up(void **state)
+static void test_it_closes_while_it_looks_a_name_up(NO_STATE)
 {
     static const struct redis_url url = {.host = "127.0.0.1", .port = 1};
     struct redis_store *store = make_store(&url);
-    (void)state;
     redis_store_tick(store, clock_now());
     expect_no_use(store);
     free_store(store);
