@@ -139,7 +139,7 @@ static void compare_event(struct load_random *random, const char *id,
     for (int i = 0; i < USERS; i++) {
         name_user(user, i);
         expect_event_user(pair_any_client(random), id, user,
-                          event->is_in[i]                ? "going"
+                          model_is_in(event, i)          ? "going"
                           : model_position(event, i) > 0 ? "waitlisted"
                                                          : "none");
     }
@@ -200,6 +200,9 @@ static void every_answer_is_that_of_the_model(NO_STATE)
         expect_settings_stored(pair.database_url, id, models[i].has_settings);
     }
     expect_admission_sound(pair.database_url);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        model_free(&models[i]);
+    }
 }
 
 /* ---- in one batch ---- */

@@ -133,17 +133,18 @@ void checks_sent(struct worker *worker, enum pool pool, const struct batch *batc
 /* Seats are given in the order of arrival at the worker. */
 static void check_arrival(struct world *world, const struct flight *flight, const struct item *item)
 {
+    const struct operation *operation = &item->operation;
     const struct request *request = item->request;
     const struct list *open = &world->clients.open;
-    if (flight->work->path != PATH_ADMITTED || item->kind != OPERATION_ADD ||
-        !item->answer.changed) {
+    if (flight->work->batch.path != PATH_ADMITTED || operation->kind != OPERATION_ADD ||
+        !operation_write(operation)->changed) {
         return;
     }
-    for (size_t i = 0; i < flight->work->size; i++) {
-        const struct item *other = &flight->work->items[i];
-        if (other->entity == item->entity &&
-            (other->arrival < item->arrival) != (other->request->number < request->number) &&
-            other != item) {
+    for (size_t i = 0; i < flight->work->batch.size; i++) {
+        const struct request *other = flight->work->items[i].request;
+        uint64_t arrival = flight->work->items[i].operation.arrival;
+        if (other->entity == request->entity && other != request &&
+            (arrival < operation->arrival) != (other->number < request->number)) {
             world_fail(world, "requests are numbered in the order of their arrival");
         }
     }
@@ -191,7 +192,7 @@ static void check_key(struct world *world, const struct request *request)
     }
 }
 
-static void check_done(struct world *world, const struct flight *flight, struct item *item)
+static void check_done(struct world *world, const struct flight *flight, const struct item *item)
 {
     struct request *request = item->request;
     request->executed++;
@@ -201,27 +202,38 @@ static void check_done(struct world *world, const struct flight *flight, struct 
         world_fail(world, "nothing is done after it was refused or answered: request %llu",
                    (unsigned long long)request->number);
     }
-    if (kind_writes_user(item->kind)) {
+    if (operation_is_write(&item->operation)) {
         check_order(world, flight, request);
         check_arrival(world, flight, item);
     }
 }
 
+/* What was done kept to the rules. */
+static void check_rules(struct world *world, const struct operation *operation)
+{
+    if (operation->entity.size > 0) {
+        unsigned entity = (unsigned)number_of(&operation->entity);
+        const struct model_row *row = pg_row(world, operation->relation->id, entity);
+        if (row->broken != NULL) {
+            world_fail(world, "%s: entity %u", row->broken, entity);
+        }
+    }
+}
+
 void checks_executed(struct world *world, const struct flight *flight)
 {
-    for (size_t i = 0; i < flight->work->size; i++) {
+    const struct batch *batch = &flight->work->batch;
+    for (size_t i = 0; i < batch->size; i++) {
         if (flight->work->items[i].request != NULL) {
             flight->work->items[i].request->decided = true;
         }
     }
-    for (size_t i = 0; i < flight->work->size; i++) {
-        struct item *item = &flight->work->items[i];
-        const struct row *row = &world->tables.rows[flight->work->relation][item->entity];
-        if (row->broken != NULL) {
-            world_fail(world, "%s: entity %u", row->broken, item->entity);
-        }
-        if (item->request != NULL && kind_writes(item->kind) && item_acts(item) &&
-            item->answer.verdict == OUTCOME_DONE) {
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct item *item = &flight->work->items[i];
+        const struct operation *operation = &item->operation;
+        check_rules(world, operation);
+        if (item->request != NULL && kind_writes(operation->kind) && operation_acts(operation) &&
+            operation->verdict == OUTCOME_DONE) {
             check_done(world, flight, item);
         }
     }
@@ -237,7 +249,10 @@ void checks_told(struct world *world, const struct item *item, enum batch_outcom
     request->rerouted = request->rerouted || end == BATCH_MISROUTED;
     request->lost += end == BATCH_LOST;
     request->told = end == BATCH_DONE;
-    request->told_answer = item->answer;
+    request->told_answer = item->operation;
+    request->told_digest = operation_is_listing(&item->operation)
+                               ? page_digest(operation_listing(&item->operation)->page)
+                               : 0;
     request->told_us = world->timeline.now_us;
     clients_close(request);
 }
@@ -252,28 +267,31 @@ static bool same_settings(const struct settings *a, const struct settings *b)
 }
 
 /* Whether the asker gets what the database answered to this request, and to no other. */
-static bool same_answer(const struct operation *operation, const struct answer *told)
+static bool same_answer(const struct operation *operation, const struct request *request)
 {
-    bool same = operation->verdict == told->verdict;
+    const struct operation *told = &request->told_answer;
+    if (operation->verdict != told->verdict) {
+        return false;
+    }
     if (operation_is_write(operation)) {
-        const struct operation_write *write = operation_write(operation);
-        return same && operation->count.value == told->count && write->changed == told->changed &&
-               write->position == told->place && write->replayed == told->replayed &&
-               write->member == told->member && write->waiting == told->waiting;
+        const struct operation_write *a = operation_write(operation), *b = operation_write(told);
+        return operation->count.value == told->count.value && a->changed == b->changed &&
+               a->position == b->position && a->replayed == b->replayed && a->member == b->member &&
+               a->waiting == b->waiting;
     }
     if (operation_is_membership(operation)) {
-        const struct operation_membership *found = operation_membership(operation);
-        return same && found->member == told->member && found->waiting == told->waiting &&
-               found->created_at_us == told->created_at_us;
+        const struct operation_membership *a = operation_membership(operation);
+        const struct operation_membership *b = operation_membership(told);
+        return a->member == b->member && a->waiting == b->waiting &&
+               a->created_at_us == b->created_at_us;
     }
     if (operation_is_settings(operation)) {
-        const struct operation_settings *found = operation_settings(operation);
-        return same && operation->count.value == told->count &&
-               found->waiting_count == told->waiting_count &&
-               same_settings(&found->found, &told->settings);
+        const struct operation_settings *a = operation_settings(operation);
+        const struct operation_settings *b = operation_settings(told);
+        return operation->count.value == told->count.value &&
+               a->waiting_count == b->waiting_count && same_settings(&a->found, &b->found);
     }
-    const struct page *page = operation_listing(operation)->page;
-    return same && (page != NULL ? page_digest(page) : 0) == told->page_digest;
+    return page_digest(operation_listing(operation)->page) == request->told_digest;
 }
 
 /* A process never tells of an older version after a newer one, whichever of its workers does. */
@@ -294,14 +312,15 @@ static void check_version(struct worker *worker, const struct request *request, 
 static void check_count(struct world *world, const struct request *request,
                         const struct count *count)
 {
-    const struct history *history = &world->tables.rows[request->relation][request->entity].history;
+    const struct model_history *history =
+        &pg_row(world, request->relation, request->entity)->history;
     int64_t as_of_us = count->as_of_mono_us - request->worker->process->clock_us;
     int64_t age_us = world->timeline.now_us - as_of_us;
     bool wanted = as_of_us >= request->asked_us - request->age_max_us;
     if (as_of_us != count->as_of_wall_us) {
         world_fail(world, "the two clocks tell of one moment");
     }
-    if (!history_was(history, count->value, as_of_us)) {
+    if (!model_history_was(history, count->value, as_of_us)) {
         world_fail(world, "the count was exact at its as_of: %lld of entity %u was not",
                    (long long)count->value, request->entity);
     }
@@ -327,7 +346,7 @@ static void check_refused(struct world *world, const struct request *request, en
 static void check_decided(struct world *world, struct request *request,
                           const struct operation *operation, enum outcome outcome)
 {
-    const struct answer *told = &request->told_answer;
+    const struct operation *told = &request->told_answer;
     if (!request->told || request->told_us != world->timeline.now_us) {
         world_fail(world, "acknowledged is committed: request %llu was not",
                    (unsigned long long)request->number);
@@ -340,11 +359,12 @@ static void check_decided(struct world *world, struct request *request,
         check_refused(world, request, outcome);
         return;
     }
-    if (!same_answer(operation, told)) {
+    if (!same_answer(operation, request)) {
         world_fail(world, "everybody gets their own answer: request %llu did not",
                    (unsigned long long)request->number);
     }
-    if (kind_writes(request->kind) && !told->replayed) {
+    bool replayed = operation_is_write(told) && operation_write(told)->replayed;
+    if (kind_writes(request->kind) && !replayed) {
         if (request->executed == 0) {
             world_fail(world, "acknowledged is done: request %llu was not",
                        (unsigned long long)request->number);
@@ -425,8 +445,9 @@ void checks_published(struct worker *worker, const struct redis_count *entries, 
     for (size_t i = 0; i < size; i++) {
         const struct count *count = &entries[i].count;
         int entity = number_of(&entries[i].entity);
-        const struct row *row = &world->tables.rows[entries[i].relation->id][entity];
-        if (!history_holds(&row->history, count->value, count->version, count->as_of_wall_us)) {
+        const struct model_row *row = pg_row(world, entries[i].relation->id, (unsigned)entity);
+        if (!model_history_holds(&row->history, count->value, count->version,
+                                 count->as_of_wall_us)) {
             world_fail(world,
                        "only what is true is published: not %lld, version %lld, of entity %d",
                        (long long)count->value, (long long)count->version, entity);
@@ -444,11 +465,11 @@ void checks_replaced(struct world *world, const struct count *held, const struct
 
 /* ---- always ---- */
 
-static void check_row(struct world *world, const struct row *row)
+static void check_row(struct world *world, const struct model_row *row)
 {
     const struct model_event *event = &row->event;
     int in = 0;
-    for (int user = 0; user < USERS_MAX; user++) {
+    for (int user = 0; user < event->users_size; user++) {
         in += event->is_in[user];
         if (event->is_in[user] && model_position(event, user) > 0) {
             world_fail(world, "nobody waits who is in");
@@ -464,7 +485,7 @@ static void check_row(struct world *world, const struct row *row)
 void checks_step(struct world *world)
 {
     size_t turn = world->steps % (RELATION_COUNT * ENTITIES_MAX);
-    check_row(world, &world->tables.rows[turn / ENTITIES_MAX][turn % ENTITIES_MAX]);
+    check_row(world, world->pg.model.rows[turn]);
     size_t held = 0;
     for (size_t i = 0; i < world->plan.workers; i++) {
         held += world->workers[i].redis.reads;
@@ -503,7 +524,7 @@ bool checks_all_given_back(const struct world *world)
 void checks_end(struct world *world)
 {
     for (size_t i = 0; i < RELATION_COUNT * ENTITIES_MAX; i++) {
-        check_row(world, &world->tables.rows[i / ENTITIES_MAX][i % ENTITIES_MAX]);
+        check_row(world, world->pg.model.rows[i]);
     }
     if (!list_empty(&world->clients.open)) {
         world_fail(world, "everything comes to its end");

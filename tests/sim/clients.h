@@ -3,9 +3,10 @@
 #ifndef RSVPD_SIM_CLIENTS_H
 #define RSVPD_SIM_CLIENTS_H
 
-#include "tables.h"
+#include "names.h"
 
 #include "rsvpd/base/list.h"
+#include "rsvpd/domain/operation.h"
 
 enum { CLIENTS_MAX = 64 };
 
@@ -42,7 +43,8 @@ struct request {
     bool decided;               /* one of these was committed, whatever its verdict */
     unsigned executed;          /* times that it was done */
     bool told;                  /* the last batch ended well, with this answer, at that time */
-    struct answer told_answer;
+    struct operation told_answer;
+    uint64_t told_digest; /* of its page */
     int64_t told_us;
 };
 

@@ -11,65 +11,91 @@
 enum {
     BACKOFF_MIN_US = 50 * 1000,
     BACKOFF_MAX_US = 1000 * 1000,
-    RUBBISH = 1000 * 1000,
     GRACE_US = 250 * 1000, /* beyond the deadline, before a connection is given up */
 };
 
-void pg_server_init(struct pg_server *server, int64_t latency_us)
+/* The rows come first, and in this order: pg_row finds them so. */
+void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us)
 {
     *server = (struct pg_server){.up = true, .latency_us = latency_us};
+    model_primary_init(&server->model, key_lifetime_us);
+    for (unsigned i = 0; i < RELATION_COUNT * ENTITIES_MAX; i++) {
+        const struct identifier entity = name_of('e', i % ENTITIES_MAX);
+        model_primary_row(&server->model, &relations[i / ENTITIES_MAX], &entity);
+    }
+}
+
+struct model_row *pg_row(const struct world *world, enum relation_id relation, unsigned entity)
+{
+    return world->pg.model.rows[relation * ENTITIES_MAX + entity];
 }
 
 /* ---- work: what goes over the wire ---- */
 
-/* What an operation of its kind asks. */
-static void note_asked(struct item *item, const struct operation *operation)
+bool kind_writes_user(enum operation_kind kind)
 {
-    if (operation_is_write(operation)) {
-        item->key = key_number_of(&operation_write(operation)->key);
-    } else if (operation_is_listing(operation)) {
-        item->after = operation_listing(operation)->after;
-        item->after_ticket = operation_listing(operation)->after_ticket;
-        item->page_size = operation_listing(operation)->page_size;
-    } else if (operation_is_settings(operation)) {
-        item->settings = operation_settings(operation)->wanted;
-    } else if (operation_is_expiry(operation)) {
-        item->keys_max = operation_expiry(operation)->keys_max;
+    return kind == OPERATION_ADD || kind == OPERATION_REMOVE;
+}
+
+bool kind_writes(enum operation_kind kind)
+{
+    return kind_writes_user(kind) || kind == OPERATION_STORE_SETTINGS ||
+           kind == OPERATION_CLEAR_SETTINGS;
+}
+
+uint64_t page_digest(const struct page *page)
+{
+    uint64_t digest = page == NULL ? 0 : page->size + 1;
+    for (size_t i = 0; page != NULL && i < page->size; i++) {
+        const struct page_line *line = &page->lines[i];
+        digest = hash_bytes(digest, identifier_slice(&line->id));
+        digest = digest * 31 + (uint64_t)line->created_at_us;
+        digest = digest * 31 + (uint64_t)line->ticket;
     }
+    return digest;
+}
+
+/* The operation as it is sent: without what is the service's own. */
+static struct operation asked(const struct operation *operation)
+{
+    struct operation copy = *operation;
+    model_primary_reset(&copy);
+    if (operation_is_listing(&copy)) {
+        operation_listing(&copy)->page = NULL;
+    } else if (operation_is_settings(&copy)) {
+        operation_settings(&copy)->precondition = NULL;
+    }
+    return copy;
 }
 
 static struct work *work_of(const struct batch *batch)
 {
     struct work *work = calloc(1, sizeof *work + batch->size * sizeof work->items[0]);
     assert(work != NULL);
-    work->relation = batch->relation->id;
-    work->kind = batch->kind;
-    work->path = batch->path;
-    work->size = batch->size;
+    work->batch = *batch;
     for (size_t i = 0; i < batch->size; i++) {
-        const struct operation *operation = batch->operations[i];
-        struct request *request = clients_request_of(operation);
+        struct request *request = clients_request_of(batch->operations[i]);
         struct item *item = &work->items[i];
-        *item = (struct item){
-            .request = request,
-            .kind = operation->kind,
-            .path = operation->path,
-            .entity = operation->entity.size == 0 ? 0 : (unsigned)number_of(&operation->entity),
-            .user = operation->user.size == 0 ? 0 : (unsigned)number_of(&operation->user),
-            .key = KEY_NONE,
-            .poisonous = request != NULL && request->poisonous,
-            .arrival = operation->arrival,
-            .answer = {.verdict = OUTCOME_DONE, .member = operation->kind == OPERATION_ADD},
-        };
-        note_asked(item, operation);
+        *item = (struct item){.request = request,
+                              .operation = asked(batch->operations[i]),
+                              .poisonous = request != NULL && request->poisonous};
+        work->batch.operations[i] = &item->operation;
     }
     return work;
 }
 
+static void forget_page(struct operation *operation)
+{
+    if (operation_is_listing(operation)) {
+        free(operation_listing(operation)->page);
+        operation_listing(operation)->page = NULL;
+    }
+}
+
 static void work_free(struct work **work)
 {
-    for (size_t i = 0; *work != NULL && i < (*work)->size; i++) {
-        free((*work)->items[i].answer.page);
+    for (size_t i = 0; *work != NULL && i < (*work)->batch.size; i++) {
+        forget_page(&(*work)->items[i].operation);
     }
     free(*work);
     *work = NULL;
@@ -85,37 +111,24 @@ static void settle_flight(struct flight *flight)
 }
 
 /* What an operation of its kind answers. */
-static void deliver_answer(struct operation *operation, const struct answer *answer)
+static void deliver_part(struct operation *operation, const struct operation *answer)
 {
-    if (operation_is_write(operation)) {
-        struct operation_write *write = operation_write(operation);
-        write->changed = answer->changed;
-        write->member = answer->member;
-        write->waiting = answer->waiting;
-        write->replayed = answer->replayed;
-        write->position = answer->place;
-        write->position_is_exact = true;
-    } else if (operation_is_membership(operation)) {
-        *operation_membership(operation) =
-            (struct operation_membership){answer->member, answer->waiting, answer->created_at_us};
-    } else if (operation_is_listing(operation)) {
-        free(operation_listing(operation)->page);
-        operation_listing(operation)->page = answer->page;
-    } else if (operation_is_settings(operation)) {
-        operation_settings(operation)->found = answer->settings;
-        operation_settings(operation)->waiting_count = answer->waiting_count;
-    } else if (operation_is_expiry(operation)) {
-        operation_expiry(operation)->keys_expired = answer->keys_expired;
+    if (operation_is_settings(operation)) {
+        struct precondition *precondition = operation_settings(operation)->precondition;
+        *operation_settings(operation) = *operation_settings(answer);
+        operation_settings(operation)->precondition = precondition;
+    } else if (!operation_is_count(operation)) {
+        forget_page(operation); /* of an attempt that was lost */
+        operation->part = answer->part;
     }
 }
 
 /* What the answer says goes into the operation; of a batch that was undone, rubbish. */
 static void deliver(const struct worker *worker, struct operation *operation,
-                    const struct item *item, enum batch_outcome end)
+                    const struct operation *answer, enum batch_outcome end)
 {
-    const struct answer *answer = &item->answer;
     if (end == BATCH_MISROUTED) {
-        operation->path = item->path;
+        operation->path = answer->path;
         operation->verdict = OUTCOME_DONE;
         return;
     }
@@ -125,17 +138,15 @@ static void deliver(const struct worker *worker, struct operation *operation,
             operation_write(operation)->changed = !operation_write(operation)->changed;
             operation_write(operation)->replayed = false;
         }
-        operation->count.value = operation->count.version = RUBBISH;
+        operation->count.value = operation->count.version = MODEL_NONSENSE;
         return;
     }
     operation->verdict = answer->verdict;
-    deliver_answer(operation, answer);
-    bool acts = item_acts(item); /* of a kept count neither version nor time is known */
-    operation->count = (struct count){
-        .value = answer->count,
-        .version = acts ? answer->version : RUBBISH,
-        .as_of_mono_us = acts ? answer->as_of_us + worker->process->clock_us : RUBBISH,
-        .as_of_wall_us = acts ? answer->as_of_us : RUBBISH};
+    operation->count = answer->count;
+    if (operation_acts(answer)) {
+        operation->count.as_of_mono_us += worker->process->clock_us;
+    }
+    deliver_part(operation, answer);
 }
 
 /* ---- a worker's store ---- */
@@ -192,11 +203,11 @@ static void end_flight(struct flight *flight, enum batch_outcome end)
     bool told = end != BATCH_LOST;
     for (size_t i = 0; i < batch->size; i++) {
         struct item *item = &flight->work->items[i];
-        deliver(worker, batch->operations[i], item, end);
+        deliver(worker, batch->operations[i], &item->operation, end);
         checks_told(worker->world, item, end);
-    }
-    for (size_t i = 0; i < batch->size && end == BATCH_DONE; i++) {
-        flight->work->items[i].answer.page = NULL; /* the operation's now */
+        if (end == BATCH_DONE && operation_is_listing(&item->operation)) {
+            operation_listing(&item->operation)->page = NULL; /* the service's now */
+        }
     }
     flight->link->flight = NULL;
     flight->link = NULL;
@@ -299,18 +310,52 @@ static void broken(struct world *world, void *flight_, uint64_t number)
 
 /* ---- a batch at the server ---- */
 
+static struct instant server_now(const struct world *world)
+{
+    return (struct instant){world->timeline.now_us, world->timeline.now_us};
+}
+
 static void recall(struct world *world, void *flight_, uint64_t number)
 {
     struct flight *flight = flight_;
     (void)number;
     if (!flight->session_ended) {
-        tables_recall(&world->tables, flight->work, world->timeline.now_us);
+        model_primary_recall(&world->pg.model, &flight->work->batch, server_now(world));
     }
+}
+
+static bool is_poisoned(const struct work *work)
+{
+    for (size_t i = 0; i < work->batch.size; i++) {
+        if (work->items[i].poisonous && operation_acts(&work->items[i].operation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does the batch, unless something in it is against that. */
+static enum batch_outcome do_work(struct world *world, struct work *work)
+{
+    struct batch *batch = &work->batch;
+    struct model_primary *model = &world->pg.model;
+    enum batch_outcome outcome = is_poisoned(work) ? BATCH_REJECTED : BATCH_DONE;
+    if (outcome == BATCH_DONE && batch->kind == OPERATION_ADD) {
+        outcome = model_primary_obstacle(model, batch, server_now(world));
+    }
+    for (size_t i = 0; i < batch->size && outcome == BATCH_MISROUTED; i++) {
+        batch->operations[i]->path = model_primary_path(model, batch->operations[i]);
+    }
+    if (outcome == BATCH_DONE) {
+        model_primary_execute(model, batch, server_now(world));
+    }
+    return outcome;
 }
 
 static enum batch_outcome decide(struct world *world, const struct flight *flight)
 {
-    bool writes = kind_writes(flight->work->kind) || flight->work->kind == OPERATION_EXPIRE_KEYS;
+    enum operation_kind kind = flight->work->batch.kind;
+    bool writes = kind_writes(kind) || kind == OPERATION_EXPIRE_KEYS;
     if (writes && world->pg.read_only) {
         return BATCH_UNAVAILABLE;
     }
@@ -324,7 +369,7 @@ static enum batch_outcome decide(struct world *world, const struct flight *fligh
     case FATE_GOOD:
         break;
     }
-    return tables_execute(&world->tables, flight->work, world->timeline.now_us);
+    return do_work(world, flight->work);
 }
 
 static void execute(struct world *world, void *flight_, uint64_t number)
@@ -337,17 +382,18 @@ static void execute(struct world *world, void *flight_, uint64_t number)
     flight->end = decide(world, flight);
     flight->executed = true;
     TRACE(world, "postgres: batch of %lld of worker %lld decided as %lld",
-          (long long)flight->work->size, flight->worker->id, flight->end);
+          (long long)flight->work->batch.size, flight->worker->id, flight->end);
     if (flight->end == BATCH_DONE) {
         checks_executed(world, flight);
     }
     settle_flight(flight);
 }
 
-static bool has_keys(const struct work *work)
+static bool has_keys(const struct batch *batch)
 {
-    for (size_t i = 0; i < work->size; i++) {
-        if (work->items[i].key != KEY_NONE) {
+    for (size_t i = 0; i < batch->size; i++) {
+        const struct operation *operation = batch->operations[i];
+        if (operation_is_write(operation) && operation_write(operation)->key.size > 0) {
             return true;
         }
     }
@@ -388,7 +434,7 @@ static void plan_flight(struct world *world, struct flight *flight)
                      0);
         world_note_fault(world, FAULT_LOST_AFTER);
     }
-    if (flight->work->path != PATH_PLAIN && has_keys(flight->work)) {
+    if (flight->work->batch.path != PATH_PLAIN && has_keys(&flight->work->batch)) {
         timeline_add(timeline, choose_between(random, now_us + 1, execute_us), recall, flight, 0);
     }
     timeline_add(timeline, execute_us, execute, flight, 0);
@@ -493,14 +539,6 @@ void pg_init(struct worker *worker)
     }
 }
 
-static void forget_page(struct operation *operation)
-{
-    if (operation_is_listing(operation)) {
-        free(operation_listing(operation)->page);
-        operation_listing(operation)->page = NULL;
-    }
-}
-
 void pg_abandon(struct worker *worker)
 {
     for (size_t i = 0; i < worker->pg.link_count; i++) {
@@ -559,4 +597,5 @@ void pg_server_free(struct pg_server *server)
         free(server->flights);
         server->flights = next;
     }
+    model_primary_free(&server->model);
 }

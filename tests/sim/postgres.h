@@ -5,15 +5,32 @@
 #ifndef RSVPD_SIM_POSTGRES_H
 #define RSVPD_SIM_POSTGRES_H
 
-#include "tables.h"
+#include "model_primary.h"
+#include "names.h"
 
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/domain/ports.h"
 
 enum { PG_LINKS_MAX = 4 };
 
+struct request;
+
 struct worker;
 struct world;
+
+/* One operation of a batch as it went over the wire: the answers go into this copy, and from there
+ * to the service, where that still waits. */
+struct item {
+    struct request *request; /* NULL of the service's own: loads of counts, and tidying up */
+    struct operation operation;
+    bool poisonous; /* the database refuses it */
+};
+
+/* A batch likewise. */
+struct work {
+    struct batch batch; /* of the items' operations */
+    struct item items[];
+};
 
 /* How the server treats a batch. */
 enum fate { FATE_GOOD, FATE_ROLLED_BACK, FATE_LOCKED, FATE_UNAVAILABLE };
@@ -54,13 +71,23 @@ struct pg {
 };
 
 struct pg_server {
+    struct model_primary model; /* what is true; its first rows are those of pg_row */
     bool up, read_only;
     int64_t latency_us; /* usual, by now */
     struct flight *flights;
 };
 
-void pg_server_init(struct pg_server *server, int64_t latency_us);
+void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us);
 void pg_server_free(struct pg_server *server);
+
+/* What is true of an entity. */
+struct model_row *pg_row(const struct world *world, enum relation_id relation, unsigned entity);
+
+bool kind_writes_user(enum operation_kind kind);
+bool kind_writes(enum operation_kind kind);
+
+/* Tells pages apart by all their lines, in order; never 0. 0: there is none. */
+uint64_t page_digest(const struct page *page);
 
 /* The server goes, and with it all sessions; it comes back, perhaps as another that has every
  * commit. */

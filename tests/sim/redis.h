@@ -5,7 +5,7 @@
 #ifndef RSVPD_SIM_REDIS_H
 #define RSVPD_SIM_REDIS_H
 
-#include "tables.h"
+#include "names.h"
 
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/domain/ports.h"

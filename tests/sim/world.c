@@ -169,8 +169,7 @@ struct world *world_create(uint64_t seed)
     world->random.state = seed;
     world->plan = plan_draw(&world->random);
     timeline_init(&world->timeline, beginning_us);
-    tables_init(&world->tables, world->plan.key_lifetime_us);
-    pg_server_init(&world->pg, world->plan.latency_us);
+    pg_server_init(&world->pg, world->plan.latency_us, world->plan.key_lifetime_us);
     redis_server_init(&world->redis);
     for (unsigned i = 0; i < world->plan.workers; i++) {
         struct worker *worker = &world->workers[i];
@@ -205,7 +204,6 @@ void world_free(struct world **world_)
     clients_free(&world->clients);
     redis_server_free(&world->redis);
     pg_server_free(&world->pg);
-    tables_free(&world->tables);
     timeline_free(&world->timeline);
     free(world);
     *world_ = NULL;

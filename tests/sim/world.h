@@ -7,7 +7,6 @@
 #include "plan.h"
 #include "postgres.h"
 #include "redis.h"
-#include "tables.h"
 #include "timeline.h"
 
 #include "rsvpd/domain/count_memory.h"
@@ -73,7 +72,6 @@ struct world {
     struct random random;
     struct plan plan;
     struct timeline timeline;
-    struct tables tables;
     struct pg_server pg;
     struct redis_server redis;
     struct clients clients;

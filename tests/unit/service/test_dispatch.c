@@ -1144,7 +1144,7 @@ static void test_seats_and_places(NO_STATE)
     bench_finish(bench);
 }
 
-enum { RULE_CASES = 6 };
+enum { RULE_CASES = 8 };
 
 /* Asks each in turn for what is against the rules, in a batch with ones that are not; if `lost`, it
  * takes effect once and nobody hears of it. */
@@ -1167,6 +1167,8 @@ static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
         bench_add_keyed(bench, "open", "v", "new"),
         bench_add_keyed(bench, "full", "v", "new"),
         bench_add(bench, "open", "w"),
+        bench_add_keyed(bench, "full", "x", "not kept"),
+        bench_add_keyed(bench, "open", "x", "not kept"),
     };
     assert_int_equal(LENGTH(asks), RULE_CASES);
     for (int i = 0; i < 2 + lost;
@@ -1195,18 +1197,18 @@ static void expect_verdicts(bool lost, const enum outcome outcomes[RULE_CASES])
 
 static void test_verdicts(NO_STATE)
 {
-    static const enum outcome outcomes[RULE_CASES] = {OUTCOME_FULL,       OUTCOME_CLOSED,
-                                                      OUTCOME_KEY_REUSED, OUTCOME_DONE,
-                                                      OUTCOME_IN_FLIGHT,  OUTCOME_DONE};
+    static const enum outcome outcomes[RULE_CASES] = {
+        OUTCOME_FULL,      OUTCOME_CLOSED, OUTCOME_KEY_REUSED, OUTCOME_DONE,
+        OUTCOME_IN_FLIGHT, OUTCOME_DONE,   OUTCOME_FULL,       OUTCOME_IN_FLIGHT};
     expect_verdicts(false, outcomes);
 }
 
 /* What is against the rules now may have been done when they were others. */
 static void test_verdicts_after_a_lost_attempt(NO_STATE)
 {
-    static const enum outcome outcomes[RULE_CASES] = {OUTCOME_UNKNOWN,    OUTCOME_UNKNOWN,
-                                                      OUTCOME_KEY_REUSED, OUTCOME_DONE,
-                                                      OUTCOME_UNKNOWN,    OUTCOME_DONE};
+    static const enum outcome outcomes[RULE_CASES] = {
+        OUTCOME_UNKNOWN,    OUTCOME_UNKNOWN, OUTCOME_KEY_REUSED, OUTCOME_DONE,
+        OUTCOME_KEY_REUSED, OUTCOME_DONE,    OUTCOME_UNKNOWN,    OUTCOME_UNKNOWN};
     expect_verdicts(true, outcomes);
 }
 

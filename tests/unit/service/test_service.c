@@ -6,6 +6,7 @@
 #include "rsvpd/domain/count_cache.h"
 #include "rsvpd/service/dispatch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* How many more pieces of memory there are before one cannot be had: the linker puts __wrap_calloc
@@ -437,6 +438,7 @@ enum {
     ENTITIES = 3,
     USERS = 4,
     KEYS = 3,
+    ASKS_PER_KEY = 32,
     REDIS_DEADLINE_US = 50 * 1000, /* what the real stores keep */
     TRUTH_DEADLINE_US = BENCH_DEADLINE_US + 250 * 1000,
     TICK_US = 10 * 1000,
@@ -470,15 +472,10 @@ static bool is_poison(const struct operation *operation)
 /* The count was exactly this at its moment, as the primary remembers. */
 static void check_exact(const struct ask *ask)
 {
-    const struct counter *counter =
-        fake_primary_counter(&ask->bench->primary, ask->relation, &ask->entity);
+    const struct model_history *counter =
+        fake_primary_history(&ask->bench->primary, ask->relation, &ask->entity);
     const struct count *count = &ask->count;
-    assert_true(count->version >= 0 && (size_t)count->version < counter->versions);
-    const struct reading *at = &counter->at[count->version];
-    bool last = (size_t)count->version + 1 == counter->versions;
-    assert_int_equal(count->value, at->value);
-    assert_true(count->as_of_mono_us >= at->since_us);
-    assert_true(last || count->as_of_mono_us <= at[1].since_us);
+    assert_true(model_history_holds(counter, count->value, count->version, count->as_of_mono_us));
     assert_true(count->as_of_mono_us <= ask->answered_us);
     assert_int_equal(count->as_of_wall_us - count->as_of_mono_us,
                      ask->bench->now.wall_us - ask->bench->now.mono_us);
@@ -626,6 +623,28 @@ static void random_settings_behind(struct history *h)
     }
 }
 
+/* Of a few that have been used, and of ones that have not, which come into use one after another.
+ */
+static struct idempotency_key random_key(struct history *h)
+{
+    char key[16];
+    unsigned used = (unsigned)h->bench->ask_count / ASKS_PER_KEY;
+    snprintf(key, sizeof key, "k%u", used + unit_below(&h->random, KEYS));
+    return unit_key(key);
+}
+
+/* The same user's key once more, for another entity perhaps. */
+static void reuse_key(struct history *h, const struct ask *first)
+{
+    struct ask *ask =
+        bench_ask(h->bench, first->kind, unit_numbered_id("e", unit_below(&h->random, ENTITIES)),
+                  first->user);
+    ask->relation = first->relation;
+    ask->key = first->key;
+    ask->deadline_us = first->deadline_us;
+    bench_submit(ask);
+}
+
 static void random_ask(struct history *h)
 {
     static const enum operation_kind kinds[] = {OPERATION_ADD,
@@ -646,7 +665,6 @@ static void random_ask(struct history *h)
                                                 OPERATION_SETTINGS,
                                                 OPERATION_LIST_WAITING};
     static const int64_t bounds_us[] = {0, 1, 1000, SECONDS(0.3), SECONDS(1.5), COUNT_BOUND_US};
-    static const char *const keys[KEYS] = {"k0", "k1", "k2"};
     struct bench *bench = h->bench;
     enum operation_kind kind = kinds[unit_below(&h->random, LENGTH(kinds))];
     const char *prefix = unit_percent(&h->random, 3) ? "p" : "u";
@@ -655,7 +673,7 @@ static void random_ask(struct history *h)
                   unit_numbered_id(prefix, unit_below(&h->random, USERS)));
     ask->relation = &relations[unit_below(&h->random, RELATION_COUNT)];
     if (is_write(ask) && unit_percent(&h->random, 30)) {
-        ask->key = unit_key(keys[unit_below(&h->random, KEYS)]);
+        ask->key = random_key(h);
     }
     if (kind >= OPERATION_LIST_WAITING) {
         ask->relation = &relations[RELATION_RSVP];
@@ -666,6 +684,9 @@ static void random_ask(struct history *h)
         ask->deadline_us = bench->now.mono_us + unit_below(&h->random, BENCH_DEADLINE_US);
     }
     bench_submit(ask);
+    if (ask->key.size > 0 && unit_percent(&h->random, 20)) {
+        reuse_key(h, ask);
+    }
 }
 
 static bool is_poisoned(const struct batch *batch)

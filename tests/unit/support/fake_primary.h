@@ -1,58 +1,19 @@
-/* A small model of the primary that a test steps by hand: takes batches as Postgres's store does,
- * keeps them until the test says how they end, and checks that whoever sends keeps to the rules. */
-#ifndef RSVPD_TESTS_FAKE_TRUTH_H
-#define RSVPD_TESTS_FAKE_TRUTH_H
+/* The model of the primary, stepped by hand: takes batches as Postgres's store does, keeps them
+ * until the test says how they end, and checks that whoever sends keeps to the rules. */
+#ifndef RSVPD_TESTS_FAKE_PRIMARY_H
+#define RSVPD_TESTS_FAKE_PRIMARY_H
+
+#include "model_primary.h"
 
 #include "rsvpd/domain/ports.h"
 
-enum { FLIGHTS_MAX = 16, WAITERS_MAX = 64 };
+enum { FLIGHTS_MAX = 16 };
 
 /* A batch that is under way. */
 struct flight {
     struct batch *batch;
     enum pool pool;
     bool executed; /* it took effect, though nobody has been told */
-};
-
-/* What a counter was, version by version: index 0 is before the first change. */
-struct counter {
-    const struct relation *relation;
-    struct identifier entity;
-    size_t versions, capacity;
-    struct reading {
-        int64_t value, since_us;
-    } * at;
-};
-
-struct member {
-    const struct relation *relation;
-    struct identifier entity, user;
-    int64_t since_us; /* Unix epoch */
-};
-
-/* An event that has settings, and who waits for a seat of it, the longest first. */
-struct admitted {
-    struct identifier entity;
-    struct settings settings;
-    struct waiting {
-        struct identifier user;
-        int64_t since_us; /* Unix epoch */
-        int64_t ticket;
-    } waiting[WAITERS_MAX];
-    size_t waiting_count;
-    int64_t last_ticket;
-    bool promoting; /* seats are free, and are given to those who wait in steps */
-    bool clearing;  /* the settings are to go once nobody waits */
-};
-
-/* An answer that is kept under an idempotency key. */
-struct kept {
-    struct identifier user, entity;
-    struct idempotency_key key;
-    enum operation_kind kind;
-    const struct relation *relation;
-    bool changed, past_capacity;
-    int64_t count, place;
 };
 
 struct fake_primary {
@@ -63,18 +24,11 @@ struct fake_primary {
     size_t connections[POOL_COUNT];
     struct flight flights[FLIGHTS_MAX]; /* in the order of their sending */
     size_t flight_count;
-    size_t batches_sent; /* ever */
-    struct counter *counters;
-    size_t counter_count, counter_capacity;
-    struct member *members;
-    size_t member_count, member_capacity;
-    struct admitted *admitted;
-    size_t admitted_count, admitted_capacity;
-    struct kept *kept;
-    size_t kept_count, kept_capacity;
-    size_t promote_max;       /* how many move up in one step; 0: all */
-    bool promoting_elsewhere; /* another process is at what is done in steps */
-    int64_t expired;          /* kept answers whose time is over; besides those above */
+    size_t batches_sent;        /* ever */
+    struct model_primary model; /* what is true */
+    size_t promote_max;         /* how many move up in one step; 0: all */
+    bool promoting_elsewhere;   /* another process is at what is done in steps */
+    int64_t expired;            /* kept answers whose time is over; besides those above */
     /* Told of each write when it is sent, and each time that it takes effect; NULL: nobody. */
     void (*sent)(const struct operation *operation);
     void (*executed)(const struct operation *operation);
@@ -95,8 +49,7 @@ void fake_primary_execute(struct fake_primary *primary, struct flight *flight, s
 
 /* Whether the batch, which must not have taken effect, is not on the path that all its operations
  * that act should be on by now. */
-bool fake_primary_misroutes(struct fake_primary *primary, const struct batch *batch,
-                            struct instant now);
+bool fake_primary_misroutes(struct fake_primary *primary, struct batch *batch, struct instant now);
 
 /* Ends a flight and tells the listener. BATCH_DONE takes effect now unless it has already; on the
  * wrong path it does not, and ends as BATCH_MISROUTED. Of that the operations learn their paths. */
@@ -121,9 +74,10 @@ void fake_primary_configure(struct fake_primary *primary, const char *entity,
 /* Whether the event has settings. */
 bool fake_primary_is_admitted(struct fake_primary *primary, const struct identifier *entity);
 
-/* The counter of an entity, which is made where there was never a change. */
-struct counter *fake_primary_counter(struct fake_primary *primary, const struct relation *relation,
-                                     const struct identifier *entity);
+/* What the counter of an entity was. */
+const struct model_history *fake_primary_history(struct fake_primary *primary,
+                                                 const struct relation *relation,
+                                                 const struct identifier *entity);
 
 /* The count as of now. */
 struct count fake_primary_count(struct fake_primary *primary, const struct relation *relation,
