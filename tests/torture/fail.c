@@ -17,7 +17,7 @@
 __attribute__((constructor)) static void take_plan(void)
 {
     const char *path = getenv("RSVPD_FAIL_CONTROL");
-    struct fail_control *redis = path == NULL ? fail_control : fail_share(path);
+    struct fail_control *shared = path == NULL ? fail_control : fail_share(path);
     if (shared == NULL) {
         perror(path);
         _exit(EXIT_FAILURE);

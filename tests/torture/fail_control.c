@@ -45,10 +45,10 @@ bool fail_now(enum fail_kind kind)
 
 struct fail_control *fail_share(const char *path)
 {
-    struct fail_control *redis = MAP_FAILED;
+    struct fail_control *shared = MAP_FAILED;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd >= 0 && ftruncate(fd, sizeof *redis) == 0) {
-        shared = mmap(NULL, sizeof *redis, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (fd >= 0 && ftruncate(fd, sizeof *shared) == 0) {
+        shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     }
     if (fd >= 0) {
         close(fd);
