@@ -48,7 +48,7 @@ static void on_again(uv_idle_t *again)
     (void)again; /* that it is active makes the loop come round at once */
 }
 
-/* The end of every iteration of the loop: answers go out, and what gathered goes to the stores. */
+/* Ends every iteration of the loop: sends answers, and sends queued operations to the stores. */
 static void on_iteration_end(uv_prepare_t *prepare)
 {
     struct worker *worker = prepare->data;
@@ -79,7 +79,7 @@ static void close_everything(struct worker *worker)
     uv_close((uv_handle_t *)&worker->again, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->finish, NULL);
-    /* Nobody is waited for who is still connecting to a store or looking up its name. */
+    /* Does not wait for threads that connect to a store or look its name up. */
     uv_stop(&worker->loop);
 }
 

@@ -1,10 +1,10 @@
-/* A batch's way through one connection.
+/* The exchange of one batch over one connection.
  *
- * DESIGN: A batch is a list of statements and one sync. Each statement is queued together with what
- * takes its answer in, so the order in which they are sent is said once. Where writes carry
- * idempotency keys the list comes in parts of one transaction: the kept answers are asked for, what
- * has none is done as it would be without a key, and its answers are kept. A transaction in parts
- * is begun and committed by name, so that the server ends it where we do not come back. */
+ * DESIGN: A batch becomes a list of statements and one sync. Each statement is queued together with
+ * the function that parses its answer, so their order is written once. If writes carry idempotency
+ * keys, the transaction has several parts: stored answers are looked up, writes without one are
+ * done as they would be without a key, and their answers are stored. Such a transaction has an
+ * explicit BEGIN and COMMIT: if we do not come back, the server rolls it back. */
 #include "rsvpd/store/pg_exchange.h"
 #include "rsvpd/store/pg_keys.h"
 #include "rsvpd/store/pg_reads.h"
@@ -65,21 +65,21 @@ static bool any_acts(const struct batch *batch)
     return false;
 }
 
-/* What is sent first of the transaction. */
+/* The first statement of a transaction. */
 static bool queue_lock_timeout(struct pg_exchange *exchange)
 {
     return !exchange->batch->short_lock_timeout ||
            pg_statement_queue_control(exchange, "session/short_lock_timeout");
 }
 
-/* What is sent last of a transaction of writes, whose commit is going to be acknowledged. */
+/* The last statement of a transaction of writes, before its commit is acknowledged. */
 static bool queue_durable(struct pg_exchange *exchange)
 {
     return exchange->batch->kind != OPERATION_ADD ||
            pg_statement_queue(exchange, "durable", pg_row_parse_nothing, NULL, 0);
 }
 
-/* Without keys the whole batch is one part, which the sync commits. */
+/* Without keys the whole batch is one part, and its sync commits it. */
 static bool queue_part(struct pg_exchange *exchange)
 {
     bool queued = false;
@@ -111,7 +111,7 @@ static bool queue_part(struct pg_exchange *exchange)
     return queued && PQpipelineSync(exchange->connection) == 1;
 }
 
-/* As it was before an attempt that was lost. */
+/* Clears the results of an attempt that was lost. */
 static void reset(struct operation *operation)
 {
     operation->verdict = OUTCOME_DONE;

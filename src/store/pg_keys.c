@@ -1,4 +1,4 @@
-/* Idempotency keys: recalling answers, and keeping them. */
+/* Idempotency keys: looks answers up, stores them, and deletes expired ones. */
 #include "rsvpd/store/pg_keys.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/store/pg_statement.h"
@@ -106,7 +106,7 @@ bool pg_keys_queue_look_up(struct pg_exchange *exchange)
     return pg_statement_queue_arrays(exchange, "lookup_keys", parse_kept_answers, 2);
 }
 
-/* Whether the answer to a write that carries a key is to be kept. */
+/* Whether the answer of a write with a key is to be stored. */
 static bool is_to_store(const struct operation *operation)
 {
     return operation_acts(operation) && operation->verdict == OUTCOME_DONE;

@@ -1,4 +1,4 @@
-/* Statements that only look, and what their rows say of the operations. */
+/* Statements that read, and how their rows are parsed into the operations. */
 #include "rsvpd/store/pg_reads.h"
 #include "rsvpd/store/pg_statement.h"
 
@@ -33,7 +33,7 @@ static bool parse_looked_up(struct pg_exchange *exchange, const PGresult *rows, 
     return true;
 }
 
-/* The page of the listing whose statement this is the answer to: each has one. */
+/* A page of a listing. Each listing has a statement of its own. */
 static bool parse_page(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     struct operation_listing *listing =
@@ -61,7 +61,7 @@ static bool parse_page(struct pg_exchange *exchange, const PGresult *rows, struc
     return true;
 }
 
-/* An entity without a row never had a member: that was so when the batch was sent. */
+/* An entity without a row has never had a member, as of the moment when the batch was sent. */
 bool pg_reads_parse_counts(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     const struct batch *batch = exchange->batch;
@@ -166,7 +166,7 @@ bool pg_reads_queue_counts(struct pg_exchange *exchange)
     return pg_statement_queue_entities(exchange, "count", pg_reads_parse_counts);
 }
 
-/* One statement for each listing: they share the way to Postgres and back. */
+/* One statement for each listing; all of them share one round trip. */
 bool pg_reads_queue_lists(struct pg_exchange *exchange)
 {
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",

@@ -1,10 +1,10 @@
-/* Whether a connection is one that we can work on.
+/* Whether a connection is fit for use.
  *
- * DESIGN: A connection to PostgreSQL itself is told at its start which process serves it. A pooler
- * makes that number up, and may be of either kind, so it is put to the test: a second connection
- * holds a transaction open, and a pooler that lends by the transaction then gives one of us what
- * the other had. Pools hand out the session used last, or the one that rested longest; three rounds
- * meet both. */
+ * DESIGN: PostgreSQL tells a new connection which process serves it. A pooler makes that number up,
+ * and may lend sessions for a connection or for a transaction. So it is tested: while a second
+ * connection holds a transaction open, a pooler that lends by the transaction gives the session of
+ * one connection to the other. Pools hand out the session used last, or the one that rested
+ * longest; three rounds detect both. */
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/base/clock.h"
 #include "rsvpd/store/sql.h"
@@ -17,14 +17,14 @@
 
 enum { ANSWER_TIMEOUT_US = 2 * 1000 * 1000, ROUNDS = 3, PID_SIZE_BYTES = 16 };
 
-/* A setting of the session, so that a proxy which keeps a session for those who set one does. */
+/* Sets a setting: a proxy may dedicate a session to a client that sets one. */
 static const char ask_first[] =
     "SELECT pg_backend_pid(), set_config('rsvpd.session', 'own', false)";
 static const char ask_again[] = "SELECT pg_backend_pid()";
 static const char begin_transaction[] = "BEGIN; SELECT pg_backend_pid()";
 static const char end_transaction[] = "COMMIT; SELECT pg_backend_pid()";
 
-/* Waits until the next result can be had without waiting. */
+/* Waits until the next result is available. */
 static bool await_answer(PGconn *connection, int64_t until_us)
 {
     while (PQisBusy(connection) != 0) {
@@ -38,7 +38,8 @@ static bool await_answer(PGconn *connection, int64_t until_us)
     return true;
 }
 
-/* The process that served the last of these statements; false where there is no answer in time. */
+/* Reads the process that served the last of these statements. False if there is no answer in time.
+ */
 static bool ask_pid(PGconn *connection, const char *sql, char pid[PID_SIZE_BYTES])
 {
     int64_t until_us = clock_mono_us() + ANSWER_TIMEOUT_US;

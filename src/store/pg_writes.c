@@ -37,7 +37,8 @@ static bool parse_admitted(struct pg_exchange *exchange, const PGresult *rows, s
     return true;
 }
 
-/* The entities that have settings: their operations go another way, all others the usual one. */
+/* The entities that have settings: their operations take the path of admission, all others the
+ * plain one. */
 static bool parse_admitted_entities(struct pg_exchange *exchange, const PGresult *rows,
                                     struct instant now)
 {
@@ -90,9 +91,9 @@ static bool is_summoned(const struct operation *operation)
     return is_added(operation) && operation_write(operation)->past_capacity;
 }
 
-/* The rows change first; the counts are read after, by a statement of its own in the same
- * transaction, so that for writes that changed nothing they are those of after whatever made them
- * change nothing. */
+/* The rows change first. A separate statement of the same transaction reads the counts, because a
+ * write that changed nothing may have waited for the transaction that made it so: the first
+ * statement's snapshot does not show that transaction's count. */
 bool pg_writes_queue_plain(struct pg_exchange *exchange)
 {
     bool placed =
@@ -108,7 +109,7 @@ bool pg_writes_queue_plain(struct pg_exchange *exchange)
                                        pg_reads_parse_counts);
 }
 
-/* Gives free seats to those who wait, to so many of each entity at most. */
+/* Gives free seats to users who wait, at most `max` of each entity. */
 static bool queue_promote(struct pg_exchange *exchange, size_t max)
 {
     char limit[8];
@@ -136,10 +137,10 @@ static bool queue_admit(struct pg_exchange *exchange)
     return pg_statement_queue_arrays(exchange, "admit", parse_admitted, 3);
 }
 
-/* First who leaves, then who moves up, then who comes, and last who is put in past all rules, so
- * that nobody in the batch loses a seat by it: each statement sees what the ones before it did, and
- * nobody else writes while the counters are locked. As many move up as leave: of those who are
- * moved up in steps that is a small one. */
+/* In this order: users are removed, waiting users are promoted, newcomers are admitted, and users
+ * are added past the capacity. The last are last so that nobody in the batch loses a seat to them.
+ * Each statement sees what the ones before it did, and nobody else writes while the counters are
+ * locked. At most as many users are promoted as were removed. */
 bool pg_writes_queue_admitted(struct pg_exchange *exchange)
 {
     bool queued = pg_statement_queue_entities(exchange, "lock_admitted", pg_row_parse_nothing);
@@ -218,8 +219,8 @@ static bool queue_settings(struct pg_exchange *exchange)
                               1 + SETTING_COUNT + 1);
 }
 
-/* An entity whose settings are taken away has none of them from now on; its row goes when whoever
- * waited has moved up, which may take further steps. */
+/* Settings that are cleared stop applying at once. Their row is deleted when all who waited have
+ * been promoted, which may take further steps. */
 bool pg_writes_queue_configure(struct pg_exchange *exchange)
 {
     const struct operation *operation = exchange->batch->operations[0];

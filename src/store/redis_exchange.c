@@ -1,9 +1,9 @@
-/* What was asked of a Redis server, and what it sends.
+/* The exchange with a Redis server.
  *
- * DESIGN: hiredis parses. What becomes of each item that it finds is decided by functions of ours:
- * they make no objects, so an announced size costs no memory, and they refuse what the command does
- * not ask for. What hiredis has to buffer, an item that is not whole, is bounded by the size of an
- * answer. Without a command under way no byte is taken. */
+ * DESIGN: hiredis parses, and calls our functions for each item. They create no objects, so an
+ * announced size costs no memory, and they refuse items that the command does not allow. hiredis
+ * buffers an incomplete item; that is bounded by the largest answer. Without a command in flight no
+ * byte is accepted. */
 #include "rsvpd/store/redis_exchange.h"
 
 #include <assert.h>
@@ -19,7 +19,7 @@ typedef int list_size;
 struct redis_exchange {
     redisReader *reader;
     bool ended;
-    bool seen;           /* something has become of the answer that is being read */
+    bool seen;           /* an item of the current answer was accepted */
     const char *refusal; /* where it is an error */
     size_t unread;       /* bytes since the last answer */
     size_t first, size;  /* the ring's oldest, and how many */
@@ -31,8 +31,8 @@ struct redis_exchange {
 const char redis_refusal_unknown[] =
     "it refuses a command: its user may lack a right, or the command has another name there";
 
-/* The words that errors of Redis begin with. What follows them, and other words, are the server's:
- * they may quote anything, and are not repeated. */
+/* The first words of Redis errors. The rest of an error may quote anything, so it is never
+ * repeated. */
 static const struct {
     const char *code, *words;
 } refusals[] = {
@@ -65,7 +65,7 @@ static const char *refusal_words(struct slice error)
     return redis_refusal_unknown;
 }
 
-/* ---- items, as hiredis finds them: what is refused gives NULL ---- */
+/* ---- items, as hiredis finds them; NULL refuses one ---- */
 
 static struct redis_command *oldest(struct redis_exchange *exchange)
 {

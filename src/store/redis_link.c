@@ -1,8 +1,8 @@
 /* A connection to a Redis server in a loop.
  *
- * DESIGN: libuv moves the bytes; hiredis writes commands and reads answers (redis_exchange). Its
- * own asynchronous connection is not used: it runs into an assertion where a server answers what
- * was not asked, and makes room for whatever a server announces. */
+ * DESIGN: libuv moves the bytes; hiredis formats commands and parses answers (redis_exchange). Its
+ * own asynchronous connection is not used: an answer without a command makes it abort, and it
+ * allocates whatever size a server announces. */
 #include "rsvpd/store/redis_link.h"
 
 #include <assert.h>
@@ -28,7 +28,7 @@ struct redis_link {
     char input[INPUT_SIZE_BYTES];
 };
 
-/* A command on its way out. */
+/* A command that is being sent. */
 struct output {
     uv_write_t request;
     char *bytes; /* hiredis' */

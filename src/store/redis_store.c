@@ -1,12 +1,11 @@
 /* Redis for one worker.
  *
- * DESIGN: Redis is a convenience: whatever it does, it may cost a request no more than
- * COMMAND_TIMEOUT_US. A command that is not answered in time, or that is refused, closes the
- * connection, which ends all others on it, and the breaker keeps everybody from trying again for a
- * while. Counts then come from Postgres. There is no half of it: every count in Redis is gone
- * within seconds, so a Redis that takes no new ones (a read-only replica, a full one) is worth as
- * much as none. A connection is up once it has done what it is for, publishing a count and reading
- * it, and does so again when it idles: a probe, under a key of its own. */
+ * DESIGN: Redis is optional. Whatever it does, it may cost a request at most COMMAND_TIMEOUT_US. If
+ * a command is refused or not answered in time, the connection is closed, which ends all its
+ * commands, and the breaker delays the next attempt. Counts then come from Postgres. Reading alone
+ * is not worth a connection: counts in Redis expire within seconds, so a Redis that accepts no new
+ * ones (a read-only replica, a full one) is as good as none. So a connection is up once a probe has
+ * published a count and read it, under a key of its own. The probe is repeated when it idles. */
 #include "rsvpd/store/redis_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
@@ -24,8 +23,8 @@ enum {
     BACKOFF_MIN_US = 100 * 1000,
     BACKOFF_MAX_US = 2000 * 1000,
     PROBE_AFTER_US = 1000 * 1000,  /* of idling */
-    PROVEN_AFTER_US = 1500 * 1000, /* a connection that has held for so long is no accident */
-    READS_MAX = 16,                /* under way at a time */
+    PROVEN_AFTER_US = 1500 * 1000, /* a connection that lasts so long works */
+    READS_MAX = 16,                /* in flight */
     NUMBER_SIZE_BYTES = 24,
     VALUE_FRAMING_SIZE_BYTES = 8, /* what RESP2 puts around a value of a list */
 };
@@ -34,7 +33,7 @@ static_assert(REDIS_COUNTS_MAX * (REDIS_VALUE_SIZE_BYTES + VALUE_FRAMING_SIZE_BY
                   REDIS_ANSWER_SIZE_MAX_BYTES,
               "the values of the largest read fit an answer");
 
-/* A read under way. */
+/* A read in flight. */
 struct redis_read {
     struct redis_store *store;
     bool in_use;
@@ -66,9 +65,10 @@ struct redis_store {
     struct redis_read reads[READS_MAX];
 };
 
-/* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. Keeps what is there
- * only where it is a value of ours, of about now, and not older than the new one; anything else is
- * replaced. Answers with the first error of a replacement. */
+/* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. A stored value
+ * stays only if it is one of ours, of about now, and not older than the new one. Returns the first
+ * error.
+ */
 static_assert(REDIS_VERSION_DIGITS + 2 == 21 && REDIS_VERSION_DIGITS + 1 + REDIS_AS_OF_DIGITS == 36,
               "the script takes a value apart by the positions of its parts");
 static const char publish_script[] =
@@ -121,7 +121,7 @@ static bool port_available(void *store_)
     return store->state == REDIS_UP;
 }
 
-/* Tells the log that it is unavailable, once for each reason in turn, or (NULL) that it is back. */
+/* Logs that Redis is unavailable, once for each new reason, or (NULL) that it is back. */
 static void report(struct redis_store *store, const char *reason)
 {
     bool known = reason == NULL || store->reported == NULL ? reason == store->reported
@@ -138,7 +138,7 @@ static void report(struct redis_store *store, const char *reason)
     }
 }
 
-/* Gives the connection up, which ends every command as lost. `reason` is a constant. */
+/* Closes the connection, which ends every command as lost. `reason` is a constant. */
 static void give_up(struct redis_store *store, const char *reason, int64_t now_us)
 {
     store_change_state(store, REDIS_DOWN);
@@ -151,7 +151,7 @@ static void give_up(struct redis_store *store, const char *reason, int64_t now_u
 
 /* ---- commands ---- */
 
-/* Notes how a command ended; a refusal is the end of the connection. */
+/* Notes how a command ended. A refusal closes the connection. */
 static void note_outcome(struct redis_store *store, const struct redis_answer *answer)
 {
     if (answer->outcome == REDIS_LOST) {
@@ -245,7 +245,7 @@ static void read_ended(void *read_, const struct redis_answer *answer)
     struct redis_read *read = read_;
     struct redis_store *store = read->store;
     note_outcome(store, answer);
-    for (size_t i = 0; i < read->size; i++) { /* part of an answer is none */
+    for (size_t i = 0; i < read->size; i++) { /* a partial answer does not count */
         read->entries[i].found = read->entries[i].found && answer->outcome == REDIS_ANSWERED;
     }
     store->listener.read_ended(store->listener.service, read->entries, read->size, clock_now());
@@ -351,7 +351,7 @@ static void add_probe_key(const struct redis_store *store, struct words *words)
     add_written(words, &key);
 }
 
-/* Publishes a count under the store's own key, always a newer one, and reads it. */
+/* Publishes a count under the store's own key, newer than the last one, and reads it. */
 static bool send_probe(struct redis_store *store)
 {
     struct instant now = clock_now();
@@ -564,7 +564,7 @@ const struct redis_counts_port *redis_store_port(const struct redis_store *store
     return &store->port;
 }
 
-/* A connection that is up: is it still answered, and does it still do what it is for? */
+/* Checks a connection that is up: is it still answered, and does it still accept counts? */
 static void look_after(struct redis_store *store, int64_t now_us)
 {
     assert(store->state == REDIS_UP && store->link != NULL);

@@ -50,8 +50,8 @@ int64_t pg_decode_int64(const char *bytes);
 /* The last microsecond of the year 9999. */
 #define PG_TIME_MAX_US (INT64_C(253402300800) * 1000000 - 1)
 
-/* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. What lies outside
- * of the years 1970 to 9999, infinity too, is taken for the first or the last moment of these. */
+/* timestamptz, from and into its 8 bytes, in microseconds since the Unix epoch. A time outside
+ * of the years 1970 to 9999, or infinity, becomes the first or the last moment of these. */
 int64_t pg_decode_time_us(const char *bytes);
 void pg_encode_time_us(int64_t unix_us, char bytes[PG_NUMBER_SIZE_BYTES]);
 

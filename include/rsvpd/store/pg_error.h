@@ -1,6 +1,5 @@
-/* What is said to operators of a failure of PostgreSQL. The one place where words of libpq's or of
- * a server's are let through: they quote what they are about, and so passwords out of a URL that
- * was not escaped well, or ids of users. */
+/* Messages for operators about failures of PostgreSQL. Only here messages of libpq or of the server
+ * pass: they may quote a password from a URL that was not escaped well, or ids of users. */
 #ifndef RSVPD_STORE_PG_ERROR_H
 #define RSVPD_STORE_PG_ERROR_H
 
@@ -9,13 +8,12 @@ struct pg_result; /* libpq's PGresult */
 
 enum { PG_ERROR_SIZE_BYTES = 512 };
 
-/* Of a connection that could not be made, or broke: the kinds of failure that libpq's message tells
- * of, in words of ours. `place` is where it was to go, or "". */
+/* For a connection that failed or broke: our own words for the kinds of failure in libpq's message.
+ * `place` says where it was to go, or is "". */
 void pg_error_connection(const char *message, const char *place, char error[PG_ERROR_SIZE_BYTES]);
 
-/* Of a statement: the server's primary message and SQLSTATE, the message left out where errors of
- * its class quote data. Without an answer of the server's (`result` may be NULL), of the connection
- * that it was sent on. */
+/* For a statement: the server's primary message and SQLSTATE, without the message if errors of its
+ * class quote data. If the server did not answer (`result` may be NULL): about the connection. */
 void pg_error_statement(const struct pg_conn *connection, const struct pg_result *result,
                         char error[PG_ERROR_SIZE_BYTES]);
 

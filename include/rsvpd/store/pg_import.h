@@ -15,26 +15,24 @@
 struct pg_import;
 
 enum pg_import_outcome {
-    PG_IMPORT_APPLIED, /* committed, counters and all */
-    PG_IMPORT_REFUSED, /* nothing was done: some of the rows must not be */
+    PG_IMPORT_APPLIED, /* committed, with its counters */
+    PG_IMPORT_REFUSED, /* nothing was done: some of the rows are refused */
     PG_IMPORT_FAILED,  /* nothing was done, or all of it where a commit's answer was lost or seats
                         * could not be given */
 };
 
-/* A session with the database. With `past_capacity` (RSVPs) an event's settings keep nobody out,
- * and who waited for a seat waits no more once they are in. NULL with `error` filled in where there
- * is none. */
+/* Opens a session. With `past_capacity` (RSVPs) settings of events do not refuse anybody, and users
+ * who become members leave the waiting list. NULL with `error` filled in if it fails. */
 MUST_CHECK struct pg_import *pg_import_open(const char *url, const struct import_kind *kind,
                                             bool past_capacity, char error[PG_ERROR_SIZE_BYTES]);
 void pg_import_close(struct pg_import **import);
 
-/* Applies rows in one transaction. Of equal ones the first counts, and who is in, or waits, already
- * stays as they are; settings replace what the event had, and the last counts. `added`: how many
- * were not there. Sets refused[i] for each row that may not be for what the database has (the
- * kind's `refusal`), and clears the others; such rows are for the caller to take out. Seats that
- * settings or a waiting list leave free go to the first who wait, in transactions of their own
- * behind that one: where these fail, PG_IMPORT_FAILED, and the service or the next import gives
- * them. */
+/* Applies rows in one transaction. Of equal rows the first counts; users who are members or wait
+ * already stay as they are. Settings replace those of the event, and the last row counts. `added`:
+ * how many were new. Sets refused[i] for each row that the database's contents forbid (the kind's
+ * `refusal`), and clears the others; the caller removes refused rows. Free seats are then given to
+ * users who wait, in later transactions: if one fails, the outcome is PG_IMPORT_FAILED, and the
+ * service or the next import gives them. */
 MUST_CHECK enum pg_import_outcome pg_import_apply(struct pg_import *import,
                                                   const struct import_row *rows, size_t count,
                                                   bool *refused, int64_t *added,

@@ -1,5 +1,5 @@
-/* The schema: applies the migrations that are built in, and tells whether a database has exactly
- * those. Blocks; for start-up and subcommands. */
+/* The schema: applies the migrations of this binary, and tells whether a database has exactly
+ * those. Blocks: for start-up and subcommands. */
 #ifndef RSVPD_STORE_PG_MIGRATE_H
 #define RSVPD_STORE_PG_MIGRATE_H
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum schema_state {
-    SCHEMA_CURRENT,    /* exactly the migrations built in */
+    SCHEMA_CURRENT,    /* has exactly the migrations of this binary */
     SCHEMA_BEHIND,     /* some are missing: `rsvpd migrate` helps */
     SCHEMA_UNKNOWN,    /* has migrations that this binary does not know: it is too old */
     SCHEMA_UNUSABLE,   /* this binary cannot work on it or by this connection; `error` says why */
@@ -24,10 +24,10 @@ struct pg_migrate_listener {
     void (*waiting)(const char *holder); /* another migration is at work: of this session */
 };
 
-/* Applies what is missing, each migration in a transaction of its own, one caller at a time. Waits
- * at most `wait_us` for other callers, and as long for any lock on a table. A pooler that lends
- * sessions by the transaction may stand in between. False with `error` filled in where it could
- * not; what was applied before stays. */
+/* Applies missing migrations, each in its own transaction, one caller at a time. Waits at most
+ * `wait_us` for other callers, and as long for each lock on a table. Works through a pooler that
+ * lends sessions by the transaction. False with `error` filled in if it fails; migrations applied
+ * before stay. */
 MUST_CHECK bool pg_migrate(const char *url, int64_t wait_us,
                            const struct pg_migrate_listener *listener,
                            char error[PG_ERROR_SIZE_BYTES]);

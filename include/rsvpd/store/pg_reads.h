@@ -1,5 +1,5 @@
-/* Statements that only look, and what their rows say of the operations. Whatever queues answers
- * false where the connection is broken. */
+/* Statements that read, and how their rows are parsed into the operations. All functions that queue
+ * statements return false if the connection is broken. */
 #ifndef RSVPD_STORE_PG_READS_H
 #define RSVPD_STORE_PG_READS_H
 

@@ -1,5 +1,5 @@
-/* Whether a connection is one that we can work on. For start-up and for threads other than a
- * loop's: it blocks. What is wrong is in `error` where the answer is no. */
+/* Whether a connection is fit for use. Blocks: for start-up and for threads other than a loop's. On
+ * false, `error` says what is wrong. */
 #ifndef RSVPD_STORE_PG_VET_H
 #define RSVPD_STORE_PG_VET_H
 
@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 
-/* Whether it has a session of its own. A pooler may lend one by the transaction instead: settings,
- * prepared statements and locks of a session are somebody else's then. Costs one exchange where
- * nothing stands in between. */
+/* Whether it has a session of its own. A pooler may lend sessions by the transaction instead: then
+ * settings, prepared statements and locks get lost. Costs one exchange if there is no pooler. */
 MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url,
                                char error[PG_ERROR_SIZE_BYTES]);
 
@@ -18,9 +17,9 @@ MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url,
  * as such. More columns do no harm. */
 MUST_CHECK bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
 
-/* Whether nothing that was ever acknowledged is missing from what it reads: it is the primary, or a
- * standby that has replayed all it received. Where other hosts are there, their primary may go on
- * without us: then a standby that still receives will not do. */
+/* Whether it reads everything that was ever acknowledged: it is on the primary, or on a standby
+ * that has replayed all it received. If there are other hosts, a standby that still receives is
+ * refused: its primary may take writes that it lacks. */
 MUST_CHECK bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

@@ -1,8 +1,8 @@
-/* What was asked of a Redis server, and what it sends: commands under way, and its bytes taken
- * apart (RESP2, redis.io/docs/reference/protocol-spec). No I/O.
+/* The exchange with a Redis server: commands in flight, and the parsing of its answers (RESP2,
+ * redis.io/docs/reference/protocol-spec). No I/O.
  *
- * The server is trusted with nothing: bytes that are no answer to what was asked, of just the form
- * and size that it can have, are refused, and end the connection. */
+ * The server is not trusted. Bytes that are not an answer to a command, of the type and size that
+ * the command allows, are refused, and the connection ends. */
 #ifndef RSVPD_STORE_REDIS_EXCHANGE_H
 #define RSVPD_STORE_REDIS_EXCHANGE_H
 
@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    REDIS_COMMANDS_MAX = 64, /* under way at a time */
+    REDIS_COMMANDS_MAX = 64, /* in flight */
     REDIS_ANSWER_SIZE_MAX_BYTES = 256 * 1024,
 };
 
@@ -23,25 +23,25 @@ enum redis_outcome {
     REDIS_LOST     /* there will be no answer */
 };
 
-/* How a command ended. */
+/* The end of a command. */
 struct redis_answer {
     enum redis_outcome outcome;
-    const char *refusal; /* why, in words of ours, where it was refused */
+    const char *refusal; /* why it was refused, in our own words */
     int64_t sent_us;     /* as the command says */
 };
 
-/* A command, and who is told of its answer. */
+/* A command, and the call-backs for its answer. */
 struct redis_command {
-    size_t list_size; /* how many values its answer lists; 0: it is one value, which nobody needs */
-    /* Each value of the list that is not missing, before the end, and only while the call lasts.
-     * May not call back. NULL where list_size is 0. */
+    size_t list_size; /* values in its answer; 0: the answer is one value, which is not needed */
+    /* Called with each value that is not missing, before on_end; the value is valid during the
+     * call. Must not call this module. NULL if list_size is 0. */
     void (*on_value)(void *data, size_t place, struct slice value);
     void (*on_end)(void *data, const struct redis_answer *answer); /* called exactly once */
     void *data;
     int64_t sent_us; /* monotonic */
 };
 
-/* A refusal whose kind is not known, or says nothing more. */
+/* A refusal of an unknown kind. */
 extern const char redis_refusal_unknown[];
 
 struct redis_exchange;
@@ -50,21 +50,21 @@ struct redis_exchange;
 struct redis_exchange *redis_exchange_create(void);
 void redis_exchange_destroy(struct redis_exchange **exchange);
 
-/* Notes that a command has been sent. False where too many are under way. */
+/* Notes that a command has been sent. False if too many are in flight. */
 MUST_CHECK bool redis_exchange_expect(struct redis_exchange *exchange,
                                       const struct redis_command *command);
 
-/* Takes what the server sent, and ends the commands that it answers, in the order in which they
- * were sent. NULL, or what is wrong with it: then the exchange is to be ended. Whoever is told of
- * an answer may send commands and end the exchange, but not destroy it. */
+/* Parses what the server sent, and ends the commands that it answers, in the order of sending.
+ * Returns NULL, or what is wrong with the bytes: then the exchange must be abandoned. Call-backs
+ * may send commands and abandon the exchange, but not destroy it. */
 MUST_CHECK const char *redis_exchange_feed(struct redis_exchange *exchange, struct slice bytes);
 
-/* Ends all commands under way, as lost; nothing is taken from then on. */
+/* Ends all commands in flight as lost. Nothing is parsed from then on. */
 void redis_exchange_abandon(struct redis_exchange *exchange);
 
 size_t redis_exchange_size(const struct redis_exchange *exchange);
 
-/* When the oldest command under way was sent; there must be one. */
+/* When the oldest command in flight was sent; there must be one. */
 int64_t redis_exchange_oldest_us(const struct redis_exchange *exchange);
 
 #endif

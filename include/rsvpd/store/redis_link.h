@@ -1,5 +1,4 @@
-/* A connection to a Redis server in a loop: its socket, and the commands and bytes that go through
- * it. Alone knows how they are sent. */
+/* A connection to a Redis server in a loop: its socket, and the commands sent through it. */
 #ifndef RSVPD_STORE_REDIS_LINK_H
 #define RSVPD_STORE_REDIS_LINK_H
 
@@ -14,26 +13,26 @@ struct redis_link;
 struct redis_link_owner {
     void *owner;
     void (*opened)(void *owner);
-    /* It cannot be used any more, and is to be closed. `reason` is words of ours or libuv's. */
+    /* It cannot be used any more, and must be closed. `reason` is our own or libuv's. */
     void (*failed)(void *owner, const char *reason);
 };
 
-/* Begins to connect to the address, or, where that is NULL, to the socket of that path. NULL, with
- * `reason` set, where it cannot even begin. */
+/* Begins to connect to the address, or to the Unix socket of that path if the address is NULL. NULL
+ * with `reason` set if it cannot begin. */
 MUST_CHECK struct redis_link *redis_link_open(uv_loop_t *loop, const struct sockaddr *address,
                                               const char *path,
                                               const struct redis_link_owner *owner,
                                               const char **reason);
 
-/* Sends a command of these words. False, with nothing sent and nobody told, where too much is under
- * way or memory is exhausted. */
+/* Sends a command of these words. False, with nothing sent and no call-back, if too much is in
+ * flight or memory is exhausted. */
 MUST_CHECK bool redis_link_send(struct redis_link *link, const struct redis_command *command,
                                 int count, const char **words, const size_t *sizes);
 
 const struct redis_exchange *redis_link_exchange(const struct redis_link *link);
 
-/* Ends all commands under way, as lost, and closes the connection; *link becomes NULL first. May be
- * called by whoever is told of an answer. */
+/* Ends all commands in flight as lost, and closes the connection; *link becomes NULL first.
+ * Call-backs may call it. */
 void redis_link_close(struct redis_link **link);
 
 #endif
