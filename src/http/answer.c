@@ -41,6 +41,14 @@ void answer_with(struct request *request, unsigned status, const char *content_t
     request->answer.body = body;
 }
 
+void answer_with_stream(struct request *request, unsigned status, const char *content_type,
+                        const struct stream_source *source, void *state)
+{
+    answer_with(request, status, content_type, slice_of(""));
+    request->answer.stream.source = source;
+    request->answer.stream.state = state;
+}
+
 void answer_retry_after(struct request *request, int64_t seconds)
 {
     struct text value = request_text(request, SECONDS_SIZE_BYTES);

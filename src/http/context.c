@@ -6,3 +6,11 @@ void context_answered(struct request *request)
     request->phase = REQUEST_ANSWERED;
     request->context->answered(request->context->server, request);
 }
+
+void context_wake(struct request *request)
+{
+    assert(request->answer.stream.source != NULL);
+    if (request->answer.stream.resting) {
+        request->context->woken(request->context->server, request);
+    }
+}

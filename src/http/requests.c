@@ -27,6 +27,7 @@ void requests_init(struct requests *requests, const struct http_context *context
     list_init(&requests->arriving);
     list_init(&requests->dropping);
     list_init(&requests->sending);
+    list_init(&requests->resting);
     list_init(&requests->refused);
     list_init(&requests->free);
 }
@@ -99,11 +100,22 @@ static void note(struct requests *requests, const struct request *request)
     access_log_note(&requests->access_log, request, duration_us);
 }
 
+static void close_stream(struct requests *requests, struct request *request)
+{
+    struct stream *stream = &request->answer.stream;
+    if (stream->source != NULL && !stream->closed) {
+        requests->streams -= stream->begun;
+        stream->closed = true;
+        stream->source->close(stream->state);
+    }
+}
+
 void requests_end(struct requests *requests, struct request *request)
 {
     assert(requests->active > 0);
     requests_arrived(request);
     wait_no_more(requests, request);
+    close_stream(requests, request);
     if (request->answer.status != 0) {
         note(requests, request);
     }
@@ -136,6 +148,30 @@ void requests_send(struct requests *requests, struct request *request, int64_t n
     request->answered_us = now_us;
     enlist(&requests->sending, request, now_us);
     wait_no_more(requests, request);
+    if (request->answer.stream.source != NULL) {
+        request->answer.stream.begun = true;
+        requests->streams++;
+    }
+}
+
+void requests_stream_sends(struct requests *requests, struct request *request, int64_t now_us)
+{
+    assert(request->answer.stream.begun);
+    request->answer.stream.resting = false;
+    enlist(&requests->sending, request, now_us);
+}
+
+void requests_stream_rests(struct requests *requests, struct request *request, int64_t now_us)
+{
+    assert(request->answer.stream.begun && !request->answer.stream.closed);
+    request->answer.stream.resting = true;
+    enlist(&requests->resting, request, now_us);
+}
+
+void requests_stream_ends(struct requests *requests, struct request *request, int64_t now_us)
+{
+    requests_stream_sends(requests, request, now_us);
+    close_stream(requests, request);
 }
 
 void requests_refuse(struct requests *requests, struct request *request, int64_t now_us)
@@ -160,6 +196,12 @@ struct request *requests_overdue(const struct requests *requests, int64_t now_us
     return answered != NULL ? answered
                             : first_before(&requests->arriving,
                                            now_us - requests->context->limits.deadline_us + 1);
+}
+
+struct request *requests_resting(const struct requests *requests)
+{
+    struct list_node *node = list_first(&requests->resting);
+    return node == NULL ? NULL : list_entry(node, struct request, link);
 }
 
 static void shut_down_before(const struct list *list, int64_t before_us)

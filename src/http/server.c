@@ -7,6 +7,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/client_watch.h"
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/gzip.h"
@@ -29,7 +30,8 @@ enum {
     FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
     CONNECTION_MEMORY_BYTES =
         WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 3 * 1024,
-    RUNS_PER_ITERATION_MAX = 4, /* then the other descriptors of the loop have their turn */
+    STREAM_BLOCK_SIZE_BYTES = 1024, /* a hint: libmicrohttpd asks for what it has room for */
+    RUNS_PER_ITERATION_MAX = 4,     /* then the other descriptors of the loop have their turn */
 };
 
 struct http_server {
@@ -44,7 +46,9 @@ struct http_server {
     struct connections connections;
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
+    bool stopped_streams; /* those that there are end, and further ones at once */
     bool stopped_serving; /* requests that begin are refused */
+    bool closing;         /* no request goes on */
 };
 
 static struct http_server *server_of(const struct request *request)
@@ -52,9 +56,15 @@ static struct http_server *server_of(const struct request *request)
     return request->context->server;
 }
 
+/* Whether the process is about to end. */
+static bool is_draining(const struct http_server *server)
+{
+    return atomic_load_explicit(server->context.process.draining, memory_order_relaxed);
+}
+
 size_t http_server_active(const struct http_server *server)
 {
-    return server->requests.active;
+    return server->requests.active - server->requests.streams;
 }
 
 size_t http_server_waiting(const struct http_server *server)
@@ -71,20 +81,83 @@ static void on_answered(void *server_, struct request *request)
     }
 }
 
+/* ---- streams ---- */
+
+static void on_woken(void *server_, struct request *request)
+{
+    struct http_server *server = server_;
+    requests_stream_sends(&server->requests, request, clock_mono_us());
+    server->run_wanted = true;
+    MHD_resume_connection(request->connection);
+}
+
+static void on_left(void *request_)
+{
+    struct request *request = request_;
+    request->answer.stream.gone = true;
+    context_wake(request);
+}
+
+/* libmicrohttpd has room for more of a stream. */
+static ssize_t on_room(void *request_, uint64_t position, char *out, size_t capacity)
+{
+    struct request *request = request_;
+    struct http_server *server = server_of(request);
+    struct stream *stream = &request->answer.stream;
+    (void)position;
+    if (stream->gone) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    ssize_t size =
+        server->stopped_streams ? STREAM_ENDS : stream->source->read(stream->state, out, capacity);
+    if (size > 0) {
+        requests_stream_sends(&server->requests, request, clock_mono_us());
+    } else if (size == 0) {
+        requests_stream_rests(&server->requests, request, clock_mono_us());
+        MHD_suspend_connection(request->connection);
+    } else {
+        requests_stream_ends(&server->requests, request, clock_mono_us());
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    }
+    return size;
+}
+
+static void end_streams(struct http_server *server)
+{
+    struct request *request;
+    server->stopped_streams = true;
+    while ((request = requests_resting(&server->requests)) != NULL) {
+        on_woken(server, request);
+    }
+}
+
 /* ---- answers ---- */
+
+static struct MHD_Response *make_response(struct request *request)
+{
+    const struct answer *answer = &request->answer;
+    if (answer->stream.source == NULL) {
+        return MHD_create_response_from_buffer(answer->body.size, (void *)answer->body.data,
+                                               MHD_RESPMEM_PERSISTENT);
+    }
+    /* The library looks after nobody whom it was told to let wait. */
+    request->answer.stream.watch =
+        client_watch_start(server_of(request)->setup.loop, request->client->fd, on_left, request);
+    return request->answer.stream.watch == NULL
+               ? NULL
+               : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE_BYTES,
+                                                   on_room, request, NULL);
+}
 
 static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
     gzip_answer(server_of(request)->gzip, request);
     requests_send(&server_of(request)->requests, request, clock_mono_us());
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response = make_response(request);
     if (response == NULL) {
         return MHD_NO;
     }
-    bool close =
-        atomic_load_explicit(server_of(request)->context.process.draining, memory_order_relaxed);
     bool made = MHD_add_response_header(response, "X-Request-Id", request->id) == MHD_YES;
     if (answer->content_type != NULL) {
         made = MHD_add_response_header(response, "Content-Type", answer->content_type) && made;
@@ -94,7 +167,7 @@ static enum MHD_Result send_answer(struct request *request)
                                        answer->headers[i].value) == MHD_YES &&
                made;
     }
-    if (close) {
+    if (is_draining(server_of(request))) {
         made = MHD_add_response_header(response, "Connection", "close") == MHD_YES && made;
     }
     enum MHD_Result queued =
@@ -240,8 +313,8 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     (void)connection;
     (void)url;
     (void)version;
-    if (request == NULL) {
-        return MHD_NO; /* no memory for it */
+    if (request == NULL || server_of(request)->closing) {
+        return MHD_NO; /* no memory for it, or nobody to answer it */
     }
     bool at_head = !request->handled;
     request->handled = true;
@@ -262,15 +335,17 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     return kept ? MHD_YES : MHD_NO;
 }
 
-static void on_completed(void *server_, struct MHD_Connection *connection, void **request,
+static void on_completed(void *server_, struct MHD_Connection *connection, void **request_,
                          enum MHD_RequestTerminationCode how)
 {
     struct http_server *server = server_;
+    struct request *request = *request_;
     struct connection *context = connection_of(connection);
     (void)how;
-    if (*request != NULL) {
-        requests_end(&server->requests, *request);
-        *request = NULL;
+    *request_ = NULL;
+    if (request != NULL) {
+        client_watch_stop(&request->answer.stream.watch);
+        requests_end(&server->requests, request);
     }
     if (context != NULL) {
         connection_end_request(&server->connections, context, clock_mono_us());
@@ -387,6 +462,9 @@ void http_server_tick(struct http_server *server, struct instant now)
         }
         refuse(request);
     }
+    if (is_draining(server)) {
+        end_streams(server);
+    }
     requests_end_slow(&server->requests, now.mono_us);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
      * connections ends: who waits meanwhile would wait for strangers to leave. */
@@ -430,6 +508,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->context.random = &server->random;
     server->context.server = server;
     server->context.answered = on_answered;
+    server->context.woken = on_woken;
     requests_init(&server->requests, &server->context, setup->access_log_every);
     connections_init(&server->connections, setup->crowd, setup->keepalive_us);
     server->tap = tap_is_in_place() ? tap_create() : NULL;
@@ -486,6 +565,9 @@ static void on_poll_closed(uv_handle_t *handle)
 
 void http_server_destroy(struct http_server **server)
 {
+    (*server)->closing = true;
+    end_streams(*server);
+    run(*server); /* it takes no end while any connection is suspended */
     uv_close((uv_handle_t *)&(*server)->poll, on_poll_closed);
     MHD_stop_daemon((*server)->daemon);
     *server = NULL;

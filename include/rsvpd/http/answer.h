@@ -13,7 +13,11 @@ void answer_add_header(struct request *request, const char *name, const char *va
 void answer_with(struct request *request, unsigned status, const char *content_type,
                  struct slice body);
 
-/* The same with a JSON text in the arena. False where there was no memory for it: then the request
+/* Answers with a stream of this type. `state` is the source's, which gets it in every call. */
+void answer_with_stream(struct request *request, unsigned status, const char *content_type,
+                        const struct stream_source *source, void *state);
+
+/* Answers with a JSON text in the arena. False where there was no memory for it: then the request
  * is answered as an internal error, and nothing may be added to that. */
 bool answer_json(struct request *request, unsigned status, const struct json_writer *body);
 

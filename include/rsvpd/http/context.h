@@ -45,9 +45,15 @@ struct http_context {
     /* Takes the answer of a request that had to wait. */
     void *server;
     void (*answered)(void *server, struct request *request);
+    /* A stream that rests has something to send. */
+    void (*woken)(void *server, struct request *request);
 };
 
 /* The answer of a request that had to wait is made: it goes back. */
 void context_answered(struct request *request);
+
+/* The stream that answers the request has something to send, or ends: its source is asked, unless
+ * the client still has to take what was sent before. */
+void context_wake(struct request *request);
 
 #endif

@@ -11,6 +11,7 @@
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/problem.h"
+#include "rsvpd/http/stream.h"
 
 #include <stdalign.h>
 
@@ -51,6 +52,7 @@ struct answer {
     unsigned status; /* 0: none yet */
     const char *content_type;
     struct slice body;
+    struct stream stream; /* instead of a body */
     struct answer_header headers[ANSWER_HEADERS_MAX];
     size_t header_count;
     bool compressible; /* for whom asks */

@@ -10,10 +10,10 @@
 
 struct http_server_setup {
     uv_loop_t *loop;
-    int listen_fd;               /* non-blocking, listening; the server closes it */
-    struct http_context context; /* but for `random`, `server` and `answered`, which are its own */
-    struct crowd *crowd;         /* the limit on connections; of all that share it */
-    int64_t keepalive_us;        /* how long a connection may wait for a further request */
+    int listen_fd;                       /* non-blocking, listening; the server closes it */
+    struct http_context context;         /* but for its own: `random`, `server` and what follows */
+    struct crowd *crowd;                 /* the limit on connections; of all that share it */
+    int64_t keepalive_us;                /* how long a connection may wait for a further request */
     int64_t connections_per_address_max; /* of this server; 0: no limit */
     int64_t access_log_every;            /* 0: none */
     uint64_t random_seed;
@@ -36,14 +36,15 @@ void http_server_stop_listening(struct http_server *server);
 /* Refuses the requests that begin from here on. */
 void http_server_stop_serving(struct http_server *server);
 
-/* Requests that have begun, and whose answer has not been sent whole. */
+/* Requests that have begun, and whose answer has not been sent whole; but for streams that have not
+ * ended, which are for ever. They end by themselves once the process is draining. */
 size_t http_server_active(const struct http_server *server);
 
 /* Those of them that wait for the service. */
 size_t http_server_waiting(const struct http_server *server);
 
-/* Ends all connections; none may have a request that waits for the service. The loop must run once
- * more before it is closed. */
+/* Ends all connections, and their streams; none may have a request that waits for the service. The
+ * loop must run once more before it is closed. */
 void http_server_destroy(struct http_server **server);
 
 #endif

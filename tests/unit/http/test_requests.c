@@ -154,6 +154,77 @@ static void who_goes_on_after_a_refusal_is_cut_off(NO_STATE)
     end(request);
 }
 
+static int closed;
+
+static void close_source(void *state)
+{
+    assert_ptr_equal(state, &closed);
+    closed++;
+}
+
+static const struct stream_source functions = {.close = close_source};
+
+static struct request *begin_stream(int64_t now_us)
+{
+    struct request *request = begin();
+    closed = 0;
+    request->answer.status = 200;
+    request->answer.stream.source = &functions;
+    request->answer.stream.state = &closed;
+    requests_send(&requests, request, now_us);
+    assert_int_equal(requests.streams, 1);
+    return request;
+}
+
+static void a_stream_that_rests_has_no_time_limit(NO_STATE)
+{
+    struct request *request = begin_stream(0);
+    assert_null(requests_resting(&requests));
+    requests_stream_rests(&requests, request, 0);
+    assert_ptr_equal(requests_resting(&requests), request);
+    requests_end_slow(&requests, 1000 * DEADLINE_US);
+    assert_false(is_shut());
+    end(request);
+    assert_int_equal(closed, 1);
+    assert_int_equal(requests.streams, 0);
+}
+
+static void what_a_stream_sends_is_to_be_taken_in_time(NO_STATE)
+{
+    struct request *request = begin_stream(0);
+    requests_stream_rests(&requests, request, 0);
+    requests_stream_sends(&requests, request, DEADLINE_US);
+    assert_null(requests_resting(&requests));
+    requests_end_slow(&requests, 16 * DEADLINE_US);
+    assert_false(is_shut());
+    requests_end_slow(&requests, 16 * DEADLINE_US + 1);
+    assert_true(is_shut());
+    end(request);
+}
+
+static void a_stream_that_has_ended_is_an_answer_like_any(NO_STATE)
+{
+    struct request *request = begin_stream(0);
+    requests_stream_rests(&requests, request, 0);
+    requests_stream_ends(&requests, request, 0);
+    assert_int_equal(closed, 1);
+    assert_int_equal(requests.streams, 0);
+    assert_int_equal(requests.active, 1);
+    end(request);
+    assert_int_equal(closed, 1);
+}
+
+static void a_stream_that_was_never_sent_is_closed(NO_STATE)
+{
+    struct request *request = begin();
+    closed = 0;
+    request->answer.stream.source = &functions;
+    request->answer.stream.state = &closed;
+    end(request);
+    assert_int_equal(closed, 1);
+    assert_int_equal(requests.streams, 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -166,6 +237,10 @@ int main(void)
         CASE(who_leaves_while_it_waits_is_not_counted),
         CASE(who_does_not_take_an_answer_is_cut_off),
         CASE(who_goes_on_after_a_refusal_is_cut_off),
+        CASE(a_stream_that_rests_has_no_time_limit),
+        CASE(what_a_stream_sends_is_to_be_taken_in_time),
+        CASE(a_stream_that_has_ended_is_an_answer_like_any),
+        CASE(a_stream_that_was_never_sent_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
