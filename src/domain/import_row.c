@@ -244,5 +244,8 @@ bool import_read_row(struct slice line, const struct import_columns *columns,
         assert(place < (int)record.count);
         good = place < 0 || read_field(record.fields[place], columns->kind, field, row, problem);
     }
+    if (good && !settings_window_is_sound(&row->settings)) {
+        return bad(problem, "opens_at is not before closes_at");
+    }
     return good;
 }

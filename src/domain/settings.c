@@ -24,6 +24,11 @@ struct setting_value settings_get(const struct settings *settings, enum setting 
     return (struct setting_value){.given = false};
 }
 
+bool settings_window_is_sound(const struct settings *settings)
+{
+    return !settings->opens || !settings->closes || settings->opens_at_us < settings->closes_at_us;
+}
+
 void settings_set(struct settings *settings, enum setting setting, struct setting_value value)
 {
     assert(setting < SETTING_COUNT);

@@ -89,7 +89,8 @@ static bool parse_member(struct request *request, struct settings *settings, con
         answer_must_be(request, PROBLEM_INVALID_JSON, &setting_rows[setting]);
         return false;
     }
-    if (!parse_value(&setting_rows[setting], json, &value)) {
+    if (!parse_value(&setting_rows[setting], json, &value) ||
+        (json_is_real(json) && !body_numbers_are_whole(request))) {
         answer_must_be(request, PROBLEM_INVALID_PARAMETER, &setting_rows[setting]);
         return false;
     }
@@ -109,6 +110,11 @@ static bool parse_settings(struct request *request, struct settings *settings)
         good = good && parse_member(request, settings, name, value);
     }
     json_decref(body);
+    if (good && !settings_window_is_sound(settings)) {
+        answer_problem(request, PROBLEM_INVALID_PARAMETER,
+                       "opens_at in the body must be before closes_at");
+        return false;
+    }
     return good;
 }
 
@@ -148,7 +154,8 @@ static void add_tag(struct request *request, const struct settings *settings)
 static void answer_settings(struct request *request, const struct operation *operation)
 {
     const struct settings *settings = &operation_settings(operation)->found;
-    int64_t left = settings->capacity - operation->count.value;
+    int64_t taken = operation->count.value < 0 ? 0 : operation->count.value;
+    int64_t left = settings->capacity - taken;
     bool goes_on =
         operation->kind != OPERATION_SETTINGS && operation_settings(operation)->incomplete;
     struct text body = request_text(request, BODY_SIZE_BYTES);

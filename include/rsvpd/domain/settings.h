@@ -64,6 +64,9 @@ struct setting_value {
 
 struct setting_value settings_get(const struct settings *settings, enum setting setting);
 
+/* Whether the entity is open at any time: where it opens and closes, it opens first. */
+bool settings_window_is_sound(const struct settings *settings);
+
 /* A flag that is not given is no; a number or a time that is not given is kept as 0. */
 void settings_set(struct settings *settings, enum setting setting, struct setting_value value);
 

@@ -219,6 +219,9 @@ static void test_bad_settings(NO_STATE)
         {"e,1,,,", "waitlist \"\" is none of t, true, f, false"},
         {"e,1,T,,", "waitlist \"T\""},
         {"e,1,t,now,", "opens_at \"now\" is no RFC 3339 time"},
+        {"e,1,t,2030-01-01T00:00:00Z,2020-01-01T00:00:00Z", "opens_at is not before closes_at"},
+        {"e,1,t,2030-01-01T00:00:00Z,2030-01-01T01:00:00+01:00",
+         "opens_at is not before closes_at"},
         {"e,1,t,,2026-02-30T00:00:00Z", "closes_at \"2026-02-30T00:00:00Z\""},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
