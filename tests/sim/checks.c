@@ -55,12 +55,18 @@ static int key_of(const struct operation *operation)
                                          : KEY_NONE;
 }
 
+static bool past_capacity(const struct operation *operation)
+{
+    return operation_is_write(operation) && operation_write(operation)->past_capacity;
+}
+
 /* Whether this is still what was asked for. */
 static bool is_of(const struct operation *operation, const struct request *request)
 {
     return operation->kind == request->kind && operation->relation->id == request->relation &&
            number_of(&operation->entity) == (int)request->entity &&
-           number_of(&operation->user) == (int)request->user && key_of(operation) == request->key;
+           number_of(&operation->user) == (int)request->user && key_of(operation) == request->key &&
+           past_capacity(operation) == request->past_capacity;
 }
 
 static bool collides(const struct operation *operation, const struct batch *batch)
@@ -77,7 +83,7 @@ static const char *fault_of(const struct worker *worker, enum pool pool, const s
                             const struct operation *operation)
 {
     bool keyed = key_of(operation) != KEY_NONE;
-    bool writes = kind_writes(operation->kind) || operation->kind == OPERATION_EXPIRE_KEYS;
+    bool writes = kind_writes(operation->kind) || kind_is_housekeeping(operation->kind);
     if (operation->relation != batch->relation || operation->path != batch->path) {
         return "a batch is of one relation and path";
     }
@@ -208,6 +214,12 @@ static void check_done(struct world *world, const struct flight *flight, const s
     }
 }
 
+/* Whether it is a further step of what has been done. */
+static bool continues(const struct operation *operation)
+{
+    return operation_is_settings(operation) && operation_settings(operation)->applied;
+}
+
 /* What was done kept to the rules. */
 static void check_rules(struct world *world, const struct operation *operation)
 {
@@ -233,7 +245,7 @@ void checks_executed(struct world *world, const struct flight *flight)
         const struct operation *operation = &item->operation;
         check_rules(world, operation);
         if (item->request != NULL && kind_writes(operation->kind) && operation_acts(operation) &&
-            operation->verdict == OUTCOME_DONE) {
+            operation->verdict == OUTCOME_DONE && !continues(operation)) {
             check_done(world, flight, item);
         }
     }
@@ -289,7 +301,8 @@ static bool same_answer(const struct operation *operation, const struct request 
         const struct operation_settings *a = operation_settings(operation);
         const struct operation_settings *b = operation_settings(told);
         return operation->count.value == told->count.value &&
-               a->waiting_count == b->waiting_count && same_settings(&a->found, &b->found);
+               a->waiting_count == b->waiting_count && a->incomplete == b->incomplete &&
+               same_settings(&a->found, &b->found);
     }
     return page_digest(operation_listing(operation)->page) == request->told_digest;
 }
@@ -373,6 +386,24 @@ static void check_decided(struct world *world, struct request *request,
     }
 }
 
+/* Whether a change of settings is answered between two of its steps, or because a further one
+ * failed. */
+static bool stands_applied(const struct world *world, const struct request *request,
+                           const struct operation *operation)
+{
+    bool told = request->told && request->told_us == world->timeline.now_us;
+    return !told && continues(operation);
+}
+
+static void check_applied(struct world *world, const struct request *request,
+                          const struct operation *operation)
+{
+    if (request->executed == 0 || !operation_settings(operation)->incomplete) {
+        world_fail(world, "what is applied, and not complete, says so: request %llu",
+                   (unsigned long long)request->number);
+    }
+}
+
 /* Without faults, or with such as retries hide, there is no excuse. But what was lost, and is
  * against the rules when it is sent again, stays unknown. */
 static void check_excuse(struct world *world, const struct request *request,
@@ -404,6 +435,10 @@ void checks_answered(struct world *world, struct request *request,
         if (request->kind == OPERATION_COUNT) {
             check_count(world, request, &operation->count);
             check_version(request->worker, request, operation->count.version);
+            return;
+        }
+        if (stands_applied(world, request, operation)) {
+            check_applied(world, request, operation);
             return;
         }
         check_decided(world, request, operation, outcome);
@@ -510,6 +545,16 @@ static size_t pool_size(const struct worker *worker)
         service_give_back(worker->service, operation);
     }
     return size;
+}
+
+bool checks_any_promoting(const struct world *world)
+{
+    for (unsigned i = 0; i < ENTITIES_MAX; i++) {
+        if (pg_row(world, RELATION_RSVP, i)->event.promoting) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool checks_all_given_back(const struct world *world)

@@ -35,6 +35,9 @@ void checks_replaced(struct world *world, const struct count *held, const struct
 /* After every step. */
 void checks_step(struct world *world);
 
+/* Whether seats are still to be given to those who wait, in steps. */
+bool checks_any_promoting(const struct world *world);
+
 /* Whether every operation of every worker is back in its pool. */
 bool checks_all_given_back(const struct world *world);
 

@@ -51,6 +51,7 @@ static struct request repetition(const struct request *request)
         .user = request->user,
         .key = request->key,
         .poisonous = request->poisonous,
+        .past_capacity = request->past_capacity,
         .settings = request->settings,
         .age_max_us = request->age_max_us,
         .after = request->after,
@@ -148,6 +149,9 @@ static struct request draw_request(struct world *world)
         bool misused = choose_chance(random, plan->key_misused);
         request.key = misused ? used_key(&world->clients, request.user) : ++world->clients.last_key;
     }
+    request.past_capacity = request.kind == OPERATION_ADD &&
+                            relations[request.relation].has_settings &&
+                            choose_chance(random, plan->past_capacity);
     if (request.kind != OPERATION_COUNT && choose_chance(random, plan->poisonous)) {
         request.poisonous = true;
         world_note_fault(world, FAULT_POISON);
@@ -175,8 +179,7 @@ int64_t *clients_key_done(struct world *world, int key)
 
 struct request *clients_request_of(const struct operation *operation)
 {
-    bool of_service =
-        operation->kind == OPERATION_COUNT || operation->kind == OPERATION_EXPIRE_KEYS;
+    bool of_service = operation_is_count(operation) || kind_is_housekeeping(operation->kind);
     return of_service ? NULL : operation->owner;
 }
 
@@ -231,8 +234,11 @@ static void overdue(struct world *world, void *request_, uint64_t number)
 /* What an operation of its kind asks. */
 static void fill_in(struct operation *operation, const struct request *request)
 {
-    if (operation_is_write(operation) && request->key != KEY_NONE) {
-        operation_write(operation)->key = key_named((unsigned)request->key);
+    if (operation_is_write(operation)) {
+        operation_write(operation)->past_capacity = request->past_capacity;
+        if (request->key != KEY_NONE) {
+            operation_write(operation)->key = key_named((unsigned)request->key);
+        }
     } else if (operation_is_listing(operation)) {
         struct operation_listing *listing = operation_listing(operation);
         listing->page_size = request->page_size;

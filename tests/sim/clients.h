@@ -25,6 +25,7 @@ struct request {
     unsigned entity, user;
     int key;
     bool poisonous;
+    bool past_capacity;
     struct settings settings;
     int64_t age_max_us; /* of a count */
     int after; /* of a listing: the number that the page follows; KEY_NONE: from the start */

@@ -74,6 +74,7 @@ static void draw_times(struct plan *plan, struct random *random)
     plan->redis_lifetime_us = usual ? 2500 * 1000 : SECOND_US;
     plan->key_lifetime_us =
         choose_chance(random, 7000) ? 86400 * (int64_t)SECOND_US : 5 * SECOND_US;
+    plan->promote_max = choose_chance(random, 5000) ? 1 + (int)choose_below(random, 4) : 0;
     plan->latency_us = latency_us[choose_below(random, plan->mild ? 3 : 4)];
     plan->redis_latency_us = 100 + choose_below(random, 5000);
     plan->think_us = think_us[choose_below(random, 5)];
@@ -92,6 +93,7 @@ static void draw_clients(struct plan *plan, struct random *random)
     plan->key_misused = draw_chance(random, 2000);
     plan->repeated = draw_chance(random, 3000);
     plan->hung_up = draw_chance(random, 1500);
+    plan->past_capacity = draw_chance(random, 2000);
 }
 
 struct plan plan_draw(struct random *random)

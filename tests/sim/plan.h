@@ -18,13 +18,14 @@ struct plan {
     int64_t deadline_us, local_lifetime_us, redis_lifetime_us;
     bool redis;
     int64_t key_lifetime_us;
+    int promote_max; /* how many move up in one step; 0: all who can */
     int64_t latency_us, redis_latency_us, think_us, turn_us; /* usual ones */
 
     /* What clients do, in parts of the sum. */
     unsigned adds, removes, lookups, counts, listings, configures;
 
     /* Of ten thousand requests. */
-    unsigned keyed, key_misused, repeated, hung_up, poisonous;
+    unsigned keyed, key_misused, repeated, hung_up, poisonous, past_capacity;
 
     /* Of ten thousand batches. */
     unsigned rolled_back, unavailable, broken_before, broken_after, stood_still;

@@ -15,10 +15,12 @@ enum {
 };
 
 /* The rows come first, and in this order: pg_row finds them so. */
-void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us)
+void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us,
+                    int promote_max)
 {
     *server = (struct pg_server){.up = true, .latency_us = latency_us};
     model_primary_init(&server->model, key_lifetime_us);
+    server->model.step_max = promote_max;
     for (unsigned i = 0; i < RELATION_COUNT * ENTITIES_MAX; i++) {
         const struct identifier entity = name_of('e', i % ENTITIES_MAX);
         model_primary_row(&server->model, &relations[i / ENTITIES_MAX], &entity);
@@ -41,6 +43,12 @@ bool kind_writes(enum operation_kind kind)
 {
     return kind_writes_user(kind) || kind == OPERATION_STORE_SETTINGS ||
            kind == OPERATION_CLEAR_SETTINGS;
+}
+
+bool kind_is_housekeeping(enum operation_kind kind)
+{
+    return kind == OPERATION_EXPIRE_KEYS || kind == OPERATION_CLAIM_PROMOTIONS ||
+           kind == OPERATION_PROMOTE;
 }
 
 uint64_t page_digest(const struct page *page)
@@ -137,6 +145,8 @@ static void deliver(const struct worker *worker, struct operation *operation,
         if (operation_is_write(operation)) {
             operation_write(operation)->changed = !operation_write(operation)->changed;
             operation_write(operation)->replayed = false;
+        } else if (operation_is_settings(operation)) {
+            operation_settings(operation)->incomplete = !operation_settings(operation)->incomplete;
         }
         operation->count.value = operation->count.version = MODEL_NONSENSE;
         return;
@@ -315,6 +325,21 @@ static struct instant server_now(const struct world *world)
     return (struct instant){world->timeline.now_us, world->timeline.now_us};
 }
 
+void pg_server_leave_promotion(struct world *world, unsigned users)
+{
+    struct model_primary *model = &world->pg.model;
+    struct model_row *row = pg_row(world, RELATION_RSVP, 0);
+    struct settings settings = {.limited = true, .capacity = row->event.going, .waitlist = true};
+    model_primary_configure(model, row, &settings, server_now(world));
+    for (unsigned i = 0; i < users; i++) {
+        const struct identifier user = name_of('u', i);
+        model_primary_write(model, OPERATION_ADD, row->relation, &row->entity, &user,
+                            server_now(world));
+    }
+    settings.limited = false;
+    model_primary_configure(model, row, &settings, server_now(world));
+}
+
 static void recall(struct world *world, void *flight_, uint64_t number)
 {
     struct flight *flight = flight_;
@@ -355,7 +380,7 @@ static enum batch_outcome do_work(struct world *world, struct work *work)
 static enum batch_outcome decide(struct world *world, const struct flight *flight)
 {
     enum operation_kind kind = flight->work->batch.kind;
-    bool writes = kind_writes(kind) || kind == OPERATION_EXPIRE_KEYS;
+    bool writes = kind_writes(kind) || kind_is_housekeeping(kind);
     if (writes && world->pg.read_only) {
         return BATCH_UNAVAILABLE;
     }

@@ -77,14 +77,23 @@ struct pg_server {
     struct flight *flights;
 };
 
-void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us);
+/* `promote_max` move up in one step, 0: all who can. */
+void pg_server_init(struct pg_server *server, int64_t latency_us, int64_t key_lifetime_us,
+                    int promote_max);
 void pg_server_free(struct pg_server *server);
+
+/* Leaves an event as a process does that is killed between two steps of giving it more seats: of
+ * the first `users` all who are not in wait, but for those of one step. */
+void pg_server_leave_promotion(struct world *world, unsigned users);
 
 /* What is true of an entity. */
 struct model_row *pg_row(const struct world *world, enum relation_id relation, unsigned entity);
 
 bool kind_writes_user(enum operation_kind kind);
 bool kind_writes(enum operation_kind kind);
+
+/* What the service writes on its own. */
+bool kind_is_housekeeping(enum operation_kind kind);
 
 /* Tells pages apart by all their lines, in order; never 0. 0: there is none. */
 uint64_t page_digest(const struct page *page);

@@ -15,6 +15,8 @@ enum {
     HEALING_US = 7 * SECOND_US, /* the longest stall, and connecting after it */
     END_US = 12 * SECOND_US,    /* more than anything may take */
     FORGET_EVERY_US = SECOND_US,
+    PROMOTE_EVERY_US = SECOND_US,
+    PROMOTING_MAX_S = 60, /* however many seats are left, in steps of one */
 };
 
 static const int64_t beginning_us = 1700000000 * (int64_t)SECOND_US;
@@ -119,6 +121,7 @@ static void start_worker(struct worker *worker, uint64_t hash_secret)
         .count_local_lifetime_us = plan->local_lifetime_us,
         .count_redis_lifetime_us = plan->redis_lifetime_us,
         .expire_keys_every_us = FORGET_EVERY_US,
+        .promote_every_us = PROMOTE_EVERY_US,
         .hash_secret = hash_secret,
         .now = worker_now(worker),
     });
@@ -169,7 +172,8 @@ struct world *world_create(uint64_t seed)
     world->random.state = seed;
     world->plan = plan_draw(&world->random);
     timeline_init(&world->timeline, beginning_us);
-    pg_server_init(&world->pg, world->plan.latency_us, world->plan.key_lifetime_us);
+    pg_server_init(&world->pg, world->plan.latency_us, world->plan.key_lifetime_us,
+                   world->plan.promote_max);
     redis_server_init(&world->redis);
     for (unsigned i = 0; i < world->plan.workers; i++) {
         struct worker *worker = &world->workers[i];
@@ -245,6 +249,17 @@ static void settle(struct world *world)
     }
 }
 
+/* What requests began and processes left goes on in the background. */
+static void finish_promotions(struct world *world)
+{
+    for (int i = 0; i < PROMOTING_MAX_S && checks_any_promoting(world); i++) {
+        pass(world, SECOND_US);
+    }
+    if (checks_any_promoting(world)) {
+        world_fail(world, "what is left of a promotion goes on by itself");
+    }
+}
+
 void world_run(struct world *world, uint64_t steps)
 {
     while (world->steps < steps) {
@@ -252,9 +267,12 @@ void world_run(struct world *world, uint64_t steps)
     }
     faults_heal(world);
     pass(world, HEALING_US);
+    pg_server_leave_promotion(world, world->plan.users);
+    finish_promotions(world);
     settle(world);
     clients_probe(world);
     pass(world, 2 * SECOND_US);
+    finish_promotions(world);
     settle(world);
     checks_end(world);
 }
