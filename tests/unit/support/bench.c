@@ -8,6 +8,8 @@
 
 enum { TICK_US = 10 * 1000, COUNTS_MAX = 4096, HASH_SECRET = 42 };
 
+const struct settings bench_ten_seats = {.limited = true, .capacity = 10};
+
 const struct bench_setup bench_usual = {
     .pending_max = 64,
     .write_connections = 1,
@@ -357,4 +359,10 @@ void bench_expect_count(const struct ask *ask, int64_t value, int64_t version)
 uint64_t bench_metric(const struct bench *bench, enum metric metric)
 {
     return metrics_get(bench->metrics, metric);
+}
+
+const struct batch *bench_sent_batch(struct bench *bench)
+{
+    bench_turn(bench);
+    return fake_primary_flight(&bench->primary, POOL_WRITE)->batch;
 }

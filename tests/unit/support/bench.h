@@ -105,6 +105,8 @@ struct ask *bench_add_keyed(struct bench *bench, const char *entity, const char 
 struct ask *bench_remove_keyed(struct bench *bench, const char *entity, const char *user,
                                const char *key);
 
+extern const struct settings bench_ten_seats;
+
 /* So many seats and perhaps a waiting list; or no settings any more. */
 struct ask *bench_configure(struct bench *bench, const char *entity, int64_t capacity,
                             bool waitlist);
@@ -112,6 +114,9 @@ struct ask *bench_release(struct bench *bench, const char *entity);
 
 /* Asks for a count that is not older than that. */
 struct ask *bench_count(struct bench *bench, const char *entity, int64_t age_max_us);
+
+/* A turn; then the oldest batch of writes that is under way, which there must be. */
+const struct batch *bench_sent_batch(struct bench *bench);
 
 /* Checks that the ask was answered, once, and how; or that it waits. */
 void bench_expect(const struct ask *ask, enum outcome outcome);
