@@ -45,7 +45,8 @@ struct process {
     struct http_server *admin;
     struct memory_keeper memory;
     struct count_memory *counts;
-    _Atomic enum phase phase; /* the main thread changes it, workers look */
+    _Atomic enum phase
+        phase; /* changed by change_phase alone, on the main thread; workers read it */
     struct worker *workers[CONFIG_WORKERS_MAX];
     size_t worker_count;
     _Atomic size_t workers_ended;
@@ -144,10 +145,17 @@ static void worker_has_ended(void *process_)
     uv_async_send(&process->worker_ended);
 }
 
+/* The phases follow each other; none is left out or comes back. */
+static void change_phase(struct process *process, enum phase phase)
+{
+    assert(phase == atomic_load(&process->phase) + 1);
+    atomic_store(&process->phase, phase);
+}
+
 static void finish(struct process *process)
 {
     log_event(LOG_INFO, "the drain is over: finishing the requests in flight");
-    atomic_store(&process->phase, PHASE_FINISHING);
+    change_phase(process, PHASE_FINISHING);
     uv_timer_stop(&process->drain);
     for (size_t i = 0; i < process->worker_count; i++) {
         worker_finish(process->workers[i]);
@@ -167,7 +175,7 @@ static void on_signal(uv_signal_t *handle, int signal)
         log_event(LOG_INFO, "shutting down", LOG_INT("signal", signal),
                   LOG_INT("drain_ms", process->config->shutdown_drain_ms));
         atomic_store(&process->draining, true);
-        atomic_store(&process->phase, PHASE_DRAINING);
+        change_phase(process, PHASE_DRAINING);
         uv_timer_start(&process->drain, on_drained, (uint64_t)process->config->shutdown_drain_ms,
                        0);
         return;

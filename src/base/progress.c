@@ -1,6 +1,7 @@
 /* How far a command is. */
 #include "rsvpd/base/progress.h"
 
+#include <assert.h>
 #include <unistd.h>
 
 enum { BAR_WIDTH = 30, LINE_SIZE = 256 };
@@ -57,6 +58,7 @@ void progress_update(struct progress *progress, int64_t count, int64_t done, int
 
 void progress_clear(struct progress *progress)
 {
+    assert(!progress->shown || progress->out != NULL);
     if (progress->shown) {
         fputs("\r\033[K", progress->out);
         (void)fflush(progress->out);
