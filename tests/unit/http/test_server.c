@@ -1,4 +1,5 @@
-/* A server with routes of the test's own, and streams that go on as the test says. */
+/* A server with routes of the test's own: what is answered at the head, and streams that go on as
+ * the test says. */
 #include "unit.h"
 
 #include "rsvpd/http/answer.h"
@@ -223,7 +224,53 @@ static void tick_after(int64_t us)
     turn();
 }
 
-/* ---- tests ---- */
+/* ---- what is answered at the head ---- */
+
+static void say(const char *text)
+{
+    assert_int_equal(send(client.fd, text, strlen(text), 0), strlen(text));
+}
+
+static bool one_is_active(void)
+{
+    return http_server_active(server) == 1;
+}
+
+static void a_body_that_comes_soon_is_dropped(NO_STATE)
+{
+    ask("POST /nowhere HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab");
+    expect_soon(one_is_active);
+    take();
+    assert_int_equal(client.size, 0);
+    say("cdGET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    expect_text("HTTP/1.1 404");
+    assert_null(strstr(client.received, "Connection: close"));
+    expect_text("plain");
+    leave();
+}
+
+static void who_sends_no_body_is_answered_without_it(NO_STATE)
+{
+    ask("POST /nowhere HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nab");
+    expect_soon(one_is_active);
+    tick_after(SECOND_US);
+    expect_text("HTTP/1.1 404");
+    assert_non_null(strstr(client.received, "Connection: close"));
+    say("cd");
+    expect_soon(connection_has_ended);
+    leave();
+}
+
+static void who_awaits_continue_is_answered_at_once(NO_STATE)
+{
+    ask("POST /nowhere HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n"
+        "Expect: 100-continue\r\n\r\n");
+    expect_text("HTTP/1.1 404");
+    assert_null(strstr(client.received, "100 Continue"));
+    leave();
+}
+
+/* ---- streams ---- */
 
 static void what_comes_is_sent_as_it_comes(NO_STATE)
 {
@@ -350,6 +397,9 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        CASE(a_body_that_comes_soon_is_dropped),
+        CASE(who_sends_no_body_is_answered_without_it),
+        CASE(who_awaits_continue_is_answered_at_once),
         CASE(what_comes_is_sent_as_it_comes),
         CASE(an_end_leaves_the_connection),
         CASE(who_leaves_is_noticed_at_once),
