@@ -57,26 +57,54 @@ static char *clone_database(const char *original, const char *name)
     return pg_server_url(fixture.pg, name);
 }
 
-static void databases_may_share_a_redis(NO_STATE)
+/* A member of the first of them is counted there alone, though all share one Redis. */
+static void expect_apart(char *urls[], size_t size)
 {
-    char *urls[3] = {pg_fresh_database(fixture.pg, "original"),
-                     pg_fresh_database(fixture.pg, "another")};
-    struct service *services[LENGTH(urls)];
-    service_migrate(urls[0]);
-    service_migrate(urls[1]);
-    urls[2] = clone_database(urls[0], "clone");
-    for (size_t i = 0; i < LENGTH(urls); i++) {
+    struct service *services[3];
+    assert_true(size <= LENGTH(services));
+    redis_server_flush(fixture.redis);
+    for (size_t i = 0; i < size; i++) {
         services[i] = service_start(urls[i], redis_server_url(fixture.redis), NULL);
     }
     add_member(services[0]);
     await_publication();
-    expect_count_of(services[1], 0);
-    expect_count_of(services[2], 0);
+    for (size_t i = 1; i < size; i++) {
+        expect_count_of(services[i], 0);
+    }
     expect_count_of(services[0], 1);
-    for (size_t i = 0; i < LENGTH(urls); i++) {
+    for (size_t i = 0; i < size; i++) {
         service_stop(&services[i]);
         free(urls[i]);
     }
+}
+
+static void databases_may_share_a_redis(NO_STATE)
+{
+    char *urls[3] = {pg_fresh_database(fixture.pg, "original"),
+                     pg_fresh_database(fixture.pg, "another")};
+    service_migrate(urls[0]);
+    service_migrate(urls[1]);
+    urls[2] = clone_database(urls[0], "clone");
+    expect_apart(urls, LENGTH(urls));
+}
+
+/* As pg_dump leaves it, restored into a cluster that was made in the same way: the same secrets and
+ * the same number. */
+static void a_dump_restored_elsewhere_may_share_a_redis(NO_STATE)
+{
+    struct pg_server *elsewhere = pg_server_create();
+    char *maintenance = pg_server_url(elsewhere, "postgres");
+    char *urls[2] = {pg_fresh_database(fixture.pg, "dumped"), pg_server_url(elsewhere, "dumped")};
+    const int64_t oid = pg_query_int64(
+        urls[0], "SELECT oid::bigint FROM pg_database WHERE datname = current_database()");
+    pg_execute(maintenance, "CREATE DATABASE dumped OID = %lld", (long long)oid);
+    for (size_t i = 0; i < LENGTH(urls); i++) {
+        service_migrate(urls[i]);
+        pg_execute(urls[i], "UPDATE rsvpd_secrets SET key = sha256('the same')");
+    }
+    expect_apart(urls, LENGTH(urls));
+    free(maintenance);
+    pg_server_destroy(&elsewhere);
 }
 
 /* ---- a Redis that refuses ---- */
@@ -232,6 +260,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(databases_may_share_a_redis, fixture_heal),
+        cmocka_unit_test_teardown(a_dump_restored_elsewhere_may_share_a_redis, fixture_heal),
         cmocka_unit_test_teardown(redis_that_refuses_is_degraded, fixture_heal),
         cmocka_unit_test_teardown(whatever_redis_sends_the_service_goes_on, fixture_heal),
     };
