@@ -72,6 +72,10 @@ static void print_difference(const struct pg_verify_difference *d)
                " waits",
                d->check, d->id, d->kept, d->actual);
         break;
+    case PG_VERIFY_TICKETS:
+        printf("%s %s: the last ticket is said to be %" PRId64 ", and ticket %" PRId64 " waits",
+               d->check, d->id, d->kept, d->actual);
+        break;
     case PG_VERIFY_BOTH:
         printf("%s %s: %" PRId64 " wait and are going, too", d->check, d->id, d->actual);
         break;

@@ -51,6 +51,7 @@ static const struct {
     {"waiting", PG_VERIFY_WAITING},   {"orphans", PG_VERIFY_ORPHANS},
     {"both", PG_VERIFY_BOTH},         {"seats", PG_VERIFY_SEATS},
     {"capacity", PG_VERIFY_CAPACITY}, {"passed", PG_VERIFY_PASSED},
+    {"tickets", PG_VERIFY_TICKETS},
 };
 
 static enum pg_verify_what what_of(const char *word)

@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include "expect.h"
 #include "fixture.h"
 #include "load.h"
 #include "load_relation.h"
@@ -60,6 +61,8 @@ static void add_waiters(const char *event, int rows)
                "INSERT INTO waitlist (event_id, ticket, user_id) SELECT '%s', i, 'waiter-' || i"
                " FROM generate_series(1, %d) AS i",
                event, rows);
+    pg_execute(fixture.database_url, "UPDATE events SET last_ticket = %d WHERE event_id = '%s'",
+               rows, event);
 }
 
 static void set_managed(const char *event)
@@ -244,6 +247,48 @@ static void tickets_that_nobody_looks_at_are_found(NO_STATE)
     assert_int_equal(pg_query_int64(fixture.database_url,
                                     "SELECT passed_ticket FROM events WHERE event_id = 'passed'"),
                      0);
+}
+
+/* What the service then tells somebody who waits, or comes to wait. */
+static void expect_position(struct http_client *client, const char *event, const char *user,
+                            int64_t position)
+{
+    struct http_response *response =
+        relation_write(client, &relations[RELATION_RSVP], "POST", event, user);
+    expect_status(response, 202);
+    assert_int_equal(json_integer_value(json_object_get(response->json, "waitlist_position")),
+                     position);
+    assert_null(json_object_get(response->json, "waitlist_position_exact"));
+    http_response_free(&response);
+}
+
+/* Newcomers get the ticket behind the last, and positions are told by it. */
+static void tickets_beyond_the_last_are_found(NO_STATE)
+{
+    add_event("lowered", "2", 2, 3);
+    pg_execute(fixture.database_url,
+               "UPDATE events SET last_ticket = 1 WHERE event_id = 'lowered'");
+    add_event("added", "2", 2, 3);
+    pg_execute(fixture.database_url,
+               "INSERT INTO waitlist (event_id, ticket, user_id) VALUES ('added', 5000000, 'z')");
+    for (int i = 0; i < 2; i++) {
+        expect_shell(STATUS_DIFFERS,
+                     "settings lowered: the last ticket is said to be 1, and ticket 3 waits", NULL,
+                     "rsvpd verify %s", i == 0 ? "" : "--repair");
+        expect_out("settings added: the last ticket is said to be 3, and ticket 5000000 waits");
+        expect_out("settings added: 3 are said to wait, and there are 4 rows");
+    }
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    fixture.service = service_start(fixture.database_url, NULL, NULL);
+    struct http_client *client = http_client_create(fixture.service->port);
+    expect_position(client, "lowered", "waiter-1", 1);
+    expect_position(client, "lowered", "new", 4);
+    expect_position(client, "added", "waiter-1", 1);
+    expect_position(client, "added", "z", 4);
+    expect_position(client, "added", "new", 5);
+    http_client_destroy(&client);
+    service_stop(&fixture.service);
+    expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
 }
 
 /* A row that somebody's SQL deletes frees a seat, which goes to who has waited longest. */
@@ -514,6 +559,7 @@ int main(void)
         cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
         cmocka_unit_test_setup(waiters_without_an_event_are_found_and_let_in, set_up),
         cmocka_unit_test_setup(tickets_that_nobody_looks_at_are_found, set_up),
+        cmocka_unit_test_setup(tickets_beyond_the_last_are_found, set_up),
         cmocka_unit_test_setup(free_seats_are_found_and_given_away, set_up),
         cmocka_unit_test_setup(who_waits_and_is_going_is_found, set_up),
         cmocka_unit_test_setup_teardown(a_repair_counts_after_it_has_the_lock, set_up,

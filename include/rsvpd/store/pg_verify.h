@@ -11,10 +11,11 @@
 
 enum pg_verify_what {
     PG_VERIFY_COUNT,    /* a counter, against the number of rows */
-    PG_VERIFY_ADMITTED,  /* 1: the counter says that the event has settings; 1: it has */
+    PG_VERIFY_ADMITTED, /* 1: the counter says that the event has settings; 1: it has */
     PG_VERIFY_WAITING,  /* how many wait for the event, against the number of rows */
     PG_VERIFY_ORPHANS,  /* how many wait for an event without settings */
     PG_VERIFY_PASSED,   /* the ticket below all that wait, against the lowest that waits */
+    PG_VERIFY_TICKETS,  /* the last ticket that was given, against the highest that waits */
     PG_VERIFY_BOTH,     /* how many wait and are in */
     PG_VERIFY_SEATS,    /* seats that are free, and how many wait for them */
     PG_VERIFY_CAPACITY, /* seats, against how many are going: a warning, as a capacity may be
