@@ -8,7 +8,7 @@ WITH compared AS (
         coalesce(c.id, e.id, w.id) AS id,
         c.id IS NOT NULL AS managed, e.id IS NOT NULL AS has_settings,
         coalesce(c.count, e.count) AS count, e.capacity, coalesce(w.members, 0) AS members,
-        e.is_open AND coalesce(e.capacity > e.count, true) AS has_seats, coalesce(e.capacity - e.count, w.rows) AS seats,
+        e.is_open AND coalesce(e.capacity > e.count, true) AS has_seats, coalesce(e.capacity - greatest(e.count, 0), w.rows) AS seats,
         coalesce(e.waiting, 0) AS waiting, coalesce(w.rows, 0) AS rows, e.passed_ticket, w.first_ticket,
         e.last_ticket, w.highest_ticket
     FROM (

@@ -249,6 +249,32 @@ static void tickets_that_nobody_looks_at_are_found(NO_STATE)
                      0);
 }
 
+/* Whatever stands in a counter is compared, mended, and in no export's way. */
+static void counters_at_the_ends_of_their_range_are_mended(NO_STATE)
+{
+    static const char *const counts[] = {"-9223372036854775808", "9223372036854775807"};
+    for (size_t i = 0; i < LENGTH(counts); i++) {
+        shell_clear_tables();
+        add_event("limited", "2", 1, 0);
+        add_event("other", "1000000000", 1, 0);
+        pg_execute(fixture.database_url,
+                   "UPDATE rsvp_counters SET count = %s; UPDATE events SET waiting ="
+                   " 9223372036854775807",
+                   counts[i]);
+        expect_shell(STATUS_RIGHT, NULL, NULL,
+                     "rsvpd export --relation rsvp && rsvpd export --relation waitlist");
+        for (int repair = 0; repair < 2; repair++) {
+            char line[128];
+            snprintf(line, sizeof line, "rsvp limited: the count is %s, and there are 1 rows",
+                     counts[i]);
+            expect_shell(STATUS_DIFFERS, line, NULL, "rsvpd verify %s",
+                         repair == 0 ? "" : "--repair");
+            expect_out("rsvp: 2 entities, 2 rows, 2 differences");
+        }
+        expect_shell(STATUS_RIGHT, NULL, NULL, "rsvpd verify");
+    }
+}
+
 /* What the service then tells somebody who waits, or comes to wait. */
 static void expect_position(struct http_client *client, const char *event, const char *user,
                             int64_t position)
@@ -559,6 +585,7 @@ int main(void)
         cmocka_unit_test_setup(settings_are_compared_and_mended, set_up),
         cmocka_unit_test_setup(waiters_without_an_event_are_found_and_let_in, set_up),
         cmocka_unit_test_setup(tickets_that_nobody_looks_at_are_found, set_up),
+        cmocka_unit_test_setup(counters_at_the_ends_of_their_range_are_mended, set_up),
         cmocka_unit_test_setup(tickets_beyond_the_last_are_found, set_up),
         cmocka_unit_test_setup(free_seats_are_found_and_given_away, set_up),
         cmocka_unit_test_setup(who_waits_and_is_going_is_found, set_up),
