@@ -106,10 +106,11 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
 static const char *const relation_words[] = {RELATIONS(MEMBERS), RELATIONS(COUNTERS),
                                              RELATIONS(IDENTIFIERS)};
 
-bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+/* Whether the statement finds nothing that is not as the migrations made it. */
+static bool finds_nothing(PGconn *connection, const char *name, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result = PQexecParams(connection, sql_text("schema/columns"), 3, NULL, relation_words,
-                                    NULL, NULL, 0);
+    PGresult *result =
+        PQexecParams(connection, sql_text(name), 3, NULL, relation_words, NULL, NULL, 0);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool ours = answered && PQntuples(result) == 0;
     if (!answered) {
@@ -121,6 +122,12 @@ bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
     }
     PQclear(result);
     return ours;
+}
+
+bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+{
+    return finds_nothing(connection, "schema/columns", error) &&
+           finds_nothing(connection, "schema/keys", error);
 }
 
 static bool has_several_hosts(PGconn *connection)

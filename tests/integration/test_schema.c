@@ -23,6 +23,26 @@ static const struct {
     {"ALTER TABLE idempotency_keys DROP COLUMN place", "idempotency_keys.place is missing"},
     {"ALTER TABLE likes RENAME TO kept; CREATE VIEW likes AS SELECT * FROM kept",
      "likes.created_at is no column of a table"},
+    {"ALTER TABLE rsvp_counters DROP CONSTRAINT rsvp_counters_pkey",
+     "rsvp_counters has no unique index on (event_id)"},
+    {"ALTER TABLE rsvps DROP CONSTRAINT rsvps_pkey",
+     "rsvps has no unique index on (event_id, user_id)"},
+    {"ALTER TABLE likes DROP CONSTRAINT likes_pkey;"
+     " ALTER TABLE likes ADD PRIMARY KEY (post_id, user_id) DEFERRABLE",
+     "likes has no unique index on (post_id, user_id)"},
+    {"ALTER TABLE waitlist DROP CONSTRAINT waitlist_event_id_user_id_key;"
+     " CREATE UNIQUE INDEX ON waitlist (event_id, user_id) WHERE ticket > 7",
+     "waitlist has no unique index on (event_id, user_id)"},
+    {"ALTER TABLE events DROP CONSTRAINT events_pkey;"
+     " CREATE UNIQUE INDEX ON events (event_id, capacity)",
+     "events has no unique index on (event_id)"},
+    {"ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey",
+     "idempotency_keys has no unique index on (user_id, key)"},
+    {"ALTER TABLE rsvp_counters ALTER COLUMN managed DROP DEFAULT",
+     "rsvp_counters.managed must not be null and has no default"},
+    {"ALTER TABLE likes ADD COLUMN color text NOT NULL DEFAULT '';"
+     " ALTER TABLE likes ALTER COLUMN color DROP DEFAULT",
+     "likes.color must not be null and has no default"},
 };
 
 static void a_schema_of_somebody_else_is_refused(NO_STATE)
@@ -43,6 +63,25 @@ static void a_schema_of_somebody_else_is_refused(NO_STATE)
         free(entry);
         free(url);
     }
+}
+
+/* What does writes no harm is no reason to refuse. */
+static void other_indexes_and_columns_are_taken(NO_STATE)
+{
+    char *url = pg_fresh_database(fixture.pg, "extended");
+    service_migrate(url);
+    pg_execute(url,
+               "ALTER TABLE rsvps DROP CONSTRAINT rsvps_pkey;"
+               " CREATE UNIQUE INDEX another ON rsvps (event_id, user_id) INCLUDE (created_at);"
+               " ALTER TABLE rsvps ADD COLUMN note text, ADD COLUMN source text NOT NULL DEFAULT"
+               " '', ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY");
+    struct service *service = service_start(url, NULL, NULL);
+    struct http_client *client = http_client_create(service->port);
+    expect_write(rsvp, relation_write(client, rsvp, "POST", "e", "u"), 201, "e", "u", true, true,
+                 1);
+    http_client_destroy(&client);
+    service_stop(&service);
+    free(url);
 }
 
 static void await_log(const struct service *service, const char *words)
@@ -138,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schema_of_somebody_else_is_refused),
+        cmocka_unit_test(other_indexes_and_columns_are_taken),
         cmocka_unit_test(a_schema_that_changes_meanwhile_is_refused),
         cmocka_unit_test(times_out_of_range_are_the_nearest),
     };

@@ -14,7 +14,8 @@ MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url,
                                char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether the tables have the columns that the migrations made, of the same types: answers are read
- * as such. More columns do no harm. */
+ * as such. And whether they have the unique indexes and defaults that writes need. More columns and
+ * indexes do no harm. */
 MUST_CHECK bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether it reads everything that was ever acknowledged: it is on the primary, or on a standby
