@@ -165,8 +165,10 @@ static void take_down(struct pg_link *link, const char *reason, bool server_at_f
     link->session = (struct pg_session){.pid = ""};
     link->exchange.batch = NULL;
     link_change_state(link, PG_LINK_DOWN);
-    if (!link->closing) {
-        log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason));
+    int64_t left_out;
+    if (!link->closing && log_limit_allows(&link->setup.log->lost, now_us, &left_out)) {
+        log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason),
+                  LOG_INT("left_out", left_out));
     }
     link->setup.owner.lost(link->setup.owner.owner, &loss, now_us);
 }
@@ -283,7 +285,11 @@ static void on_connected(uv_work_t *work, int status)
         link_change_state(link, PG_LINK_DOWN);
     } else if (link->connection == NULL) {
         link_change_state(link, PG_LINK_DOWN);
-        log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error));
+        int64_t left_out;
+        if (log_limit_allows(&link->setup.log->not_connected, now.mono_us, &left_out)) {
+            log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error),
+                      LOG_INT("left_out", left_out));
+        }
         link->setup.owner.not_connected(link->setup.owner.owner, link->error, now.mono_us);
     } else {
         begin_setup(link, now);
@@ -397,9 +403,12 @@ static bool parse_error(struct pg_link *link, const PGresult *result)
         return true;
     }
     char reason[PG_ERROR_SIZE_BYTES];
+    int64_t left_out;
     pg_error_statement(link->connection, result, reason);
-    log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
-              LOG_CSTR("reason", reason));
+    if (log_limit_allows(&link->setup.log->refused, clock_mono_us(), &left_out)) {
+        log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
+                  LOG_CSTR("reason", reason), LOG_INT("left_out", left_out));
+    }
     return true;
 }
 

@@ -13,7 +13,9 @@
 #include "rsvpd/store/pg_link.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     BACKOFF_MIN_US = 50 * 1000,
@@ -40,8 +42,12 @@ struct pg_store {
     bool closing;
     bool reads_tried; /* an attempt of the read pool has ended, since the start */
     bool read_only;   /* the last that is known: no host takes writes */
-    bool reported_available[POOL_COUNT]; /* what the listener and the log were last told */
-    size_t next_member;                  /* whose turn it is to try to connect */
+    bool reported_available[POOL_COUNT]; /* what the listener was last told */
+    bool logged_available[POOL_COUNT];   /* what the log was */
+    char reason[PG_ERROR_SIZE_BYTES];    /* of the last change for the worse */
+    struct log_limit availability_log;
+    struct pg_link_log link_log;
+    size_t next_member; /* whose turn it is to try to connect */
     int64_t latency_us;
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
@@ -73,6 +79,26 @@ static bool port_available(void *store_, enum pool pool)
            !(store->read_only && pool == POOL_WRITE);
 }
 
+/* Tells the log what the listener was told, at once or, where that changes all the time, later. */
+static void log_availability(struct pg_store *store, int64_t now_us)
+{
+    const bool *reported = store->reported_available;
+    int64_t left_out;
+    if (memcmp(reported, store->logged_available, sizeof store->logged_available) == 0 ||
+        !log_limit_allows(&store->availability_log, now_us, &left_out)) {
+        return;
+    }
+    memcpy(store->logged_available, reported, sizeof store->logged_available);
+    if (reported[POOL_WRITE]) {
+        log_event(LOG_INFO, "postgres is available again");
+    } else if (reported[POOL_READ]) {
+        log_event(LOG_ERROR, "postgres is read-only: writes are refused, reads are answered",
+                  LOG_CSTR("reason", store->reason));
+    } else {
+        log_event(LOG_ERROR, "postgres is unavailable", LOG_CSTR("reason", store->reason));
+    }
+}
+
 /* Tells the listener and the log when the answer to port_available has changed. */
 static void report_availability(struct pg_store *store, const char *reason, int64_t now_us)
 {
@@ -83,14 +109,8 @@ static void report_availability(struct pg_store *store, const char *reason, int6
     }
     reported[POOL_READ] = reads;
     reported[POOL_WRITE] = writes;
-    if (writes) {
-        log_event(LOG_INFO, "postgres is available again");
-    } else if (reads) {
-        log_event(LOG_ERROR, "postgres is read-only: writes are refused, reads are answered",
-                  LOG_CSTR("reason", reason));
-    } else {
-        log_event(LOG_ERROR, "postgres is unavailable", LOG_CSTR("reason", reason));
-    }
+    snprintf(store->reason, sizeof store->reason, "%s", reason);
+    log_availability(store, now_us);
     store->listener.changed(store->listener.service, now_us);
 }
 
@@ -236,6 +256,7 @@ static struct pg_link *create_link(struct pg_store *store, struct member *member
         .access = member->pool == POOL_WRITE ? PG_WRITES : PG_READS,
         .deadline_us = store->setup.deadline_us,
         .parameters = &store->parameters,
+        .log = &store->link_log,
         .owner = {.owner = member,
                   .set_up = on_set_up,
                   .not_connected = on_not_connected,
@@ -260,7 +281,9 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
     store->setup = *setup;
     store->member_count = count;
     store->random.state = setup->random_seed;
-    store->reported_available[POOL_READ] = store->reported_available[POOL_WRITE] = true;
+    for (enum pool pool = 0; pool < POOL_COUNT; pool++) {
+        store->reported_available[pool] = store->logged_available[pool] = true;
+    }
     store->latency_us = -1;
     store->port = (struct primary_port){
         .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
@@ -312,6 +335,7 @@ void pg_store_tick(struct pg_store *store, struct instant now)
     for (size_t i = 0; i < store->member_count && !store->closing; i++) {
         tick_member(&store->members[(first + i) % store->member_count], now);
     }
+    log_availability(store, now.mono_us);
     metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, is_up(store));
 }
 

@@ -149,12 +149,102 @@ static void a_standby_that_may_lag_is_not_read(NO_STATE)
     free(url);
 }
 
+/* ---- the log ---- */
+
+static size_t count_in_log(const struct service *service, const char *words)
+{
+    char *log = service_read_log(service);
+    size_t count = 0;
+    for (const char *at = log; (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+static long connects(const struct service *service)
+{
+    static const char name[] = "\nrsvpd_dependency_connects_total{dependency=\"postgres\"} ";
+    struct http_client *admin = http_client_create(service->admin_port);
+    struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
+    const char *line = strstr(response->body, name);
+    const long count = line == NULL ? 0 : strtol(line + strlen(name), NULL, 10);
+    http_response_free(&response);
+    http_client_destroy(&admin);
+    return count;
+}
+
+/* Whatever is wrong for long, and however often it is tried, its lines become few. */
+static void expect_a_quiet_log(const struct service *service)
+{
+    static const char *const lines[] = {"cannot connect to postgres", "lost a connection to",
+                                        "postgres refused a statement", "postgres is unavailable",
+                                        "postgres is available again"};
+    const long before = connects(service);
+    const int64_t until_ms = process_now_ms() + 60000;
+    while (connects(service) < before + 30) {
+        if (process_now_ms() > until_ms) {
+            process_fail("it does not try to connect");
+        }
+        process_nap();
+    }
+    for (size_t i = 0; i < LENGTH(lines); i++) {
+        if (count_in_log(service, lines[i]) > 20) {
+            process_fail("%zu lines: %s", count_in_log(service, lines[i]), lines[i]);
+        }
+    }
+}
+
+static void a_server_that_only_reads_leaves_the_log_quiet(NO_STATE)
+{
+    char *url = pg_fresh_database(fixture.pg, "quiet");
+    service_migrate(url);
+    add_member(url);
+    set_read_only(url, "on");
+    struct service *service = service_start_unready(url, NULL, one_worker);
+    service_wait_ready(service, 503);
+    expect_a_quiet_log(service);
+    set_read_only(url, "off");
+    service_wait_ready(service, 200);
+    service_stop(&service);
+    free(url);
+}
+
+/* A session that cannot be set up is not one that answers. */
+static void a_role_without_rights_leaves_the_log_quiet(NO_STATE)
+{
+    char *url = pg_fresh_database(fixture.pg, "revoked");
+    service_migrate(url);
+    pg_execute(url,
+               "CREATE ROLE limited LOGIN; GRANT ALL ON ALL TABLES IN SCHEMA public TO limited;"
+               "REVOKE SELECT ON pg_stat_activity FROM PUBLIC");
+    char *role_url = pg_server_url(fixture.pg, "revoked");
+    char *at = strstr(role_url, "postgres@");
+    assert_non_null(at);
+    char *limited_url = NULL;
+    assert_true(asprintf(&limited_url, "%.*slimited@%s", (int)(at - role_url), role_url,
+                         at + strlen("postgres@")) > 0);
+    struct service *service = service_start_unready(limited_url, NULL, one_worker);
+    service_wait_ready(service, 503);
+    expect_a_quiet_log(service);
+    assert_int_equal(count_in_log(service, "postgres is available again"), 0);
+    pg_execute(url, "GRANT SELECT ON pg_stat_activity TO PUBLIC");
+    service_wait_ready(service, 200);
+    service_stop(&service);
+    pg_execute(url, "DROP OWNED BY limited; DROP ROLE limited");
+    free(limited_url);
+    free(role_url);
+    free(url);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_standby_is_read_until_it_is_promoted),
         cmocka_unit_test(a_server_set_to_read_only_is_read),
         cmocka_unit_test(a_standby_that_may_lag_is_not_read),
+        cmocka_unit_test(a_server_that_only_reads_leaves_the_log_quiet),
+        cmocka_unit_test(a_role_without_rights_leaves_the_log_quiet),
     };
     return cmocka_run_group_tests(tests, fixture_setup_servers, fixture_teardown);
 }

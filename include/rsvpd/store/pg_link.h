@@ -5,6 +5,7 @@
 #define RSVPD_STORE_PG_LINK_H
 
 #include "rsvpd/base/contract.h"
+#include "rsvpd/base/log_limit.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/store/pg_connect.h"
@@ -63,12 +64,18 @@ struct pg_link_owner {
                         int64_t now_us);
 };
 
+/* How often links log what goes wrong: each line has its own limit. */
+struct pg_link_log {
+    struct log_limit not_connected, lost, refused;
+};
+
 struct pg_link_setup {
     uv_loop_t *loop;
     struct secret *url; /* DATABASE_URL; must outlive the link */
     enum pg_access access;
     int64_t deadline_us;              /* of a request: Postgres ends what takes longer */
     struct pg_parameters *parameters; /* of whatever is being sent; links of a thread share them */
+    struct pg_link_log *log;          /* links of a thread share it */
     struct pg_link_owner owner;
 };
 

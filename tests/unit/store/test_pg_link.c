@@ -71,6 +71,7 @@ static void test_no_state_is_a_dead_end(NO_STATE)
 
 static struct secret *url;
 static uv_loop_t loop;
+static struct pg_link_log link_log;
 static struct pg_link *link_under_test;
 
 static int make_link(NO_STATE)
@@ -83,6 +84,7 @@ static int make_link(NO_STATE)
         .url = url,
         .access = PG_WRITES,
         .deadline_us = 1000000,
+        .log = &link_log,
         .owner = {.owner = &told,
                   .set_up = on_change,
                   .not_connected = on_not_connected,
