@@ -61,9 +61,9 @@ static void print_migrated(const char *name)
     printf("applied %s\n", name);
 }
 
-static void print_waiting(const char *holder)
+static void print_waiting(const char *what, const char *holder)
 {
-    fprintf(stderr, "rsvpd migrate: waiting for another migration: %s\n", holder);
+    fprintf(stderr, "rsvpd migrate: waiting for %s: %s\n", what, holder);
 }
 
 /* Seconds as --wait gives them, in microseconds. */
@@ -165,7 +165,9 @@ static const struct command commands[] = {
      "Applies the migrations that DATABASE_URL's database lacks, each in a transaction. May be "
      "run\n"
      "at any time, and by several at once: one works, the others say who it is and wait, for at\n"
-     "most SECONDS (" MIGRATE_WAIT_S "; 0: not at all). Locks on tables are waited for as long.\n"
+     "most SECONDS (" MIGRATE_WAIT_S "; 0: not at all). Locks on tables are waited for as long, "
+     "while\n"
+     "others may use the tables.\n"
      "Where nothing is lacking it only reads.\n"
      "Exit status: 0 the schema is up to date, 1 it failed or waited in vain, 2 where an argument\n"
      "or a variable is wrong.\n"},

@@ -1,4 +1,8 @@
-/* The schema: applies the migrations that are built in. */
+/* The schema: applies the migrations that are built in.
+ *
+ * DESIGN: Whoever asks for a lock that excludes all others stops everybody who comes after, even
+ * where it has to wait itself. So a migration asks for locks on tables for a moment only, lets the
+ * others pass, and asks again until its time is over. */
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/base/clock.h"
 #include "rsvpd/store/pg_vet.h"
@@ -8,6 +12,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum {
+    TABLE_WAIT_MS = 200, /* for a lock on a table, at a time: the service's requests stand still */
+    /* The same where a vacuum is in the way: PostgreSQL ends one that somebody has waited for so
+       long (deadlock_timeout). */
+    VACUUM_WAIT_MS = 1500,
+    PASS_MS = 500, /* in which others pass */
+};
 
 static const char directory[] = "migrations/";
 
@@ -15,6 +28,11 @@ static const char directory[] = "migrations/";
 static const char lock_number[] = "823746120459";
 
 static const char lock_not_available[] = "55P03";
+
+/* What `accept` says of it. */
+static const char waited_in_vain[] =
+    "waited in vain for a lock that another session holds; try again when it has ended, or with a "
+    "longer --wait";
 
 /* The built-in migrations stand in the order of their numbers, which begin their names and count
  * from 1. Returns the one of this number, NULL past the last. */
@@ -38,9 +56,7 @@ static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERRO
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state != NULL && strcmp(state, lock_not_available) == 0) {
-        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
-                 "waited in vain for a lock that another session holds; try again when it has "
-                 "ended, or with a longer --wait");
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s", waited_in_vain);
     } else {
         pg_error_statement(connection, result, error);
     }
@@ -126,7 +142,9 @@ enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTE
 struct migrator {
     PGconn *connection;
     const struct pg_migrate_listener *listener;
-    int64_t wait_until_us; /* monotonic: for the lock */
+    int64_t wait_until_us; /* monotonic: for locks */
+    int64_t table_wait_ms; /* for one on a table, at a time */
+    bool told;             /* the listener knows who has locked a table */
     char *error;           /* of PG_ERROR_SIZE_BYTES */
 };
 
@@ -142,11 +160,24 @@ static void find_holder(struct migrator *migrator, char holder[PG_ERROR_SIZE_BYT
     PQclear(result);
 }
 
-/* How long a transaction that begins now may wait for locks; PostgreSQL takes 0 for ever. */
-static void lock_timeout(const struct migrator *migrator, char timeout[32])
+/* How long it may wait for locks from now on, and at most so long; PostgreSQL takes 0 for ever. */
+static void lock_timeout(const struct migrator *migrator, int64_t max_ms, char timeout[32])
 {
     int64_t left_ms = (migrator->wait_until_us - clock_mono_us()) / 1000;
+    left_ms = left_ms > max_ms ? max_ms : left_ms;
     snprintf(timeout, 32, "%lldms", (long long)(left_ms < 1 ? 1 : left_ms));
+}
+
+/* From here on the transaction waits for locks on tables. */
+static bool limit_table_wait(const struct migrator *migrator)
+{
+    char timeout[32];
+    const char *values[] = {timeout};
+    lock_timeout(migrator, migrator->table_wait_ms, timeout);
+    PGresult *result =
+        run_with(migrator->connection, "schema/limit_lock_wait", values, 1, migrator->error);
+    PQclear(result);
+    return result != NULL;
 }
 
 /* Begins a transaction and takes the lock for it. */
@@ -154,7 +185,7 @@ static bool begin_locked(struct migrator *migrator)
 {
     char timeout[32], holder[PG_ERROR_SIZE_BYTES];
     const char *values[] = {lock_number, timeout};
-    lock_timeout(migrator, timeout);
+    lock_timeout(migrator, INT32_MAX, timeout);
     PGresult *tried = NULL;
     if (!run_only(migrator->connection, "BEGIN", migrator->error) ||
         (tried = run_with(migrator->connection, "schema/try_lock", values, 2, migrator->error)) ==
@@ -167,7 +198,7 @@ static bool begin_locked(struct migrator *migrator)
         return true;
     }
     find_holder(migrator, holder);
-    migrator->listener->waiting(holder);
+    migrator->listener->waiting("another migration", holder);
     PGresult *waited = run_with(migrator->connection, "schema/lock", values, 1, migrator->error);
     PQclear(waited);
     if (waited == NULL && run_only(migrator->connection, "ROLLBACK", migrator->error)) {
@@ -221,7 +252,7 @@ static enum step migrate_once(struct migrator *migrator)
     PGconn *connection = migrator->connection;
     char *error = migrator->error;
     int applied;
-    if (!begin_locked(migrator) ||
+    if (!begin_locked(migrator) || !limit_table_wait(migrator) ||
         !run_only(connection, sql_text("schema/create_history"), error)) {
         return STEP_FAILED;
     }
@@ -240,6 +271,44 @@ static enum step migrate_once(struct migrator *migrator)
     return step;
 }
 
+/* Says who has locked a table, as well as can be found out. Waits longer where that is a vacuum. */
+static void find_table_holder(struct migrator *migrator, char holder[PG_ERROR_SIZE_BYTES])
+{
+    char ignored[PG_ERROR_SIZE_BYTES];
+    PGresult *result = run_with(migrator->connection, "schema/table_lock_holder", NULL, 0, ignored);
+    bool found = result != NULL && PQntuples(result) == 1;
+    bool vacuum = found && strcmp(PQgetvalue(result, 0, 1), "t") == 0;
+    snprintf(holder, PG_ERROR_SIZE_BYTES, "%.400s",
+             found ? PQgetvalue(result, 0, 0) : "a session that has ended meanwhile");
+    migrator->table_wait_ms = vacuum ? VACUUM_WAIT_MS : TABLE_WAIT_MS;
+    PQclear(result);
+}
+
+/* After a step that failed: whether that was for a lock on a table, and there is time to try again.
+ * Lets those pass who came behind. */
+static bool pass_and_retry(struct migrator *migrator)
+{
+    char holder[PG_ERROR_SIZE_BYTES], ignored[PG_ERROR_SIZE_BYTES];
+    if (strcmp(migrator->error, waited_in_vain) != 0 ||
+        !run_only(migrator->connection, "ROLLBACK", ignored)) {
+        return false;
+    }
+    find_table_holder(migrator, holder);
+    if (clock_mono_us() >= migrator->wait_until_us) {
+        snprintf(migrator->error, PG_ERROR_SIZE_BYTES,
+                 "a lock on a table is in the way: %.300s; end that transaction, or wait longer "
+                 "with --wait",
+                 holder);
+        return false;
+    }
+    if (!migrator->told) {
+        migrator->listener->waiting("a lock on a table", holder);
+        migrator->told = true;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = PASS_MS * 1000000L}, NULL);
+    return true;
+}
+
 bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listener *listener,
                 char error[PG_ERROR_SIZE_BYTES])
 {
@@ -248,11 +317,18 @@ bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listen
     if (connection == NULL) {
         return false;
     }
-    struct migrator migrator = {connection, listener, clock_mono_us() + wait_us, error};
+    struct migrator migrator = {.connection = connection,
+                                .listener = listener,
+                                .wait_until_us = clock_mono_us() + wait_us,
+                                .table_wait_ms = TABLE_WAIT_MS,
+                                .error = error};
     /* Where there is nothing to do, that takes no lock, no right and no server that writes. */
     enum step step = judge(compare(connection, &applied, error), error);
     while (step == STEP_APPLIED) {
         step = migrate_once(&migrator);
+        if (step == STEP_FAILED && pass_and_retry(&migrator)) {
+            step = STEP_APPLIED;
+        }
     }
     PQfinish(connection); /* with it goes a transaction that failed */
     return step == STEP_NONE;

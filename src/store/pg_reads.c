@@ -36,8 +36,8 @@ static bool parse_looked_up(struct pg_exchange *exchange, const PGresult *rows, 
 /* A page of a listing. Each listing has a statement of its own. */
 static bool parse_page(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
-    struct operation_listing *listing =
-        operation_listing(exchange->batch->operations[exchange->answered]);
+    struct operation *operation = exchange->batch->operations[exchange->answered];
+    struct operation_listing *listing = operation_listing(operation);
     size_t size = (size_t)PQntuples(rows);
     struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
     (void)now;
@@ -46,17 +46,19 @@ static bool parse_page(struct pg_exchange *exchange, const PGresult *rows, struc
     if (page == NULL) {
         return false;
     }
-    page->size = size;
+    page->size = 0;
     for (size_t i = 0; i < size; i++) {
         struct identifier id;
         if (!pg_row_parse_identifier(exchange, rows, (int)i, 0, &id)) {
-            return false;
+            operation->verdict = OUTCOME_FAILED; /* this listing alone, and whenever it is tried */
+            return true;
         }
         page->lines[i] = (struct page_line){
             .id = id,
             .created_at_us = pg_decode_time_us(PQgetvalue(rows, (int)i, 1)),
             .ticket = PQnfields(rows) > 2 ? pg_row_number(rows, (int)i, 2) : 0,
         };
+        page->size++;
     }
     return true;
 }

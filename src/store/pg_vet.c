@@ -72,6 +72,12 @@ static bool keeps_session(PGconn *connection, PGconn *second, const char *own)
     return true;
 }
 
+/* Whether an answer to the last statement is still missing. */
+static bool is_unanswered(PGconn *connection)
+{
+    return PQtransactionStatus(connection) == PQTRANS_ACTIVE;
+}
+
 bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
     char own[PID_SIZE_BYTES];
@@ -89,12 +95,15 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
         return false;
     }
     bool kept = keeps_session(connection, second, own);
-    PQfinish(second);
     if (!kept) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
-                 "a pooler lends sessions by the transaction, and rsvpd needs sessions of its own: "
-                 "connect to PostgreSQL itself, or set pool_mode=session");
+                 is_unanswered(connection) || is_unanswered(second)
+                     ? "a pooler gave no answer to a second connection in time: its pool may be "
+                       "full; make it larger (default_pool_size), or connect to PostgreSQL itself"
+                     : "a pooler lends sessions by the transaction, and rsvpd needs sessions of "
+                       "its own: connect to PostgreSQL itself, or set pool_mode=session");
     }
+    PQfinish(second);
     return kept;
 }
 

@@ -17,6 +17,13 @@ enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 #define LOCK "SELECT pg_advisory_lock(823746120459)"
 #define UNLOCK "SELECT pg_advisory_unlock(823746120459)"
 
+/* Takes back all migrations but the first three. */
+#define UNDO_ALL_BUT_3                                                                             \
+    "DELETE FROM rsvpd_migrations WHERE number > 3;"                                               \
+    "DROP TABLE events, waitlist; ALTER TABLE rsvp_counters DROP COLUMN managed;"                  \
+    "DELETE FROM rsvpd_secrets WHERE name = 'redis_namespace';"                                    \
+    "ALTER TABLE idempotency_keys DROP COLUMN place_exact"
+
 static char *entry_of(const char *url)
 {
     char *entry = NULL;
@@ -101,12 +108,46 @@ static void a_locked_table_is_waited_for_no_longer(NO_STATE)
 {
     char *url = pg_fresh_database(fixture.pg, "table");
     service_migrate(url);
-    pg_execute(url, "DELETE FROM rsvpd_migrations WHERE number > 3;"
-                    "DROP TABLE events, waitlist; ALTER TABLE rsvp_counters DROP COLUMN managed");
+    pg_execute(url, UNDO_ALL_BUT_3);
     PGconn *holder = session(url, "BEGIN; LOCK TABLE rsvp_counters IN ACCESS SHARE MODE");
-    migrate(url, "1", STATUS_FAILED, (const char *const[]){"cannot migrate", "--wait", NULL});
+    char pid[32];
+    snprintf(pid, sizeof pid, "process %d", PQbackendPID(holder));
+    const char *const words[] = {"cannot migrate: a lock on a table is in the way",
+                                 pid,
+                                 "the holder",
+                                 "idle in transaction",
+                                 "rsvp_counters",
+                                 "--wait",
+                                 NULL};
+    migrate(url, "0", STATUS_FAILED, words);
+    migrate(url, "1", STATUS_FAILED, words);
     assert_int_equal(pg_query_int64(url, "SELECT max(number) FROM rsvpd_migrations"), 3);
     PQfinish(holder);
+    free(url);
+}
+
+/* Others use the table while a migration waits for one who has it. */
+static void a_migration_that_waits_stops_nobody(NO_STATE)
+{
+    char *url = pg_fresh_database(fixture.pg, "passes");
+    char *entry = entry_of(url);
+    service_migrate(url);
+    pg_execute(url, UNDO_ALL_BUT_3);
+    PGconn *holder = session(url, "BEGIN; LOCK TABLE rsvp_counters IN ACCESS SHARE MODE");
+    struct service_run run = service_run_begin((const char *const[]){"migrate", NULL},
+                                               (const char *const[]){entry, NULL});
+    pg_await_lock_waiter(url);
+    PGconn *other = session(url, "SET statement_timeout = '20s'");
+    pg_session_execute(other, "UPDATE rsvp_counters SET count = count + 1");
+    assert_int_equal(pg_query_int64(url, "SELECT max(number) FROM rsvpd_migrations"), 3);
+    pg_session_execute(holder, "COMMIT");
+    service_run_end(&run);
+    assert_int_equal(run.status, 0);
+    assert_non_null(strstr(run.err, "waiting for a lock on a table"));
+    service_run_free(&run);
+    PQfinish(other);
+    PQfinish(holder);
+    free(entry);
     free(url);
 }
 
@@ -162,6 +203,7 @@ int main(void)
         cmocka_unit_test(who_holds_the_lock_is_told_and_waited_for_no_longer),
         cmocka_unit_test(the_lock_is_last_contended),
         cmocka_unit_test(a_locked_table_is_waited_for_no_longer),
+        cmocka_unit_test(a_migration_that_waits_stops_nobody),
         cmocka_unit_test(what_is_no_number_of_seconds_is_refused),
         cmocka_unit_test(with_nothing_to_do_no_right_is_wanted),
         cmocka_unit_test(with_nothing_to_do_no_server_that_writes_is_wanted),

@@ -100,14 +100,19 @@ static struct service_run run(const char *const *arguments)
     return result;
 }
 
-static void expect_refusal(const char *const *arguments)
+static void expect_refusal_for(const char *const *arguments, const char *reason)
 {
     struct service_run result = run(arguments);
-    if (result.status != STATUS_FAILED || strstr(result.err, "pool_mode=session") == NULL) {
-        process_fail("%s: status %d, expected a refusal of the pooler:\n%s", arguments[0],
-                     result.status, result.err);
+    if (result.status != STATUS_FAILED || strstr(result.err, reason) == NULL) {
+        process_fail("%s: status %d, expected '%s':\n%s", arguments[0], result.status, reason,
+                     result.err);
     }
     service_run_free(&result);
+}
+
+static void expect_refusal(const char *const *arguments)
+{
+    expect_refusal_for(arguments, "pool_mode=session");
 }
 
 /* Sessions that rest in the pool, so that there is a choice. */
@@ -153,6 +158,13 @@ static void sessions_for_good_are_taken(NO_STATE)
     start_pooler("session", "");
     struct service *service = service_start(pooler.url, NULL, NULL);
     service_stop(&service);
+}
+
+/* The mode is right, and the pool too small: that is what it says. */
+static void a_pool_that_is_full_is_told(NO_STATE)
+{
+    start_pooler("session", "max_db_connections = 1");
+    expect_refusal_for((const char *const[]){"serve", NULL}, "its pool may be full");
 }
 
 /* The pooler changes its mind while the service runs. */
@@ -203,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(sessions_by_the_transaction_are_refused, after_each),
         cmocka_unit_test_teardown(sessions_for_good_are_taken, after_each),
+        cmocka_unit_test_teardown(a_pool_that_is_full_is_told, after_each),
         cmocka_unit_test_teardown(a_connection_that_comes_later_is_refused_too, after_each),
         cmocka_unit_test_teardown(migrations_need_no_session, after_each),
     };

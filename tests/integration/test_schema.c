@@ -128,6 +128,30 @@ static void get(struct http_client *client, const char *target, const char *word
     http_response_free(&response);
 }
 
+/* Trying again is of no use, which 503 would ask for, and other listings are answered. */
+static void a_row_that_is_no_identifier_fails_its_listing_alone(NO_STATE)
+{
+    static const char *const targets[] = {"/v1/events/strange/users",
+                                          "/v1/events/strange/waitlist"};
+    const char *url = fixture.database_url;
+    pg_execute(url, "INSERT INTO rsvps (event_id, user_id) VALUES ('strange', 'a'),"
+                    " ('strange', 'not one'), ('plain', 'a');"
+                    "INSERT INTO waitlist (event_id, ticket, user_id)"
+                    " VALUES ('strange', 1, 'not one')");
+    struct service *service = service_start(url, NULL, NULL);
+    struct http_client *client = http_client_create(service->port);
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        struct http_response *response = http_request(client, "GET", targets[i], NULL);
+        expect_problem(response, 500, "internal");
+        http_response_free(&response);
+    }
+    get(client, "/v1/events/plain/users", "\"a\"");
+    http_client_destroy(&client);
+    service_stop(&service);
+    pg_execute(url, "DELETE FROM rsvps WHERE user_id IN ('a', 'not one'); DELETE FROM waitlist"
+                    " WHERE user_id = 'not one'");
+}
+
 #define FIRST "1970-01-01T00:00:00.000"
 #define LAST "9999-12-31T23:59:59.999"
 
@@ -179,6 +203,7 @@ int main(void)
         cmocka_unit_test(a_schema_of_somebody_else_is_refused),
         cmocka_unit_test(other_indexes_and_columns_are_taken),
         cmocka_unit_test(a_schema_that_changes_meanwhile_is_refused),
+        cmocka_unit_test(a_row_that_is_no_identifier_fails_its_listing_alone),
         cmocka_unit_test(times_out_of_range_are_the_nearest),
     };
     return cmocka_run_group_tests(tests, shell_group_setup, shell_group_teardown);

@@ -20,14 +20,15 @@ enum schema_state {
 MUST_CHECK enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 
 struct pg_migrate_listener {
-    void (*migrated)(const char *name);  /* a migration was applied */
-    void (*waiting)(const char *holder); /* another migration is at work: of this session */
+    void (*migrated)(const char *name); /* a migration was applied */
+    /* It waits for another migration, or for a lock on a table, which this session has. */
+    void (*waiting)(const char *what, const char *holder);
 };
 
 /* Applies missing migrations, each in its own transaction, one caller at a time. Waits at most
- * `wait_us` for other callers, and as long for each lock on a table. Works through a pooler that
- * lends sessions by the transaction. False with `error` filled in if it fails; migrations applied
- * before stay. */
+ * `wait_us` for other callers and for locks on tables. It asks for the latter again and again, so
+ * others may use the tables meanwhile. Works through a pooler that lends sessions by the
+ * transaction. False with `error` filled in if it fails; migrations applied before stay. */
 MUST_CHECK bool pg_migrate(const char *url, int64_t wait_us,
                            const struct pg_migrate_listener *listener,
                            char error[PG_ERROR_SIZE_BYTES]);
