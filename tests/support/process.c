@@ -4,10 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,24 +129,27 @@ char *process_read_file(const char *path)
 
 void process_write_file(const char *path, const char *text)
 {
-    FILE *file = fopen(path, "we");
+    const int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0) {
         process_fail("cannot write %s: %s", path, strerror(errno));
     }
 }
 
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *position)
-{
-    (void)status;
-    (void)type;
-    (void)position;
-    (void)remove(path);
-    return 0;
-}
-
+/* By rm, which goes down by descriptors: whoever owns a directory in the tree may put a link in its
+ * place at any moment. What cannot be removed yet is left. */
 static void remove_tree(const char *path)
 {
-    nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    const char *const arguments[] = {"rm", "-rf", "--one-file-system", "--", path, NULL};
+    posix_spawn_file_actions_t quiet;
+    pid_t pid;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
+    if (posix_spawnp(&pid, arguments[0], &quiet, NULL, (char *const *)arguments, environ) == 0) {
+        while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+        }
+    }
+    posix_spawn_file_actions_destroy(&quiet);
 }
 
 void process_remove_directory(const char *path)
@@ -362,7 +365,7 @@ void process_make_directory(char path[PROCESS_PATH_SIZE], const char *user)
 
 static void redirect(int descriptor, const char *path, int flags)
 {
-    const int file = open(path, flags | O_CLOEXEC, 0644);
+    const int file = open(path, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (file < 0 || dup2(file, descriptor) < 0) {
         _exit(126);
     }
@@ -379,12 +382,14 @@ static void become(const struct passwd *user)
 static void run_child(const struct process_spec *spec, const struct passwd *user, pid_t parent)
 {
     const int write_flags = O_WRONLY | O_CREAT | O_APPEND;
-    redirect(0, "/dev/null", O_RDONLY);
-    redirect(1, spec->stdout_path != NULL ? spec->stdout_path : "/dev/null", write_flags);
-    redirect(2, spec->stderr_path != NULL ? spec->stderr_path : "/dev/null", write_flags);
+    /* First, so that the files are opened with the rights of the user whose directory they are in.
+     */
     if (user != NULL) {
         become(user);
     }
+    redirect(0, "/dev/null", O_RDONLY);
+    redirect(1, spec->stdout_path != NULL ? spec->stdout_path : "/dev/null", write_flags);
+    redirect(2, spec->stderr_path != NULL ? spec->stderr_path : "/dev/null", write_flags);
     if (spec->directory != NULL && chdir(spec->directory) != 0) {
         _exit(126);
     }
