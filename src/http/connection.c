@@ -1,21 +1,32 @@
 /* The client connections of one server. */
 #include "rsvpd/http/connection.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 enum {
-    FIRST_REQUEST_WITHIN_US = 10 * 1000 * 1000, /* of a connection that has not made one */
+    /* Then most clients have confirmed what they were sent: an acknowledgement may be delayed for
+     * 40 ms, and a connection that is in use is not looked at. */
+    SETTLE_US = 250 * 1000,
+    /* One over the limit can only be told so, and keeps others from being told. */
+    SURPLUS_US = 1000 * 1000,
     /* How long either kind is left alone while others make room. */
     FIRST_REQUEST_CROWDED_US = 250 * 1000,
     NEXT_REQUEST_CROWDED_US = 1000 * 1000,
     ENDED_PER_TICK_MAX = 8, /* where descriptors are short: each makes room for one */
 };
 
-void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us)
+void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us,
+                      int64_t deadline_us)
 {
-    *connections = (struct connections){.crowd = crowd, .keepalive_us = keepalive_us};
+    *connections = (struct connections){.crowd = crowd,
+                                        .keepalive_us = keepalive_us,
+                                        .take_us = CONNECTION_DEADLINES_TO_TAKE * deadline_us};
+    list_init(&connections->surplus);
     list_init(&connections->fresh);
+    list_init(&connections->settling);
     list_init(&connections->idle);
 }
 
@@ -30,7 +41,8 @@ struct connection *connection_open(struct connections *connections, int fd,
         connection->fd = fd;
         connection->address = client_address_of(address);
         connection->over_limit = !within_limit;
-        list_push_back(&connections->fresh, &connection->link);
+        list_push_back(within_limit ? &connections->fresh : &connections->surplus,
+                       &connection->link);
     }
     return connection;
 }
@@ -79,7 +91,8 @@ void connection_end_request(struct connections *connections, struct connection *
     }
     if (!list_linked(&connection->link)) {
         connection->since_us = now_us;
-        list_push_back(&connections->idle, &connection->link);
+        connection->look_us = now_us + SETTLE_US;
+        list_push_back(&connections->settling, &connection->link);
     }
 }
 
@@ -100,6 +113,67 @@ static void end(struct connection *connection)
 {
     list_remove(&connection->link);
     (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+void connection_reset(const struct connection *connection)
+{
+    const struct linger none = {.l_onoff = 1, .l_linger = 0}; /* socket(7), SO_LINGER */
+    (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    (void)shutdown(connection->fd, SHUT_RDWR);
+}
+
+/* Whether the client's side has confirmed all that it was sent. */
+static bool has_taken(const struct connection *connection)
+{
+    int untaken_bytes;
+    return ioctl(connection->fd, SIOCOUTQ, &untaken_bytes) != 0 || untaken_bytes == 0;
+}
+
+/* Whether the client sends no more. Where that came together with its last request, nothing else
+ * tells: libmicrohttpd has read what it wanted, and waits for an edge. */
+static bool has_finished(const struct connection *connection)
+{
+    char byte;
+    return recv(connection->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Finds a place for one whose answer was sent a while ago. True where it was shut down. */
+static bool settle_one(struct connections *connections, struct connection *connection,
+                       int64_t now_us)
+{
+    list_remove(&connection->link);
+    if (!has_taken(connection)) {
+        if (now_us - connection->since_us > connections->take_us) {
+            connection_reset(connection);
+            return true;
+        }
+        connection->look_us = now_us + SETTLE_US;
+        list_push_back(&connections->settling, &connection->link);
+        return false;
+    }
+    if (has_finished(connection)) {
+        (void)shutdown(connection->fd, SHUT_RDWR);
+        return true;
+    }
+    if (connection->look_us > connection->since_us + SETTLE_US) { /* not at the first look */
+        connection->since_us = now_us - SETTLE_US;                /* keeps the order, to a tick */
+    }
+    list_push_back(&connections->idle, &connection->link);
+    return false;
+}
+
+static bool settle(struct connections *connections, int64_t now_us)
+{
+    struct list_node *node;
+    bool any = false;
+    while ((node = list_first(&connections->settling)) != NULL) {
+        struct connection *connection = list_entry(node, struct connection, link);
+        if (connection->look_us > now_us) {
+            break;
+        }
+        any = settle_one(connections, connection, now_us) || any;
+    }
+    return any;
 }
 
 static bool end_before(const struct list *list, int64_t before_us)
@@ -153,7 +227,9 @@ static void tell_idle(struct connections *connections, int64_t now_us)
 
 bool connections_tick(struct connections *connections, bool descriptors_short, int64_t now_us)
 {
-    bool any = end_before(&connections->fresh, now_us - FIRST_REQUEST_WITHIN_US);
+    bool any = settle(connections, now_us);
+    any = end_before(&connections->surplus, now_us - SURPLUS_US) || any;
+    any = end_before(&connections->fresh, now_us - connections->keepalive_us) || any;
     any = end_before(&connections->idle, now_us - connections->keepalive_us) || any;
     for (int i = 0; descriptors_short && i < ENDED_PER_TICK_MAX; i++) {
         any = make_room(connections, now_us) || any;

@@ -8,9 +8,6 @@
 #include <sys/socket.h>
 
 enum {
-    /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
-     * that is slower holds memory of the kernel's for nothing. */
-    DEADLINES_TO_TAKE_ANSWER = 15,
     /* How long a client that was refused may go on sending. Where the socket were closed while
      * bytes come, the answer could be lost on its way (RFC 9112 section 9.6). */
     LINGER_US = 2 * 1000 * 1000,
@@ -204,18 +201,16 @@ struct request *requests_resting(const struct requests *requests)
     return node == NULL ? NULL : list_entry(node, struct request, link);
 }
 
-static void shut_down_before(const struct list *list, int64_t before_us)
+void requests_end_slow(struct requests *requests, int64_t now_us)
 {
+    int64_t take_us = CONNECTION_DEADLINES_TO_TAKE * requests->context->limits.deadline_us;
     struct request *request;
-    while ((request = first_before(list, before_us)) != NULL) {
+    while ((request = first_before(&requests->refused, now_us - LINGER_US)) != NULL) {
         list_remove(&request->link);
         (void)shutdown(request->client->fd, SHUT_RDWR);
     }
-}
-
-void requests_end_slow(struct requests *requests, int64_t now_us)
-{
-    int64_t deadline_us = requests->context->limits.deadline_us;
-    shut_down_before(&requests->refused, now_us - LINGER_US);
-    shut_down_before(&requests->sending, now_us - DEADLINES_TO_TAKE_ANSWER * deadline_us);
+    while ((request = first_before(&requests->sending, now_us - take_us)) != NULL) {
+        list_remove(&request->link);
+        connection_reset(request->client);
+    }
 }

@@ -19,6 +19,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -491,6 +493,16 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
 }
 
+/* The kernel keeps what a client does not take, also behind a closed connection: without this for
+ * minutes (TCP_USER_TIMEOUT in tcp(7)). The sockets of connections inherit it. */
+static void bound_taking(const struct http_server *server)
+{
+    unsigned bound_ms = (unsigned)(CONNECTION_DEADLINES_TO_TAKE *
+                                   server->context.limits.deadline_us / 1000);
+    (void)setsockopt(server->setup.listen_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &bound_ms,
+                     sizeof bound_ms);
+}
+
 struct http_server *http_server_create(const struct http_server_setup *setup)
 {
     struct http_server *server = calloc(1, sizeof *server);
@@ -510,7 +522,9 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->context.answered = on_answered;
     server->context.woken = on_woken;
     requests_init(&server->requests, &server->context, setup->access_log_every);
-    connections_init(&server->connections, setup->crowd, setup->keepalive_us);
+    connections_init(&server->connections, setup->crowd, setup->keepalive_us,
+                     server->context.limits.deadline_us);
+    bound_taking(server);
     server->tap = tap_is_in_place() ? tap_create() : NULL;
     server->daemon = server->tap == NULL ? NULL : start_daemon(server);
     const union MHD_DaemonInfo *info =

@@ -264,7 +264,8 @@ struct http_response *http_request(struct http_client *client, const char *metho
 
 /* ---- raw connections ---- */
 
-struct http_raw *http_raw_connect(uint16_t port)
+/* `receive_buffer_bytes`: 0 leaves it to the system. */
+static struct http_raw *connect_raw(uint16_t port, int receive_buffer_bytes)
 {
     const struct sockaddr_in address = {
         .sin_family = AF_INET,
@@ -272,6 +273,10 @@ struct http_raw *http_raw_connect(uint16_t port)
         .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)},
     };
     const int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (receive_buffer_bytes > 0) {
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+                   sizeof receive_buffer_bytes);
+    }
     if (connect(descriptor, (const struct sockaddr *)&address, sizeof address) != 0) {
         close(descriptor);
         return NULL;
@@ -279,6 +284,16 @@ struct http_raw *http_raw_connect(uint16_t port)
     struct http_raw *raw = calloc(1, sizeof *raw);
     raw->socket = descriptor;
     return raw;
+}
+
+struct http_raw *http_raw_connect(uint16_t port)
+{
+    return connect_raw(port, 0);
+}
+
+struct http_raw *http_raw_connect_small(uint16_t port, int receive_buffer_bytes)
+{
+    return connect_raw(port, receive_buffer_bytes);
 }
 
 bool http_raw_send(struct http_raw *raw, const void *bytes, size_t size)

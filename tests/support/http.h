@@ -57,6 +57,8 @@ size_t http_header_count(const struct http_response *response, const char *name)
 
 /* NULL if it cannot connect. */
 struct http_raw *http_raw_connect(uint16_t port);
+/* The same, for a client that takes in so many bytes before it reads, and no more. */
+struct http_raw *http_raw_connect_small(uint16_t port, int receive_buffer_bytes);
 /* False if the other side closed before all was sent. */
 bool http_raw_send(struct http_raw *raw, const void *bytes, size_t size);
 bool http_raw_send_text(struct http_raw *raw, const char *text);

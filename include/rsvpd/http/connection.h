@@ -1,5 +1,5 @@
-/* The client connections of one server: which of them want nothing now, since when, and which of
- * those end to make room. */
+/* The client connections of one server: which of them want nothing now, since when, whether they
+ * took their last answer, and which of those end to make room. */
 #ifndef RSVPD_HTTP_CONNECTION_H
 #define RSVPD_HTTP_CONNECTION_H
 
@@ -10,12 +10,19 @@
 
 #include <stddef.h>
 
-/* Between requests it is in one of its server's two lists. libmicrohttpd's own time-out begins anew
+enum {
+    /* How many deadlines a client may take to take its answer in, which may be of some 200 KiB. One
+     * that is slower holds memory of the kernel's for nothing. */
+    CONNECTION_DEADLINES_TO_TAKE = 15,
+};
+
+/* Between requests it is in one of its server's lists. libmicrohttpd's own time-out begins anew
  * with every byte, and so would let a client that drips a request's first line hold its connection
  * for ever. */
 struct connection {
     struct list_node link;
-    int64_t since_us; /* monotonic: it was opened, or its last request ended */
+    int64_t since_us; /* monotonic: it was opened, or its last answer was with the kernel */
+    int64_t look_us;  /* when it is looked at next whether the client took that */
     int fd;
     struct client_address address;
     bool over_limit; /* it is one too many: its requests are refused */
@@ -27,13 +34,17 @@ struct connection {
 struct connections {
     struct crowd *crowd;  /* shared with other servers */
     int64_t keepalive_us; /* how long a connection may wait for a further request */
+    int64_t take_us;      /* and how long its client may take to take its answer */
+    struct list surplus;  /* over the limit, and have made no request, the oldest first */
     struct list fresh;    /* have made no request, the oldest first */
-    struct list idle;     /* wait for a further one, the longest waiting first */
+    struct list settling; /* answered; it is not known that the client took it. By look_us */
+    struct list idle;     /* wait for a further request, the longest waiting first */
     size_t count;
     int64_t told_idle; /* what the crowd was told last */
 };
 
-void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us);
+void connections_init(struct connections *connections, struct crowd *crowd, int64_t keepalive_us,
+                      int64_t deadline_us);
 
 /* A client has connected. NULL where there is no memory for it. */
 struct connection *connection_open(struct connections *connections, int fd,
@@ -57,8 +68,12 @@ void connection_await_answer(struct connection *connection);
 void connection_end_request(struct connections *connections, struct connection *connection,
                             int64_t now_us);
 
-/* Shuts down connections that have wanted nothing for too long, and those that make room: for
- * newcomers past the limit, and where `descriptors_short`. To be called every few milliseconds.
+/* Ends it, and what its client has not taken: the kernel would keep that after the end. */
+void connection_reset(const struct connection *connection);
+
+/* Shuts down connections that have wanted nothing for too long, whose clients do not take their
+ * answers or will send no more, and those that make room: for newcomers past the limit, and where
+ * `descriptors_short`. To be called every few milliseconds.
  * True where some were. */
 bool connections_tick(struct connections *connections, bool descriptors_short, int64_t now_us);
 

@@ -56,8 +56,8 @@ void requests_refuse(struct requests *requests, struct request *request, int64_t
 /* One that has not arrived in time; NULL where there is none. It is to be refused, with its answer
  * where it has one. */
 struct request *requests_overdue(const struct requests *requests, int64_t now_us);
-/* Shuts the connections down of clients that do not take their answers, or go on sending after a
- * refusal, for too long. */
+/* Ends the connections of clients that do not take their answers, or go on sending after a refusal,
+ * for too long. */
 void requests_end_slow(struct requests *requests, int64_t now_us);
 
 #endif
