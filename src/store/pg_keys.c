@@ -1,7 +1,6 @@
 /* Idempotency keys: looks answers up, stores them, and deletes expired ones. */
 #include "rsvpd/store/pg_keys.h"
 #include "rsvpd/base/text.h"
-#include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
 #include <libpq-fe.h>

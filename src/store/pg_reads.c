@@ -1,6 +1,5 @@
 /* Statements that read, and how their rows are parsed into the operations. */
 #include "rsvpd/store/pg_reads.h"
-#include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
 #include <libpq-fe.h>

@@ -1,7 +1,6 @@
 /* Statements that change members, waiting lists and settings. */
 #include "rsvpd/store/pg_writes.h"
 #include "rsvpd/store/pg_reads.h"
-#include "rsvpd/store/pg_statement.h"
 
 #include <assert.h>
 #include <libpq-fe.h>

@@ -4,7 +4,7 @@
 #define RSVPD_STORE_PG_KEYS_H
 
 #include "rsvpd/base/contract.h"
-#include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_statement.h"
 
 /* Lists the operations of the batch that carry keys. */
 void pg_keys_gather(struct pg_exchange *exchange);

@@ -4,7 +4,7 @@
 #define RSVPD_STORE_PG_READS_H
 
 #include "rsvpd/base/contract.h"
-#include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_statement.h"
 
 MUST_CHECK bool pg_reads_queue_lookups(struct pg_exchange *exchange);
 MUST_CHECK bool pg_reads_queue_finds(struct pg_exchange *exchange);

@@ -4,7 +4,7 @@
 #define RSVPD_STORE_PG_WRITES_H
 
 #include "rsvpd/base/contract.h"
-#include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_statement.h"
 
 /* Writes about entities without settings. The batch fails if one has settings. */
 MUST_CHECK bool pg_writes_queue_plain(struct pg_exchange *exchange);
