@@ -158,12 +158,20 @@ static bool is_ipv6_address(struct slice text)
     return inet_pton(AF_INET6, copy, &address) == 1;
 }
 
+/* Whether it begins with an encoded byte that a name may hold: one of its own, or of UTF-8 beyond
+ * ASCII. Others would mean something else to whoever decodes them. */
+static bool begins_encoded(struct slice text)
+{
+    int high = text.size > 2 && text.data[0] == '%' ? hex_digit(text.data[1]) : -1;
+    int low = high < 0 ? -1 : hex_digit(text.data[2]);
+    return low >= 0 && (high >= 8 || (class_of((char)(high * 16 + low)) & HOST) != 0);
+}
+
 static bool is_name(struct slice text)
 {
     size_t i = 0;
     while (i < text.size) {
-        if (text.data[i] == '%' && text.size - i > 2 && hex_digit(text.data[i + 1]) >= 0 &&
-            hex_digit(text.data[i + 2]) >= 0) {
+        if (begins_encoded(skip(text, i))) {
             i += 3;
         } else if ((class_of(text.data[i]) & HOST) != 0) {
             i++;

@@ -440,6 +440,8 @@ static void hosts_are_told_from_what_is_none(NO_STATE)
         "[::1]:80",
         "[2001:db8::1]:",
         "xn--bcher-kva.example",
+        "b%C3%BCcher.example",
+        "%61%2D%21",
         "h:00080",
         "[::ffff:1.2.3.4]",
     };
@@ -452,7 +454,9 @@ static void hosts_are_told_from_what_is_none(NO_STATE)
         "[::1]:a",  "[]",        "[g::]",        "[h]",
         "%4",       "%zz",       "h%",           "\"h\"",
         "h\\a",     "<h>",       "[::1%25eth0]", "h:99999999999999999999",
-        "{h}",      "h^",
+        "{h}",      "h^",        "h%00",         "h%0d",
+        "a%2Fb",    "u%40h",     "h%3A80",       "h%7F",
+        "h%20",     "h%3f",      "h%23",         "h%2C",
     };
     for (size_t i = 0; i < LENGTH(good); i++) {
         if (!wire_is_host(slice_of(good[i]))) {
