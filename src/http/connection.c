@@ -23,10 +23,12 @@ void connections_init(struct connections *connections, struct crowd *crowd, int6
 {
     *connections = (struct connections){.crowd = crowd,
                                         .keepalive_us = keepalive_us,
+                                        .deadline_us = deadline_us,
                                         .take_us = CONNECTION_DEADLINES_TO_TAKE * deadline_us};
     list_init(&connections->surplus);
     list_init(&connections->fresh);
     list_init(&connections->settling);
+    list_init(&connections->starting);
     list_init(&connections->idle);
 }
 
@@ -89,8 +91,13 @@ void connection_end_request(struct connections *connections, struct connection *
     if (connection->stream.ended) { /* the HTTP library is to look at the end once more */
         (void)shutdown(connection->fd, SHUT_RD);
     }
-    if (!list_linked(&connection->link)) {
-        connection->since_us = now_us;
+    if (list_linked(&connection->link)) {
+        return;
+    }
+    connection->since_us = now_us;
+    if (tap_has_begun(&connection->stream)) {
+        list_push_back(&connections->starting, &connection->link);
+    } else {
         connection->look_us = now_us + SETTLE_US;
         list_push_back(&connections->settling, &connection->link);
     }
@@ -107,6 +114,26 @@ static struct connection *first_before(const struct list *list, int64_t before_u
     struct list_node *node = list_first(list);
     struct connection *connection = node == NULL ? NULL : list_entry(node, struct connection, link);
     return connection != NULL && connection->since_us < before_us ? connection : NULL;
+}
+
+void connection_start_request(struct connections *connections, struct connection *connection,
+                              int64_t now_us)
+{
+    if (list_linked(&connection->link)) { /* else a request is under way */
+        list_remove(&connection->link);
+        connection->since_us = now_us;
+        list_push_back(&connections->starting, &connection->link);
+    }
+}
+
+struct connection *connections_take_overdue(struct connections *connections, int64_t now_us)
+{
+    struct connection *connection =
+        first_before(&connections->starting, now_us - connections->deadline_us + 1);
+    if (connection != NULL) {
+        list_remove(&connection->link);
+    }
+    return connection;
 }
 
 static void end(struct connection *connection)

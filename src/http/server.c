@@ -378,6 +378,7 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
         metrics_add(server->context.metrics, METRIC_CONNECTIONS_REFUSED,
                     context != NULL && context->over_limit);
         if (context != NULL && context->fd >= 0) {
+            context->library = connection;
             context->tapped = tap_add(server->tap, context->fd, &context->stream);
         }
     } else {
@@ -388,6 +389,13 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
     }
     *context_ = context;
     metrics_set(server->context.metrics, METRIC_CONNECTIONS, server->connections.count);
+}
+
+static void on_began(void *server_, struct tap_stream *stream)
+{
+    struct http_server *server = server_;
+    connection_start_request(&server->connections, list_entry(stream, struct connection, stream),
+                             clock_mono_us());
 }
 
 /* Paths and arguments are taken apart by our own routes, which must see them as they came. */
@@ -455,9 +463,25 @@ static bool take_waiting(struct http_server *server, int listener)
     return errno != EMFILE && errno != ENFILE;
 }
 
+/* Has requests refused whose first line has not come whole in time. The library has nothing of them
+ * yet: it reads the line that is made for it when it goes on. */
+static void expire_lines(struct http_server *server, int64_t now_us)
+{
+    struct connection *connection;
+    while ((connection = connections_take_overdue(&server->connections, now_us)) != NULL) {
+        if (!tap_has_begun(&connection->stream) || !tap_expire(server->tap, &connection->stream)) {
+            (void)shutdown(connection->fd, SHUT_RDWR);
+            continue;
+        }
+        MHD_suspend_connection(connection->library);
+        MHD_resume_connection(connection->library);
+    }
+}
+
 void http_server_tick(struct http_server *server, struct instant now)
 {
     struct request *request;
+    expire_lines(server, now.mono_us);
     while ((request = requests_overdue(&server->requests, now.mono_us)) != NULL) {
         if (request->answer.status == 0) {
             answer_problem(request, PROBLEM_REQUEST_TIMEOUT, NULL);
@@ -497,8 +521,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *server)
  * minutes (TCP_USER_TIMEOUT in tcp(7)). The sockets of connections inherit it. */
 static void bound_taking(const struct http_server *server)
 {
-    unsigned bound_ms = (unsigned)(CONNECTION_DEADLINES_TO_TAKE *
-                                   server->context.limits.deadline_us / 1000);
+    unsigned bound_ms =
+        (unsigned)(CONNECTION_DEADLINES_TO_TAKE * server->context.limits.deadline_us / 1000);
     (void)setsockopt(server->setup.listen_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &bound_ms,
                      sizeof bound_ms);
 }
@@ -525,7 +549,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     connections_init(&server->connections, setup->crowd, setup->keepalive_us,
                      server->context.limits.deadline_us);
     bound_taking(server);
-    server->tap = tap_is_in_place() ? tap_create() : NULL;
+    server->tap = tap_is_in_place() ? tap_create(on_began, server) : NULL;
     server->daemon = server->tap == NULL ? NULL : start_daemon(server);
     const union MHD_DaemonInfo *info =
         server->daemon == NULL ? NULL

@@ -27,18 +27,22 @@ enum {
 struct tap {
     struct tap_stream **streams; /* by descriptor; NULL where it is no connection of ours */
     size_t stream_count;
+    void (*began)(void *owner, struct tap_stream *stream);
+    void *owner;
     char input[INPUT_SIZE_BYTES];
     char output[OUTPUT_SIZE_BYTES];
 };
 
 static _Thread_local struct tap *current;
 
-struct tap *tap_create(void)
+struct tap *tap_create(void (*began)(void *owner, struct tap_stream *stream), void *owner)
 {
     struct tap *tap = malloc(sizeof *tap);
     if (tap != NULL) {
         tap->streams = NULL;
         tap->stream_count = 0;
+        tap->began = began;
+        tap->owner = owner;
     }
     return tap;
 }
@@ -141,9 +145,23 @@ static void hand_over(struct tap_stream *stream, struct room *room)
     }
 }
 
+bool tap_has_begun(const struct tap_stream *stream)
+{
+    return stream->wire.state == WIRE_START && stream->pending_size > 0 && stream->ready_size == 0;
+}
+
+bool tap_expire(struct tap *tap, struct tap_stream *stream)
+{
+    struct wire_output out = {.data = tap->output};
+    assert(tap_has_begun(stream));
+    wire_expire(&stream->wire, slice_make(stream->bytes, stream->pending_size), &out);
+    return keep(stream, slice_make(out.data, out.size), slice_of(""));
+}
+
 /* Takes in `size` bytes that were read behind what was pending. False when memory is exhausted. */
 static bool take_in(struct tap *tap, struct tap_stream *stream, size_t size, struct room *room)
 {
+    bool had_begun = tap_has_begun(stream);
     struct slice in = slice_make(tap->input, stream->pending_size + size);
     bool fits = 2 * in.size + WIRE_GROWTH_MAX_BYTES <= room->size - room->used;
     struct wire_output out = {.data = fits ? room->data + room->used : tap->output};
@@ -156,8 +174,14 @@ static bool take_in(struct tap *tap, struct tap_stream *stream, size_t size, str
     if (given == out.size && taken == in.size && stream->bytes == NULL) {
         return true;
     }
-    return keep(stream, slice_make(out.data + given, out.size - given),
-                slice_make(in.data + taken, in.size - taken));
+    if (!keep(stream, slice_make(out.data + given, out.size - given),
+              slice_make(in.data + taken, in.size - taken))) {
+        return false;
+    }
+    if (!had_begun && tap_has_begun(stream)) {
+        tap->began(tap->owner, stream);
+    }
+    return true;
 }
 
 /* As recv(2). */

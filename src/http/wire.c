@@ -31,6 +31,7 @@ const struct wire_refusal wire_refusals[WIRE_FAULT_COUNT] = {
     [WIRE_BAD_CHUNK] = {PROBLEM_INVALID_PARAMETER,
         "a chunk of the body is malformed: send its size in hexadecimal digits, a line end, its data, and a line end, with few extensions or none", false},
     [WIRE_BAD_TRAILER] = {PROBLEM_INVALID_PARAMETER, "a trailer field behind the body is malformed", false},
+    [WIRE_LATE] = {PROBLEM_REQUEST_TIMEOUT, NULL, false},
 };
 
 /* What a byte may be part of: a token (RFC 9110 section 5.6.2), a host's name (RFC 3986, but for
@@ -717,4 +718,10 @@ size_t wire_feed(struct wire *wire, struct slice in, struct wire_output *out)
     }
     assert(out->size - out_size <= 2 * in.size + WIRE_GROWTH_MAX_BYTES);
     return taken;
+}
+
+void wire_expire(struct wire *wire, struct slice line, struct wire_output *out)
+{
+    assert(wire->state == WIRE_START && line.size > 0);
+    refuse(wire, WIRE_LATE, line, out);
 }

@@ -7,6 +7,7 @@
 #include <libpq-fe.h>
 #include <sys/resource.h>
 
+#include "expect.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
@@ -100,15 +101,35 @@ static void idle_connections_end_after_the_time_that_is_set(NO_STATE)
     http_raw_close(&raw);
 }
 
+/* On a new connection, and on one that has made a request. */
+static void a_line_that_does_not_come_whole_is_answered(NO_STATE)
+{
+    fixture_restart_service((const char *const[]){"REQUEST_DEADLINE_MS=200", NULL});
+    for (int with_a_request = 0; with_a_request <= 1; with_a_request++) {
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        if (with_a_request) {
+            assert_int_equal(ask(raw), 200);
+        }
+        assert_true(http_raw_send_text(raw, "GET /live"));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_problem(response, 408, "request-timeout");
+        http_response_free(&response);
+        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        http_raw_close(&raw);
+    }
+}
+
 /* ---- clients that do not take their answers ---- */
 
 /* An event whose listing is as large as one can be. */
 static void make_large_event(void)
 {
     PGconn *session = PQconnectdb(fixture.database_url);
-    pg_session_execute(
-        session, "INSERT INTO rsvps (event_id, user_id) "
-                 "SELECT 'large', rpad(n::text, 128, 'x') FROM generate_series(1, 1000) AS n");
+    pg_session_execute(session,
+                       "INSERT INTO rsvps (event_id, user_id) "
+                       "SELECT 'large', rpad(n::text, 128, 'x') FROM generate_series(1, 1000) AS n "
+                       "ON CONFLICT DO NOTHING");
     PQfinish(session);
 }
 
@@ -206,7 +227,8 @@ static void an_answer_has_to_be_taken_in_time(NO_STATE)
 static void what_the_kernel_holds_of_an_answer_has_to_be_taken_in_time(NO_STATE)
 {
     static const char *const headers[] = {"", "Connection: close\r\n"};
-    fixture_restart_service((const char *const[]){"REQUEST_DEADLINE_MS=100", NULL});
+    fixture_restart_service((const char *const[]){"REQUEST_DEADLINE_MS=300", NULL});
+    make_large_event();
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         char text[256];
         snprintf(text, sizeof text,
@@ -257,6 +279,7 @@ int main(void)
         cmocka_unit_test(whoever_holds_all_connections_idle_locks_nobody_out),
         cmocka_unit_test(the_admin_port_answers_whoever_holds_its_connections),
         cmocka_unit_test(idle_connections_end_after_the_time_that_is_set),
+        cmocka_unit_test(a_line_that_does_not_come_whole_is_answered),
         cmocka_unit_test(an_answer_that_nobody_takes_costs_a_bounded_buffer),
         cmocka_unit_test(an_answer_has_to_be_taken_in_time),
         cmocka_unit_test(what_the_kernel_holds_of_an_answer_has_to_be_taken_in_time),

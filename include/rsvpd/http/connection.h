@@ -24,6 +24,7 @@ struct connection {
     int64_t since_us; /* monotonic: it was opened, or its last answer was with the kernel */
     int64_t look_us;  /* when it is looked at next whether the client took that */
     int fd;
+    struct MHD_Connection *library; /* the HTTP library's */
     struct client_address address;
     bool over_limit; /* it is one too many: its requests are refused */
     bool tapped;     /* what comes from it goes through the stream */
@@ -34,10 +35,12 @@ struct connection {
 struct connections {
     struct crowd *crowd;  /* shared with other servers */
     int64_t keepalive_us; /* how long a connection may wait for a further request */
+    int64_t deadline_us;  /* how long the first line of a request may take */
     int64_t take_us;      /* and how long its client may take to take its answer */
     struct list surplus;  /* over the limit, and have made no request, the oldest first */
     struct list fresh;    /* have made no request, the oldest first */
     struct list settling; /* answered; it is not known that the client took it. By look_us */
+    struct list starting; /* a part of a request's first line has come, the longest waiting first */
     struct list idle;     /* wait for a further request, the longest waiting first */
     size_t count;
     int64_t told_idle; /* what the crowd was told last */
@@ -61,6 +64,12 @@ const struct wire *connection_fault(const struct connection *connection);
  * to (Expect: 100-continue). */
 bool connection_awaits_continue(const struct connection *connection);
 
+/* A part of a request's first line has come. */
+void connection_start_request(struct connections *connections, struct connection *connection,
+                              int64_t now_us);
+/* One whose line has not come whole in time, and which waits for nothing any more; NULL where there
+ * is none. */
+struct connection *connections_take_overdue(struct connections *connections, int64_t now_us);
 /* It makes a request, whose own deadline holds from here on. */
 void connection_begin_request(struct connection *connection);
 /* The request has come whole. From here on a client that sends no more still gets its answer. */

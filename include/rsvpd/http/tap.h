@@ -24,14 +24,21 @@ struct tap_stream {
 /* Whether libmicrohttpd reads through us in this process. */
 bool tap_is_in_place(void);
 
-/* NULL when memory is exhausted; destroying that is nothing. */
-struct tap *tap_create(void);
+/* `began(owner, stream)` hears of a part of a request's first line that has come. NULL when memory
+ * is exhausted; destroying that is nothing. */
+struct tap *tap_create(void (*began)(void *owner, struct tap_stream *stream), void *owner);
 void tap_destroy(struct tap **tap);
 
 /* From here on what comes from the socket goes through the stream, which must live until it is
  * removed. False when memory is exhausted. */
 MUST_CHECK bool tap_add(struct tap *tap, int fd, struct tap_stream *stream);
 void tap_remove(struct tap *tap, int fd, struct tap_stream *stream);
+
+/* Whether a part of a request's first line has come, and no more. */
+bool tap_has_begun(const struct tap_stream *stream);
+/* Makes of this a request that is to be refused, which the library gets when it reads next. False
+ * when memory is exhausted. */
+MUST_CHECK bool tap_expire(struct tap *tap, struct tap_stream *stream);
 
 /* Around every call of this thread in which the library may read. */
 void tap_open(struct tap *tap);

@@ -35,6 +35,7 @@ enum wire_fault {
     WIRE_BAD_FRAMING,
     WIRE_BAD_CHUNK,
     WIRE_BAD_TRAILER,
+    WIRE_LATE,
     WIRE_FAULT_COUNT
 };
 
@@ -78,6 +79,10 @@ struct wire_output {
  * comes after that is given on as its body, which does not end. Whoever gets that request refuses
  * it: the fault is noted before anything of it is given on. */
 MUST_CHECK size_t wire_feed(struct wire *wire, struct slice in, struct wire_output *out);
+
+/* Refuses a request of which only `line`, a part of its first line, has come in time. `out` is as
+ * for wire_feed. */
+void wire_expire(struct wire *wire, struct slice line, struct wire_output *out);
 
 /* What a client is told about a fault. */
 struct wire_refusal {

@@ -181,6 +181,18 @@ static void who_is_over_the_limit_has_a_moment_to_ask(NO_STATE)
     assert_true(is_shut(surplus) && !is_shut(&clients[0]));
 }
 
+static void who_has_begun_a_line_has_a_deadline(NO_STATE)
+{
+    const struct client *fresh = connect_at(0), *idle = idle_since(0);
+    connection_start_request(&connections, fresh->connection, 1);
+    connection_start_request(&connections, idle->connection, 2);
+    assert_null(connections_take_overdue(&connections, DEADLINE_US));
+    assert_ptr_equal(connections_take_overdue(&connections, DEADLINE_US + 1), fresh->connection);
+    assert_null(connections_take_overdue(&connections, DEADLINE_US + 1));
+    connection_begin_request(idle->connection); /* the line is whole now */
+    assert_null(connections_take_overdue(&connections, KEEPALIVE_US));
+}
+
 static void nobody_makes_room_while_there_is_some(NO_STATE)
 {
     const struct client *idle = idle_since(0);
@@ -237,6 +249,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_is_over_the_limit_has_a_moment_to_ask, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(who_has_begun_a_line_has_a_deadline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_makes_room_while_there_is_some, set_up, tear_down),
         cmocka_unit_test_setup_teardown(who_awaits_continue_does_so_until_the_body_is_here, set_up,
                                         tear_down),

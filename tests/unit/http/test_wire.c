@@ -403,6 +403,26 @@ static void nothing_grows_without_bound(NO_STATE)
 }
 
 /* The faults of one request are not those of the one before it. */
+static void a_line_that_does_not_come_whole_is_made_a_request_to_refuse(NO_STATE)
+{
+    static const struct {
+        const char *line, *given;
+    } cases[] = {
+        {"G", "GET / HTTP/1.1\r\n" NO_HOST NOTHING_FITS},
+        {"POST /a?b=c HTT", "POST /a HTTP/1.1\r\n" NO_HOST NOTHING_FITS},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        char bytes[256];
+        struct wire wire = {0};
+        struct wire_output out = {.data = bytes};
+        assert_int_equal(wire_feed(&wire, slice_of(cases[i].line), &out), 0);
+        wire_expire(&wire, slice_of(cases[i].line), &out);
+        assert_true(slice_equal(slice_make(out.data, out.size), slice_of(cases[i].given)));
+        assert_int_equal(wire.fault, WIRE_LATE);
+        assert_int_equal(wire.requests, 1);
+    }
+}
+
 static void requests_are_counted(NO_STATE)
 {
     static const char two[] = "GET /1 HTTP/1.0\r\n\r\nGET /2 HTTP/1.0\r\nA\r\n";
@@ -482,6 +502,7 @@ int main(void)
         cmocka_unit_test(no_byte_passes_in_disguise),
         cmocka_unit_test(heads_are_taken_up_to_their_limit),
         cmocka_unit_test(nothing_grows_without_bound),
+        cmocka_unit_test(a_line_that_does_not_come_whole_is_made_a_request_to_refuse),
         cmocka_unit_test(requests_are_counted),
         cmocka_unit_test(every_fault_has_a_refusal),
         cmocka_unit_test(hosts_are_told_from_what_is_none),
