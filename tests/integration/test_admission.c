@@ -37,9 +37,14 @@ static void name_user(char id[ID_SIZE], int user)
 
 /* ---- settings ---- */
 
-static const char *const times[] = {
+static const char *const opening_times[] = {
     [MODEL_NULL] = "null",
     [MODEL_PAST] = "\"2001-01-01T00:00:00.000Z\"",
+    [MODEL_FUTURE] = "\"2998-01-01T00:00:00.000Z\"",
+};
+static const char *const closing_times[] = {
+    [MODEL_NULL] = "null",
+    [MODEL_PAST] = "\"2002-01-01T00:00:00.000Z\"",
     [MODEL_FUTURE] = "\"2999-01-01T00:00:00.000Z\"",
 };
 
@@ -51,8 +56,8 @@ static void write_settings(char text[BODY_SIZE], const struct model_settings *se
         snprintf(capacity, sizeof capacity, "%d", settings->capacity);
     }
     snprintf(text, BODY_SIZE, "\"capacity\":%s,\"waitlist\":%s,\"opens_at\":%s,\"closes_at\":%s",
-             capacity, settings->waitlist ? "true" : "false", times[settings->opens_at],
-             times[settings->closes_at]);
+             capacity, settings->waitlist ? "true" : "false", opening_times[settings->opens_at],
+             closing_times[settings->closes_at]);
 }
 
 /* Mostly open, so that something happens. */
@@ -66,12 +71,16 @@ static enum model_time draw_time(struct load_random *random, enum model_time rar
 static struct model_settings draw_settings(struct load_random *random, unsigned capacities)
 {
     const unsigned capacity = load_random_below(random, capacities + 1);
-    return (struct model_settings){
+    struct model_settings settings = {
         .capacity = capacity == capacities ? -1 : (int)capacity,
         .waitlist = load_random_below(random, 4) > 0,
         .opens_at = draw_time(random, MODEL_FUTURE),
         .closes_at = draw_time(random, MODEL_PAST),
     };
+    if (settings.opens_at == MODEL_FUTURE && settings.closes_at == MODEL_PAST) {
+        settings.closes_at = MODEL_FUTURE; /* a window that never opens is refused */
+    }
+    return settings;
 }
 
 /* ---- one after another ---- */

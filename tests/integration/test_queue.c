@@ -248,6 +248,29 @@ static void settings_may_come_back_meanwhile(NO_STATE)
     expect_in("back", (unsigned)going);
 }
 
+/* Whoever waited has cancelled before the next step: it still takes the settings away. */
+static void a_list_that_empties_itself_ends_the_clearing(NO_STATE)
+{
+    make_list("emptied", 1);
+    /* Between two steps, the next of which is far away. */
+    pg_execute(database_url,
+               "UPDATE events SET capacity = NULL, waitlist = false, releasing = true,"
+               " promoting_at = statement_timestamp() + interval '1 hour'"
+               " WHERE event_id = 'emptied'");
+    struct http_response *response = put_in("DELETE", "emptied", "w1", "", NULL);
+    expect_status(response, 200);
+    http_response_free(&response);
+    const int64_t until_ms = expect_now_ms() + POLL_BOUND_MS;
+    while (pg_query_int64(database_url, "SELECT count(*) FROM events WHERE event_id = 'emptied'") >
+           0) {
+        if (expect_now_ms() > until_ms) {
+            process_fail("the settings are never gone");
+        }
+    }
+    assert_false(pg_query_bool(database_url, "SELECT managed FROM rsvp_counters"
+                                             " WHERE event_id = 'emptied'"));
+}
+
 /* ---- past the capacity ---- */
 
 static void some_are_put_in_past_all_rules(NO_STATE)
@@ -345,6 +368,7 @@ int main(void)
         cmocka_unit_test(many_move_up_in_steps),
         cmocka_unit_test(a_promotion_survives_the_process),
         cmocka_unit_test(settings_may_come_back_meanwhile),
+        cmocka_unit_test(a_list_that_empties_itself_ends_the_clearing),
         cmocka_unit_test(some_are_put_in_past_all_rules),
         cmocka_unit_test(a_key_is_for_one_of_the_two),
         cmocka_unit_test(other_values_and_methods_are_refused),
