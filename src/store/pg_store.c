@@ -185,8 +185,10 @@ static void on_idle(void *member_, struct instant now)
     struct pg_store *store = member->store;
     bool read_only = pg_link_is_read_only(member->link);
     member->stands_in = member->stands_in && read_only;
+    if (read_only && !store->read_only) {
+        note_access(member, now); /* the last to learn it tells it for all */
+    }
     if (read_only && member->pool == POOL_WRITE) {
-        note_access(member, now);
         pg_link_drop(member->link, "the server became read-only", now.mono_us);
     } else if (member->stands_in && !store->read_only && now.mono_us > member->stands_in_until_us) {
         pg_link_drop(member->link, "another host takes writes", now.mono_us);

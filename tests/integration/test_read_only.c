@@ -174,20 +174,45 @@ static long connects(const struct service *service)
     return count;
 }
 
+static void await_connects(const struct service *service, long times)
+{
+    const long before = connects(service);
+    const int64_t until_ms = process_now_ms() + 60000;
+    while (connects(service) < before + times) {
+        if (process_now_ms() > until_ms) {
+            process_fail("it does not try to connect");
+        }
+        process_nap();
+    }
+}
+
+/* Nobody asks for anything: each session learns it by itself, those for writes first. */
+static void an_idle_service_learns_that_its_server_only_reads(NO_STATE)
+{
+    char *url = pg_fresh_database(fixture.pg, "idle");
+    service_migrate(url);
+    add_member(url);
+    struct service *service = service_start(url, NULL, one_worker);
+    for (int round = 0; round < 3; round++) {
+        set_read_only(url, "on");
+        await_connects(service, 3); /* a session for writes is gone, and cannot come back */
+        service_wait_ready(service, 503);
+        expect_read_only(service);
+        set_read_only(url, "off");
+        service_wait_ready(service, 200);
+    }
+    expect_writable(service, "first", 2);
+    service_stop(&service);
+    free(url);
+}
+
 /* Whatever is wrong for long, and however often it is tried, its lines become few. */
 static void expect_a_quiet_log(const struct service *service)
 {
     static const char *const lines[] = {"cannot connect to postgres", "lost a connection to",
                                         "postgres refused a statement", "postgres is unavailable",
                                         "postgres is available again"};
-    const long before = connects(service);
-    const int64_t until_ms = process_now_ms() + 60000;
-    while (connects(service) < before + 30) {
-        if (process_now_ms() > until_ms) {
-            process_fail("it does not try to connect");
-        }
-        process_nap();
-    }
+    await_connects(service, 30);
     for (size_t i = 0; i < LENGTH(lines); i++) {
         if (count_in_log(service, lines[i]) > 20) {
             process_fail("%zu lines: %s", count_in_log(service, lines[i]), lines[i]);
@@ -242,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_standby_is_read_until_it_is_promoted),
         cmocka_unit_test(a_server_set_to_read_only_is_read),
+        cmocka_unit_test(an_idle_service_learns_that_its_server_only_reads),
         cmocka_unit_test(a_standby_that_may_lag_is_not_read),
         cmocka_unit_test(a_server_that_only_reads_leaves_the_log_quiet),
         cmocka_unit_test(a_role_without_rights_leaves_the_log_quiet),
