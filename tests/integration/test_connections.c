@@ -94,11 +94,15 @@ static void the_admin_port_answers_whoever_holds_its_connections(NO_STATE)
 static void idle_connections_end_after_the_time_that_is_set(NO_STATE)
 {
     fixture_restart_service((const char *const[]){"KEEPALIVE_TIMEOUT_MS=1000", NULL});
-    struct http_raw *raw = http_raw_connect(fixture.service->port);
-    assert_non_null(raw);
-    assert_int_equal(ask(raw), 200);
-    assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
-    http_raw_close(&raw);
+    for (int with_a_request = 0; with_a_request <= 1; with_a_request++) {
+        struct http_raw *raw = http_raw_connect(fixture.service->port);
+        assert_non_null(raw);
+        if (with_a_request) {
+            assert_int_equal(ask(raw), 200);
+        }
+        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        http_raw_close(&raw);
+    }
 }
 
 /* On a new connection, and on one that has made a request. */
