@@ -50,7 +50,7 @@ const struct config_option config_options[] = {
     {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
      .min = 1, .max = CONFIG_PG_CONNECTIONS_MAX, .help = "PostgreSQL connections for reads, per worker"},
     {.name = "COUNT_LOCAL_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_local_ttl_ms), .default_value = "1000",
-     .min = 0, .max = CONFIG_COUNT_TTL_SUM_MAX_MS, .help = "how long a worker serves a count from its own memory"},
+     .min = 0, .max = CONFIG_COUNT_TTL_SUM_MAX_MS, .help = "how long a process serves a count from its own memory"},
     {.name = "COUNT_REDIS_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_redis_ttl_ms), .default_value = "2500",
      .min = 1, .max = CONFIG_COUNT_TTL_SUM_MAX_MS,
      .help = "how long a count lives in Redis; the two together are at most 3500"},

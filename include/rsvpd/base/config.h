@@ -1,6 +1,6 @@
 /* What an operator can set, all of it from the environment: one table (config_options) names every
- * variable with its type, default, bounds and meaning. Parsing, `rsvpd config` and the README's
- * table all come from it. */
+ * variable with its type, default, bounds and meaning. Parsing, `rsvpd config` and the
+ * table of docs/reference/configuration.md all come from it. */
 #ifndef RSVPD_BASE_CONFIG_H
 #define RSVPD_BASE_CONFIG_H
 
@@ -107,7 +107,8 @@ MUST_CHECK bool config_read_log_level_again(const struct config *config, enum lo
 /* One line a variable: its name, the value in force (secrets redacted), and what it means. */
 void config_print(const struct config *config, FILE *out);
 
-/* The table of options in Markdown: the README holds a copy that a test compares. */
+/* The table of options in Markdown: docs/reference/configuration.md holds a
+ * copy that a test compares. */
 void config_print_markdown(FILE *out);
 
 #endif
