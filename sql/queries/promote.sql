@@ -1,6 +1,6 @@
 -- Gives free seats to the users who have waited longest, unless the event has closed. The counters are locked. If seats
--- remain for users who wait, `promoting_at` is set until they are given; and while settings are being cleared, until they are
--- gone (clear_settings.sql).
+-- remain for users who wait, `promoting_at` is set until they are given. While settings are being cleared it stays until they
+-- are gone (clear_settings.sql), and is not renewed: writes that come without a pause must not put the last step off.
 -- $1: entities; $2: how many users of each at most.
 WITH free AS (
     SELECT e.event_id, e.passed_ticket, e.promoting_at, CASE
@@ -40,7 +40,10 @@ UPDATE events AS e
 SET
     waiting = e.waiting - p.users,
     passed_ticket = greatest(e.passed_ticket, p.ticket),
-    promoting_at = CASE WHEN p.users = $2::bigint AND p.seats > p.users OR e.releasing THEN statement_timestamp() END
+    promoting_at = CASE
+        WHEN p.users = $2::bigint AND p.seats > p.users THEN statement_timestamp()
+        WHEN e.releasing THEN coalesce(e.promoting_at, statement_timestamp())
+    END
 FROM (
     SELECT id, sum(seats) AS seats, sum(users)::bigint AS users, max(ticket) AS ticket
     FROM (

@@ -55,11 +55,9 @@ void gate_name_request(struct request *request)
 static void parse_request_id(struct request *request)
 {
     struct slice id = slice_trim(header_value(request, HEADER_X_REQUEST_ID));
-    if (valid_request_id(id)) {
+    if (valid_request_id(id)) { /* else it keeps the name that it was given as it began */
         memcpy(request->id, id.data, id.size);
         request->id[id.size] = '\0';
-    } else {
-        gate_name_request(request);
     }
 }
 

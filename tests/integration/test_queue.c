@@ -252,10 +252,10 @@ static void settings_may_come_back_meanwhile(NO_STATE)
 static void a_list_that_empties_itself_ends_the_clearing(NO_STATE)
 {
     make_list("emptied", 1);
-    /* Between two steps, the next of which is far away. */
+    /* Between two steps, the next of which is some time away. */
     pg_execute(database_url,
                "UPDATE events SET capacity = NULL, waitlist = false, releasing = true,"
-               " promoting_at = statement_timestamp() + interval '1 hour'"
+               " promoting_at = statement_timestamp() + interval '5 s'"
                " WHERE event_id = 'emptied'");
     struct http_response *response = put_in("DELETE", "emptied", "w1", "", NULL);
     expect_status(response, 200);
