@@ -7,7 +7,7 @@
 selection_names() {
     local suite=$2 name=$3 pattern='.*'
     if [[ $name == */* ]]; then
-        pattern="${suite}_${name%%/*}_test_${name#*/}"
+        pattern="${suite}_${name%%/*}_test_${name#*/}(_.*)?" # a module may have several programs
     elif [[ -n $name ]]; then
         pattern="$name|${suite}_(test_|[a-z]+_test_)?$name|${suite}_${name}_test_.*"
     fi
