@@ -1,5 +1,6 @@
 /* The token with which a client asks for the next page of a listing. */
 #include "rsvpd/domain/page_token.h"
+#include "rsvpd/base/base64url.h"
 #include "rsvpd/base/text.h"
 
 #include <assert.h>
@@ -9,10 +10,8 @@ enum {
     RAW_SIZE_MAX_BYTES = MAC_SIZE_BYTES + IDENTIFIER_SIZE_MAX_BYTES
 };
 
-static_assert(PAGE_TOKEN_SIZE_BYTES > (RAW_SIZE_MAX_BYTES * 8 + 5) / 6,
+static_assert(PAGE_TOKEN_SIZE_BYTES > BASE64URL_SIZE(RAW_SIZE_MAX_BYTES),
               "the longest token has room for its NUL");
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /* A blank is in no identifier, so different listings and ends cannot look alike. */
 static bool sign(const unsigned char *key, const struct listing *listing,
@@ -34,46 +33,6 @@ static bool sign(const unsigned char *key, const struct listing *listing,
     return mac_compute(key, text_slice(&message), mac);
 }
 
-static size_t encode(const unsigned char *raw, size_t size, char *out)
-{
-    size_t written = 0;
-    unsigned bits = 0, held = 0;
-    for (size_t i = 0; i < size; i++) {
-        held = held << 8 | raw[i];
-        for (bits += 8; bits >= 6; bits -= 6) {
-            out[written++] = alphabet[held >> (bits - 6) & 63];
-        }
-    }
-    if (bits > 0) {
-        out[written++] = alphabet[held << (6 - bits) & 63];
-    }
-    return written;
-}
-
-/* The bytes of `text`, 0 where it is not what `encode` writes. */
-static size_t decode(struct slice text, unsigned char raw[RAW_SIZE_MAX_BYTES])
-{
-    size_t size = 0;
-    unsigned bits = 0, held = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        const char *place = text.data[i] == '\0' ? NULL : strchr(alphabet, text.data[i]);
-        if (place == NULL) {
-            return 0;
-        }
-        held = held << 6 | (unsigned)(place - alphabet);
-        bits += 6;
-        if (bits >= 8) {
-            if (size == RAW_SIZE_MAX_BYTES) {
-                return 0;
-            }
-            bits -= 8;
-            raw[size++] = (unsigned char)(held >> bits);
-        }
-    }
-    bool canonical = bits < 6 && (held & ((1u << bits) - 1)) == 0;
-    return canonical ? size : 0;
-}
-
 bool page_token_make(const unsigned char *key, const struct listing *listing,
                      const struct identifier *last, char token[PAGE_TOKEN_SIZE_BYTES])
 {
@@ -82,7 +41,7 @@ bool page_token_make(const unsigned char *key, const struct listing *listing,
         return false;
     }
     memcpy(raw + MAC_SIZE_BYTES, last->data, last->size);
-    size_t size = encode(raw, MAC_SIZE_BYTES + last->size, token);
+    size_t size = base64url_encode(raw, MAC_SIZE_BYTES + last->size, token);
     assert(size < PAGE_TOKEN_SIZE_BYTES);
     token[size] = '\0';
     return true;
@@ -92,8 +51,8 @@ enum problem page_token_parse(const unsigned char *key, const struct listing *li
                               struct slice token, struct identifier *last)
 {
     unsigned char raw[RAW_SIZE_MAX_BYTES], mac[MAC_SIZE_BYTES];
-    size_t size = decode(token, raw);
-    if (size <= MAC_SIZE_BYTES ||
+    size_t size;
+    if (!base64url_decode(token, raw, sizeof raw, &size) || size <= MAC_SIZE_BYTES ||
         !identifier_parse_stored(
             slice_make((const char *)raw + MAC_SIZE_BYTES, size - MAC_SIZE_BYTES), last)) {
         return PROBLEM_INVALID_PARAMETER;
