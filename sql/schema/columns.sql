@@ -23,7 +23,10 @@ FROM (
     ('idempotency_keys', 'entity_id', 'text'), ('idempotency_keys', 'changed', 'boolean'), ('idempotency_keys', 'count', 'bigint'),
     ('idempotency_keys', 'place', 'bigint'), ('idempotency_keys', 'place_exact', 'boolean'),
     ('idempotency_keys', 'expires_at', 'timestamptz'),
-    ('rsvpd_secrets', 'name', 'text'), ('rsvpd_secrets', 'key', 'bytea')
+    ('rsvpd_secrets', 'name', 'text'), ('rsvpd_secrets', 'key', 'bytea'),
+    ('api_keys', 'id', 'bigint'), ('api_keys', 'sha256', 'bytea'), ('api_keys', 'scopes', 'text[]'),
+    ('api_keys', 'expires_at', 'timestamptz'), ('api_keys', 'revoked_at', 'timestamptz'),
+    ('api_keys', 'last_used_at', 'timestamptz')
 ) AS t (name, col, type)
 LEFT JOIN pg_class AS c ON c.oid = to_regclass(t.name)
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = t.col AND a.attnum > 0 AND NOT a.attisdropped

@@ -12,7 +12,8 @@ FROM (
     CROSS JOIN LATERAL (VALUES (r.members, ARRAY[r.id, 'user_id']), (r.counters, ARRAY[r.id])) AS w (name, cols)
     UNION ALL VALUES
     ('events', ARRAY['event_id']), ('waitlist', ARRAY['event_id', 'ticket']), ('waitlist', ARRAY['event_id', 'user_id']),
-    ('idempotency_keys', ARRAY['user_id', 'key']), ('rsvpd_secrets', ARRAY['name'])
+    ('idempotency_keys', ARRAY['user_id', 'key']), ('rsvpd_secrets', ARRAY['name']),
+    ('api_keys', ARRAY['sha256'])
 ) AS k (name, cols)
 WHERE NOT EXISTS (
     SELECT FROM pg_index AS i

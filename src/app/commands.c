@@ -2,6 +2,7 @@
 #include "rsvpd/app/commands.h"
 #include "rsvpd/app/command.h"
 #include "rsvpd/app/data_commands.h"
+#include "rsvpd/app/keys_command.h"
 #include "rsvpd/app/process.h"
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/store/pg_secrets.h"
@@ -174,6 +175,7 @@ static const struct command commands[] = {
     {"import", import_command, "add members, settings or who waits from CSV", import_help},
     {"export", export_command, "write all members, settings or who waits as CSV", export_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},
+    {"keys", keys_command, "create, list and revoke the API keys of services", keys_help},
     {"config", run_config, "print the configuration in force",
      "usage: rsvpd config [--markdown]\n\n"
      "Prints every environment variable with its meaning and the value in force; secrets are\n"

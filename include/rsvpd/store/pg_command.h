@@ -12,7 +12,7 @@
 
 struct pg_result; /* libpq's PGresult */
 
-enum { PG_COMMAND_PARAMETERS_MAX = 3 };
+enum { PG_COMMAND_PARAMETERS_MAX = 5 };
 
 /* A statement, and the values of its parameters. */
 struct pg_command {
