@@ -65,6 +65,16 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
     return EXIT_SUCCESS;
 }
 
+int command_load_to_serve(struct config *config, struct redis_url *redis_url)
+{
+    struct config_error error;
+    int status = command_load(config, redis_url, false);
+    if (status == EXIT_SUCCESS && !config_may_serve(config, &error)) {
+        return wrong_configuration(error.line);
+    }
+    return status;
+}
+
 int command_check_schema(const struct config *config)
 {
     char reason[PG_ERROR_SIZE_BYTES];

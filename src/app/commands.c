@@ -35,7 +35,7 @@ static int run_serve(int argc, char **argv)
         return command_unexpected("serve", argv[0]);
     }
     process_take_signals();
-    int status = command_load(&config, &redis_url, false);
+    int status = command_load_to_serve(&config, &redis_url);
     if (status == EXIT_SUCCESS) {
         status = command_check_schema(&config);
     }

@@ -6,11 +6,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { JWT_SECRET_SIZE_MIN_BYTES = 32 }; /* RFC 7518, section 3.2 */
+
+static const char *check_jwt_secret(const char *value)
+{
+    return strlen(value) >= JWT_SECRET_SIZE_MIN_BYTES
+               ? NULL
+               : "is shorter than the 32 bytes that HS256 "
+                 "needs; 'openssl rand -base64 32' makes one";
+}
 
 /* clang-format off */
 #define AT(member) offsetof(struct config, member)
@@ -54,6 +65,42 @@ const struct config_option config_options[] = {
     {.name = "COUNT_REDIS_TTL_MS", .type = OPTION_INTEGER, .offset = AT(count_redis_ttl_ms), .default_value = "2500",
      .min = 1, .max = CONFIG_COUNT_TTL_SUM_MAX_MS,
      .help = "how long a count lives in Redis; the two together are at most 3500"},
+    {.name = "AUTH_MODE", .type = OPTION_CHOICE, .offset = AT(auth_mode), .default_value = "none", .choices = "none token",
+     .help = "none: callers are trusted to name the user; token: every request shows who sends it"},
+    {.name = "AUTH_ALLOW_INSECURE", .type = OPTION_CHOICE, .offset = AT(auth_allow_insecure), .default_value = "false",
+     .choices = "false true",
+     .help = "with AUTH_MODE=none: serve on an address that is not loopback, on a network that only trusted services reach"},
+    {.name = "AUTH_JWT_ALGORITHMS", .type = OPTION_STRING, .offset = AT(auth_jwt_algorithms), .default_value = "RS256,ES256",
+     .help = "algorithms of tokens, separated by commas: RS256, PS256, ES256, EdDSA, HS256"},
+    {.name = "AUTH_JWKS_URL", .type = OPTION_STRING, .offset = AT(auth_jwks_url), .default_shown = "none",
+     .help = "where the keys of tokens are read: https, or http to loopback"},
+    {.name = "AUTH_JWKS_FILE", .type = OPTION_STRING, .offset = AT(auth_jwks_file), .default_shown = "none",
+     .help = "a file with the keys of tokens instead, read again on SIGHUP"},
+    {.name = "AUTH_JWKS_REFRESH_S", .type = OPTION_INTEGER, .offset = AT(auth_jwks_refresh_s), .default_value = "300",
+     .min = 10, .max = 86400, .help = "how often the keys are read from AUTH_JWKS_URL"},
+    {.name = "AUTH_JWT_SECRET", .type = OPTION_STRING, .offset = AT(auth_jwt_secret), .secret = true,
+     .file_offset = AT(auth_jwt_secret_file), .default_shown = "none", .check = check_jwt_secret,
+     .help = "the key of HS256 tokens, at least 32 bytes"},
+    {.name = "AUTH_JWT_ISSUER", .type = OPTION_STRING, .offset = AT(auth_jwt_issuer), .default_shown = "none",
+     .help = "the iss that tokens must have"},
+    {.name = "AUTH_JWT_AUDIENCE", .type = OPTION_STRING, .offset = AT(auth_jwt_audience), .default_shown = "none",
+     .help = "the aud that tokens must have, alone or among others"},
+    {.name = "AUTH_JWT_LEEWAY_S", .type = OPTION_INTEGER, .offset = AT(auth_jwt_leeway_s), .default_value = "30",
+     .min = 0, .max = 300, .help = "how far the clock of whoever makes tokens may differ"},
+    {.name = "AUTH_OPEN_COUNTS", .type = OPTION_CHOICE, .offset = AT(auth_open_counts), .default_value = "true",
+     .choices = "false true", .help = "counts want no token"},
+    {.name = "AUTH_OPEN_LISTINGS", .type = OPTION_CHOICE, .offset = AT(auth_open_listings), .default_value = "true",
+     .choices = "false true", .help = "any token may list who is going; else rsvp:read"},
+    {.name = "RATE_LIMIT_USER", .type = OPTION_STRING, .offset = AT(rate_limit_user), .default_value = "off",
+     .help = "requests of one user: off, or N/S for N requests in S seconds with bursts up to N"},
+    {.name = "RATE_LIMIT_KEY", .type = OPTION_STRING, .offset = AT(rate_limit_key), .default_value = "off",
+     .help = "requests with one API key: off, or N/S"},
+    {.name = "RATE_LIMIT_ADDRESS", .type = OPTION_STRING, .offset = AT(rate_limit_address), .default_value = "off",
+     .help = "requests from one client address (IPv6: one /64): off, or N/S"},
+    {.name = "TRUSTED_PROXIES", .type = OPTION_STRING, .offset = AT(trusted_proxies), .default_shown = "none",
+     .help = "proxies that are believed who their client is: addresses and CIDRs, separated by commas"},
+    {.name = "CORS_ORIGINS", .type = OPTION_STRING, .offset = AT(cors_origins), .default_shown = "none",
+     .help = "origins whose pages may use the API, separated by commas, or *"},
     {.name = "SHUTDOWN_DRAIN_MS", .type = OPTION_INTEGER, .offset = AT(shutdown_drain_ms), .default_value = "5000",
      .min = 0, .max = 600000, .help = "between /readyz turning 503 and the listener closing"},
     {.name = "LOG_LEVEL", .type = OPTION_CHOICE, .offset = AT(log_level), .default_value = "info",
@@ -144,6 +191,13 @@ static bool set_string(struct config *config, const struct config_option *option
         snprintf(error->line, sizeof error->line,
                  "%s: '%.60s' is not an IPv4 or IPv6 address such as 127.0.0.1 or ::1",
                  option->name, text);
+        return false;
+    }
+    const char *problem = option->check == NULL || *text == '\0' ? NULL : option->check(text);
+    if (problem != NULL) {
+        bool shown = !option->secret;
+        snprintf(error->line, sizeof error->line, "%s: %s%.60s%s%s", option->name, shown ? "'" : "",
+                 shown ? text : "", shown ? "' " : "", problem);
         return false;
     }
     char **at = string_at(config, option);
@@ -305,6 +359,20 @@ static bool check_pending(struct config *config, bool given, struct config_error
     return false;
 }
 
+/* A secret has one algorithm: whoever gives nothing else need not name it. */
+static bool choose_algorithms(struct config *config, bool given, struct config_error *error)
+{
+    bool secret_alone = *config->auth_jwt_secret != '\0' && *config->auth_jwks_url == '\0' &&
+                        *config->auth_jwks_file == '\0';
+    if (given || !secret_alone) {
+        return true;
+    }
+    free(config->auth_jwt_algorithms);
+    config->auth_jwt_algorithms = strdup("HS256");
+    return config->auth_jwt_algorithms != NULL ||
+           fail(error, "AUTH_JWT_ALGORITHMS", "out of memory");
+}
+
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error)
 {
@@ -319,7 +387,8 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
             return refuse(error);
         }
     }
-    if (!check_pending(config, lookup("MAX_PENDING") != NULL, error)) {
+    if (!check_pending(config, lookup("MAX_PENDING") != NULL, error) ||
+        !choose_algorithms(config, lookup("AUTH_JWT_ALGORITHMS") != NULL, error)) {
         return false;
     }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > CONFIG_COUNT_TTL_SUM_MAX_MS) {
@@ -329,6 +398,34 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
             "counts inside their bound of 5 s",
             config->count_local_ttl_ms + config->count_redis_ttl_ms, CONFIG_COUNT_TTL_SUM_MAX_MS);
         return false;
+    }
+    return true;
+}
+
+static bool is_loopback(const char *address)
+{
+    struct in6_addr six;
+    struct in_addr four;
+    if (inet_pton(AF_INET, address, &four) == 1) {
+        return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    return inet_pton(AF_INET6, address, &six) == 1 &&
+           (IN6_IS_ADDR_LOOPBACK(&six) ||
+            (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET));
+}
+
+bool config_may_serve(const struct config *config, struct config_error *error)
+{
+    if (config->auth_mode == AUTH_MODE_NONE && config->auth_allow_insecure == 0 &&
+        !is_loopback(config->bind_address)) {
+        return fail(error, "AUTH_MODE",
+                    "none lets whoever reaches BIND_ADDRESS act for any user: set AUTH_MODE=token, "
+                    "or AUTH_ALLOW_INSECURE=true where only trusted services reach it");
+    }
+    if (config->auth_mode == AUTH_MODE_TOKEN && *config->auth_jwks_url != '\0' &&
+        *config->auth_jwks_file != '\0') {
+        return fail(error, "AUTH_JWKS_URL",
+                    "set either it or AUTH_JWKS_FILE: the keys of tokens come from one place");
     }
     return true;
 }

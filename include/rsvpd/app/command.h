@@ -24,6 +24,9 @@ const char *command_shown(const char *argument);
  * or the exit status. */
 int command_load(struct config *config, struct redis_url *redis_url, bool lenient);
 
+/* The same, and checks that it may serve. */
+int command_load_to_serve(struct config *config, struct redis_url *redis_url);
+
 /* Whether the database is one that this binary can work on; says why where it is not. */
 int command_check_schema(const struct config *config);
 

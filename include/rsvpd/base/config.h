@@ -13,6 +13,7 @@
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
+enum auth_mode { AUTH_MODE_NONE, AUTH_MODE_TOKEN };
 
 struct config {
     /* Strings are owned by the config and never NULL once loaded; empty means not set. */
@@ -23,6 +24,18 @@ struct config {
     char *database_url_file; /* the file that it came from; NULL: none */
     char *redis_url_file;
     char *log_level_file;
+    char *auth_jwt_algorithms;
+    char *auth_jwks_url;
+    char *auth_jwks_file;
+    char *auth_jwt_secret;
+    char *auth_jwt_secret_file;
+    char *auth_jwt_issuer;
+    char *auth_jwt_audience;
+    char *rate_limit_user;
+    char *rate_limit_key;
+    char *rate_limit_address;
+    char *trusted_proxies;
+    char *cors_origins;
     int64_t port;
     int64_t admin_port;
     int64_t workers; /* event loops; resolved to the number of processors when not set */
@@ -36,6 +49,12 @@ struct config {
     int64_t count_local_ttl_ms;
     int64_t count_redis_ttl_ms;
     int64_t shutdown_drain_ms;
+    int64_t auth_mode;           /* enum auth_mode */
+    int64_t auth_allow_insecure; /* 0 or 1, like the two below */
+    int64_t auth_open_counts;
+    int64_t auth_open_listings;
+    int64_t auth_jwt_leeway_s;
+    int64_t auth_jwks_refresh_s;
     int64_t log_level;        /* enum log_level */
     int64_t log_format;       /* enum log_format */
     int64_t access_log_every; /* 1: every request, N: one in N, 0: none */
@@ -55,6 +74,9 @@ struct config_option {
     const char *default_value; /* as it would be written; NULL: there is none */
     int64_t min, max;          /* OPTION_INTEGER */
     const char *choices;       /* OPTION_CHOICE: words separated by spaces */
+    /* OPTION_STRING: what is wrong with a value, in constant words; NULL: nothing. NULL itself
+     * where any string will do. */
+    const char *(*check)(const char *value);
     bool required;
     bool secret;        /* never printed */
     size_t file_offset; /* of the member for the path that NAME_FILE gives; 0: no NAME_FILE */
@@ -79,6 +101,10 @@ typedef const char *config_lookup_fn(const char *name);
 MUST_CHECK bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                             struct config_error *error);
 void config_free(struct config *config);
+
+/* What only serving asks of a configuration that is sound in itself: that strangers cannot reach
+ * what asks nobody who they are. False with `error` filled in. */
+MUST_CHECK bool config_may_serve(const struct config *config, struct config_error *error);
 
 enum {
     CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define SECRET "postgresql://u:open-sesame@db/x"
+#define SECRET_OF_32_BYTES "0123456789abcdef0123456789abcdef"
 
 /* The environment of the test: up to the first without a name. */
 struct variable {
@@ -90,10 +91,39 @@ static void test_everything_set(NO_STATE)
         {"LOG_LEVEL", "error"},
         {"LOG_FORMAT", "text"},
         {"ACCESS_LOG_EVERY", "0"},
+        {"AUTH_MODE", "token"},
+        {"AUTH_ALLOW_INSECURE", "true"},
+        {"AUTH_JWT_ALGORITHMS", "PS256"},
+        {"AUTH_JWKS_URL", "https://login.example/jwks"},
+        {"AUTH_JWKS_REFRESH_S", "10"},
+        {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+        {"AUTH_JWT_ISSUER", "https://login.example/"},
+        {"AUTH_JWT_AUDIENCE", "rsvp"},
+        {"AUTH_JWT_LEEWAY_S", "300"},
+        {"AUTH_OPEN_COUNTS", "false"},
+        {"AUTH_OPEN_LISTINGS", "false"},
+        {"RATE_LIMIT_USER", "600/60"},
+        {"TRUSTED_PROXIES", "10.0.0.0/8"},
+        {"CORS_ORIGINS", "https://app.example"},
         {NULL, NULL},
     };
     struct config config;
     load_well(&config, variables);
+    assert_int_equal(config.auth_mode, AUTH_MODE_TOKEN);
+    assert_int_equal(config.auth_allow_insecure, 1);
+    assert_string_equal(config.auth_jwt_algorithms, "PS256");
+    assert_string_equal(config.auth_jwks_url, "https://login.example/jwks");
+    assert_int_equal(config.auth_jwks_refresh_s, 10);
+    assert_string_equal(config.auth_jwt_secret, SECRET_OF_32_BYTES);
+    assert_string_equal(config.auth_jwt_issuer, "https://login.example/");
+    assert_string_equal(config.auth_jwt_audience, "rsvp");
+    assert_int_equal(config.auth_jwt_leeway_s, 300);
+    assert_int_equal(config.auth_open_counts, 0);
+    assert_int_equal(config.auth_open_listings, 0);
+    assert_string_equal(config.rate_limit_user, "600/60");
+    assert_string_equal(config.rate_limit_key, "off");
+    assert_string_equal(config.trusted_proxies, "10.0.0.0/8");
+    assert_string_equal(config.cors_origins, "https://app.example");
     assert_string_equal(config.redis_url, "unix:///run/r");
     assert_string_equal(config.bind_address, "0.0.0.0");
     assert_string_equal(config.admin_bind_address, "::1");
@@ -112,6 +142,63 @@ static void test_everything_set(NO_STATE)
     assert_int_equal(config.log_level, LOG_ERROR);
     assert_int_equal(config.log_format, LOG_FORMAT_TEXT);
     assert_int_equal(config.access_log_every, 0);
+    config_free(&config);
+}
+
+/* What serving asks besides: who can reach it must show who they are, unless the operator says so.
+ */
+static void test_may_serve(NO_STATE)
+{
+    static const struct {
+        struct variable variables[4];
+        const char *names; /* in the line that refuses; NULL: it may */
+    } cases[] = {
+        {{{"BIND_ADDRESS", "127.0.0.1"}}, NULL},
+        {{{"BIND_ADDRESS", "127.8.9.10"}}, NULL},
+        {{{"BIND_ADDRESS", "::1"}}, NULL},
+        {{{"BIND_ADDRESS", "::ffff:127.0.0.1"}}, NULL},
+        {{{"BIND_ADDRESS", "0.0.0.0"}}, "AUTH_ALLOW_INSECURE"},
+        {{{"BIND_ADDRESS", "::"}}, "AUTH_MODE"},
+        {{{"BIND_ADDRESS", "10.0.0.5"}, {"AUTH_ALLOW_INSECURE", "false"}}, "AUTH_MODE"},
+        {{{"BIND_ADDRESS", "::ffff:10.0.0.5"}}, "AUTH_MODE"},
+        {{{"BIND_ADDRESS", "128.0.0.1"}}, "AUTH_MODE"},
+        {{{"BIND_ADDRESS", "0.0.0.0"}, {"AUTH_ALLOW_INSECURE", "true"}}, NULL},
+        {{{"BIND_ADDRESS", "0.0.0.0"}, {"AUTH_MODE", "token"}}, NULL},
+        {{{"AUTH_MODE", "token"},
+          {"AUTH_JWKS_URL", "https://login.example/jwks"},
+          {"AUTH_JWKS_FILE", "/etc/jwks.json"}},
+         "AUTH_JWKS_FILE"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct variable variables[6] = {{"DATABASE_URL", SECRET}};
+        for (size_t j = 0; j < 4 && cases[i].variables[j].name != NULL; j++) {
+            variables[j + 1] = cases[i].variables[j];
+        }
+        struct config config;
+        struct config_error error = {""};
+        load_well(&config, variables);
+        bool may = config_may_serve(&config, &error);
+        assert_int_equal(may, cases[i].names == NULL);
+        assert_true(may || strstr(error.line, cases[i].names) != NULL);
+        config_free(&config);
+    }
+}
+
+/* A secret alone says which algorithm is meant. */
+static void test_algorithms_of_a_secret(NO_STATE)
+{
+    static const struct variable alone[] = {
+        {"DATABASE_URL", SECRET}, {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES}, {NULL, NULL}};
+    static const struct variable beside[] = {{"DATABASE_URL", SECRET},
+                                             {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+                                             {"AUTH_JWKS_FILE", "/etc/jwks.json"},
+                                             {NULL, NULL}};
+    struct config config;
+    load_well(&config, alone);
+    assert_string_equal(config.auth_jwt_algorithms, "HS256");
+    config_free(&config);
+    load_well(&config, beside);
+    assert_string_equal(config.auth_jwt_algorithms, "RS256,ES256");
     config_free(&config);
 }
 
@@ -488,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_every_malformed_value_is_refused),
+        cmocka_unit_test(test_may_serve),
+        cmocka_unit_test(test_algorithms_of_a_secret),
         cmocka_unit_test(test_the_lifetimes_of_counts_have_a_bound_together),
         cmocka_unit_test(test_each_worker_may_have_enough_waiting),
         cmocka_unit_test(test_what_is_required),
