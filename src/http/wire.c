@@ -7,9 +7,10 @@
  * the connection. Cookies, trailers and chunk extensions it never sees: it would take them apart
  * in the memory that the answer needs. */
 #include "rsvpd/http/wire.h"
+#include "rsvpd/http/byte_class.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/host.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 
 /* clang-format off */
@@ -33,37 +34,7 @@ const struct wire_refusal wire_refusals[WIRE_FAULT_COUNT] = {
     [WIRE_BAD_TRAILER] = {PROBLEM_INVALID_PARAMETER, "a trailer field behind the body is malformed", false},
     [WIRE_LATE] = {PROBLEM_REQUEST_TIMEOUT, NULL, false},
 };
-
-/* What a byte may be part of: a token (RFC 9110 section 5.6.2), a host's name (RFC 3986, but for
- * the comma, which makes a list), the target of a request, a field's value. */
-enum { TOKEN = 1, HOST = 2, TARGET = 4, VALUE = 8 };
-enum {
-    o = 0,
-    v = VALUE,
-    p = VALUE | TARGET,
-    t = VALUE | TARGET | TOKEN,
-    h = VALUE | TARGET | HOST,
-    a = VALUE | TARGET | TOKEN | HOST,
-};
-#define P16 p, p, p, p, p, p, p, p, p, p, p, p, p, p, p, p
-static const unsigned char classes[256] = {
-    o, o, o, o, o, o, o, o, o, v, o, o, o, o, o, o, /* a tab */
-    o, o, o, o, o, o, o, o, o, o, o, o, o, o, o, o,
-    v, a, p, t, a, t, a, a, h, h, a, a, p, a, a, p, /*  !"#$%&'()*+,-./ */
-    a, a, a, a, a, a, a, a, a, a, p, h, p, h, p, p, /* 0123456789:;<=>? */
-    p, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, /* @A to O */
-    a, a, a, a, a, a, a, a, a, a, a, p, p, p, t, a, /* P to Z[\]^_ */
-    t, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, /* `a to o */
-    a, a, a, a, a, a, a, a, a, a, a, p, t, p, a, o, /* p to z{|}~ */
-    P16, P16, P16, P16, P16, P16, P16, P16, /* no ASCII */
-};
-#undef P16
 /* clang-format on */
-
-static unsigned class_of(char c)
-{
-    return classes[(unsigned char)c];
-}
 
 /* How many bytes at the begin of `text` are none below `least` and not DEL, as far as that can be
  * told eight at a time. */
@@ -87,26 +58,13 @@ static size_t plain_words(struct slice text, unsigned char least)
 /* How many bytes at the begin of `text` are of this class. */
 static size_t span(struct slice text, unsigned class)
 {
-    size_t size = class == VALUE    ? plain_words(text, ' ')
-                  : class == TARGET ? plain_words(text, '!')
-                                    : 0;
-    while (size < text.size && (class_of(text.data[size]) & class) != 0) {
+    size_t size = class == BYTE_VALUE    ? plain_words(text, ' ')
+                  : class == BYTE_TARGET ? plain_words(text, '!')
+                                         : 0;
+    while (size < text.size && (byte_class(text.data[size]) & class) != 0) {
         size++;
     }
     return size;
-}
-
-static struct slice skip(struct slice text, size_t size)
-{
-    return slice_make(text.data + size, text.size - size);
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
 }
 
 /* ---- what is given on ---- */
@@ -135,74 +93,6 @@ static void give_number(struct wire_output *out, uint64_t number, unsigned base)
     give(out, slice_make(digits + at, sizeof digits - at));
 }
 
-/* ---- hosts ---- */
-
-static bool is_port(struct slice text)
-{
-    unsigned port = 0;
-    size_t i = 0;
-    while (i < text.size && text.data[i] >= '0' && text.data[i] <= '9' && port <= UINT16_MAX) {
-        port = port * 10 + (unsigned)(text.data[i++] - '0');
-    }
-    return i == text.size && port <= UINT16_MAX;
-}
-
-static bool is_ipv6_address(struct slice text)
-{
-    char copy[INET6_ADDRSTRLEN];
-    struct in6_addr address;
-    if (text.size >= sizeof copy || memchr(text.data, '\0', text.size) != NULL) {
-        return false;
-    }
-    memcpy(copy, text.data, text.size);
-    copy[text.size] = '\0';
-    return inet_pton(AF_INET6, copy, &address) == 1;
-}
-
-/* Whether it begins with an encoded byte that a name may hold: one of its own, or of UTF-8 beyond
- * ASCII. Others would mean something else to whoever decodes them. */
-static bool begins_encoded(struct slice text)
-{
-    int high = text.size > 2 && text.data[0] == '%' ? hex_digit(text.data[1]) : -1;
-    int low = high < 0 ? -1 : hex_digit(text.data[2]);
-    return low >= 0 && (high >= 8 || (class_of((char)(high * 16 + low)) & HOST) != 0);
-}
-
-static bool is_name(struct slice text)
-{
-    size_t i = 0;
-    while (i < text.size) {
-        if (begins_encoded(skip(text, i))) {
-            i += 3;
-        } else if ((class_of(text.data[i]) & HOST) != 0) {
-            i++;
-        } else {
-            return false;
-        }
-    }
-    return text.size > 0;
-}
-
-bool wire_is_host(struct slice text)
-{
-    if (text.size == 0) {
-        return false;
-    }
-    if (text.data[0] != '[') {
-        const char *colon = memchr(text.data, ':', text.size);
-        size_t size = colon == NULL ? text.size : (size_t)(colon - text.data);
-        return is_name(slice_make(text.data, size)) &&
-               (colon == NULL || is_port(skip(text, size + 1)));
-    }
-    const char *end = memchr(text.data, ']', text.size);
-    if (end == NULL) {
-        return false;
-    }
-    struct slice rest = skip(text, (size_t)(end - text.data) + 1);
-    return is_ipv6_address(slice_make(text.data + 1, (size_t)(end - text.data) - 1)) &&
-           (rest.size == 0 || (rest.data[0] == ':' && is_port(skip(rest, 1))));
-}
-
 /* ---- the request line ---- */
 
 static enum wire_fault check_version(struct wire *wire, struct slice version)
@@ -221,16 +111,16 @@ static enum wire_fault check_version(struct wire *wire, struct slice version)
  * scheme; of any other form there is none to be wrong. */
 static bool has_good_authority(struct slice target)
 {
-    size_t scheme = target.data[0] == '/' ? 0 : span(target, TOKEN);
+    size_t scheme = target.data[0] == '/' ? 0 : span(target, BYTE_TOKEN);
     if (scheme == 0 || target.size - scheme < 3 || memcmp(target.data + scheme, "://", 3) != 0) {
         return true;
     }
-    struct slice authority = skip(target, scheme + 3);
+    struct slice authority = slice_skip(target, scheme + 3);
     size_t size = 0;
     while (size < authority.size && authority.data[size] != '/' && authority.data[size] != '?') {
         size++;
     }
-    return wire_is_host(slice_make(authority.data, size));
+    return host_is_valid(slice_make(authority.data, size));
 }
 
 struct request_line {
@@ -241,18 +131,18 @@ struct request_line {
 static struct request_line parse_request_line(struct wire *wire, struct slice line)
 {
     struct request_line parsed = {.fault = WIRE_BAD_LINE};
-    parsed.method = slice_make(line.data, span(line, TOKEN));
-    struct slice rest = skip(line, parsed.method.size);
+    parsed.method = slice_make(line.data, span(line, BYTE_TOKEN));
+    struct slice rest = slice_skip(line, parsed.method.size);
     if (parsed.method.size == 0 || rest.size == 0 || rest.data[0] != ' ') {
         return parsed;
     }
-    rest = skip(rest, 1);
-    parsed.target = slice_make(rest.data, span(rest, TARGET));
-    rest = skip(rest, parsed.target.size);
+    rest = slice_skip(rest, 1);
+    parsed.target = slice_make(rest.data, span(rest, BYTE_TARGET));
+    rest = slice_skip(rest, parsed.target.size);
     if (parsed.target.size == 0 || rest.size == 0 || rest.data[0] != ' ') {
         return parsed;
     }
-    parsed.fault = check_version(wire, skip(rest, 1));
+    parsed.fault = check_version(wire, slice_skip(rest, 1));
     if (parsed.fault == WIRE_SOUND && !has_good_authority(parsed.target)) {
         parsed.fault = WIRE_BAD_HOST;
     }
@@ -339,7 +229,7 @@ static enum wire_fault parse_host(struct wire *wire, struct slice value)
 {
     bool again = wire->has_host;
     wire->has_host = true;
-    return again ? WIRE_HOSTS : wire_is_host(value) ? WIRE_SOUND : WIRE_BAD_HOST;
+    return again ? WIRE_HOSTS : host_is_valid(value) ? WIRE_SOUND : WIRE_BAD_HOST;
 }
 
 static enum wire_fault parse_length(struct wire *wire, struct slice value)
@@ -414,12 +304,12 @@ static enum wire_fault handle_field(struct wire *wire, struct slice name, struct
 /* Takes a field's line apart. False where it is malformed. */
 static bool parse_field(struct slice line, struct slice *name, struct slice *value)
 {
-    *name = slice_make(line.data, span(line, TOKEN));
+    *name = slice_make(line.data, span(line, BYTE_TOKEN));
     if (name->size == 0 || name->size == line.size || line.data[name->size] != ':') {
         return false;
     }
-    *value = skip(line, name->size + 1);
-    bool good = span(*value, VALUE) == value->size;
+    *value = slice_skip(line, name->size + 1);
+    bool good = span(*value, BYTE_VALUE) == value->size;
     *value = slice_trim(*value);
     return good;
 }
@@ -490,7 +380,7 @@ static size_t quoted_string(struct slice text)
     }
     while (i < text.size && text.data[i] != '"') {
         i += text.data[i] == '\\';
-        if (i >= text.size || (class_of(text.data[i]) & VALUE) == 0) {
+        if (i >= text.size || (byte_class(text.data[i]) & BYTE_VALUE) == 0) {
             return 0;
         }
         i++;
@@ -504,7 +394,7 @@ static struct slice skip_blanks(struct slice text)
     while (size < text.size && (text.data[size] == ' ' || text.data[size] == '\t')) {
         size++;
     }
-    return skip(text, size);
+    return slice_skip(text, size);
 }
 
 /* RFC 9112 section 7.1.1: ;name or ;name=value, with blanks around both signs. */
@@ -515,20 +405,20 @@ static bool are_extensions(struct slice text)
         if (rest.data[0] != ';') {
             return false;
         }
-        rest = skip_blanks(skip(rest, 1));
-        size_t name = span(rest, TOKEN);
-        rest = skip_blanks(skip(rest, name));
+        rest = skip_blanks(slice_skip(rest, 1));
+        size_t name = span(rest, BYTE_TOKEN);
+        rest = skip_blanks(slice_skip(rest, name));
         if (name == 0) {
             return false;
         }
         if (rest.size > 0 && rest.data[0] == '=') {
-            rest = skip_blanks(skip(rest, 1));
-            size_t token = span(rest, TOKEN);
+            rest = skip_blanks(slice_skip(rest, 1));
+            size_t token = span(rest, BYTE_TOKEN);
             size_t value = token > 0 ? token : quoted_string(rest);
             if (value == 0) {
                 return false;
             }
-            rest = skip_blanks(skip(rest, value));
+            rest = skip_blanks(slice_skip(rest, value));
         }
     }
     return true;
@@ -540,15 +430,15 @@ static enum wire_fault parse_chunk_size(struct wire *wire, struct slice line,
     enum { DIGITS_MAX = 16, SIZE_DIGITS_MAX = 15 };
     size_t digits = 0, zeros = 0;
     uint64_t size = 0;
-    for (; digits < line.size && hex_digit(line.data[digits]) >= 0; digits++) {
+    for (; digits < line.size && byte_hex_digit(line.data[digits]) >= 0; digits++) {
         zeros += size == 0 && line.data[digits] == '0';
         if (digits == DIGITS_MAX || digits - zeros == SIZE_DIGITS_MAX) {
             return WIRE_BAD_CHUNK;
         }
-        size = size * 16 + (uint64_t)hex_digit(line.data[digits]);
+        size = size * 16 + (uint64_t)byte_hex_digit(line.data[digits]);
     }
     wire->section_size += (unsigned)(line.size - digits + zeros);
-    if (digits == 0 || !are_extensions(skip(line, digits)) ||
+    if (digits == 0 || !are_extensions(slice_skip(line, digits)) ||
         wire->section_size > WIRE_EXTENSIONS_SIZE_MAX_BYTES) {
         return WIRE_BAD_CHUNK;
     }
@@ -707,7 +597,7 @@ size_t wire_feed(struct wire *wire, struct slice in, struct wire_output *out)
     size_t taken = 0, out_size = out->size;
     bool stuck = false;
     while (taken < in.size && !stuck) {
-        struct slice rest = skip(in, taken);
+        struct slice rest = slice_skip(in, taken);
         if (expects_data(wire)) {
             taken += feed_data(wire, rest, out);
         } else {

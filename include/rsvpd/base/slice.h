@@ -18,6 +18,12 @@ static inline struct slice slice_make(const char *data, size_t size)
 }
 
 /* Of a NUL-terminated string; NULL gives the empty slice. */
+/* Without its first `size` bytes, which it has. */
+static inline struct slice slice_skip(struct slice text, size_t size)
+{
+    return slice_make(text.data + size, text.size - size);
+}
+
 static inline struct slice slice_of(const char *text)
 {
     return (struct slice){text, text == NULL ? 0 : strlen(text)};

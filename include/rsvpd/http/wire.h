@@ -94,7 +94,4 @@ struct wire_refusal {
 /* Indexed by enum wire_fault. */
 extern const struct wire_refusal wire_refusals[WIRE_FAULT_COUNT];
 
-/* Whether it is a host with or without a port, as it stands in Host (RFC 9110 section 7.2). */
-bool wire_is_host(struct slice text);
-
 #endif

@@ -444,54 +444,6 @@ static void every_fault_has_a_refusal(NO_STATE)
     }
 }
 
-/* ---- hosts ---- */
-
-static void hosts_are_told_from_what_is_none(NO_STATE)
-{
-    static const char *const good[] = {
-        "h",
-        "example.org",
-        "example.org:8080",
-        "127.0.0.1:1",
-        "a-b_c~d",
-        "%41b:65535",
-        "h:",
-        "[::1]",
-        "[::1]:80",
-        "[2001:db8::1]:",
-        "xn--bcher-kva.example",
-        "b%C3%BCcher.example",
-        "%61%2D%21",
-        "h:00080",
-        "[::ffff:1.2.3.4]",
-    };
-    static const char *const bad[] = {
-        "",         ":80",       "u@h",          "h/",
-        "h/path",   "a,b",       "a, b",         "a b",
-        "h:a",      "h:80:80",   "h:-1",         "h:65536",
-        "h:8 0",    "b\xC3\xBC", "h?q",          "h#f",
-        "http://h", "[::1",      "::1",          "[::1]a",
-        "[::1]:a",  "[]",        "[g::]",        "[h]",
-        "%4",       "%zz",       "h%",           "\"h\"",
-        "h\\a",     "<h>",       "[::1%25eth0]", "h:99999999999999999999",
-        "{h}",      "h^",        "h%00",         "h%0d",
-        "a%2Fb",    "u%40h",     "h%3A80",       "h%7F",
-        "h%20",     "h%3f",      "h%23",         "h%2C",
-    };
-    for (size_t i = 0; i < LENGTH(good); i++) {
-        if (!wire_is_host(slice_of(good[i]))) {
-            fail_msg("'%s' is no host", good[i]);
-        }
-    }
-    for (size_t i = 0; i < LENGTH(bad); i++) {
-        if (wire_is_host(slice_of(bad[i]))) {
-            fail_msg("'%s' is a host", bad[i]);
-        }
-    }
-    assert_false(wire_is_host(slice_make("h\0", 2)));
-    assert_false(wire_is_host(slice_make("[::1\0]", 6)));
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -505,7 +457,6 @@ int main(void)
         cmocka_unit_test(a_line_that_does_not_come_whole_is_made_a_request_to_refuse),
         cmocka_unit_test(requests_are_counted),
         cmocka_unit_test(every_fault_has_a_refusal),
-        cmocka_unit_test(hosts_are_told_from_what_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
