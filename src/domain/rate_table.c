@@ -1,0 +1,293 @@
+/* How often each caller came. */
+#include "rsvpd/domain/rate_table.h"
+#include "rsvpd/base/contract.h"
+#include "rsvpd/base/hash_table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    WAYS = 8, /* callers in a bucket */
+    STRIPES = 256,
+    CACHE_LINE_BYTES = 64
+};
+
+/* A caller's place is its bucket's number times WAYS, and its own in the bucket. */
+static const uint32_t NOWHERE = UINT32_MAX;
+
+/* The first line finds a caller, the second says whether it owes anything. */
+struct bucket {
+    _Alignas(CACHE_LINE_BYTES) uint64_t hashes[WAYS]; /* 0: nobody */
+    int64_t tats_us[WAYS];
+    uint32_t parts[WAYS];
+    uint32_t shares[WAYS]; /* requests that others have not heard of */
+    uint32_t next[WAYS];   /* in the stripe's list */
+    uint8_t kinds[WAYS];
+    bool listed[WAYS];
+};
+
+struct stripe {
+    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock;
+    uint32_t first, last; /* of those with shares; NOWHERE: there is none */
+    uint64_t dropped;
+};
+
+struct rate_table {
+    void *allocation; /* in which this lies, where a cache line begins */
+    struct rate_limits limits;
+    uint64_t secret;
+    bool shared;
+    uint64_t mask; /* number of buckets - 1; the number is a power of two */
+    _Alignas(CACHE_LINE_BYTES) _Atomic int64_t due_us; /* the next exchange */
+    _Atomic uint32_t next_stripe;                      /* with which the next collection begins */
+    struct stripe stripes[STRIPES];
+    struct bucket buckets[];
+};
+
+struct rate_table *rate_table_create(const struct rate_table_setup *setup)
+{
+    size_t count = STRIPES;
+    while (count * WAYS < setup->capacity) {
+        count *= 2;
+    }
+    assert(count <= NOWHERE / WAYS);
+    size_t size = sizeof(struct rate_table) + count * sizeof(struct bucket);
+    /* Cleared memory that is not touched costs nothing. */
+    char *allocation = calloc(1, size + CACHE_LINE_BYTES);
+    if (allocation == NULL) {
+        return NULL;
+    }
+    struct rate_table *table =
+        (void *)(allocation + CACHE_LINE_BYTES - (uintptr_t)allocation % CACHE_LINE_BYTES);
+    table->allocation = allocation;
+    table->limits = setup->limits;
+    table->secret = setup->secret;
+    table->shared = setup->shared;
+    table->mask = count - 1;
+    for (size_t i = 0; i < STRIPES; i++) {
+        struct stripe *stripe = &table->stripes[i];
+        int failed = pthread_mutex_init(&stripe->lock, NULL);
+        NOT_HANDLED_YET(failed != 0); /* a plain one needs nothing */
+        stripe->first = stripe->last = NOWHERE;
+    }
+    return table;
+}
+
+void rate_table_destroy(struct rate_table **table)
+{
+    if (*table != NULL) {
+        for (size_t i = 0; i < STRIPES; i++) {
+            pthread_mutex_destroy(&(*table)->stripes[i].lock);
+        }
+        free((*table)->allocation);
+        *table = NULL;
+    }
+}
+
+const struct rate *rate_table_limit(const struct rate_table *table, enum rate_kind kind)
+{
+    return &table->limits.of[kind];
+}
+
+/* ---- buckets; the stripe is locked ---- */
+
+static struct bucket *bucket_of(struct rate_table *table, uint64_t hash)
+{
+    return &table->buckets[hash & table->mask];
+}
+
+static struct stripe *lock_stripe(struct rate_table *table, size_t number)
+{
+    struct stripe *stripe = &table->stripes[number];
+    int failed = pthread_mutex_lock(&stripe->lock);
+    NOT_HANDLED_YET(failed != 0);
+    return stripe;
+}
+
+static struct stripe *lock_stripe_of(struct rate_table *table, uint64_t hash)
+{
+    return lock_stripe(table, (hash & table->mask) % STRIPES);
+}
+
+static void unlock_stripe(struct stripe *stripe)
+{
+    int failed = pthread_mutex_unlock(&stripe->lock);
+    NOT_HANDLED_YET(failed != 0);
+}
+
+/* WAYS where it is not there. */
+static size_t find(const struct bucket *bucket, uint64_t hash)
+{
+    size_t way = 0;
+    while (way < WAYS && bucket->hashes[way] != hash) {
+        way++;
+    }
+    return way;
+}
+
+/* The place of the caller who owes least, for a new one. */
+static size_t claim(struct stripe *stripe, struct bucket *bucket, enum rate_kind kind,
+                    uint64_t hash, int64_t now_us)
+{
+    size_t way = 0;
+    for (size_t i = 1; i < WAYS; i++) {
+        way = bucket->tats_us[i] < bucket->tats_us[way] ? i : way;
+    }
+    if (bucket->shares[way] > 0 && bucket->tats_us[way] > now_us) {
+        stripe->dropped++;
+    }
+    bucket->hashes[way] = hash;
+    bucket->tats_us[way] = 0;
+    bucket->parts[way] = 0;
+    bucket->shares[way] = 0; /* it stays in the list if it is there */
+    bucket->kinds[way] = (uint8_t)kind;
+    return way;
+}
+
+static struct rate_state state_of(const struct bucket *bucket, size_t way)
+{
+    return (struct rate_state){.tat_us = bucket->tats_us[way], .part = bucket->parts[way]};
+}
+
+static void set_state(struct bucket *bucket, size_t way, const struct rate_state *state)
+{
+    bucket->tats_us[way] = state->tat_us;
+    bucket->parts[way] = state->part;
+}
+
+/* Notes that others have not heard of so many requests. */
+static void add_share(struct rate_table *table, struct stripe *stripe, struct bucket *bucket,
+                      size_t way, uint32_t requests)
+{
+    uint32_t room = UINT32_MAX - bucket->shares[way];
+    if (!table->shared) {
+        return;
+    }
+    bucket->shares[way] += requests < room ? requests : room;
+    if (bucket->listed[way]) {
+        return;
+    }
+    uint32_t place = (uint32_t)((size_t)(bucket - table->buckets) * WAYS + way);
+    bucket->listed[way] = true;
+    bucket->next[way] = NOWHERE;
+    if (stripe->last == NOWHERE) {
+        stripe->first = place;
+    } else {
+        table->buckets[stripe->last / WAYS].next[stripe->last % WAYS] = place;
+    }
+    stripe->last = place;
+}
+
+/* ---- taking ---- */
+
+static uint64_t hash_of(const struct rate_table *table, enum rate_kind kind, struct slice name)
+{
+    uint64_t hash = hash_bytes(table->secret + (uint64_t)kind, name);
+    return hash == 0 ? 1 : hash;
+}
+
+struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kind,
+                                    struct slice name, int64_t now_us)
+{
+    uint64_t hash = hash_of(table, kind, name);
+    struct bucket *bucket = bucket_of(table, hash);
+    struct stripe *stripe = lock_stripe_of(table, hash);
+    size_t way = find(bucket, hash);
+    if (way == WAYS) {
+        way = claim(stripe, bucket, kind, hash, now_us);
+    }
+    struct rate_state state = state_of(bucket, way);
+    struct rate_verdict verdict = rate_limit_take(&table->limits.of[kind], &state, now_us);
+    if (verdict.allowed) {
+        set_state(bucket, way, &state);
+        add_share(table, stripe, bucket, way, 1);
+    }
+    unlock_stripe(stripe);
+    return verdict;
+}
+
+/* ---- sharing ---- */
+
+/* Takes the first of the stripe's list out. False where that has no share any more. */
+static bool take_share(struct rate_table *table, struct stripe *stripe, struct rate_share *share,
+                       int64_t now_us)
+{
+    struct bucket *bucket = &table->buckets[stripe->first / WAYS];
+    size_t way = stripe->first % WAYS;
+    const struct rate *limit = &table->limits.of[bucket->kinds[way]];
+    struct rate_state state = state_of(bucket, way);
+    int64_t debt_us = rate_limit_debt_us(limit, &state, now_us);
+    int64_t cost_us = rate_limit_cost_us(limit, bucket->shares[way]);
+    *share = (struct rate_share){
+        .hash = bucket->hashes[way],
+        .requests = bucket->shares[way],
+        .charge_us = cost_us < debt_us ? cost_us : debt_us,
+        .debt_max_us = rate_limit_debt_max_us(limit),
+    };
+    stripe->first = bucket->next[way];
+    stripe->last = stripe->first == NOWHERE ? NOWHERE : stripe->last;
+    bucket->listed[way] = false;
+    bucket->shares[way] = 0;
+    return share->charge_us > 0;
+}
+
+size_t rate_table_collect(struct rate_table *table, struct rate_share *shares, size_t max,
+                          int64_t now_us, uint64_t *dropped)
+{
+    uint32_t begin = atomic_load_explicit(&table->next_stripe, memory_order_relaxed);
+    size_t size = 0, visited = 0;
+    for (; visited < STRIPES && size < max; visited++) {
+        struct stripe *stripe = lock_stripe(table, (begin + visited) % STRIPES);
+        while (stripe->first != NOWHERE && size < max) {
+            size += take_share(table, stripe, &shares[size], now_us);
+        }
+        *dropped += stripe->dropped;
+        stripe->dropped = 0;
+        unlock_stripe(stripe);
+    }
+    /* The last stripe may have more: the next collection goes on with the one after it. */
+    atomic_store_explicit(&table->next_stripe, (uint32_t)((begin + visited) % STRIPES),
+                          memory_order_relaxed);
+    return size;
+}
+
+void rate_table_put_back(struct rate_table *table, const struct rate_share *share)
+{
+    struct bucket *bucket = bucket_of(table, share->hash);
+    struct stripe *stripe = lock_stripe_of(table, share->hash);
+    size_t way = find(bucket, share->hash);
+    if (way < WAYS) {
+        add_share(table, stripe, bucket, way, share->requests);
+    } else {
+        stripe->dropped++;
+    }
+    unlock_stripe(stripe);
+}
+
+void rate_table_learn(struct rate_table *table, const struct rate_share *share, int64_t sent_us,
+                      int64_t now_us)
+{
+    assert(share->answered);
+    struct bucket *bucket = bucket_of(table, share->hash);
+    struct stripe *stripe = lock_stripe_of(table, share->hash);
+    size_t way = find(bucket, share->hash);
+    if (way < WAYS) { /* else it is forgotten, and begins with what others know next time */
+        const struct rate *limit = &table->limits.of[bucket->kinds[way]];
+        struct rate_state state = state_of(bucket, way);
+        /* What the exchange told others is in the debt; what came since is not. That the time of
+         * sending counts is in favour of the caller, by as much as the exchange took. */
+        int64_t tat_us = sent_us + share->debt_us + rate_limit_cost_us(limit, bucket->shares[way]);
+        rate_limit_learn(limit, &state, tat_us, now_us);
+        set_state(bucket, way, &state);
+    }
+    unlock_stripe(stripe);
+}
+
+bool rate_table_is_due(struct rate_table *table, int64_t every_us, int64_t now_us)
+{
+    int64_t due_us = atomic_load_explicit(&table->due_us, memory_order_relaxed);
+    return now_us >= due_us &&
+           atomic_compare_exchange_strong_explicit(&table->due_us, &due_us, now_us + every_us,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
