@@ -3,9 +3,20 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+/* What the character stands for; negative where it is none. */
+static int value_of(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '-'             ? 62
+           : c == '_'             ? 63
+                                  : -1;
+}
+
 bool base64url_is_character(char c)
 {
-    return c != '\0' && strchr(alphabet, c) != NULL;
+    return value_of(c) >= 0;
 }
 
 size_t base64url_encode(const unsigned char *raw, size_t size, char *out)
@@ -29,11 +40,11 @@ bool base64url_decode(struct slice text, unsigned char *raw, size_t capacity, si
     unsigned bits = 0, held = 0;
     *size = 0;
     for (size_t i = 0; i < text.size; i++) {
-        const char *place = text.data[i] == '\0' ? NULL : strchr(alphabet, text.data[i]);
-        if (place == NULL) {
+        int value = value_of(text.data[i]);
+        if (value < 0) {
             return false;
         }
-        held = held << 6 | (unsigned)(place - alphabet);
+        held = held << 6 | (unsigned)value;
         bits += 6;
         if (bits >= 8) {
             if (*size == capacity) {
