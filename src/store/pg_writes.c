@@ -11,7 +11,8 @@ static bool parse_changed(struct pg_exchange *exchange, const PGresult *rows, st
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        operation_write(pg_row_operation_of(exchange, rows, row))->changed = true;
+        struct operation *operation = pg_row_operation_of(exchange, rows, row);
+        operation_write(operation)->changed = true;
     }
     return true;
 }
