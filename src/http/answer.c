@@ -141,7 +141,9 @@ static void add_location(struct request *request, const struct operation *operat
     struct slice user = identifier_slice(&operation->user);
     struct text location =
         request_text(request, LOCATION_SIZE_BYTES + 3 * (entity.size + user.size));
-    text_add_format(&location, "/v1/%s/", operation->relation->collection);
+    text_add_cstr(&location, "/v1/");
+    text_add_cstr(&location, operation->relation->collection);
+    text_add_cstr(&location, "/");
     uri_add_segment(&location, entity);
     text_add_cstr(&location, "/users/");
     uri_add_segment(&location, user);
