@@ -9,9 +9,10 @@
 
 static bool parse_changed(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
+    size_t next = 0;
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_of(exchange, rows, row);
+        struct operation *operation = pg_row_operation_of(exchange, rows, row, &next);
         operation_write(operation)->changed = true;
     }
     return true;
@@ -21,9 +22,10 @@ static bool parse_admitted(struct pg_exchange *exchange, const PGresult *rows, s
 {
     static const enum outcome verdicts[] = {OUTCOME_DONE, OUTCOME_DONE, OUTCOME_FULL,
                                             OUTCOME_CLOSED}; /* as admit.sql numbers them */
+    size_t next = 0;
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_of(exchange, rows, row);
+        struct operation *operation = pg_row_operation_of(exchange, rows, row, &next);
         struct operation_write *write = operation_write(operation);
         int64_t verdict = pg_row_number(rows, row, 2);
         assert(verdict >= 0 && (size_t)verdict < sizeof verdicts / sizeof verdicts[0]);
