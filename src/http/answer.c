@@ -101,6 +101,9 @@ void answer_problem(struct request *request, enum problem problem, const char *d
         return;
     }
     answer_with(request, type->status, problem_type, text_slice(&body));
+    if (body.size > ANSWER_COMPRESSED_SIZE_MIN_BYTES) { /* by the path that it gives back */
+        answer_allow_compression(request);
+    }
     if (type->retry_after) {
         answer_retry_after(request, RETRY_AFTER_S);
     }

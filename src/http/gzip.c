@@ -113,7 +113,7 @@ bool gzip_is_accepted(const struct request *request)
 void gzip_answer(struct gzip *gzip, struct request *request)
 {
     struct answer *answer = &request->answer;
-    if (!answer->compressible || answer->body.size <= GZIP_BODY_SIZE_MIN_BYTES ||
+    if (!answer->compressible || answer->body.size <= ANSWER_COMPRESSED_SIZE_MIN_BYTES ||
         !gzip_is_accepted(request)) {
         return;
     }

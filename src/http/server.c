@@ -237,6 +237,7 @@ static void *on_uri(void *server_, const char *uri, struct MHD_Connection *conne
 /* Answers a request that has not arrived whole, and lets its connection end. */
 static void refuse(struct request *request)
 {
+    gzip_answer(server_of(request)->gzip, request);
     refusal_send(request, MHD_get_reason_phrase_for(request->answer.status));
     requests_refuse(&server_of(request)->requests, request, clock_mono_us());
 }

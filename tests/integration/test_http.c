@@ -288,14 +288,32 @@ static void a_compressed_listing_is_the_same(void **state)
     assert_int_equal(process_run(&spec), 0);
 }
 
-/* A problem gives back what the request says. */
-static void problems_are_not_compressed(NO_STATE)
+/* A problem gives back its path, and nothing that is secret. Of a request that has come whole, and
+ * of one that is refused before. */
+static void a_compressed_problem_is_the_same(NO_STATE)
 {
-    char target[2048] = "/v1/events/";
+    static const char *const options[] = {"", "-X PUT -d \"$(printf %20000d 0)\""};
+    char target[2048] = "/v1/events/", command[4096];
     memset(target + strlen(target), 'x', 1500);
-    struct http_response *response = ask("GET", target, NULL, "Accept-Encoding: gzip");
+    for (size_t i = 0; i < LENGTH(options); i++) {
+        snprintf(command, sizeof command,
+                 "ask() { curl -s -m 20 -H 'X-Request-Id: same' %s \"$@\" "
+                 "'http://127.0.0.1:%u%s'; };"
+                 "test \"$(ask)\" = \"$(ask -H 'Accept-Encoding: gzip' | gzip -dc)\""
+                 " && ask | grep -q '\"request_id\":\"same\"'"
+                 " && ask -i -H 'Accept-Encoding: gzip' | grep -aq '^Vary: Accept-Encoding'",
+                 options[i], (unsigned)fixture.service->port, target);
+        const struct process_spec spec = {
+            .argv = (const char *const[]){"/bin/sh", "-c", command, NULL}};
+        process_note("%s", options[i]);
+        assert_int_equal(process_run(&spec), 0);
+    }
+    struct http_response *response = ask("GET", target, NULL, "Accept-Encoding: br");
     expect_header(response, "Content-Encoding", NULL);
-    assert_true(response->body_size > 1024);
+    end_problem(response, 400, "invalid-identifier", "event_id");
+    response = ask("GET", "/v1/events/a%20b", NULL, "Accept-Encoding: gzip"); /* too small */
+    expect_header(response, "Content-Encoding", NULL);
+    expect_header(response, "Vary", NULL);
     end_problem(response, 400, "invalid-identifier", "event_id");
 }
 
@@ -575,7 +593,7 @@ int main(void)
         RELATION_TESTS(a_user_who_is_no_string_is_told_so),
         RELATION_TESTS(large_answers_are_compressed_for_whom_asks),
         RELATION_TESTS(a_compressed_listing_is_the_same),
-        cmocka_unit_test(problems_are_not_compressed),
+        cmocka_unit_test(a_compressed_problem_is_the_same),
         RELATION_TESTS(what_was_made_has_a_place),
         cmocka_unit_test(keys_are_taken_by_writes_of_memberships_alone),
         cmocka_unit_test(settings_have_a_strong_tag),

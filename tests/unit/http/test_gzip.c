@@ -133,8 +133,8 @@ static void test_the_same_answer(NO_STATE)
     }
     for (int round = 0; round < 3; round++) {
         expect_compressed(gzip, slice_make(text, BODY_SIZE), true);
-        expect_compressed(gzip, slice_make(text, GZIP_BODY_SIZE_MIN_BYTES + 1), true);
-        expect_compressed(gzip, slice_make(text, GZIP_BODY_SIZE_MIN_BYTES), false);
+        expect_compressed(gzip, slice_make(text, ANSWER_COMPRESSED_SIZE_MIN_BYTES + 1), true);
+        expect_compressed(gzip, slice_make(text, ANSWER_COMPRESSED_SIZE_MIN_BYTES), false);
         expect_compressed(gzip, slice_make(text, 0), false);
         expect_compressed(gzip, slice_make(noise, BODY_SIZE), false); /* it would not get smaller */
     }
