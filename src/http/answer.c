@@ -19,7 +19,6 @@ enum {
     ETAG_SIZE_BYTES = 64,
     RETRY_AFTER_S = 1, /* where nothing better is known */
     SECONDS_SIZE_BYTES = 21,
-    SHOWN_ENTITY_TAGS_MAX = 16,
 };
 
 static const char json_type[] = "application/json";
@@ -204,10 +203,9 @@ void answer_lookup(struct request *request, const struct operation *operation)
  * does not tell that the client knows of a stale answer. */
 static bool client_has(struct request *request, struct slice opaque, bool stale)
 {
-    struct slice fields[SHOWN_ENTITY_TAGS_MAX];
-    size_t size = header_values(request, HEADER_IF_NONE_MATCH, fields, SHOWN_ENTITY_TAGS_MAX);
-    for (size_t i = 0; i < size; i++) {
-        struct slice list = fields[i];
+    const struct header_field *field = NULL;
+    struct slice list;
+    while (header_next(request, HEADER_IF_NONE_MATCH, &field, &list)) {
         struct entity_tag tag;
         if (!stale && slice_equal(slice_trim(list), slice_of("*"))) {
             return true;

@@ -179,8 +179,8 @@ static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg
     if (list->any) {
         pg_array_add_text(array, slice_of("*"));
     }
-    for (size_t i = 0; i < list->size; i++) {
-        pg_array_add_text(array, slice_make(list->tags[i].data, list->tags[i].size));
+    for (struct slice rest = list->tags; rest.size > 0;) {
+        pg_array_add_text(array, slice_cut(&rest, ','));
     }
     return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes};
 }

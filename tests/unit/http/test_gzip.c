@@ -87,6 +87,13 @@ static void test_several_lines(NO_STATE)
     assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("gzip;q=0")));
     assert_false(gzip_is_accepted(&request));
     arena_reset(&request.arena);
+    begin(&request, "br");
+    for (int i = 0; i < 100; i++) {
+        assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("br")));
+    }
+    assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("gzip")));
+    assert_true(gzip_is_accepted(&request));
+    arena_reset(&request.arena);
 }
 
 /* Gives an answer with this body to one who takes gzip, and expects it back. */
