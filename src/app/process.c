@@ -5,6 +5,7 @@
  * sees /readyz 503 and goes elsewhere, clients are told to close their connections), finishing (no
  * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
 #include "rsvpd/app/process.h"
+#include "rsvpd/app/credentials.h"
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/reload.h"
 #include "rsvpd/app/worker.h"
@@ -38,6 +39,7 @@ struct process {
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_hup;
     struct reload reload;
+    struct credentials credentials; /* with AUTH_MODE=token */
     uv_timer_t drain, tick;
     uv_prepare_t iteration_end;
     uv_async_t worker_ended;
@@ -53,6 +55,11 @@ struct process {
     _Atomic bool draining;
     struct crowd clients, admin_clients;
 };
+
+static bool wants_credentials(const struct process *process)
+{
+    return process->config->auth_mode == AUTH_MODE_TOKEN;
+}
 
 /* ---- what the servers ask ---- */
 
@@ -71,6 +78,7 @@ static void health(void *process_, struct http_health *health)
     *health = (struct http_health){
         .alive = true,
         .draining = atomic_load(&process->draining),
+        .keys_here = !wants_credentials(process) || credentials_are_here(&process->credentials),
         .postgres = {.up = true, .latency_us = -1},
         .redis = {.up = true, .latency_us = -1},
     };
@@ -297,6 +305,7 @@ static bool start_workers(struct process *process)
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
             .process = http_process(process),
+            .credentials = wants_credentials(process) ? &process->credentials : NULL,
             .counts = process->counts,
             .crowd = &process->clients,
             .hash_secret = hash_secret,
@@ -367,6 +376,9 @@ static void end_process(struct process *process)
         _exit(EXIT_SUCCESS);
     }
     reload_free(&process->reload);
+    if (wants_credentials(process)) {
+        credentials_free(&process->credentials);
+    }
     count_memory_destroy(&process->counts);
     free(process->metrics);
 }
@@ -400,6 +412,10 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.secrets = secrets;
     if (!reload_init(&process.reload, config)) {
         log_event(LOG_ERROR, "not enough memory for the configuration");
+        return EXIT_FAILURE;
+    }
+    if (wants_credentials(&process) && !credentials_init(&process.credentials, config)) {
+        log_event(LOG_ERROR, "not enough memory for the keys of tokens");
         return EXIT_FAILURE;
     }
     body_prepare();

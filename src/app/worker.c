@@ -1,5 +1,6 @@
 /* One event loop on a thread of its own, with one of everything. */
 #include "rsvpd/app/worker.h"
+#include "rsvpd/app/credentials.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/routes.h"
 #include "rsvpd/service/operations.h"
@@ -33,6 +34,7 @@ struct worker {
     struct pg_store *pg;
     struct redis_store *redis; /* NULL without one */
     struct service *service;
+    struct authenticator *authenticator; /* NULL: callers are trusted */
     struct http_server *http;
     bool finishing;
     int64_t finish_by_us;
@@ -208,6 +210,23 @@ static bool make_service(struct worker *worker)
     return true;
 }
 
+static bool make_authenticator(struct worker *worker)
+{
+    const struct credentials *credentials = worker->setup.credentials;
+    if (credentials == NULL) {
+        return true;
+    }
+    worker->authenticator = authenticator_create(&(struct authenticator_setup){
+        .token_keys = credentials->token_keys,
+        .api_keys = credentials->api_keys,
+        .refresh = credentials->refresh,
+        .policy = credentials->policy,
+        .metrics = worker->metrics,
+        .hash_secret = worker->setup.hash_secret,
+    });
+    return worker->authenticator != NULL;
+}
+
 static bool make_http(struct worker *worker)
 {
     const struct config *config = worker->setup.config;
@@ -219,6 +238,9 @@ static bool make_http(struct worker *worker)
                     .now_us = clock_mono_us,
                     .service = worker->service,
                     .metrics = worker->metrics,
+                    .authenticator = worker->authenticator,
+                    .access = {.open_counts = config->auth_open_counts != 0,
+                               .open_lists = config->auth_open_listings != 0},
                     .process = worker->setup.process,
                     .limits = {.deadline_us = config->request_deadline_ms * 1000},
                     .page_token_key = worker->setup.secrets->page_token_key},
@@ -256,7 +278,7 @@ struct worker *worker_create(const struct worker_setup *setup)
     worker->metrics = metrics_create();
     if (worker->metrics == NULL || uv_loop_init(&worker->loop) != 0 ||
         uv_async_init(&worker->loop, &worker->finish, on_finish) != 0 || !make_stores(worker) ||
-        !make_service(worker) || !make_http(worker)) {
+        !make_service(worker) || !make_authenticator(worker) || !make_http(worker)) {
         return NULL; /* the process ends */
     }
     start_handles(worker);
@@ -300,6 +322,7 @@ bool worker_join(struct worker **worker_)
     if (uv_loop_close(&worker->loop) != 0) {
         return false;
     }
+    authenticator_destroy(&worker->authenticator);
     service_destroy(&worker->service);
     pg_store_destroy(&worker->pg);
     redis_store_destroy(&worker->redis);

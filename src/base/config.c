@@ -1,5 +1,7 @@
 /* The configuration: one table, and what is generated from it. */
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/jwt.h"
+#include "rsvpd/base/rate.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -13,14 +15,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { JWT_SECRET_SIZE_MIN_BYTES = 32 }; /* RFC 7518, section 3.2 */
-
 static const char *check_jwt_secret(const char *value)
 {
-    return strlen(value) >= JWT_SECRET_SIZE_MIN_BYTES
+    return strlen(value) >= JWK_SECRET_SIZE_MIN_BYTES
                ? NULL
                : "is shorter than the 32 bytes that HS256 "
                  "needs; 'openssl rand -base64 32' makes one";
+}
+
+static const char *check_algorithms(const char *value)
+{
+    unsigned algorithms;
+    return jwt_algorithms_parse(slice_of(value), &algorithms)
+               ? NULL
+               : "is not a list of RS256, PS256, ES256, EdDSA and HS256, separated by commas";
+}
+
+static const char *check_rate(const char *value)
+{
+    struct rate rate;
+    return rate_parse(slice_of(value), &rate) ? NULL : "is not " RATE_RULE;
 }
 
 /* clang-format off */
@@ -70,7 +84,8 @@ const struct config_option config_options[] = {
     {.name = "AUTH_ALLOW_INSECURE", .type = OPTION_CHOICE, .offset = AT(auth_allow_insecure), .default_value = "false",
      .choices = "false true",
      .help = "with AUTH_MODE=none: serve on an address that is not loopback, on a network that only trusted services reach"},
-    {.name = "AUTH_JWT_ALGORITHMS", .type = OPTION_STRING, .offset = AT(auth_jwt_algorithms), .default_value = "RS256,ES256",
+    {.name = "AUTH_JWT_ALGORITHMS", .type = OPTION_STRING, .offset = AT(auth_jwt_algorithms), .check = check_algorithms,
+     .default_value = "RS256,ES256",
      .help = "algorithms of tokens, separated by commas: RS256, PS256, ES256, EdDSA, HS256"},
     {.name = "AUTH_JWKS_URL", .type = OPTION_STRING, .offset = AT(auth_jwks_url), .default_shown = "none",
      .help = "where the keys of tokens are read: https, or http to loopback"},
@@ -91,11 +106,14 @@ const struct config_option config_options[] = {
      .choices = "false true", .help = "counts want no token"},
     {.name = "AUTH_OPEN_LISTINGS", .type = OPTION_CHOICE, .offset = AT(auth_open_listings), .default_value = "true",
      .choices = "false true", .help = "any token may list who is going; else rsvp:read"},
-    {.name = "RATE_LIMIT_USER", .type = OPTION_STRING, .offset = AT(rate_limit_user), .default_value = "off",
+    {.name = "RATE_LIMIT_USER", .type = OPTION_STRING, .offset = AT(rate_limit_user), .check = check_rate,
+     .default_value = "off",
      .help = "requests of one user: off, or N/S for N requests in S seconds with bursts up to N"},
-    {.name = "RATE_LIMIT_KEY", .type = OPTION_STRING, .offset = AT(rate_limit_key), .default_value = "off",
+    {.name = "RATE_LIMIT_KEY", .type = OPTION_STRING, .offset = AT(rate_limit_key), .check = check_rate,
+     .default_value = "off",
      .help = "requests with one API key: off, or N/S"},
-    {.name = "RATE_LIMIT_ADDRESS", .type = OPTION_STRING, .offset = AT(rate_limit_address), .default_value = "off",
+    {.name = "RATE_LIMIT_ADDRESS", .type = OPTION_STRING, .offset = AT(rate_limit_address), .check = check_rate,
+     .default_value = "off",
      .help = "requests from one client address (IPv6: one /64): off, or N/S"},
     {.name = "TRUSTED_PROXIES", .type = OPTION_STRING, .offset = AT(trusted_proxies), .default_shown = "none",
      .help = "proxies that are believed who their client is: addresses and CIDRs, separated by commas"},
@@ -359,12 +377,10 @@ static bool check_pending(struct config *config, bool given, struct config_error
     return false;
 }
 
-/* A secret has one algorithm: whoever gives nothing else need not name it. */
+/* A secret has one algorithm: whoever gives one need not name it. */
 static bool choose_algorithms(struct config *config, bool given, struct config_error *error)
 {
-    bool secret_alone = *config->auth_jwt_secret != '\0' && *config->auth_jwks_url == '\0' &&
-                        *config->auth_jwks_file == '\0';
-    if (given || !secret_alone) {
+    if (given || *config->auth_jwt_secret == '\0') {
         return true;
     }
     free(config->auth_jwt_algorithms);
@@ -414,6 +430,12 @@ static bool is_loopback(const char *address)
             (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET));
 }
 
+static int sources_of_keys(const struct config *config)
+{
+    return (*config->auth_jwks_url != '\0') + (*config->auth_jwks_file != '\0') +
+           (*config->auth_jwt_secret != '\0');
+}
+
 bool config_may_serve(const struct config *config, struct config_error *error)
 {
     if (config->auth_mode == AUTH_MODE_NONE && config->auth_allow_insecure == 0 &&
@@ -422,10 +444,10 @@ bool config_may_serve(const struct config *config, struct config_error *error)
                     "none lets whoever reaches BIND_ADDRESS act for any user: set AUTH_MODE=token, "
                     "or AUTH_ALLOW_INSECURE=true where only trusted services reach it");
     }
-    if (config->auth_mode == AUTH_MODE_TOKEN && *config->auth_jwks_url != '\0' &&
-        *config->auth_jwks_file != '\0') {
+    if (config->auth_mode == AUTH_MODE_TOKEN && sources_of_keys(config) > 1) {
         return fail(error, "AUTH_JWKS_URL",
-                    "set either it or AUTH_JWKS_FILE: the keys of tokens come from one place");
+                    "set one of it, AUTH_JWKS_FILE and AUTH_JWT_SECRET: the keys of tokens come "
+                    "from one place");
     }
     return true;
 }

@@ -1,5 +1,6 @@
 /* Makes answers: the JSON bodies of the contract, and problems. */
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/http/entity_tag.h"
 #include "rsvpd/http/header.h"
@@ -232,7 +233,10 @@ void answer_write_count(struct json_writer *body, const struct relation *relatio
 
 const char *answer_count_caching(const struct request *request)
 {
-    return request->cacheable ? "public, max-age=1" : "no-cache";
+    if (context_counts_are_open(request->context)) {
+        return request->cacheable ? "public, max-age=1" : "no-cache";
+    }
+    return request->cacheable ? "private" : "private, no-cache";
 }
 
 void answer_count(struct request *request, const struct count *count)

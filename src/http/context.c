@@ -1,6 +1,11 @@
 /* What a server gives to its requests. */
 #include "rsvpd/http/context.h"
 
+bool context_counts_are_open(const struct http_context *context)
+{
+    return context->authenticator == NULL || access_is_open(ACCESS_COUNTS, &context->access);
+}
+
 void context_answered(struct request *request)
 {
     request->phase = REQUEST_ANSWERED;

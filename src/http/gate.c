@@ -8,11 +8,13 @@
 #include "rsvpd/base/text.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/authenticator.h"
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/origin.h"
 #include "rsvpd/http/user.h"
+#include "rsvpd/http/who.h"
 #include "rsvpd/http/wire.h"
 
 #include <assert.h>
@@ -230,21 +232,30 @@ static bool answer_options(struct request *request, const char *allowed)
     return false;
 }
 
+/* What the path stands for. What is wrong with it is said later. */
+static bool find_route(struct request *request)
+{
+    const struct http_context *context = request->context;
+    enum problem problem =
+        route_find(context->routes, context->port, request, &request->unidentified);
+    assert((problem == PROBLEM_NOT_FOUND) == (request->route == &context->routes->at[0]));
+    (void)problem;
+    return true;
+}
+
 /* Whether the path takes the method: 404, 405, and what OPTIONS asks for. */
 static bool pass_route(struct request *request)
 {
-    const struct http_context *context = request->context;
     if (request->method == HTTP_OPTIONS && slice_equal(request->path, slice_of("*"))) {
         return answer_options(request, "GET, HEAD, POST, PUT, DELETE, OPTIONS");
     }
-    if (route_find(context->routes, context->port, request, &request->unidentified) ==
-        PROBLEM_NOT_FOUND) {
+    if (request->route == &request->context->routes->at[0]) {
         return refuse(request, PROBLEM_NOT_FOUND, NULL);
     }
     if (request->method == HTTP_OPTIONS) {
         return answer_options(request, allow(request));
     }
-    if (route_handler(request->route, request->method) == NULL) {
+    if (route_endpoint(request->route, request->method).handle == NULL) {
         const char *allowed = allow(request);
         answer_problem_format(request, PROBLEM_METHOD_NOT_ALLOWED,
                               "this path takes only these methods: %s", allowed);
@@ -254,12 +265,47 @@ static bool pass_route(struct request *request)
     return true;
 }
 
-/* Whether the sender may do it: 401 and 403. Nobody is asked for a token: all that is known of
- * senders is which page sent them. */
+/* Whoever sends it may do what it asks, as far as it says yet: the user of a write is named later.
+ */
+static bool pass_principal(struct request *request)
+{
+    return request->unidentified != NULL || who_may(request);
+}
+
+/* Whether the sender may do it: 401 and 403. Where newer keys may tell who that is, it goes on to
+ * the body, and waits there. */
 static bool pass_who(struct request *request)
 {
-    return !may_change_something(request) || origin_is_own(request) ||
-           refuse(request, PROBLEM_FORBIDDEN, NULL);
+    if (may_change_something(request) && !origin_is_own(request)) {
+        return refuse(request, PROBLEM_FORBIDDEN,
+                      "A page of another origin must not change anything here. Nothing was done; "
+                      "send the request from a page of this origin, or from no browser.");
+    }
+    enum who who = who_find(request);
+    return who == WHO_WAITS || (who == WHO_KNOWN && pass_principal(request));
+}
+
+/* The same once the body is here, for a request that newer keys are needed for. */
+static bool pass_who_at_last(struct request *request)
+{
+    if (request->principal != NULL) {
+        return true;
+    }
+    switch (who_find(request)) {
+    case WHO_KNOWN:
+        return pass_principal(request);
+    case WHO_REFUSED:
+        return false;
+    case WHO_WAITS:
+        break;
+    }
+    if (request->keys_awaited) {
+        return refuse(request, PROBLEM_KEYS_UNAVAILABLE, NULL);
+    }
+    request->keys_awaited = true;
+    request->phase = REQUEST_WAITING;
+    authenticator_wait(request->context->authenticator, request);
+    return false;
 }
 
 /* Whether the sender comes no more often than they may: 429. There are no limits. */
@@ -291,7 +337,7 @@ static bool pass_body(struct request *request)
 static bool pass_user(struct request *request)
 {
     if ((request->route->flags & ROUTE_NAMES_USER) != 0) {
-        return user_find(request) && idempotency_key_find(request);
+        return user_find(request) && who_may(request) && idempotency_key_find(request);
     }
     return !header_given(request, HEADER_IDEMPOTENCY_KEY) ||
            refuse(request, PROBLEM_INVALID_PARAMETER,
@@ -302,15 +348,17 @@ static bool pass_user(struct request *request)
 /* The last stage: lets nobody pass, since nothing comes after it. */
 static bool pass_to_handler(struct request *request)
 {
-    route_handler(request->route, request->method)(request);
+    route_endpoint(request->route, request->method).handle(request);
     return false;
 }
 
 enum stage {
     STAGE_HEAD,
+    STAGE_FIND,
     STAGE_ROUTE,
     STAGE_WHO,
     STAGE_HOW_OFTEN,
+    STAGE_WHO_AT_LAST,
     STAGE_PARAMETERS,
     STAGE_BODY,
     STAGE_USER,
@@ -324,9 +372,11 @@ static const struct {
     enum gate_verdict otherwise;           /* what becomes of a request that does not pass */
 } stages[STAGE_COUNT] = {
     [STAGE_HEAD] = {pass_head, false, GATE_REFUSED},
+    [STAGE_FIND] = {find_route, false, GATE_ANSWERED},
     [STAGE_ROUTE] = {pass_route, false, GATE_ANSWERED},
     [STAGE_WHO] = {pass_who, false, GATE_ANSWERED},
     [STAGE_HOW_OFTEN] = {pass_how_often, false, GATE_ANSWERED},
+    [STAGE_WHO_AT_LAST] = {pass_who_at_last, true, GATE_ANSWERED},
     [STAGE_PARAMETERS] = {pass_parameters, true, GATE_ANSWERED},
     [STAGE_BODY] = {pass_body, true, GATE_ANSWERED},
     [STAGE_USER] = {pass_user, true, GATE_ANSWERED},
@@ -363,6 +413,15 @@ enum gate_verdict gate_take_body(struct request *request, size_t size, const str
         answer_problem(request, PROBLEM_PAYLOAD_TOO_LARGE, NULL);
     }
     return GATE_REFUSED;
+}
+
+void gate_go_on(struct request *request)
+{
+    assert(request->keys_awaited && request->phase == REQUEST_WAITING);
+    gate_take_whole(request);
+    if (request->answer.status != 0 && request->phase == REQUEST_WAITING) {
+        context_answered(request);
+    }
 }
 
 void gate_take_whole(struct request *request)

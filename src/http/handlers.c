@@ -6,6 +6,7 @@
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/submission.h"
+#include "rsvpd/http/who.h"
 #include "rsvpd/service/service.h"
 
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static void write_done(struct operation *operation, enum outcome outcome, int64_
 void handle_add(struct request *request)
 {
     bool past_capacity;
-    if (!query_boolean(request, "past_capacity", &past_capacity)) {
+    if (!query_boolean(request, "past_capacity", &past_capacity) ||
+        (past_capacity && !who_has_scope(request, SCOPE_ADMIN))) {
         return;
     }
     struct operation *operation = submission_take(request, OPERATION_ADD, write_done);
@@ -199,10 +201,11 @@ void handle_readyz(struct request *request)
     struct http_health health;
     ask_health(request, &health);
     const char *word = health.draining                               ? "draining"
-                       : !health.postgres.up                         ? "unavailable"
+                       : !health.postgres.up || !health.keys_here    ? "unavailable"
                        : health.redis.configured && !health.redis.up ? "degraded"
                                                                      : "ready";
-    answer_health(request, !health.draining && health.postgres.up, word, &health);
+    answer_health(request, !health.draining && health.postgres.up && health.keys_here, word,
+                  &health);
 }
 
 void handle_metrics(struct request *request)

@@ -13,6 +13,7 @@ struct header_field {
     }
 static const struct slice names[HEADER_NAME_COUNT] = {
     [HEADER_ACCEPT_ENCODING] = NAME("Accept-Encoding"),
+    [HEADER_AUTHORIZATION] = NAME("Authorization"),
     [HEADER_CONTENT_ENCODING] = NAME("Content-Encoding"),
     [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
     [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
@@ -23,6 +24,7 @@ static const struct slice names[HEADER_NAME_COUNT] = {
     [HEADER_ORIGIN] = NAME("Origin"),
     [HEADER_SEC_FETCH_SITE] = NAME("Sec-Fetch-Site"),
     [HEADER_TRACEPARENT] = NAME("traceparent"),
+    [HEADER_X_API_KEY] = NAME("X-API-Key"),
     [HEADER_X_REQUEST_ID] = NAME("X-Request-Id"),
     [HEADER_X_USER_ID] = NAME("X-User-Id"),
 };

@@ -117,7 +117,7 @@ enum problem route_find(const struct route_table *table, enum route_flags port,
     return PROBLEM_NOT_FOUND;
 }
 
-route_handler_fn *route_handler(const struct route *route, enum http_method method)
+struct endpoint route_endpoint(const struct route *route, enum http_method method)
 {
     switch (method) {
     case HTTP_GET:
@@ -132,16 +132,16 @@ route_handler_fn *route_handler(const struct route *route, enum http_method meth
     case HTTP_OPTIONS:
     case HTTP_OTHER:
     case HTTP_METHOD_COUNT:
-        return NULL;
+        break;
     }
-    return NULL;
+    return (struct endpoint){NULL, ACCESS_OPEN};
 }
 
 void route_allow(const struct route *route, struct text *out)
 {
-    text_add_cstr(out, route->get != NULL ? "GET, HEAD, " : "");
-    text_add_cstr(out, route->post != NULL ? "POST, " : "");
-    text_add_cstr(out, route->put != NULL ? "PUT, " : "");
-    text_add_cstr(out, route->delete != NULL ? "DELETE, " : "");
+    text_add_cstr(out, route->get.handle != NULL ? "GET, HEAD, " : "");
+    text_add_cstr(out, route->post.handle != NULL ? "POST, " : "");
+    text_add_cstr(out, route->put.handle != NULL ? "PUT, " : "");
+    text_add_cstr(out, route->delete.handle != NULL ? "DELETE, " : "");
     text_add_cstr(out, "OPTIONS");
 }

@@ -7,24 +7,24 @@
 /* clang-format off */
 /* The paths of each relation, of its words (RELATIONS). */
 #define WRITE(ID, name, collection, id, flag, settings, ...) \
-    {.pattern = "/v1/" collection "/{" id "}/" name, .relation = &relations[RELATION_##ID], .post = handle_add, \
-     .delete = handle_remove, .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", \
+    {.pattern = "/v1/" collection "/{" id "}/" name, .relation = &relations[RELATION_##ID], .post = {handle_add, ACCESS_ACT}, \
+     .delete = {handle_remove, ACCESS_ACT}, .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER, .parameters = "user_id", \
      .post_parameter = (settings) ? "past_capacity" : NULL},
 #define MEMBER(ID, name, collection, id, ...) \
     {.pattern = "/v1/" collection "/{" id "}/users/{user_id}", .relation = &relations[RELATION_##ID], \
-     .get = handle_lookup, .flags = ROUTE_PUBLIC, .parameters = ""},
+     .get = {handle_lookup, ACCESS_OWN}, .flags = ROUTE_PUBLIC, .parameters = ""},
 #define COUNT(ID, name, collection, id, ...) \
     {.pattern = "/v1/" collection "/{" id "}/" name "_count", .relation = &relations[RELATION_##ID], \
-     .get = handle_count, .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
+     .get = {handle_count, ACCESS_COUNTS}, .flags = ROUTE_PUBLIC, .parameters = "max_stale_ms"},
 #define MEMBERS(ID, name, collection, id, ...) \
     {.pattern = "/v1/" collection "/{" id "}/users", .relation = &relations[RELATION_##ID], \
-     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
+     .get = {handle_listing, ACCESS_LISTS}, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token user_id"},
 #define OF_USER(ID, name, collection, id, ...) \
     {.pattern = "/v1/users/{user_id}/" collection, .relation = &relations[RELATION_##ID], \
-     .get = handle_listing, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token " id},
+     .get = {handle_listing, ACCESS_OWN}, .flags = ROUTE_PUBLIC, .parameters = "page_size page_token " id},
 #define COUNTS(ID, name, collection, id, ...) \
     {.pattern = "/v1/" name "_counts", .relation = &relations[RELATION_##ID], \
-     .get = handle_counts, .flags = ROUTE_PUBLIC, .parameters = id " max_stale_ms"},
+     .get = {handle_counts, ACCESS_COUNTS}, .flags = ROUTE_PUBLIC, .parameters = id " max_stale_ms"},
 
 /* Tried in this order: those that are asked for most stand first. */
 static const struct route all[] = {
@@ -34,16 +34,16 @@ static const struct route all[] = {
     RELATIONS(COUNT)
     RELATIONS(MEMBERS)
     RELATIONS(OF_USER)
-    {.pattern = "/v1/events/{event_id}", .relation = &relations[RELATION_RSVP], .get = handle_settings,
-     .put = handle_configure, .delete = handle_release, .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = handle_waitlist,
+    {.pattern = "/v1/events/{event_id}", .relation = &relations[RELATION_RSVP], .get = {handle_settings, ACCESS_SETTINGS},
+     .put = {handle_configure, ACCESS_ADMIN}, .delete = {handle_release, ACCESS_ADMIN}, .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = {handle_waitlist, ACCESS_LISTS},
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     RELATIONS(COUNTS)
-    {.pattern = "/v1/problems/{code}", .get = handle_problem_type,
+    {.pattern = "/v1/problems/{code}", .get = {handle_problem_type, ACCESS_OPEN},
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
-    {.pattern = "/v1/livez", .get = handle_livez, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
-    {.pattern = "/v1/readyz", .get = handle_readyz, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
-    {.pattern = "/v1/metrics", .get = handle_metrics, .flags = ROUTE_ADMIN, .parameters = ""},
+    {.pattern = "/v1/livez", .get = {handle_livez, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
+    {.pattern = "/v1/readyz", .get = {handle_readyz, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
+    {.pattern = "/v1/metrics", .get = {handle_metrics, ACCESS_OPEN}, .flags = ROUTE_ADMIN, .parameters = ""},
 };
 /* clang-format on */
 

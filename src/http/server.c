@@ -7,6 +7,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
+#include "rsvpd/http/authenticator.h"
 #include "rsvpd/http/client_watch.h"
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/gate.h"
@@ -491,6 +492,17 @@ static void expire_lines(struct http_server *server, int64_t now_us)
     }
 }
 
+/* Lets those go on that waited for newer keys. */
+static void take_ready(struct http_server *server, int64_t now_us)
+{
+    struct authenticator *authenticator = server->context.authenticator;
+    struct request *request;
+    while (authenticator != NULL &&
+           (request = authenticator_take_ready(authenticator, now_us)) != NULL) {
+        gate_go_on(request);
+    }
+}
+
 void http_server_tick(struct http_server *server, struct instant now)
 {
     struct request *request;
@@ -501,6 +513,7 @@ void http_server_tick(struct http_server *server, struct instant now)
         }
         refuse(request);
     }
+    take_ready(server, now.mono_us);
     if (is_draining(server)) {
         end_streams(server);
     }

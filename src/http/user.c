@@ -1,6 +1,7 @@
 /* Who acts. */
 #include "rsvpd/http/user.h"
 #include "rsvpd/base/uri.h"
+#include "rsvpd/domain/access.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
 #include "rsvpd/http/header.h"
@@ -108,6 +109,9 @@ bool user_find(struct request *request)
 {
     if (!from_body(request) || !from_query(request) || !from_header(request)) {
         return false;
+    }
+    if (request->user.size == 0 && request->principal->kind == PRINCIPAL_TOKEN) {
+        request->user = request->principal->subject;
     }
     if (request->user.size == 0) {
         answer_problem(request, PROBLEM_MISSING_USER_ID, NULL);

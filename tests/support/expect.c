@@ -17,6 +17,7 @@ const struct expect_problem_row expect_problem_rows[] = {
     {"unknown-field", 400, false, false},
     {"missing-user-id", 400, false, false},
     {"conflicting-user-id", 400, false, false},
+    {"unauthenticated", 401, false, false},
     {"forbidden", 403, false, false},
     {"not-found", 404, false, false},
     {"method-not-allowed", 405, false, false},
@@ -28,10 +29,12 @@ const struct expect_problem_row expect_problem_rows[] = {
     {"payload-too-large", 413, false, false},
     {"unsupported-media-type", 415, false, false},
     {"idempotency-key-reused", 422, false, false},
+    {"rate-limited", 429, true, true},
     {"headers-too-large", 431, false, false},
     {"internal", 500, true, false},
     {"overloaded", 503, true, true},
     {"store-unavailable", 503, true, true},
+    {"keys-unavailable", 503, true, true},
     {"outcome-unknown", 504, true, true},
 };
 const size_t expect_problem_row_count = sizeof expect_problem_rows / sizeof expect_problem_rows[0];

@@ -11,6 +11,7 @@
 #include "rsvpd/store/redis_url.h"
 
 struct count_memory;
+struct credentials;
 struct worker;
 
 struct worker_setup {
@@ -20,8 +21,9 @@ struct worker_setup {
     const struct redis_url *redis_url; /* at first; NULL where there is no Redis */
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;
-    struct count_memory *counts; /* of the process; must outlive the worker */
-    struct crowd *crowd;         /* the connections of all workers */
+    const struct credentials *credentials; /* NULL: callers are trusted */
+    struct count_memory *counts;           /* of the process; must outlive the worker */
+    struct crowd *crowd;                   /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
     void (*ended)(

@@ -4,17 +4,20 @@
 
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/base/random.h"
+#include "rsvpd/domain/access.h"
 #include "rsvpd/domain/ports.h"
 #include "rsvpd/http/route.h"
 
 #include <stdatomic.h>
 
+struct authenticator;
 struct service;
 
 /* What the process as a whole knows, for the health routes. */
 struct http_health {
-    bool alive;    /* every loop turns */
-    bool draining; /* a shutdown has begun */
+    bool alive;     /* every loop turns */
+    bool draining;  /* a shutdown has begun */
+    bool keys_here; /* those that tokens and API keys are checked with */
     struct dependency_state postgres, redis;
 };
 
@@ -37,6 +40,8 @@ struct http_context {
     int64_t (*now_us)(void); /* the monotonic clock */
     struct service *service; /* NULL where the routes need none */
     struct metrics *metrics; /* of the thread */
+    struct authenticator *authenticator; /* NULL: callers are trusted */
+    struct access_policy access;
     struct http_process process;
     struct http_limits limits;
     const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES */
@@ -48,6 +53,9 @@ struct http_context {
     /* A stream that rests has something to send. */
     void (*woken)(void *server, struct request *request);
 };
+
+/* Whether anybody may read counts, so that a cache in front may hold them for all. */
+bool context_counts_are_open(const struct http_context *context);
 
 /* The answer of a request that had to wait is made: it goes back. */
 void context_answered(struct request *request);

@@ -18,6 +18,7 @@
 struct connection;
 struct http_context;
 struct many;
+struct principal;
 struct route;
 struct wire;
 
@@ -75,6 +76,9 @@ struct request {
     const struct route *route; /* never NULL once routed */
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */
+
+    const struct principal *principal; /* who sends it; NULL until that is known */
+    bool keys_awaited;                 /* it has waited for newer keys to tell */
 
     struct list header_fields; /* those that mean something here: http/header */
 

@@ -4,6 +4,7 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/domain/access.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/http/request.h"
 
@@ -16,12 +17,19 @@ enum route_flags {
     ROUTE_NAMES_USER = 4, /* a write: the user is named in body, query or header */
 };
 
+/* What a method does on a path, and what it asks of whoever sends it. One that names no access does
+ * not compile (-Wmissing-field-initializers). */
+struct endpoint {
+    route_handler_fn *handle; /* NULL: method not allowed */
+    enum access access;
+};
+
 struct route {
     /* As documented. Every path exists with and without /v1. {user_id} and other {…_id} capture
      * identifiers, any other {name} a segment as it stands. */
     const char *pattern;
-    const struct relation *relation;             /* NULL where it is about none */
-    route_handler_fn *get, *post, *put, *delete; /* NULL: method not allowed */
+    const struct relation *relation; /* NULL where it is about none */
+    struct endpoint get, post, put, delete;
     unsigned flags;
     const char *parameters;     /* of the query: the known names, separated by spaces */
     const char *post_parameter; /* one more of POST alone; NULL: none */
@@ -40,9 +48,9 @@ enum problem route_find(const struct route_table *table, enum route_flags port,
                         struct request *request, const char **detail)
     __attribute__((warn_unused_result));
 
-/* What handles a method: HEAD is a GET whose body is not sent. NULL where the route does not take
+/* What a method does: HEAD is a GET whose body is not sent. Nothing where the route does not take
  * it. */
-route_handler_fn *route_handler(const struct route *route, enum http_method method);
+struct endpoint route_endpoint(const struct route *route, enum http_method method);
 
 /* The value of Allow, written into `out`. */
 void route_allow(const struct route *route, struct text *out);

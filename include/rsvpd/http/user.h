@@ -5,8 +5,8 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
-/* Sets request->user from all places that name one. False with a problem answered where they are
- * malformed, differ, or none does. */
+/* Sets request->user from all places that name one; where none does, a token's subject is the user.
+ * False with a problem answered where they are malformed, differ, or nobody is named. */
 MUST_CHECK bool user_find(struct request *request);
 
 #endif

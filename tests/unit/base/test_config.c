@@ -168,6 +168,10 @@ static void test_may_serve(NO_STATE)
           {"AUTH_JWKS_URL", "https://login.example/jwks"},
           {"AUTH_JWKS_FILE", "/etc/jwks.json"}},
          "AUTH_JWKS_FILE"},
+        {{{"AUTH_MODE", "token"},
+          {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+          {"AUTH_JWKS_FILE", "/etc/jwks.json"}},
+         "AUTH_JWT_SECRET"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct variable variables[6] = {{"DATABASE_URL", SECRET}};
@@ -191,14 +195,14 @@ static void test_algorithms_of_a_secret(NO_STATE)
         {"DATABASE_URL", SECRET}, {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES}, {NULL, NULL}};
     static const struct variable beside[] = {{"DATABASE_URL", SECRET},
                                              {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
-                                             {"AUTH_JWKS_FILE", "/etc/jwks.json"},
+                                             {"AUTH_JWT_ALGORITHMS", "ES256,HS256"},
                                              {NULL, NULL}};
     struct config config;
     load_well(&config, alone);
     assert_string_equal(config.auth_jwt_algorithms, "HS256");
     config_free(&config);
     load_well(&config, beside);
-    assert_string_equal(config.auth_jwt_algorithms, "RS256,ES256");
+    assert_string_equal(config.auth_jwt_algorithms, "ES256,HS256");
     config_free(&config);
 }
 
@@ -243,6 +247,7 @@ static void test_every_malformed_value_is_refused(NO_STATE)
                                                " 1.2.3.4",  "1.2.3.4 ",   "*",     "::g"};
     static const char *const no_words[] = {"",      " ",         "INFO",      "inf",      "infos",
                                            "info ", "info warn", "json text", "jsontext", "1"};
+    static const char *const nonsense[] = {" ", "nonsense", "1/2/3", "RS256,", "RS257", "1/0"};
     for (size_t i = 0; i < config_option_count; i++) {
         const struct config_option *option = &config_options[i];
         char below[32], above[32];
@@ -256,6 +261,9 @@ static void test_every_malformed_value_is_refused(NO_STATE)
         }
         for (size_t j = 0; option->type == OPTION_CHOICE && j < LENGTH(no_words); j++) {
             expect_refused(option->name, no_words[j]);
+        }
+        for (size_t j = 0; option->check != NULL && j < LENGTH(nonsense); j++) {
+            expect_refused(option->name, nonsense[j]);
         }
         if (option->type == OPTION_INTEGER) {
             expect_refused(option->name, below);

@@ -20,6 +20,7 @@ static void test_the_contract(NO_STATE)
         {PROBLEM_UNKNOWN_FIELD, "unknown-field", 400, false},
         {PROBLEM_MISSING_USER_ID, "missing-user-id", 400, false},
         {PROBLEM_CONFLICTING_USER_ID, "conflicting-user-id", 400, false},
+        {PROBLEM_UNAUTHENTICATED, "unauthenticated", 401, false},
         {PROBLEM_FORBIDDEN, "forbidden", 403, false},
         {PROBLEM_NOT_FOUND, "not-found", 404, false},
         {PROBLEM_METHOD_NOT_ALLOWED, "method-not-allowed", 405, false},
@@ -31,10 +32,12 @@ static void test_the_contract(NO_STATE)
         {PROBLEM_PAYLOAD_TOO_LARGE, "payload-too-large", 413, false},
         {PROBLEM_UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", 415, false},
         {PROBLEM_IDEMPOTENCY_KEY_REUSED, "idempotency-key-reused", 422, false},
+        {PROBLEM_RATE_LIMITED, "rate-limited", 429, true},
         {PROBLEM_HEADERS_TOO_LARGE, "headers-too-large", 431, false},
         {PROBLEM_INTERNAL, "internal", 500, true},
         {PROBLEM_OVERLOADED, "overloaded", 503, true},
         {PROBLEM_STORE_UNAVAILABLE, "store-unavailable", 503, true},
+        {PROBLEM_KEYS_UNAVAILABLE, "keys-unavailable", 503, true},
         {PROBLEM_OUTCOME_UNKNOWN, "outcome-unknown", 504, true},
     };
     assert_int_equal(LENGTH(cases), PROBLEM_COUNT - 1); /* all but PROBLEM_NONE */

@@ -18,10 +18,10 @@ static const struct route all[] = {
     {.pattern = "", .parameters = ""},
     {.pattern = "/v1/events/{event_id}/rsvp",
      .relation = &relations[RELATION_RSVP],
-     .post = handle,
+     .post = {handle, ACCESS_ACT},
      .flags = ROUTE_PUBLIC | ROUTE_NAMES_USER,
      .parameters = "user_id"},
-    {.pattern = "/v1/livez", .get = handle, .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/livez", .get = {handle, ACCESS_OPEN}, .flags = ROUTE_PUBLIC, .parameters = ""},
 };
 static const struct route_table table = {all, LENGTH(all)};
 static struct random names;

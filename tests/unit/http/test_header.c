@@ -50,6 +50,7 @@ static void test_every_name_has_a_field_of_its_own(NO_STATE)
 {
     static const char *const names[HEADER_NAME_COUNT] = {
         [HEADER_ACCEPT_ENCODING] = "Accept-Encoding",
+        [HEADER_AUTHORIZATION] = "authorization",
         [HEADER_CONTENT_ENCODING] = "Content-Encoding",
         [HEADER_CONTENT_LENGTH] = "Content-Length",
         [HEADER_CONTENT_TYPE] = "Content-Type",
@@ -60,6 +61,7 @@ static void test_every_name_has_a_field_of_its_own(NO_STATE)
         [HEADER_ORIGIN] = "origin",
         [HEADER_SEC_FETCH_SITE] = "Sec-Fetch-Site",
         [HEADER_TRACEPARENT] = "Traceparent",
+        [HEADER_X_API_KEY] = "x-api-key",
         [HEADER_X_REQUEST_ID] = "X-Request-ID",
         [HEADER_X_USER_ID] = "X-User-ID",
     };

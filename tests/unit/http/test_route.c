@@ -351,7 +351,7 @@ static void test_methods(NO_STATE)
         route_allow(route, &allow);
         unit_expect_text(cases[i].pattern, text_slice(&allow), cases[i].allow);
         for (int method = 0; method < HTTP_METHOD_COUNT; method++) {
-            assert_true(route_handler(route, (enum http_method)method) ==
+            assert_true(route_endpoint(route, (enum http_method)method).handle ==
                         cases[i].handlers[method]);
         }
     }

@@ -73,8 +73,14 @@ static void handle_plain(struct request *request)
 
 static const struct route all[] = {
     {.pattern = "", .parameters = ""},
-    {.pattern = "/v1/stream", .get = handle_stream, .flags = ROUTE_PUBLIC, .parameters = ""},
-    {.pattern = "/v1/plain", .get = handle_plain, .flags = ROUTE_PUBLIC, .parameters = ""},
+    {.pattern = "/v1/stream",
+     .get = {handle_stream, ACCESS_OPEN},
+     .flags = ROUTE_PUBLIC,
+     .parameters = ""},
+    {.pattern = "/v1/plain",
+     .get = {handle_plain, ACCESS_OPEN},
+     .flags = ROUTE_PUBLIC,
+     .parameters = ""},
 };
 static const struct route_table table = {all, LENGTH(all)};
 
