@@ -22,6 +22,17 @@ void redis_encode_probe_key(const char *namespace, uint64_t number, struct text 
     text_add_uint(out, number);
 }
 
+void redis_encode_rate_key(const char *namespace, const unsigned char caller[MAC_SIZE_BYTES],
+                           struct text *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    begin_key(namespace, "rate", out);
+    for (size_t i = 0; i < MAC_SIZE_BYTES; i++) {
+        const char byte[] = {digits[caller[i] >> 4], digits[caller[i] & 15]};
+        text_add(out, slice_make(byte, sizeof byte));
+    }
+}
+
 void redis_encode_value(const struct count *count, struct text *out)
 {
     text_add_format(out, "%0*lld:%0*lld:%lld", REDIS_VERSION_DIGITS, (long long)count->version,

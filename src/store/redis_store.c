@@ -12,6 +12,8 @@
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/redis_codec.h"
 #include "rsvpd/store/redis_link.h"
+#include "rsvpd/store/redis_rates.h"
+#include "rsvpd/store/redis_words.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -25,10 +27,15 @@ enum {
     PROBE_AFTER_US = 1000 * 1000,  /* of idling */
     PROVEN_AFTER_US = 1500 * 1000, /* a connection that lasts so long works */
     READS_MAX = 16,                /* in flight */
-    NUMBER_SIZE_BYTES = 24,
+    EXCHANGES_MAX = 4,             /* of shares of rates, in flight */
+    PORT_SIZE_BYTES = 8,
     VALUE_FRAMING_SIZE_BYTES = 8, /* what RESP2 puts around a value of a list */
 };
-static_assert((int)READS_MAX < REDIS_COMMANDS_MAX, "reads leave room for a publication");
+static_assert(READS_MAX + EXCHANGES_MAX < REDIS_COMMANDS_MAX,
+              "reads and exchanges leave room for a publication");
+static_assert(REDIS_RATES_MAX * (REDIS_DEBT_SIZE_BYTES + VALUE_FRAMING_SIZE_BYTES) <
+                  REDIS_ANSWER_SIZE_MAX_BYTES,
+              "the answer of the largest exchange fits");
 static_assert(REDIS_COUNTS_MAX * (REDIS_VALUE_SIZE_BYTES + VALUE_FRAMING_SIZE_BYTES) <
                   REDIS_ANSWER_SIZE_MAX_BYTES,
               "the values of the largest read fit an answer");
@@ -41,10 +48,20 @@ struct redis_read {
     struct redis_count entries[REDIS_COUNTS_MAX];
 };
 
+/* An exchange of shares in flight. */
+struct exchange {
+    struct redis_store *store;
+    bool in_use;
+    size_t size;
+    struct rate_share shares[REDIS_RATES_MAX];
+};
+
 struct redis_store {
     struct redis_store_setup setup;
     struct redis_counts_listener listener;
     struct redis_counts_port port;
+    struct redis_rates_listener rates_listener;
+    struct redis_rates_port rates_port;
     enum redis_state state;  /* changed by store_change_state alone */
     struct redis_url url;    /* while REDIS_READING the pool's thread's */
     struct redis_link *link; /* NULL while there is none */
@@ -63,6 +80,7 @@ struct redis_store {
     int64_t latency_us;
     uint64_t probe; /* the probe's key, this store's alone */
     struct redis_read reads[READS_MAX];
+    struct exchange exchanges[EXCHANGES_MAX];
 };
 
 /* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. A stored value
@@ -165,66 +183,23 @@ static void note_outcome(struct redis_store *store, const struct redis_answer *a
     }
 }
 
-/* The words of one command with many keys, built in place. */
-enum {
-    /* Of a publication: its name, the script, how many keys, the lifetime; each count's key and
-     * value. */
-    WORDS_MAX = 4 + 2 * REDIS_COUNTS_MAX,
-    WORDS_SIZE_MAX_BYTES =
-        2 * NUMBER_SIZE_BYTES + REDIS_COUNTS_MAX * (REDIS_KEY_SIZE_BYTES + REDIS_VALUE_SIZE_BYTES),
-};
-
-struct words {
-    const char *at[WORDS_MAX];
-    size_t sizes[WORDS_MAX];
-    int count;
-    size_t used;
-    char bytes[WORDS_SIZE_MAX_BYTES];
-};
-
-static void add_word(struct words *words, struct slice word)
-{
-    assert(words->count < WORDS_MAX);
-    words->at[words->count] = word.data;
-    words->sizes[words->count++] = word.size;
-}
-
-static void words_begin(struct words *words, const char *name)
-{
-    words->count = 0; /* not the whole of it: it is large, and only what is used gets written */
-    words->used = 0;
-    add_word(words, slice_of(name));
-}
-
-static struct text word_space(struct words *words, size_t size)
-{
-    assert(sizeof words->bytes - words->used >= size);
-    return text_over(words->bytes + words->used, size);
-}
-
-static void add_written(struct words *words, const struct text *text)
-{
-    assert(!text->truncated);
-    add_word(words, text_slice(text));
-    words->used += text->size;
-}
-
-static void add_key(const struct redis_store *store, struct words *words,
+static void add_key(const struct redis_store *store, struct redis_words *words,
                     const struct redis_count *entry)
 {
-    struct text key = word_space(words, REDIS_KEY_SIZE_BYTES);
+    struct text key = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
     redis_encode_key(store->setup.namespace, entry, &key);
-    add_written(words, &key);
+    redis_words_add_written(words, &key);
 }
 
-static void add_value(struct words *words, const struct count *count)
+static void add_value(struct redis_words *words, const struct count *count)
 {
-    struct text value = word_space(words, REDIS_VALUE_SIZE_BYTES);
+    struct text value = redis_words_space(words, REDIS_VALUE_SIZE_BYTES);
     redis_encode_value(count, &value);
-    add_written(words, &value);
+    redis_words_add_written(words, &value);
 }
 
-static bool send_words(struct redis_store *store, struct redis_command command, struct words *words)
+static bool send_words(struct redis_store *store, struct redis_command command,
+                       struct redis_words *words)
 {
     command.sent_us = clock_mono_us();
     return redis_link_send(store->link, &command, words->count, words->at, words->sizes);
@@ -265,8 +240,8 @@ static bool port_read(void *store_, const struct redis_count *entries, size_t si
     if (store->state != REDIS_UP || read == store->reads + READS_MAX) {
         return false;
     }
-    struct words words;
-    words_begin(&words, "MGET");
+    struct redis_words words;
+    redis_words_begin(&words, "MGET");
     for (size_t i = 0; i < size; i++) {
         read->entries[i] = entries[i];
         read->entries[i].found = false;
@@ -283,20 +258,11 @@ static bool port_read(void *store_, const struct redis_count *entries, size_t si
 }
 
 /* The words of a publication before its keys, and between its keys and its values. */
-static void begin_publication(struct words *words, size_t size)
+static void begin_publication(struct redis_words *words, size_t size)
 {
-    words_begin(words, "EVAL");
-    add_word(words, slice_of(publish_script));
-    struct text key_count = word_space(words, NUMBER_SIZE_BYTES);
-    text_add_uint(&key_count, size);
-    add_written(words, &key_count);
-}
-
-static void add_lifetime(const struct redis_store *store, struct words *words)
-{
-    struct text lifetime = word_space(words, NUMBER_SIZE_BYTES);
-    text_add_int(&lifetime, store->setup.ttl_ms);
-    add_written(words, &lifetime);
+    redis_words_begin(words, "EVAL");
+    redis_words_add(words, slice_of(publish_script));
+    redis_words_add_number(words, (int64_t)size);
 }
 
 static void publish_ended(void *store, const struct redis_answer *answer)
@@ -311,17 +277,67 @@ static bool port_publish(void *store_, const struct redis_count *entries, size_t
     if (store->state != REDIS_UP) {
         return false;
     }
-    struct words words;
+    struct redis_words words;
     begin_publication(&words, size);
     for (size_t i = 0; i < size; i++) {
         add_key(store, &words, &entries[i]);
     }
-    add_lifetime(store, &words);
+    redis_words_add_number(&words, store->setup.ttl_ms);
     for (size_t i = 0; i < size; i++) {
         add_value(&words, &entries[i].count);
     }
     return send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
                       &words);
+}
+
+/* ---- rates ---- */
+
+static void parse_debt(void *exchange_, size_t place, struct slice value)
+{
+    struct exchange *exchange = exchange_;
+    assert(place < exchange->size);
+    struct rate_share *share = &exchange->shares[place];
+    share->answered = redis_decode_debt(value, &share->debt_us);
+}
+
+static void exchange_ended(void *exchange_, const struct redis_answer *answer)
+{
+    struct exchange *exchange = exchange_;
+    struct redis_store *store = exchange->store;
+    note_outcome(store, answer);
+    for (size_t i = 0; i < exchange->size; i++) { /* a partial answer does not count */
+        struct rate_share *share = &exchange->shares[i];
+        share->answered = share->answered && answer->outcome == REDIS_ANSWERED;
+    }
+    store->rates_listener.exchanged(store->rates_listener.sharing, exchange->shares, exchange->size,
+                                    answer->sent_us, clock_mono_us());
+    exchange->in_use = false;
+}
+
+static bool port_exchange(void *store_, const struct rate_share *shares, size_t size)
+{
+    assert(size > 0 && size <= REDIS_RATES_MAX);
+    struct redis_store *store = store_;
+    struct exchange *exchange = store->exchanges;
+    while (exchange < store->exchanges + EXCHANGES_MAX && exchange->in_use) {
+        exchange++;
+    }
+    if (store->state != REDIS_UP || exchange == store->exchanges + EXCHANGES_MAX) {
+        return false;
+    }
+    struct redis_words words;
+    if (!redis_rates_write(&words, store->setup.namespace, store->setup.rates_key, shares, size)) {
+        return false;
+    }
+    memcpy(exchange->shares, shares, size * sizeof *shares);
+    exchange->store = store;
+    exchange->size = size;
+    exchange->in_use = send_words(
+        store,
+        (struct redis_command){
+            .list_size = size, .on_value = parse_debt, .on_end = exchange_ended, .data = exchange},
+        &words);
+    return exchange->in_use;
 }
 
 /* ---- the probe ---- */
@@ -344,11 +360,25 @@ static void probe_ended(void *store_, const struct redis_answer *answer)
     }
 }
 
-static void add_probe_key(const struct redis_store *store, struct words *words)
+static void add_probe_key(const struct redis_store *store, struct redis_words *words)
 {
-    struct text key = word_space(words, REDIS_KEY_SIZE_BYTES);
+    struct text key = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
     redis_encode_probe_key(store->setup.namespace, store->probe, &key);
-    add_written(words, &key);
+    redis_words_add_written(words, &key);
+}
+
+/* A caller of the store's own who came never: so that a user who lacks a right for the exchange of
+ * shares is noticed here. */
+static bool send_rates_probe(struct redis_store *store, struct redis_words *words)
+{
+    const struct rate_share nobody = {.hash = store->probe};
+    return redis_rates_write(words, store->setup.namespace, store->setup.rates_key, &nobody, 1) &&
+           send_words(store,
+                      (struct redis_command){.list_size = 1,
+                                             .on_value = parse_nothing,
+                                             .on_end = publish_ended,
+                                             .data = store},
+                      words);
 }
 
 /* Publishes a count under the store's own key, newer than the last one, and reads it. */
@@ -356,16 +386,19 @@ static bool send_probe(struct redis_store *store)
 {
     struct instant now = clock_now();
     const struct count count = {.version = now.mono_us, .as_of_wall_us = now.wall_us};
-    struct words words;
+    struct redis_words words;
     begin_publication(&words, 1);
     add_probe_key(store, &words);
-    add_lifetime(store, &words);
+    redis_words_add_number(&words, store->setup.ttl_ms);
     add_value(&words, &count);
     if (!send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
                     &words)) {
         return false;
     }
-    words_begin(&words, "MGET");
+    if (store->setup.rates_key != NULL && !send_rates_probe(store, &words)) {
+        return false;
+    }
+    redis_words_begin(&words, "MGET");
     add_probe_key(store, &words);
     return send_words(
         store,
@@ -399,22 +432,20 @@ static void select_ended(void *store, const struct redis_answer *answer)
 static bool send_auth(struct redis_store *store)
 {
     const struct redis_url *url = &store->url;
-    struct words words;
-    words_begin(&words, "AUTH");
+    struct redis_words words;
+    redis_words_begin(&words, "AUTH");
     if (url->user[0] != '\0') {
-        add_word(&words, slice_of(url->user));
+        redis_words_add(&words, slice_of(url->user));
     }
-    add_word(&words, slice_of(url->password));
+    redis_words_add(&words, slice_of(url->password));
     return send_words(store, (struct redis_command){.on_end = auth_ended, .data = store}, &words);
 }
 
 static bool send_select(struct redis_store *store)
 {
-    struct words words;
-    words_begin(&words, "SELECT");
-    struct text number = word_space(&words, NUMBER_SIZE_BYTES);
-    text_add_int(&number, store->url.database);
-    add_written(&words, &number);
+    struct redis_words words;
+    redis_words_begin(&words, "SELECT");
+    redis_words_add_number(&words, store->url.database);
     return send_words(store, (struct redis_command){.on_end = select_ended, .data = store}, &words);
 }
 
@@ -486,7 +517,7 @@ static void connect_by_url(struct redis_store *store, int64_t now_us)
         open_link(store, NULL, now_us);
         return;
     }
-    char port[NUMBER_SIZE_BYTES];
+    char port[PORT_SIZE_BYTES];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     snprintf(port, sizeof port, "%d", url->port);
     store_change_state(store, REDIS_RESOLVING);
@@ -550,6 +581,8 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
     store->latency_us = -1;
     store->port = (struct redis_counts_port){
         .store = store, .available = port_available, .read = port_read, .publish = port_publish};
+    store->rates_port = (struct redis_rates_port){
+        .store = store, .available = port_available, .exchange = port_exchange};
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     return store;
 }
@@ -557,6 +590,17 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
 void redis_store_listen(struct redis_store *store, const struct redis_counts_listener *listener)
 {
     store->listener = *listener;
+}
+
+void redis_store_listen_to_rates(struct redis_store *store,
+                                 const struct redis_rates_listener *listener)
+{
+    store->rates_listener = *listener;
+}
+
+const struct redis_rates_port *redis_store_rates_port(const struct redis_store *store)
+{
+    return &store->rates_port;
 }
 
 const struct redis_counts_port *redis_store_port(const struct redis_store *store)

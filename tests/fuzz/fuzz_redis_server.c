@@ -1,6 +1,6 @@
 /* What a Redis server sends, over a real connection: a script of the store's own commands and of
- * the server's bytes. Whatever these are, each read ends exactly once, nothing is found in one that
- * was not answered whole, and the store can be closed. */
+ * the server's bytes. Whatever these are, each read and each exchange ends exactly once, nothing is
+ * found in one that was not answered whole, and the store can be closed. */
 #include "fuzz.h"
 
 #include "rsvpd/base/log.h"
@@ -69,6 +69,19 @@ static void read_ended(void *service, const struct redis_count *entries, size_t 
     ended++;
 }
 
+static void exchanged(void *sharing, const struct rate_share *shares, size_t size, int64_t sent_us,
+                      int64_t now_us)
+{
+    (void)sharing;
+    assert(size > 0 && size <= ENTRIES_MAX && ended < asked && sent_us <= now_us);
+    for (size_t i = 0; i < size; i++) {
+        assert(!shares[i].answered ||
+               (shares[i].debt_us >= 0 && shares[i].debt_us < INT64_C(1000000000000000)));
+        assert(shares[i].hash == i + 1);
+    }
+    ended++;
+}
+
 /* ---- the script ---- */
 
 static void fill(struct redis_count entries[ENTRIES_MAX])
@@ -98,6 +111,19 @@ static void publish(size_t size)
     (void)port->publish(port->store, entries, size);
 }
 
+static void exchange(size_t size)
+{
+    const struct redis_rates_port *rates = redis_store_rates_port(store);
+    struct rate_share shares[ENTRIES_MAX];
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        shares[i] = (struct rate_share){.hash = i + 1, .charge_us = 5, .debt_max_us = 7};
+    }
+    asked++;
+    if (!rates->exchange(rates->store, shares, size)) {
+        asked--;
+    }
+}
+
 /* What the store has sent is of no interest, but must not fill the socket. */
 static void drain(void)
 {
@@ -112,12 +138,12 @@ static void say(struct slice bytes)
     (void)send(server, bytes.data, bytes.size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* A letter each: r and p with how many counts, s with how many bytes follow, t, c. */
+/* A letter each: r, p and x with how many counts or callers, s with how many bytes follow, t, c. */
 static void run_step(struct slice *script)
 {
     char step = script->data[0];
     size_t number = script->size > 1 ? (unsigned char)script->data[1] : 0;
-    size_t used = step == 'r' || step == 'p' || step == 's' ? 2 : 1;
+    size_t used = step == 'r' || step == 'p' || step == 'x' || step == 's' ? 2 : 1;
     used = used > script->size ? script->size : used;
     *script = slice_make(script->data + used, script->size - used);
     switch (step) {
@@ -126,6 +152,9 @@ static void run_step(struct slice *script)
         break;
     case 'p':
         publish(number % ENTRIES_MAX + 1);
+        break;
+    case 'x':
+        exchange(number % ENTRIES_MAX + 1);
         break;
     case 's':
         number = number > script->size ? script->size : number;
@@ -150,15 +179,18 @@ static void run_step(struct slice *script)
 
 static void begin(void)
 {
+    static const unsigned char rates_key[MAC_KEY_SIZE_BYTES];
     asked = ended = 0;
     store = redis_store_create(&(struct redis_store_setup){.loop = &loop,
                                                            .url = &url,
                                                            .namespace = "0123456789abcdef",
                                                            .ttl_ms = 2500,
+                                                           .rates_key = rates_key,
                                                            .metrics = metrics,
                                                            .random_seed = 1});
     assert(store != NULL);
     redis_store_listen(store, &(struct redis_counts_listener){.read_ended = read_ended});
+    redis_store_listen_to_rates(store, &(struct redis_rates_listener){.exchanged = exchanged});
     port = redis_store_port(store);
     redis_store_tick(store, clock_now());
     turn();

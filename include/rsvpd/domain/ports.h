@@ -6,6 +6,7 @@
 
 #include "rsvpd/base/clock.h"
 #include "rsvpd/domain/batcher.h"
+#include "rsvpd/domain/rate_table.h"
 
 /* Reads never wait behind a write's commit: each pool has connections of its own. */
 enum pool { POOL_WRITE, POOL_READ, POOL_COUNT };
@@ -76,6 +77,26 @@ struct redis_counts_listener {
      */
     void (*read_ended)(void *service, const struct redis_count *entries, size_t size,
                        struct instant now);
+};
+
+enum { REDIS_RATES_MAX = 512 };
+
+/* How often callers came, added up over all processes: Redis. Absent where none is configured. */
+struct redis_rates_port {
+    void *store;
+    /* Whether it answers as far as is known. */
+    bool (*available)(void *store);
+    /* Hands up to REDIS_RATES_MAX shares on, which are copied. `exchanged` of the listener is
+     * called exactly once, never from inside this call. False where that cannot be done now. */
+    bool (*exchange)(void *store, const struct rate_share *shares, size_t size);
+};
+
+struct redis_rates_listener {
+    void *sharing;
+    /* The shares in the order given, with `answered` and `debt_us` filled in where it answered in
+     * time. */
+    void (*exchanged)(void *sharing, const struct rate_share *shares, size_t size, int64_t sent_us,
+                      int64_t now_us);
 };
 
 /* What a store knows of its server's health. */

@@ -6,6 +6,7 @@
 #define RSVPD_STORE_REDIS_CODEC_H
 
 #include "rsvpd/base/contract.h"
+#include "rsvpd/base/mac.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/domain/ports.h"
 
@@ -26,6 +27,10 @@ void redis_encode_key(const char *namespace, const struct redis_count *entry, st
 
 /* A key that is no count's: a store's own, by its number, to find out whether Redis works. */
 void redis_encode_probe_key(const char *namespace, uint64_t number, struct text *out);
+
+/* The key of a caller whose requests are limited, by its code. */
+void redis_encode_rate_key(const char *namespace, const unsigned char caller[MAC_SIZE_BYTES],
+                           struct text *out);
 
 void redis_encode_value(const struct count *count, struct text *out);
 

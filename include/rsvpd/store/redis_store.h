@@ -1,5 +1,5 @@
 /* Redis for one worker: one connection, a deadline for every command, and its reconnecting.
- * Implements redis_counts_port. */
+ * Implements redis_counts_port and redis_rates_port. */
 #ifndef RSVPD_STORE_REDIS_STORE_H
 #define RSVPD_STORE_REDIS_STORE_H
 
@@ -30,6 +30,8 @@ struct redis_store_setup {
     struct secret *rotated;      /* REDIS_URL, read again before each connection; NULL: it stays */
     const char *namespace;       /* of the keys; must outlive the store */
     int64_t ttl_ms;              /* how long a published count lives */
+    const unsigned char *rates_key; /* of MAC_KEY_SIZE_BYTES, names callers whose shares are
+                                       exchanged; NULL: none are. Must outlive the store */
     struct metrics *metrics;
     uint64_t random_seed;
 };
@@ -41,6 +43,11 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup);
 void redis_store_listen(struct redis_store *store, const struct redis_counts_listener *listener);
 
 const struct redis_counts_port *redis_store_port(const struct redis_store *store);
+
+/* The same of the exchange of shares, where there is a key for it. */
+void redis_store_listen_to_rates(struct redis_store *store,
+                                 const struct redis_rates_listener *listener);
+const struct redis_rates_port *redis_store_rates_port(const struct redis_store *store);
 
 /* Time-outs, reconnects, pings. To be called every few milliseconds. */
 void redis_store_tick(struct redis_store *store, struct instant now);

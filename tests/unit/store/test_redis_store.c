@@ -55,6 +55,10 @@ static void expect_no_use(const struct redis_store *store)
     assert_false(port->available(port->store));
     assert_false(port->read(port->store, &entry, 1, clock_now()));
     assert_false(port->publish(port->store, &entry, 1));
+    const struct redis_rates_port *rates = redis_store_rates_port(store);
+    const struct rate_share share = {.hash = 1, .charge_us = 1, .debt_max_us = 2};
+    assert_false(rates->available(rates->store));
+    assert_false(rates->exchange(rates->store, &share, 1));
 }
 
 static void test_it_stays_down_where_nobody_listens(NO_STATE)
