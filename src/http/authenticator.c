@@ -34,7 +34,9 @@ struct authenticator *authenticator_create(const struct authenticator_setup *set
         free(authenticator);
         return NULL;
     }
-    authenticator->token_keys = published_reader_over(setup->token_keys);
+    if (setup->token_keys != NULL) {
+        authenticator->token_keys = published_reader_over(setup->token_keys);
+    }
     authenticator->api_keys = published_reader_over(setup->api_keys);
     for (size_t i = 0; i < SCOPE_WORDS; i++) {
         authenticator->scope_words[i] = scope_name((enum scope)(i + 1));
