@@ -1,5 +1,6 @@
 /* The settings of an event. */
 #include "rsvpd/http/settings.h"
+#include "rsvpd/base/json_number.h"
 #include "rsvpd/base/rfc3339.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/body.h"
@@ -90,7 +91,8 @@ static bool parse_member(struct request *request, struct settings *settings, con
         return false;
     }
     if (!parse_value(&setting_rows[setting], json, &value) ||
-        (json_is_real(json) && !body_numbers_are_whole(request))) {
+        (json_is_real(json) &&
+         !json_numbers_are_whole(slice_make(request->body, request->body_size)))) {
         answer_must_be(request, PROBLEM_INVALID_PARAMETER, &setting_rows[setting]);
         return false;
     }

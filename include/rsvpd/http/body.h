@@ -15,8 +15,4 @@ void body_prepare(void);
  * `example` shows what it might be; likewise, as an internal error, when memory is exhausted. */
 MUST_CHECK json_t *body_parse(struct request *request, const char *example);
 
-/* Whether every number in a valid body is whole, however it is written (RFC 8259 section 6): as a
- * double, what is nearly whole looks like it. */
-bool body_numbers_are_whole(const struct request *request);
-
 #endif
