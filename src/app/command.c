@@ -3,6 +3,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_migrate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
     struct config_error error;
     char reason[PG_ERROR_SIZE_BYTES];
     const char *problem = "";
+    assert(config != NULL && redis_url != NULL);
     if (!config_load(config, environment, lenient, &error)) {
         return wrong_configuration(error.line);
     }
@@ -78,6 +80,7 @@ int command_load_to_serve(struct config *config, struct redis_url *redis_url)
 int command_check_schema(const struct config *config)
 {
     char reason[PG_ERROR_SIZE_BYTES];
+    assert(config->database_url != NULL && *config->database_url != '\0');
     switch (pg_schema_state(config->database_url, reason)) {
     case SCHEMA_CURRENT:
         return EXIT_SUCCESS;
@@ -115,6 +118,9 @@ static bool is_option(const char *argument, const struct command_option *option,
 int command_read_options(const char *command, int argc, char **argv,
                          const struct command_option *options, size_t count, const char **operand)
 {
+    for (size_t i = 0; i < count; i++) {
+        assert((options[i].value == NULL) != (options[i].given == NULL)); /* one of the two */
+    }
     for (int i = 0; i < argc; i++) {
         const struct command_option *option = options;
         const char *value = NULL;
@@ -138,8 +144,15 @@ int command_read_options(const char *command, int argc, char **argv,
     return EXIT_SUCCESS;
 }
 
+const char *command_plural(int64_t count, const char *one, const char *others)
+{
+    assert(one != NULL && others != NULL);
+    return count == 1 ? one : others;
+}
+
 int command_finish_output(int status)
 {
+    assert(status == EXIT_SUCCESS || status == EXIT_FAILURE || status == EXIT_USAGE);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
         return command_failed("cannot write to standard output", strerror(errno));

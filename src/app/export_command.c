@@ -181,8 +181,9 @@ static int run_export(struct output *output, const struct config *config,
         return command_failed("cannot export", reason);
     }
     double seconds = (double)(clock_mono_us() - began_us) / 1e6;
-    fprintf(stderr, "export %s: %" PRId64 " rows, %.1f s, %.0f rows/s\n", kind->name, output->rows,
-            seconds, seconds > 0 ? (double)output->rows / seconds : 0.0);
+    fprintf(stderr, "export %s: %" PRId64 " %s, %.1f s, %.0f rows/s\n", kind->name, output->rows,
+            command_plural(output->rows, "row", "rows"), seconds,
+            seconds > 0 ? (double)output->rows / seconds : 0.0);
     return EXIT_SUCCESS;
 }
 

@@ -6,6 +6,7 @@
 #include "rsvpd/base/progress.h"
 #include "rsvpd/store/pg_import.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ static bool apply_chunk(struct import *import)
         case PG_IMPORT_APPLIED:
             import->applied += (int64_t)chunk->count;
             import->added += added;
+            assert(added >= 0 && import->added <= import->applied);
             return true;
         case PG_IMPORT_REFUSED:
             if (!import_input_refuse(&import->input, import->refused, import->kind->refusal)) {
@@ -96,10 +98,11 @@ static void print_summary(const struct import *import)
 {
     const struct import_input *input = &import->input;
     double seconds = (double)(clock_mono_us() - import->began_us) / 1e6;
-    printf("import %s: %" PRId64 " lines, %" PRId64 " added, %" PRId64 " %s, %" PRId64
+    printf("import %s: %" PRId64 " %s, %" PRId64 " added, %" PRId64 " %s, %" PRId64
            " bad, %.1f s, %.0f lines/s\n",
-           import->kind->name, input->line_count, import->added, import->applied - import->added,
-           import->kind->kept, input->bad_count, seconds,
+           import->kind->name, input->line_count,
+           command_plural(input->line_count, "line", "lines"), import->added,
+           import->applied - import->added, import->kind->kept, input->bad_count, seconds,
            seconds > 0 ? (double)input->line_count / seconds : 0.0);
 }
 
@@ -115,7 +118,8 @@ static int connect_and_run(struct import *import, const struct config *config)
     progress_clear(&import->progress);
     pg_import_close(&import->store);
     if (!done) {
-        fprintf(stderr, "rsvpd import: stopped; %" PRId64 " lines were applied\n", import->applied);
+        fprintf(stderr, "rsvpd import: stopped; %" PRId64 " %s applied\n", import->applied,
+                command_plural(import->applied, "line was", "lines were"));
         return EXIT_FAILURE;
     }
     print_summary(import);

@@ -44,15 +44,23 @@ static void on_progress(void *context, int64_t rows, int64_t total)
     progress_update(&verification->progress, rows, rows, total, clock_mono_us());
 }
 
+/* What follows "there". */
+static void print_rows(int64_t count)
+{
+    printf("%s %" PRId64 " %s", command_plural(count, "is", "are"), count,
+           command_plural(count, "row", "rows"));
+}
+
 static void print_difference(const struct pg_verify_difference *d)
 {
     switch (d->what) {
     case PG_VERIFY_COUNT:
         if (!d->has_kept) {
-            printf("%s %s: there is no counter, and %" PRId64 " rows", d->check, d->id, d->actual);
+            printf("%s %s: there is no counter, and %" PRId64 " %s", d->check, d->id, d->actual,
+                   command_plural(d->actual, "row", "rows"));
         } else {
-            printf("%s %s: the count is %" PRId64 ", and there are %" PRId64 " rows", d->check,
-                   d->id, d->kept, d->actual);
+            printf("%s %s: the count is %" PRId64 ", and there ", d->check, d->id, d->kept);
+            print_rows(d->actual);
         }
         break;
     case PG_VERIFY_ADMITTED:
@@ -60,12 +68,13 @@ static void print_difference(const struct pg_verify_difference *d)
                d->id, d->kept ? "" : "no ", d->actual ? "some" : "none");
         break;
     case PG_VERIFY_WAITING:
-        printf("%s %s: %" PRId64 " are said to wait, and there are %" PRId64 " rows", d->check,
-               d->id, d->kept, d->actual);
+        printf("%s %s: %" PRId64 " %s said to wait, and there ", d->check, d->id, d->kept,
+               command_plural(d->kept, "is", "are"));
+        print_rows(d->actual);
         break;
     case PG_VERIFY_ORPHANS:
-        printf("%s %s: %" PRId64 " wait, and the event has no settings", d->check, d->id,
-               d->actual);
+        printf("%s %s: %" PRId64 " %s, and the event has no settings", d->check, d->id, d->actual,
+               command_plural(d->actual, "waits", "wait"));
         break;
     case PG_VERIFY_PASSED:
         printf("%s %s: nobody is said to wait up to ticket %" PRId64 ", and ticket %" PRId64
@@ -106,8 +115,10 @@ static void on_end(void *context, const struct pg_verify_summary *summary)
     struct verification *verification = context;
     double seconds = (double)(clock_mono_us() - verification->began_us) / 1e6;
     progress_clear(&verification->progress);
-    printf("%s: %" PRId64 " entities, %" PRId64 " rows, %" PRId64 " differences", summary->check,
-           summary->entities, summary->rows, summary->differences);
+    printf("%s: %" PRId64 " %s, %" PRId64 " %s, %" PRId64 " %s", summary->check, summary->entities,
+           command_plural(summary->entities, "entity", "entities"), summary->rows,
+           command_plural(summary->rows, "row", "rows"), summary->differences,
+           command_plural(summary->differences, "difference", "differences"));
     if (verification->repair) {
         printf(", %" PRId64 " mended", summary->mended);
     }

@@ -268,17 +268,14 @@ static void teach(const struct service *service, const char *id)
 static struct gathering gathering_begin(const char *id, const char *other)
 {
     static const char *const environment[] = {"REQUEST_DEADLINE_MS=15000", "WORKERS=1", NULL};
-    char sql[128];
     struct gathering gathering = {.id = id};
     gathering.service = service_start(pair.database_url, redis_server_url(pair.redis), environment);
     teach(gathering.service, id);
     if (other != NULL) {
         teach(gathering.service, other);
     }
-    gathering.holder = PQconnectdb(pair.database_url);
-    snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
-    pg_session_execute(gathering.holder, "BEGIN");
-    pg_session_execute(gathering.holder, sql);
+    gathering.holder = pg_session_begin(
+        pair.database_url, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
     gather(&gathering, "DELETE", "nobody"); /* goes alone, and waits for the counter */
     pg_await_lock_waiter(pair.database_url);
     return gathering;

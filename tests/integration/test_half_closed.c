@@ -34,11 +34,8 @@ static void start(const char *deadline)
 
 static void hold(const char *table)
 {
-    char sql[128];
-    snprintf(sql, sizeof sql, "LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", table);
-    holder = PQconnectdb(fixture.database_url);
-    pg_session_execute(holder, "BEGIN");
-    pg_session_execute(holder, sql);
+    holder =
+        pg_session_begin(fixture.database_url, "LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", table);
 }
 
 static void release(void)

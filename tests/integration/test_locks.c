@@ -18,15 +18,6 @@ enum { RECEIVE_BOUND_MS = 30000, POLL_BOUND_MS = 30000, TIMES = 5 };
 
 static PGconn *holder;
 
-static void hold(const char *id)
-{
-    char sql[128];
-    snprintf(sql, sizeof sql, "SELECT FROM rsvp_counters WHERE event_id = '%s' FOR UPDATE", id);
-    holder = PQconnectdb(fixture.database_url);
-    pg_session_execute(holder, "BEGIN");
-    pg_session_execute(holder, sql);
-}
-
 static int let_go(NO_STATE)
 {
     PQfinish(holder);
@@ -78,7 +69,8 @@ static void known_lock_is_waited_for_shortly(NO_STATE)
     fixture_restart_service(environment);
     event_do(fixture.client, "POST", "held", "first", .status = "going", .changed = true,
              .count = 1);
-    hold("held");
+    holder = pg_session_begin(fixture.database_url,
+                              "SELECT FROM rsvp_counters WHERE event_id = 'held' FOR UPDATE");
     struct http_raw *raw = send_join("held", "second");
     await_rolled_back(TIMES);
     event_do(fixture.client, "POST", "free", "third", .status = "going", .changed = true,

@@ -390,9 +390,7 @@ static void late_requests_do_not_break_the_end(NO_STATE)
         raws[i] = http_raw_connect(service->port);
         assert_non_null(raws[i]);
     }
-    holder = PQconnectdb(fixture.database_url);
-    pg_session_execute(holder, "BEGIN");
-    pg_session_execute(holder, "LOCK TABLE rsvps");
+    holder = pg_session_begin(fixture.database_url, "LOCK TABLE rsvps");
     for (size_t i = 0; i < LENGTH(users); i++) {
         char request[256];
         snprintf(request, sizeof request,

@@ -108,8 +108,8 @@ static const struct {
     {"c-low", 3, 2, "the count is 2, and there are 3 rows"},
     {"d-missing", 3, -1, "there is no counter, and 3 rows"},
     {"e-stale", 0, 5, "the count is 5, and there are 0 rows"},
-    {"f-negative", 1, -7, "the count is -7, and there are 1 rows"},
-    {"z-missing", 1, -1, "there is no counter, and 1 rows"},
+    {"f-negative", 1, -7, "the count is -7, and there is 1 row"},
+    {"z-missing", 1, -1, "there is no counter, and 1 row"},
 };
 
 static void expect_plants(const struct relation *relation, const char *mended)
@@ -265,7 +265,7 @@ static void counters_at_the_ends_of_their_range_are_mended(NO_STATE)
                      "rsvpd export --relation rsvp && rsvpd export --relation waitlist");
         for (int repair = 0; repair < 2; repair++) {
             char line[128];
-            snprintf(line, sizeof line, "rsvp limited: the count is %s, and there are 1 rows",
+            snprintf(line, sizeof line, "rsvp limited: the count is %s, and there is 1 row",
                      counts[i]);
             expect_shell(STATUS_DIFFERS, line, NULL, "rsvpd verify %s",
                          repair == 0 ? "" : "--repair");
@@ -445,7 +445,7 @@ static void expect_only_mended(const char *relation)
     snprintf(summary, sizeof summary, "\n%s: ", relation);
     const char *line = strstr(out, summary);
     if (line == NULL ||
-        strncmp(strstr(line, " rows, "), " rows, 1 differences, 1 mended", 30) != 0) {
+        strncmp(strstr(line, " rows, "), " rows, 1 difference, 1 mended", 29) != 0) {
         process_fail("not one of %s was mended:\n%s", relation, out);
     }
     free(out);
@@ -522,9 +522,8 @@ static void begin_with_a_wrong_counter(void)
     const struct relation *relation = &relations[RELATION_RSVP];
     add_members(relation, "e", 3);
     add_counter(relation, "e", 100);
-    session = PQconnectdb(fixture.database_url);
-    pg_session_execute(session, "BEGIN");
-    pg_session_execute(session, "INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'late')");
+    session = pg_session_begin(fixture.database_url,
+                               "INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'late')");
 }
 
 static void expect_mended(int64_t count)

@@ -321,6 +321,22 @@ static PGresult *run_sql(const char *url, const char *sql)
     return result;
 }
 
+PGconn *pg_session_begin(const char *url, const char *format, ...)
+{
+    va_list arguments;
+    char *sql = NULL;
+    va_start(arguments, format);
+    if (vasprintf(&sql, format, arguments) < 0) {
+        process_fail("out of memory");
+    }
+    va_end(arguments);
+    PGconn *session = PQconnectdb(url);
+    pg_session_execute(session, "BEGIN");
+    pg_session_execute(session, sql);
+    free(sql);
+    return session;
+}
+
 static PGresult *run_formatted(const char *url, const char *format, va_list arguments)
 {
     char *sql = NULL;

@@ -63,6 +63,9 @@ void pg_await_lock_waiter(const char *url);
 void pg_await_sessions(const char *url, int left);
 /* SQL in a session that goes on, such as one that holds a lock. */
 void pg_session_execute(struct pg_conn *session, const char *sql);
+/* A session of a transaction that goes on and has done this: PQfinish ends both. */
+struct pg_conn *pg_session_begin(const char *url, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* A Redis without persistence, started. */
 struct redis_server *redis_server_create(void);

@@ -7,6 +7,7 @@
 #include "rsvpd/store/redis_url.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { EXIT_USAGE = 2 };
 
@@ -44,6 +45,9 @@ struct command_option {
  * 0, or the exit status. */
 int command_read_options(const char *command, int argc, char **argv,
                          const struct command_option *options, size_t count, const char **operand);
+
+/* The one of the two that goes with this number. */
+const char *command_plural(int64_t count, const char *one, const char *others);
 
 /* Flushes standard output: EXIT_FAILURE with a message where it could not be written, else
  * `status`. */
