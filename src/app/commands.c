@@ -43,8 +43,8 @@ static int run_serve(int argc, char **argv)
         status = command_failed("cannot read the database of DATABASE_URL", reason);
     }
     if (status == EXIT_SUCCESS) {
-        /* Each connection to Postgres may have a thread of libuv's pool wait for it, and each
-         * worker's to Redis. */
+        /* Each connection to PostgreSQL may occupy a thread of libuv's pool, and so may each
+         * worker's connection to Redis. */
         int64_t wanted =
             config.workers * (config.pg_write_connections + config.pg_read_connections + 1) + 2;
         snprintf(threads, sizeof threads, "%d",

@@ -6,6 +6,7 @@
 #include "rsvpd/domain/settings.h"
 #include "rsvpd/store/pg_export.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,7 +32,7 @@ const char export_help[] =
 struct output {
     int fd;
     const char *name; /* for people */
-    char *target; /* what the file is called once it is complete, or NULL: it is written in place */
+    char *target;     /* the name of the file once it is complete; NULL: written in place */
     struct progress progress;
     bool began; /* the header was taken */
     int64_t rows;
@@ -40,7 +41,7 @@ struct output {
     char buffer[262144];
 };
 
-/* The name of a file that is not complete, for the signals that end the process. */
+/* The incomplete file, which the signals that end the process remove. */
 static char *partial;
 
 static void remove_partial(int number)
@@ -59,7 +60,7 @@ static int cannot_write(const char *name, int error)
     return EXIT_FAILURE;
 }
 
-/* Whether it is there and is no regular file: a pipe, /dev/null, which nothing may replace. */
+/* Whether it is something that must not be replaced: a pipe, /dev/null. */
 static bool is_special(const char *path)
 {
     struct stat status;
@@ -109,6 +110,7 @@ static int open_output(struct output *output, const char *path)
 static bool flush(struct output *output)
 {
     const char *from = output->buffer;
+    assert(output->fd >= 0 && output->size <= sizeof output->buffer);
     while (output->size > 0) {
         ssize_t written = write(output->fd, from, output->size);
         if (written < 0 && errno != EINTR) {
@@ -121,11 +123,13 @@ static bool flush(struct output *output)
     return true;
 }
 
-/* What was written is on the disk before it gets its name; or, where something failed, goes. */
+/* Syncs a complete file before it gets its name. Removes an incomplete one. */
 static int close_output(struct output *output, int status)
 {
     bool is_file = output->target != NULL && output->fd >= 0;
     bool is_complete = status == EXIT_SUCCESS;
+    assert(!is_file || partial != NULL);
+    assert(!is_complete || (output->error == 0 && output->size == 0)); /* all of it was written */
     if (is_file && is_complete && fsync(output->fd) != 0) {
         status = cannot_write(output->name, errno);
     }
@@ -147,6 +151,7 @@ static int close_output(struct output *output, int status)
 static bool take_line(void *context, struct slice line, int64_t total)
 {
     struct output *output = context;
+    assert(output->error == 0); /* the first ends the export */
     if (output->size + line.size > sizeof output->buffer && !flush(output)) {
         return false;
     }

@@ -52,7 +52,7 @@ struct import {
     struct import_input input;
 };
 
-/* Applies the chunk, or what is left of it when lines that must not be are taken out. */
+/* Applies the chunk. If lines are refused, removes them and tries again. */
 static bool apply_chunk(struct import *import)
 {
     char reason[PG_ERROR_SIZE_BYTES];

@@ -21,7 +21,7 @@ static bool fail(const char *what, const char *name, int error)
 
 /* ---- reading ---- */
 
-/* The next line or piece of one; CSV_NEEDS_INPUT where the file cannot be read. */
+/* Returns the next line, or a piece of a long one; CSV_NEEDS_INPUT if the file cannot be read. */
 static enum csv_event next_line(struct import_input *input, struct slice *line)
 {
     enum csv_event event;
@@ -54,6 +54,7 @@ static bool read_header(struct import_input *input, const struct import_kind *ki
                 kind->header);
         return false;
     case CSV_LINE:
+        assert(line.size <= sizeof input->header_text);
         memcpy(input->header_text, line.data, line.size);
         input->header = slice_make(input->header_text, line.size);
         if (import_read_header(csv_line_content(csv_without_mark(input->header)), kind,
@@ -89,6 +90,7 @@ bool import_input_open(struct import_input *input, const char *path, const struc
 
 static void write_skipped(struct import_input *input, struct slice line, bool is_rest)
 {
+    assert(input->skipped != NULL && line.size > 0);
     if (input->skipped_mid_line && !is_rest) {
         putc('\n', input->skipped);
     }
@@ -99,6 +101,7 @@ static void write_skipped(struct import_input *input, struct slice line, bool is
 bool import_input_skip_to(struct import_input *input, const char *path)
 {
     struct stat in, out;
+    assert(input->skipped == NULL && input->header.size > 0);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) {
         return fail("open", path, errno);
@@ -136,7 +139,7 @@ void import_input_close(struct import_input *input)
     }
 }
 
-/* Tells of a bad line; false where it ends the import. */
+/* Reports a bad line. False if it ends the import. */
 static bool reject(struct import_input *input, int64_t number, struct slice line,
                    const char *reason)
 {
@@ -168,6 +171,7 @@ static bool add_line(struct import_input *input, struct slice line)
                          &problem)) {
         return reject(input, number, line, problem.text);
     }
+    assert(line.size <= sizeof chunk->text - chunk->size);
     memcpy(chunk->text + chunk->size, line.data, line.size);
     chunk->lines[chunk->count] = slice_make(chunk->text + chunk->size, line.size);
     chunk->numbers[chunk->count++] = number;
@@ -187,6 +191,7 @@ bool import_input_read(struct import_input *input)
 {
     struct slice line;
     bool good = true;
+    assert(!input->finished);
     input->chunk.count = input->chunk.size = 0;
     while (good && !is_full(&input->chunk)) {
         switch (next_line(input, &line)) {
@@ -224,6 +229,7 @@ bool import_input_refuse(struct import_input *input, const bool *refused, const 
         chunk->numbers[kept] = chunk->numbers[i];
         chunk->lines[kept++] = chunk->lines[i];
     }
+    assert(kept < chunk->count); /* else the caller would ask for ever */
     chunk->count = kept;
     return true;
 }

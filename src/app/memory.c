@@ -1,4 +1,4 @@
-/* Gives back to the system what a crowd of clients needed. */
+/* Returns memory to the system after a crowd of clients has left. */
 #include "rsvpd/app/memory.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@ bool memory_note_connections(struct memory_keeper *keeper, int64_t connections)
         keeper->most = connections;
     }
     if (left) {
-        (void)malloc_trim(0); /* 0: there was nothing to give */
+        (void)malloc_trim(0); /* 0: nothing could be returned */
     }
     return left;
 }

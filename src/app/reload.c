@@ -22,6 +22,7 @@ static bool redis_url_valid(const char *value)
 
 bool reload_init(struct reload *reload, const struct config *config)
 {
+    assert(config->database_url != NULL && config->redis_url != NULL);
     *reload = (struct reload){
         .config = config,
         .database_url = secret_create("DATABASE_URL", config->database_url_file,
@@ -47,6 +48,7 @@ void reload_free(struct reload *reload)
 static void read_on_thread(uv_work_t *work)
 {
     struct reload *reload = work->data;
+    assert(reload->busy); /* so nobody else looks at what changes here */
     reload->database_change = secret_reload(reload->database_url);
     reload->redis_change = secret_reload(reload->redis_url);
     bool read = config_read_log_level_again(reload->config, &reload->level, &reload->level_error);
@@ -88,7 +90,7 @@ static void tell(const struct reload *reload)
 static void was_read(uv_work_t *work, int status)
 {
     struct reload *reload = work->data;
-    assert(status == 0); /* nobody cancels it */
+    assert(status == 0 && reload->busy); /* nobody cancels it */
     reload->busy = false;
     if (reload->level_change == SECRET_CHANGED) {
         reload->log_level = reload->level;

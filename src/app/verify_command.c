@@ -5,6 +5,7 @@
 #include "rsvpd/base/progress.h"
 #include "rsvpd/store/pg_verify.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,6 +114,7 @@ static void on_difference(void *context, const struct pg_verify_difference *diff
 static void on_end(void *context, const struct pg_verify_summary *summary)
 {
     struct verification *verification = context;
+    assert(summary->entities >= 0 && summary->rows >= 0 && summary->differences >= 0);
     double seconds = (double)(clock_mono_us() - verification->began_us) / 1e6;
     progress_clear(&verification->progress);
     printf("%s: %" PRId64 " %s, %" PRId64 " %s, %" PRId64 " %s", summary->check, summary->entities,

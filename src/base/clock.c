@@ -15,8 +15,8 @@ static int64_t read_us(clockid_t clock)
 
 struct instant clock_now(void)
 {
-    /* In this order: a thread that is held up between the two finds what it judges by them older
-     * than it is, never newer. */
+    /* In this order: if the thread is paused between the two, things look older than they are,
+     * never newer. */
     int64_t mono_us = read_us(CLOCK_MONOTONIC);
     return (struct instant){.mono_us = mono_us, .wall_us = read_us(CLOCK_REALTIME)};
 }

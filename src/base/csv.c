@@ -22,7 +22,8 @@ static bool parse_plain(struct slice *line, struct slice *field, const char **pr
     return true;
 }
 
-/* The same of a quoted one; what had quotes doubled is written at `*unquoted`, which moves on. */
+/* The same for a quoted field. If it had doubled quotes, it is written at `*unquoted`, which then
+ * moves on. */
 static bool parse_quoted(struct slice *line, struct slice *field, char **unquoted,
                          const char **problem)
 {

@@ -3,7 +3,7 @@
 
 enum { EXPONENT_MAX = 1000 * 1000 }; /* more than any text has digits */
 
-/* Goes over the digits at `*at`; answers how many. */
+/* Moves past the digits at `*at`, and returns how many there were. */
 static size_t skip_digits(struct slice text, size_t *at)
 {
     size_t begin = *at;
@@ -13,7 +13,7 @@ static size_t skip_digits(struct slice text, size_t *at)
     return *at - begin;
 }
 
-/* How many of the digits in `text` there are up to the last one that is not 0. */
+/* Counts the digits of `text` up to the last one that is not 0. */
 static size_t significant_digits(struct slice text)
 {
     size_t digits = 0, last = 0;
@@ -24,8 +24,8 @@ static size_t significant_digits(struct slice text)
     return last;
 }
 
-/* Goes over the number at `*at`: it is whole where the point, once the exponent has moved it,
- * stands behind the last digit that is not 0. */
+/* Moves past the number at `*at`. It is whole if the exponent moves the point behind the last digit
+ * that is not 0. */
 static bool skip_number(struct slice text, size_t *at)
 {
     size_t begin = *at;

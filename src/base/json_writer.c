@@ -11,7 +11,7 @@ static bool inside_object(const struct json_writer *json)
     return (json->objects & 1) != 0;
 }
 
-/* What stands before a value: the comma, where it follows another one, and its name. */
+/* Writes what precedes a value: a comma if it is not the first, and its name. */
 static void begin_value(struct json_writer *json, const char *name)
 {
     assert((name != NULL) == inside_object(json));
@@ -76,8 +76,8 @@ void json_write_array_end(struct json_writer *json)
 
 /* ---- strings (RFC 8259 section 7) ---- */
 
-/* How much at the start of `s` stands in a JSON string as it is: printing ASCII but for the quote
- * and the backslash, and well-formed UTF-8. */
+/* How many bytes at the start of `s` need no escape in a JSON string: printing ASCII except the
+ * quote and the backslash, and well-formed UTF-8. */
 static size_t unescaped(struct slice s)
 {
     size_t size = 0;

@@ -125,7 +125,7 @@ static void format_line(struct text *line, enum log_level level, const char *mes
     }
 }
 
-/* Writes all of it; gives up where nobody can read any more, because a log must not stop the
+/* Writes all of it. It gives up if nobody can read any more, because a log must not stop the
  * service. */
 static void write_out(struct slice bytes)
 {
@@ -201,7 +201,7 @@ static void *writer_main(void *unused)
         if (empty_all_rings()) {
             continue;
         }
-        /* Says that it sleeps and only then looks once more, so that no line is left lying. */
+        /* Announces that it sleeps, and then looks once more, so that no line is left behind. */
         atomic_store(&writer_sleeps, true);
         if (!empty_all_rings() && atomic_load(&writer_running)) {
             eventfd_t ignored;
@@ -238,7 +238,7 @@ void log_stop(void)
     (void)clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STOP_WAIT_SECONDS;
     if (pthread_timedjoin_np(writer, NULL, &until) != 0) {
-        return; /* nobody reads: the process is ending and takes the writer and the rings with it */
+        return; /* nobody reads: the process is ending, and the writer and the rings end with it */
     }
     close(wake_fd);
     own_ring = NULL; /* other threads may be writing into theirs still: the rings stay */

@@ -173,8 +173,7 @@ static void render_values(const struct metrics_view *view, struct text *out)
     }
 }
 
-/* What the sets hold together, in one histogram. `offset` is that of its values in struct metrics.
- */
+/* The sum of one histogram over the sets. `offset` is the place of its values in struct metrics. */
 static void sum_histograms(const struct metrics_view *view, size_t offset,
                            uint64_t buckets[METRICS_BUCKETS_MAX + 1], uint64_t *sum)
 {

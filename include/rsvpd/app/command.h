@@ -16,22 +16,21 @@ int command_failed(const char *what, const char *reason);
 int command_wrong_usage(const char *command, const char *what, const char *argument);
 int command_unexpected(const char *command, const char *argument);
 
-/* The argument as messages may repeat it: not where it looks like a URL, and so may hold a
- * password.
- */
+/* Returns the argument as messages may show it: hidden if it looks like a URL, which may hold a
+ * password. */
 const char *command_shown(const char *argument);
 
-/* Loads the configuration, to be freed in any case, and checks what only the stores understand. 0,
- * or the exit status. */
+/* Loads the configuration, which the caller frees in any case, and checks what only the stores
+ * understand. Returns 0 or the exit status. */
 int command_load(struct config *config, struct redis_url *redis_url, bool lenient);
 
 /* The same, and checks that it may serve. */
 int command_load_to_serve(struct config *config, struct redis_url *redis_url);
 
-/* Whether the database is one that this binary can work on; says why where it is not. */
+/* Whether this binary can work on the database. Says why if it cannot. */
 int command_check_schema(const struct config *config);
 
-/* Both: for commands that work on the database. */
+/* Both, for commands that work on the database. */
 int command_load_database(struct config *config);
 
 /* Options of a command: --name VALUE, --name=VALUE or --name, and other arguments. */
@@ -41,16 +40,16 @@ struct command_option {
     bool *given;
 };
 
-/* Reads all arguments; others than options go to `operand`, of which there may be one (NULL: none).
- * 0, or the exit status. */
+/* Reads all arguments. One that is no option goes to `operand`, of which there may be one (NULL:
+ * none). Returns 0 or the exit status. */
 int command_read_options(const char *command, int argc, char **argv,
                          const struct command_option *options, size_t count, const char **operand);
 
-/* The one of the two that goes with this number. */
+/* Returns `one` if the count is 1, else `others`. */
 const char *command_plural(int64_t count, const char *one, const char *others);
 
-/* Flushes standard output: EXIT_FAILURE with a message where it could not be written, else
- * `status`. */
+/* Flushes standard output. Returns `status`, or EXIT_FAILURE with a message if it could not be
+ * written. */
 int command_finish_output(int status);
 
 #endif

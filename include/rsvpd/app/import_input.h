@@ -1,4 +1,4 @@
-/* The input of an import: a file's lines as rows, and what becomes of the bad ones. */
+/* The input of an import: the rows of a file, and its bad lines. */
 #ifndef RSVPD_APP_IMPORT_INPUT_H
 #define RSVPD_APP_IMPORT_INPUT_H
 
@@ -58,7 +58,8 @@ MUST_CHECK bool import_input_skip_to(struct import_input *input, const char *pat
 /* Fills the chunk, as far as there are lines. */
 MUST_CHECK bool import_input_read(struct import_input *input);
 
-/* Takes out the rows that are refused for the given reason, as bad lines. */
+/* Removes the refused rows from the chunk, and handles them as bad lines with this reason. At least
+ * one is refused. */
 MUST_CHECK bool import_input_refuse(struct import_input *input, const bool *refused,
                                     const char *reason);
 

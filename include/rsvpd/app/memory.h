@@ -10,10 +10,10 @@ struct memory_keeper {
     int64_t most; /* connections there were at a time since memory was given back */
 };
 
-/* To be told now and then how many connections there are. Once most of a crowd have left, what the
- * allocator keeps of theirs goes back (malloc_trim(3)), and the answer is true: that takes
- * milliseconds and a lock of each thread's memory in turn, so not on a worker's thread and not for
- * a few. */
+/* Call it now and then with the number of connections. When most of a crowd have left, it returns
+ * the memory that the allocator kept for them to the system (malloc_trim(3)), and answers true.
+ * That takes milliseconds and locks the memory of each thread in turn. So it is not called on a
+ * worker's thread. */
 bool memory_note_connections(struct memory_keeper *keeper, int64_t connections);
 
 #endif

@@ -28,7 +28,7 @@ MUST_CHECK bool reload_init(struct reload *reload, const struct config *config);
 /* Not while one is under way. */
 void reload_free(struct reload *reload);
 
-/* Reads them on a thread of libuv's pool, puts what is good in force and logs what came of it. */
+/* Reads them on a thread of libuv's pool, applies the good ones, and logs the result. */
 void reload_begin(struct reload *reload, uv_loop_t *loop);
 
 #endif

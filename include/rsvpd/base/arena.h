@@ -1,5 +1,5 @@
-/* Memory that lives exactly as long as one request: taken from the front, given back all at once.
- */
+/* Memory that lives as long as one request. Parts are taken from the front, and all of it is given
+ * back at once. */
 #ifndef RSVPD_BASE_ARENA_H
 #define RSVPD_BASE_ARENA_H
 

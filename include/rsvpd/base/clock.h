@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* One reading of both clocks, so that a iteration of a loop works with one idea of now. */
+/* Reads both clocks, so that an iteration of a loop has one idea of now. */
 struct instant {
     int64_t mono_us; /* CLOCK_MONOTONIC: never steps; its zero means nothing */
     int64_t wall_us; /* CLOCK_REALTIME: microseconds since the Unix epoch; may step */

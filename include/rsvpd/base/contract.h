@@ -9,8 +9,8 @@
 #error "assertions stay on in every build: do not define NDEBUG"
 #endif
 
-/* Stands before the declaration of a function whose result says whether it failed: the compiler
- * warns where a caller drops it. */
+/* Marks a function whose result says whether it failed. The compiler warns where a caller drops it.
+ * */
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Assertions have two grades. Neither is for input: what comes from outside may be anything.

@@ -25,8 +25,8 @@ struct csv_record {
     char unquoted[CSV_LINE_SIZE_MAX_BYTES]; /* fields that had quotes in their quotes */
 };
 
-/* Takes a line without its end apart. The fields live as long as the line and the record, which
- * stays where it is. False with `problem` telling what is wrong with the line. */
+/* Splits a line, given without its end, into fields. The fields live as long as the line and the
+ * record, which must not move. False if the line is malformed: `problem` says how. */
 MUST_CHECK bool csv_split(struct slice line, struct csv_record *record, const char **problem);
 
 /* Cuts what was put into its buffer into lines. */
@@ -50,13 +50,13 @@ enum csv_event {
 /* Over a buffer of at least CSV_BUFFER_SIZE_MIN_BYTES, which stays the caller's. */
 struct csv_lines csv_lines_over(char *buffer, size_t capacity);
 
-/* Where the next bytes of input go and how many may: at least one after CSV_NEEDS_INPUT. Lines
- * given out before are gone. */
+/* Where the next bytes of input go, and how many fit: at least one after CSV_NEEDS_INPUT. Lines
+ * that were returned before become invalid. */
 char *csv_lines_room(struct csv_lines *lines, size_t *room);
 void csv_lines_fill(struct csv_lines *lines, size_t size);
 
-/* The next line. `at_end`: no more input will come. Where the pieces of input are cut makes no
- * difference, but to the pieces of a line that is too long. */
+/* Returns the next line. `at_end`: no more input will come. The result does not depend on how the
+ * input was cut into pieces, except for the pieces of a line that is too long. */
 enum csv_event csv_lines_next(struct csv_lines *lines, bool at_end, struct slice *line);
 
 /* A line without its end. */
@@ -67,7 +67,7 @@ static inline struct slice csv_line_content(struct slice line)
     return line;
 }
 
-/* A file's first line without the mark that some programs put in front of UTF-8. */
+/* The first line of a file without the byte order mark that some programs write. */
 static inline struct slice csv_without_mark(struct slice line)
 {
     bool marked = line.size >= 3 && memcmp(line.data, "\xEF\xBB\xBF", 3) == 0;

@@ -35,8 +35,8 @@ uint64_t hash_bytes(uint64_t secret, struct slice bytes);
 
 struct hash_node *hash_table_find(const struct hash_table *table, uint64_t hash,
                                   hash_match_fn *match, const void *key);
-/* The element after `node` in no order that means anything, or the first where that is NULL; NULL
- * behind the last. The table must not change in between. */
+/* Returns the element after `node`, or the first if it is NULL; NULL after the last. The order has
+ * no meaning. The table must not change in between. */
 struct hash_node *hash_table_next(const struct hash_table *table, const struct hash_node *node);
 
 void hash_table_insert(struct hash_table *table, struct hash_node *node, uint64_t hash);

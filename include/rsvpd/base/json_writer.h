@@ -21,10 +21,9 @@ static inline struct json_writer json_writer_over(struct text *out)
     return (struct json_writer){.out = out};
 }
 
-/* Everything below writes one value. `name` is that of the member that the value is of: a constant
- * that needs no escapes. Outside of an object it is NULL. To do otherwise is a programmer's error,
- * and so is a second value on the outermost level. What does not fit is left out, and `out` is
- * truncated. */
+/* Each function below writes one value. `name` is the name of the member, a constant that needs no
+ * escapes; outside of an object it is NULL. A wrong `name`, or a second value on the outermost
+ * level, is a programmer's error. What does not fit is left out, and `out` is truncated. */
 
 void json_write_object_begin(struct json_writer *json, const char *name);
 void json_write_object_end(struct json_writer *json);
@@ -44,7 +43,7 @@ void json_write_time(struct json_writer *json, const char *name, int64_t unix_us
 /* A number of milliseconds, with three digits behind the point. */
 void json_write_milliseconds(struct json_writer *json, const char *name, int64_t microseconds);
 
-/* Whether all of it fitted. To ask before the outermost value has ended is a programmer's error. */
+/* Whether everything fitted. Call it only after the outermost value has ended. */
 MUST_CHECK bool json_writer_complete(const struct json_writer *json);
 
 #endif

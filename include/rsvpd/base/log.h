@@ -29,8 +29,8 @@ struct log_field {
 #define LOG_USEC(name, number)                                                                     \
     ((struct log_field){(name), LOG_FIELD_MICROSECONDS, {NULL, 0}, (int64_t)(number)})
 
-/* log_event(level, message, fields...): message is a constant phrase; what varies goes into fields.
- * No field may hold a user id, a token or a password. */
+/* log_event(level, message, fields...): `message` is a constant phrase, and fields hold what
+ * varies. No field may hold a user id, a token or a password. */
 #define log_event(level, ...)                                                                      \
     (log_enabled(level) ? log_write(level, LOG_COUNTED(__VA_ARGS__, (struct log_field){0}))        \
                         : (void)0)
@@ -49,11 +49,12 @@ void log_write(enum log_level level, const char *message, const struct log_field
 /* Starts the writer thread. False when there are no resources for it. */
 MUST_CHECK bool log_start(void);
 
-/* Writes what is in the rings, waiting at most a second for a reader that does not read, and ends
- * the writer; from then on lines are written directly. */
+/* Writes what is in the rings, and ends the writer. It waits at most a second for a reader that
+ * does not read. After that, lines are written directly. */
 void log_stop(void);
 
-/* Gives the calling thread a ring. Without memory for one the thread goes on writing directly. */
+/* Gives the calling thread a ring. If there is no memory for one, the thread goes on writing
+ * directly. */
 void log_attach_thread(void);
 
 /* Lines dropped because a ring was full, since the start. */

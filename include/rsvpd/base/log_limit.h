@@ -1,5 +1,5 @@
-/* How often a line is logged that would come again and again: some at once, from then on one in a
- * while, which says how many were left out. */
+/* Limits how often a line is logged that would repeat: a few at once, then one now and then, which
+ * says how many were left out. */
 #ifndef RSVPD_BASE_LOG_LIMIT_H
 #define RSVPD_BASE_LOG_LIMIT_H
 
@@ -16,7 +16,7 @@ struct log_limit {
     int64_t left_out;   /* since the last that was logged */
 };
 
-/* Whether to log a line now. If so, `left_out` is how many were not, since the last. */
+/* Whether to log the line now. If so, `left_out` is how many were left out since the last one. */
 MUST_CHECK bool log_limit_allows(struct log_limit *limit, int64_t now_us, int64_t *left_out);
 
 #endif

@@ -109,8 +109,7 @@ struct metrics_view {
     bool redis_configured; /* without it there is no Redis whose state could be told */
 };
 
-/* Writes everything that was ever counted. A gauge of dependency state is 1 where any set has it
- * up. */
+/* Writes all metrics. The gauge of a dependency is 1 if any set has it up. */
 void metrics_render(const struct metrics_view *view, struct text *out);
 
 #endif

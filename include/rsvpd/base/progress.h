@@ -1,4 +1,4 @@
-/* How far a command is: a bar on a terminal, a line now and then anywhere else. */
+/* Shows how far a command is: a bar on a terminal, a line now and then elsewhere. */
 #ifndef RSVPD_BASE_PROGRESS_H
 #define RSVPD_BASE_PROGRESS_H
 
@@ -16,12 +16,12 @@ struct progress {
     int64_t began_us, next_us; /* when it began, and when to show it again */
 };
 
-/* Begins at `now_us`, of the monotonic clock as all times here. The strings stay the caller's. */
+/* Begins at `now_us` of the monotonic clock, as all times here. The caller keeps the strings. */
 void progress_begin(struct progress *progress, FILE *out, const char *title, const char *unit,
                     int64_t now_us);
 
-/* `count` units are done, which is `done` of `total` (in whatever they are; 0: not known). Shows it
- * where it is time to. */
+/* Reports that `count` units are done, which are `done` of `total` in any unit (0: not known).
+ * Shows it when it is time to. */
 void progress_update(struct progress *progress, int64_t count, int64_t done, int64_t total,
                      int64_t now_us);
 

@@ -1,5 +1,5 @@
-/* A secret of the configuration that may be replaced while the process runs: where NAME_FILE names
- * a file, it is read again whenever the secret is about to be used. */
+/* A secret of the configuration that may change while the process runs. If it came from a file
+ * (NAME_FILE), the file is read again before each use. */
 #ifndef RSVPD_BASE_SECRET_H
 #define RSVPD_BASE_SECRET_H
 
@@ -10,12 +10,12 @@ struct secret;
 enum secret_change {
     SECRET_SAME,
     SECRET_CHANGED,
-    SECRET_FAILED, /* what the file holds is of no use, or it cannot be read: the last good value
-                    * stays, and the log says why, once for each reason */
+    SECRET_FAILED, /* the file cannot be read, or its value is not valid: the last good value stays,
+                      and the log gives each reason once */
 };
 
-/* `path` is NULL where it came from no file. `valid` says whether a value is one. The strings are
- * copied, but for the name. NULL when memory is exhausted. */
+/* `path` is NULL if it came from no file. `valid` checks a value. The strings are copied, except
+ * the name. NULL when memory is exhausted. */
 struct secret *secret_create(const char *name, const char *path, const char *value,
                              bool (*valid)(const char *value));
 void secret_destroy(struct secret **secret);
@@ -26,8 +26,8 @@ bool secret_is_in_file(const struct secret *secret);
 /* Reads the file again. Blocks: for any thread but a loop's. */
 enum secret_change secret_reload(struct secret *secret);
 
-/* The value that is good now, which the caller frees; NULL when memory is exhausted. Blocks as
- * secret_reload does, which it begins with. */
+/* Returns the current value, which the caller frees; NULL when memory is exhausted. It calls
+ * secret_reload first, so it blocks as that does. */
 char *secret_now(struct secret *secret);
 
 #endif

@@ -53,7 +53,7 @@ static inline struct slice slice_trim(struct slice s)
     return s;
 }
 
-/* Cuts `rest` at the first `separator`: returns what stands before it and leaves what follows. */
+/* Cuts `rest` at the first `separator`: returns what is in front of it, and leaves what follows. */
 static inline struct slice slice_cut(struct slice *rest, char separator)
 {
     const char *end = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);

@@ -1,4 +1,4 @@
-/* Text that grows inside a buffer of fixed size: how bodies, log lines and metrics are written. */
+/* Text in a buffer of fixed size: bodies, log lines and metrics are written with it. */
 #ifndef RSVPD_BASE_TEXT_H
 #define RSVPD_BASE_TEXT_H
 
@@ -26,8 +26,8 @@ static inline struct slice text_slice(const struct text *text)
     return (struct slice){text->data, text->size};
 }
 
-/* Room for `size` bytes that the caller fills in; NULL, and the text is truncated, where they do
- * not fit. */
+/* Room for `size` bytes that the caller fills in. If they do not fit, it returns NULL and the text
+ * is truncated. */
 MUST_CHECK char *text_reserve(struct text *text, size_t size);
 
 void text_add(struct text *text, struct slice bytes);

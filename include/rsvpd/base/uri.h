@@ -5,19 +5,20 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/text.h"
 
-/* Decodes into `out`; answers the bytes written in `size`. False where an escape is malformed, or
+/* Decodes into `out`, and sets `size` to the bytes written. False if an escape is malformed, or if
  * the result has more than `capacity` bytes. */
 MUST_CHECK bool uri_decode(struct slice encoded, char *out, size_t capacity, size_t *size);
 
-/* Whether the encoded bytes mean the plain ones: a percent-encoded byte is the byte itself
- * (RFC 3986 section 6.2.2.2). */
+/* Whether the encoded bytes are equal to the plain ones: a percent-encoded byte stands for the byte
+ * itself (RFC 3986 section 6.2.2.2). */
 bool uri_equal(struct slice encoded, struct slice plain);
 
 /* Adds a segment of a path, percent-encoded where a byte may not stand there as it is (RFC 3986
  * section 3.3): at most three times its size. */
 void uri_add_segment(struct text *out, struct slice plain);
 
-/* Adds a path that came in. What is encoded there stays so; what should have been is. */
+/* Adds a path from a request. Encoded bytes stay encoded, and bytes that should have been are
+ * encoded. */
 void uri_add_path(struct text *out, struct slice path);
 
 #endif
