@@ -8,23 +8,24 @@
 # What scripts/run needs to build and to talk to the service.
 # shellcheck disable=SC2034 # the scripts that source this file use them
 packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
-    libmicrohttpd-dev libpq-dev libssl-dev libhiredis-dev libjansson-dev libuv1-dev zlib1g-dev)
+    libmicrohttpd-dev libpq-dev libssl-dev libhiredis-dev libjansson-dev libuv1-dev zlib1g-dev
+    libcurl4-openssl-dev)
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
-    libcurl4-openssl-dev nginx-light python3 python3-yaml python3-jsonschema pgbouncer)
+    nginx-light python3 python3-yaml python3-jsonschema pgbouncer)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
 # What scripts/coverage needs on top of packages_build.
 # shellcheck disable=SC2034
-packages_coverage=(gcovr libcmocka-dev libcurl4-openssl-dev python3 python3-yaml python3-jsonschema pgbouncer)
+packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema pgbouncer)
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
 # What scripts/bench --scale needs instead.
 # shellcheck disable=SC2034
-packages_scale=(postgresql redis-server wrk python3 libcmocka-dev libcurl4-openssl-dev)
+packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
 
 # What the fault suite needs on top of packages_test: scripts/fault, scripts/soak, and its short form in scripts/test.
 # shellcheck disable=SC2034

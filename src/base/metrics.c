@@ -48,6 +48,8 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_TOKENS_CHECKED] = {"rsvpd_tokens_checked_total", "", "Tokens whose signature was checked: those that were not remembered.", COUNTER},
     [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
     [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections past a limit, refused or closed at once.", COUNTER},
+    [METRIC_KEYS_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"good\"", "Key sets fetched from AUTH_JWKS_URL, by outcome.", COUNTER},
+    [METRIC_KEYS_NOT_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"failed\"", "", COUNTER},
 };
 
 /* The upper bounds of buckets, ascending, 0 ends them. */
