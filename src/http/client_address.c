@@ -1,12 +1,12 @@
-/* Where a client connects from. */
+/* Where a client connects from, and as whom it is counted. */
 #include "rsvpd/http/client_address.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
-struct client_address client_address_of(const struct sockaddr *address)
+struct ip_address client_address_of(const struct sockaddr *address)
 {
-    struct client_address client = {{0}};
+    struct ip_address client = {{0}};
     if (address != NULL && address->sa_family == AF_INET6) {
         struct sockaddr_in6 six;
         memcpy(&six, address, sizeof six);
@@ -18,4 +18,14 @@ struct client_address client_address_of(const struct sockaddr *address)
         memcpy(client.bytes + 12, &four.sin_addr, sizeof four.sin_addr);
     }
     return client;
+}
+
+struct ip_address client_address_prefix(const struct ip_address *address)
+{
+    enum { NETWORK_SIZE_BYTES = 8 };
+    struct ip_address prefix = *address;
+    if (!ip_address_is_v4(address)) {
+        memset(prefix.bytes + NETWORK_SIZE_BYTES, 0, sizeof prefix.bytes - NETWORK_SIZE_BYTES);
+    }
+    return prefix;
 }

@@ -68,4 +68,24 @@ static inline struct slice slice_cut(struct slice *rest, char separator)
     return head;
 }
 
+/* Cuts the next word off a list that an operator wrote, with commas or blanks between its words;
+ * empty at its end. */
+static inline struct slice slice_cut_word(struct slice *list)
+{
+    size_t begin = 0;
+    while (begin < list->size &&
+           (list->data[begin] == ',' || list->data[begin] == ' ' || list->data[begin] == '\t')) {
+        begin++;
+    }
+    size_t end = begin;
+    while (end < list->size && list->data[end] != ',' && list->data[end] != ' ' &&
+           list->data[end] != '\t') {
+        end++;
+    }
+    struct slice word = {list->data + begin, end - begin};
+    list->data += end;
+    list->size -= end;
+    return word;
+}
+
 #endif

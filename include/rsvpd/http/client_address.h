@@ -1,18 +1,17 @@
-/* Where a client connects from, in a form that is small and can be compared. */
+/* Where a client connects from, and as whom it is counted. */
 #ifndef RSVPD_HTTP_CLIENT_ADDRESS_H
 #define RSVPD_HTTP_CLIENT_ADDRESS_H
 
+#include "rsvpd/base/cidr.h"
+
 #include <sys/socket.h>
 
-enum { CLIENT_ADDRESS_SIZE_BYTES = 16 };
+/* Of a socket, without the port. All zero where it is neither IPv4 nor IPv6; NULL: no address is
+ * known. */
+struct ip_address client_address_of(const struct sockaddr *address);
 
-/* An IPv6 address in network order; IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). All zero
- * where it is neither. Without the port. */
-struct client_address {
-    unsigned char bytes[CLIENT_ADDRESS_SIZE_BYTES];
-};
-
-/* NULL: no address is known. */
-struct client_address client_address_of(const struct sockaddr *address);
+/* What one client is counted by: an address of IPv4 as it is, of IPv6 its /64, which one client has
+ * as a whole (RFC 6177). */
+struct ip_address client_address_prefix(const struct ip_address *address);
 
 #endif

@@ -25,7 +25,7 @@ struct connection {
     int64_t look_us;  /* when it is looked at next whether the client took that */
     int fd;
     struct MHD_Connection *library; /* the HTTP library's */
-    struct client_address address;
+    struct ip_address address;
     bool over_limit; /* it is one too many: its requests are refused */
     bool tapped;     /* what comes from it goes through the stream */
     struct tap_stream stream;
