@@ -54,6 +54,8 @@ struct process {
     _Atomic size_t workers_ended;
     _Atomic bool draining;
     struct crowd clients, admin_clients;
+    struct cidr_list trusted_proxies;
+    struct origin_list cors_origins; /* of the public port alone */
 };
 
 static bool wants_credentials(const struct process *process)
@@ -310,6 +312,8 @@ static bool start_workers(struct process *process)
             .crowd = &process->clients,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
+            .trusted_proxies = &process->trusted_proxies,
+            .cors_origins = &process->cors_origins,
             .ended = worker_has_ended,
             .listener = process,
         });
@@ -353,6 +357,15 @@ static bool start_loop(struct process *process)
     return true;
 }
 
+/* They are well-formed: config_load has looked. */
+static bool read_lists(struct process *process)
+{
+    char network_error[CIDR_ERROR_SIZE_BYTES], origin_error[ORIGIN_LIST_ERROR_SIZE_BYTES];
+    return cidr_list_parse(&process->trusted_proxies, process->config->trusted_proxies,
+                           network_error) &&
+           origin_list_parse(&process->cors_origins, process->config->cors_origins, origin_error);
+}
+
 static void announce(const struct config *config)
 {
     log_event(LOG_INFO, "serving", LOG_CSTR("version", RSVPD_VERSION),
@@ -380,6 +393,8 @@ static void end_process(struct process *process)
         credentials_free(&process->credentials);
     }
     count_memory_destroy(&process->counts);
+    cidr_list_free(&process->trusted_proxies);
+    origin_list_free(&process->cors_origins);
     free(process->metrics);
 }
 
@@ -410,7 +425,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.config = config;
     process.redis_url = redis_url;
     process.secrets = secrets;
-    if (!reload_init(&process.reload, config)) {
+    if (!reload_init(&process.reload, config) || !read_lists(&process)) {
         log_event(LOG_ERROR, "not enough memory for the configuration");
         return EXIT_FAILURE;
     }

@@ -243,7 +243,9 @@ static bool make_http(struct worker *worker)
                                .open_lists = config->auth_open_listings != 0},
                     .process = worker->setup.process,
                     .limits = {.deadline_us = config->request_deadline_ms * 1000},
-                    .page_token_key = worker->setup.secrets->page_token_key},
+                    .page_token_key = worker->setup.secrets->page_token_key,
+                    .trusted_proxies = worker->setup.trusted_proxies,
+                    .cors_origins = worker->setup.cors_origins},
         .crowd = worker->setup.crowd,
         .keepalive_us = config->keepalive_timeout_ms * 1000,
         .connections_per_address_max =

@@ -1,6 +1,8 @@
 /* The configuration: one table, and what is generated from it. */
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/cidr.h"
 #include "rsvpd/base/jwt.h"
+#include "rsvpd/base/origin_list.h"
 #include "rsvpd/base/rate.h"
 
 #include <arpa/inet.h>
@@ -389,6 +391,23 @@ static bool choose_algorithms(struct config *config, bool given, struct config_e
            fail(error, "AUTH_JWT_ALGORITHMS", "out of memory");
 }
 
+/* Whether networks and origins are such. */
+static bool check_lists(const struct config *config, struct config_error *error)
+{
+    char network_error[CIDR_ERROR_SIZE_BYTES], origin_error[ORIGIN_LIST_ERROR_SIZE_BYTES];
+    struct cidr_list networks;
+    struct origin_list origins;
+    if (!cidr_list_parse(&networks, config->trusted_proxies, network_error)) {
+        return fail(error, "TRUSTED_PROXIES", network_error);
+    }
+    cidr_list_free(&networks);
+    if (!origin_list_parse(&origins, config->cors_origins, origin_error)) {
+        return fail(error, "CORS_ORIGINS", origin_error);
+    }
+    origin_list_free(&origins);
+    return true;
+}
+
 bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
                  struct config_error *error)
 {
@@ -406,6 +425,9 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
     if (!check_pending(config, lookup("MAX_PENDING") != NULL, error) ||
         !choose_algorithms(config, lookup("AUTH_JWT_ALGORITHMS") != NULL, error)) {
         return false;
+    }
+    if (!check_lists(config, error)) {
+        return refuse(error);
     }
     if (config->count_local_ttl_ms + config->count_redis_ttl_ms > CONFIG_COUNT_TTL_SUM_MAX_MS) {
         snprintf(

@@ -10,6 +10,7 @@
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/authenticator.h"
 #include "rsvpd/http/context.h"
+#include "rsvpd/http/cors.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/origin.h"
@@ -23,6 +24,7 @@ enum {
     ALLOW_SIZE_BYTES = 64,
     TRACEPARENT_SIZE_BYTES = 55,
     FRESH_ID_SIZE_BYTES = 32,
+    CODINGS_MAX = 8
 };
 static_assert((int)FRESH_ID_SIZE_BYTES <= REQUEST_ID_SIZE_MAX_BYTES, "our own ids fit a request");
 
@@ -172,12 +174,12 @@ static bool type_is_json(const struct request *request)
 /* Whether the body comes as it is (RFC 9110 section 8.4). */
 static bool body_is_plain(const struct request *request)
 {
-    const struct header_field *field = NULL;
-    struct slice line;
-    bool plain = true;
-    while (plain && header_next(request, HEADER_CONTENT_ENCODING, &field, &line)) {
-        while (line.size > 0 && plain) {
-            struct slice coding = slice_trim(slice_cut(&line, ','));
+    struct slice lines[CODINGS_MAX];
+    size_t size = header_values(request, HEADER_CONTENT_ENCODING, lines, CODINGS_MAX);
+    bool plain = size < CODINGS_MAX;
+    for (size_t i = 0; i < size && plain; i++) {
+        while (lines[i].size > 0 && plain) {
+            struct slice coding = slice_trim(slice_cut(&lines[i], ','));
             plain = coding.size == 0 || slice_equal_nocase(coding, slice_of("identity"));
         }
     }
@@ -229,6 +231,9 @@ static bool answer_options(struct request *request, const char *allowed)
 {
     answer_with(request, 204, NULL, slice_of(""));
     answer_add_header(request, "Allow", allowed);
+    if (cors_is_preflight(request)) {
+        cors_answer_preflight(request, allowed);
+    }
     return false;
 }
 
@@ -276,7 +281,7 @@ static bool pass_principal(struct request *request)
  * the body, and waits there. */
 static bool pass_who(struct request *request)
 {
-    if (may_change_something(request) && !origin_is_own(request)) {
+    if (may_change_something(request) && !origin_is_own(request) && !cors_lets_in(request)) {
         return refuse(request, PROBLEM_FORBIDDEN,
                       "A page of another origin must not change anything here. Nothing was done; "
                       "send the request from a page of this origin, or from no browser.");

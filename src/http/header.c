@@ -13,10 +13,12 @@ struct header_field {
     }
 static const struct slice names[HEADER_NAME_COUNT] = {
     [HEADER_ACCEPT_ENCODING] = NAME("Accept-Encoding"),
+    [HEADER_ACCESS_CONTROL_REQUEST_METHOD] = NAME("Access-Control-Request-Method"),
     [HEADER_AUTHORIZATION] = NAME("Authorization"),
     [HEADER_CONTENT_ENCODING] = NAME("Content-Encoding"),
     [HEADER_CONTENT_LENGTH] = NAME("Content-Length"),
     [HEADER_CONTENT_TYPE] = NAME("Content-Type"),
+    [HEADER_FORWARDED] = NAME("Forwarded"),
     [HEADER_HOST] = NAME("Host"),
     [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
     [HEADER_IF_MATCH] = NAME("If-Match"),
@@ -25,63 +27,51 @@ static const struct slice names[HEADER_NAME_COUNT] = {
     [HEADER_SEC_FETCH_SITE] = NAME("Sec-Fetch-Site"),
     [HEADER_TRACEPARENT] = NAME("traceparent"),
     [HEADER_X_API_KEY] = NAME("X-API-Key"),
+    [HEADER_X_FORWARDED_FOR] = NAME("X-Forwarded-For"),
     [HEADER_X_REQUEST_ID] = NAME("X-Request-Id"),
     [HEADER_X_USER_ID] = NAME("X-User-Id"),
 };
 #undef NAME
 
-enum header_name header_named(struct slice name)
+static size_t find(struct slice name)
 {
-    enum header_name i = 0;
+    size_t i = 0;
     while (i < HEADER_NAME_COUNT && !slice_equal_nocase(name, names[i])) {
         i++;
     }
     return i;
 }
 
-bool header_is_list(enum header_name name)
+bool header_is_known(struct slice name)
 {
-    return name == HEADER_ACCEPT_ENCODING || name == HEADER_CONTENT_ENCODING ||
-           name == HEADER_IF_MATCH || name == HEADER_IF_NONE_MATCH;
+    return find(name) < HEADER_NAME_COUNT;
 }
 
 bool header_note(struct request *request, struct slice name, struct slice value)
 {
-    enum header_name found = header_named(name);
-    if (found == HEADER_NAME_COUNT) {
+    size_t i = find(name);
+    if (i == HEADER_NAME_COUNT) {
         return true;
     }
     struct header_field *field = arena_take(&request->arena, sizeof *field);
     if (field == NULL) {
         return false;
     }
-    *field = (struct header_field){.name = found, .value = value};
+    *field = (struct header_field){.name = (enum header_name)i, .value = value};
     list_push_back(&request->header_fields, &field->link);
     return true;
-}
-
-bool header_next(const struct request *request, enum header_name name,
-                 const struct header_field **field, struct slice *value)
-{
-    const struct list_node *end = &request->header_fields.head;
-    const struct list_node *node = *field == NULL ? end->next : (*field)->link.next;
-    for (; node != end; node = node->next) {
-        *field = list_entry(node, const struct header_field, link);
-        if ((*field)->name == name) {
-            *value = (*field)->value;
-            return true;
-        }
-    }
-    return false;
 }
 
 size_t header_values(const struct request *request, enum header_name name, struct slice *values,
                      size_t max)
 {
     size_t size = 0;
-    const struct header_field *field = NULL;
-    while (size < max && header_next(request, name, &field, &values[size])) {
-        size++;
+    const struct list_node *end = &request->header_fields.head;
+    for (const struct list_node *node = end->next; node != end && size < max; node = node->next) {
+        const struct header_field *field = list_entry(node, const struct header_field, link);
+        if (field->name == name) {
+            values[size++] = field->value;
+        }
     }
     return size;
 }

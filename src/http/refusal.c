@@ -2,11 +2,23 @@
 #include "rsvpd/http/refusal.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/connection.h"
+#include "rsvpd/http/finish.h"
 
 #include <sys/socket.h>
 #include <time.h>
 
+/* Beyond the fields of the answer itself. */
 enum { HEAD_SIZE_BYTES = 512 };
+
+static size_t fields_size(const struct answer *answer)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < answer->header_count; i++) {
+        size +=
+            strlen(answer->headers[i].name) + strlen(answer->headers[i].value) + strlen(": \r\n");
+    }
+    return size;
+}
 
 static void add_date(struct text *text)
 {
@@ -20,8 +32,10 @@ static void add_date(struct text *text)
 void refusal_send(struct request *request, const char *reason)
 {
     const struct answer *answer = &request->answer;
-    struct text text = request_text(request, HEAD_SIZE_BYTES + answer->body.size);
     assert(answer->status != 0);
+    finish_answer(request);
+    struct text text =
+        request_text(request, HEAD_SIZE_BYTES + fields_size(answer) + answer->body.size);
     text_add_format(&text, "HTTP/1.1 %u %s\r\n", answer->status, reason);
     add_date(&text);
     text_add_format(&text, "Connection: close\r\nX-Request-Id: %s\r\n", request->id);

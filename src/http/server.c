@@ -10,6 +10,7 @@
 #include "rsvpd/http/authenticator.h"
 #include "rsvpd/http/client_watch.h"
 #include "rsvpd/http/connection.h"
+#include "rsvpd/http/finish.h"
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/gzip.h"
 #include "rsvpd/http/header.h"
@@ -29,10 +30,10 @@
 enum {
     /* libmicrohttpd keeps the heads of a request and of its answer in so much memory per
      * connection, and closes the connection without a word where the second finds no room. The
-     * largest head leaves it 3 KiB: half of these may hold what comes behind the head. */
+     * largest head leaves it 5 KiB: half of these may hold what comes behind the head. */
     FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
     CONNECTION_MEMORY_BYTES =
-        WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 3 * 1024,
+        WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 5 * 1024,
     STREAM_BLOCK_SIZE_BYTES = 1024, /* a hint: libmicrohttpd asks for what it has room for */
     RUNS_PER_ITERATION_MAX = 4,     /* then the other descriptors of the loop have their turn */
 };
@@ -156,6 +157,7 @@ static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
     gzip_answer(server_of(request)->gzip, request);
+    finish_answer(request);
     requests_send(&server_of(request)->requests, request, clock_mono_us());
     struct MHD_Response *response = make_response(request);
     if (response == NULL) {
@@ -238,7 +240,6 @@ static void *on_uri(void *server_, const char *uri, struct MHD_Connection *conne
 /* Answers a request that has not arrived whole, and lets its connection end. */
 static void refuse(struct request *request)
 {
-    gzip_answer(server_of(request)->gzip, request);
     refusal_send(request, MHD_get_reason_phrase_for(request->answer.status));
     requests_refuse(&server_of(request)->requests, request, clock_mono_us());
 }
@@ -450,20 +451,8 @@ bool http_server_end_iteration(struct http_server *server)
     return server->run_wanted;
 }
 
-/* Lets the loop watch libmicrohttpd's descriptor, or not. The library looks away from the listener
- * where descriptors have run out, but not while it has no connection: then whoever waits there, and
- * cannot be taken in, would make the loop come round without a pause. */
-static bool watch(struct http_server *server, bool wanted)
-{
-    if (!wanted) {
-        return uv_poll_stop(&server->poll) == 0;
-    }
-    return uv_is_active((uv_handle_t *)&server->poll) ||
-           uv_poll_start(&server->poll, UV_READABLE, on_poll) == 0;
-}
-
-/* Takes in the connections that wait at the listener. False where there is no descriptor, or no
- * memory, for one. */
+/* Takes in the connections that wait at the listener. False where there is no descriptor for one.
+ */
 static bool take_waiting(struct http_server *server, int listener)
 {
     struct sockaddr_storage address;
@@ -474,7 +463,7 @@ static bool take_waiting(struct http_server *server, int listener)
         MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
         size = sizeof address;
     }
-    return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
+    return errno != EMFILE && errno != ENFILE;
 }
 
 /* Has requests refused whose first line has not come whole in time. The library has nothing of them
@@ -522,7 +511,6 @@ void http_server_tick(struct http_server *server, struct instant now)
      * connections ends: who waits meanwhile would wait for strangers to leave. */
     bool short_of_descriptors =
         !server->stopped_listening && !take_waiting(server, server->setup.listen_fd);
-    (void)watch(server, !short_of_descriptors || server->connections.count > 0);
     (void)connections_tick(&server->connections, short_of_descriptors, now.mono_us);
     server->run_wanted = true; /* it notices so what was shut down */
 }
@@ -593,7 +581,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
         return NULL;
     }
     server->poll.data = server;
-    if (!watch(server, true)) {
+    if (uv_poll_start(&server->poll, UV_READABLE, on_poll) != 0) {
         log_event(LOG_ERROR, "cannot start the HTTP server");
         (void)MHD_quiesce_daemon(server->daemon);
         http_server_destroy(&server);

@@ -27,8 +27,9 @@ DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
 
 # Pairs of operation and status that the document has and that nothing here can provoke.
 UNPROVOKED = [
-    (".*", "500", "needs a fault inside the service"),
-    ("getMetrics", "503", "needs a crowd at the admin port"),
+    ("(create|cancel|get|listUser|list)(Rsvp|Like)(Counts?|Users|s)?", "500", "needs a fault inside the service"),
+    ("(get|put|delete|list)Event(Settings|Waitlist)", "500", "needs a fault inside the service"),
+    ("getLiveness", "503", "needs a loop that hangs"),
 ]
 
 
@@ -396,7 +397,7 @@ WITHOUT_POSTGRES = [
 EVENTS_WITHOUT_POSTGRES = [Case(operation, 503, "store-unavailable", body=b"{}" if operation == PUT else None)
                            for operation in (*EVENT, "listEventWaitlist")]
 
-# (status, headers, body), whatever the operation, and where there is none
+# (status, headers, body), whatever the path
 AT_THE_DOOR = [
     (400, {"Content-Length": "5", "Transfer-Encoding": "chunked"}, b"0\r\n\r\n"),
     (413, {"Content-Length": "16385"}, b"{"),
@@ -436,7 +437,6 @@ class Run:
         self.document, self.servers = document, servers
         self.operations = {name: (path, method.upper(), operation)
                            for name, path, method, operation, _ in operations(document)}
-        self.callable = [name for name, path, *_ in operations(document) if path in document["paths"]]
         self.checked, self.complaints, self.seen = 0, [], set()
         self.etag = self.token = ""
         self.request_ids = (f"check-{number}" for number in itertools.count(1))
@@ -453,12 +453,6 @@ class Run:
         operation = self.operations[name][2]
         self.complaints += check_answer(self.document, operation, answer, where, head)
         self.seen.add((name, str(answer.status)))
-
-    def plain(self, name):
-        """(port, method, target) of an operation, whatever it is about."""
-        path, method, _ = self.operations[name]
-        port = self.servers.admin_port if path == "/metrics" else self.servers.port
-        return port, method, re.sub(r"\{\w+\}", "not-found", path)
 
     def check(self, name, method, target, headers=None, body=None, port=None):
         """A request whose answer has to be one that the operation describes; (answer, where)."""
@@ -629,41 +623,9 @@ def check_the_door(run):
         answer = send_raw(run.servers.port, data)
         run.look(name, answer, repr(data))
         run.judge(repr(data), answer.status, status)
-    for name, (status, headers, body) in itertools.product(run.callable, AT_THE_DOOR):
-        port, method, target = run.plain(name)
-        answer, where = run.check(name, method, target, headers, body, port)
-        run.judge(where, answer.status, status)
     with run.servers.all_connections():
         until("too many connections", lambda: send(run.servers.port, "GET", "/nowhere").status == 503)
         run.check("anyRequest", "GET", "/nowhere")
-    until("connections again", lambda: send(run.servers.port, "GET", "/nowhere").status == 404)
-
-
-def check_slow_requests(run):
-    """A body that does not come whole, whatever the operation: many at once, since each takes the deadline."""
-    def send_slowly(name):
-        return send(*run.plain(name), {"Content-Length": "20"}, b"{")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(send_slowly, run.callable))
-    for name, answer in zip(run.callable, answers):
-        run.look(name, answer, f"{name}: a slow body")
-        run.judge(f"{name}: a slow body", answer.status, 408)
-
-
-def check_crowd(run):
-    """Each operation without a connection for it. Whoever holds one idly loses it soon, so this may take some turns."""
-    left = [name for name in run.callable if name != "getMetrics"]
-
-    def refuse_all():
-        with run.servers.all_connections():
-            for name in list(left):
-                answer = send(*run.plain(name))
-                run.look(name, answer, f"{name}: one connection too many")
-                if answer.status == 503:
-                    left.remove(name)
-        return not left
-
-    until("each operation refused in a crowd", refuse_all)
     until("connections again", lambda: send(run.servers.port, "GET", "/nowhere").status == 404)
 
 
@@ -693,8 +655,7 @@ def check_outages(run):
 
 
 PARTS = (check_relations, check_many, check_events, check_long_lists, check_keys_in_flight,
-         check_health_and_problems, check_every_path, check_the_door, check_slow_requests, check_crowd,
-         check_outages)
+         check_health_and_problems, check_every_path, check_the_door, check_outages)
 
 
 def check_coverage(documented, seen, unprovoked):
@@ -747,14 +708,11 @@ def mutations(document):
         ("a tag is not declared", lambda d: operation(d).update(tags=["RSVP"]), "'RSVP' is not declared"),
         ("a response has no request id", lambda d: responses(d)["RsvpCount"]["headers"].pop("X-Request-Id"),
          "no X-Request-Id"),
+        ("a response lets browsers guess", lambda d: responses(d)["RsvpCount"]["headers"].pop("X-Content-Type-Options"),
+         "no X-Content-Type-Options"),
         ("a problem is under another status",
          lambda d: operation(d)["responses"].update({"418": {"$ref": "#/components/responses/NotFound"}}),
          "its problem has status 404"),
-        ("an operation does not describe what any request may be answered",
-         lambda d: operation(d)["responses"].pop("431"), "createRsvp: 431"),
-        ("any request may be answered more",
-         lambda d: d["components"]["pathItems"]["AnyRequest"]["get"]["responses"].update(
-             {"404": {"$ref": "#/components/responses/NotFound"}}), "getRsvp: 404"),
         ("a code is never answered", lambda d: schemas(d)["ProblemCode"]["enum"].append("teapot"), "teapot"),
         ("a server variable is missing", lambda d: d["servers"][0]["variables"].pop("port"), "{port}"),
     ]
@@ -774,12 +732,13 @@ def check_mutations(document):
         expect(what, complaint, check_document(broken))
 
     body = b'{"event_id":"e","rsvp_count":2,"as_of":"2026-11-22T10:15:30.123Z","stale":false}'
+    nosniff = ("X-Content-Type-Options", "nosniff")
     headers = [("X-Request-Id", "r"), ("ETag", 'W/"2"'), ("Cache-Control", "public, max-age=1"),
-               ("Content-Type", "application/json"), ("Date", "today")]
+               ("Content-Type", "application/json"), ("Date", "today"), nosniff]
     good = Answer(200, headers, body)
     problem = (b'{"type":"/problems/invalid-parameter","title":"t","status":400,"detail":"d","instance":"/",'
                b'"code":"invalid-parameter","request_id":"r","retryable":false}')
-    plain = [("X-Request-Id", "r"), ("Cache-Control", "no-store")]
+    plain = [("X-Request-Id", "r"), ("Cache-Control", "no-store"), nosniff]
     bad = Answer(400, [*plain, ("Content-Type", "application/problem+json")], problem)
     named = {name: operation for name, _, _, operation, _ in operations(document)}
     count, ready = named["getRsvpCount"], named["getReadiness"]
@@ -788,7 +747,7 @@ def check_mutations(document):
     listing = named["listRsvpUsers"]
     token, link = b',"next_page_token":"T"', ("Link", '</v1/events/e/users?page_size=1&page_token=T>; rel="next"')
     private = [("X-Request-Id", "r"), ("Cache-Control", "private, no-cache"), ("Vary", "Accept-Encoding"),
-               ("Content-Type", "application/json")]
+               ("Content-Type", "application/json"), nosniff]
     page = Answer(200, [*private, link], b'{"event_id":"e","users":[{"user_id":"u",'
                   b'"created_at":"2026-11-22T10:15:30.123Z"}],"next_page_token":"T"}')
     last = Answer(200, private, page.body.replace(token, b""))
@@ -798,7 +757,7 @@ def check_mutations(document):
                      b'"changed":true,"rsvp_count":2}')
     full = Answer(409, bad.headers, problem.replace(b"invalid-parameter", b"event-full").replace(b"400", b"409"))
     settings = named["getEventSettings"]
-    state = Answer(200, [plain[0], ("Cache-Control", "no-cache"), ("ETag", '"2.1.."'), json[-1]],
+    state = Answer(200, [plain[0], ("Cache-Control", "no-cache"), ("ETag", '"2.1.."'), nosniff, json[-1]],
                    b'{"event_id":"e","capacity":2,"waitlist":true,"opens_at":null,'
                    b'"closes_at":"2026-12-01T00:00:00.000Z","rsvp_count":2,"waitlist_count":1,"remaining":0}')
     for operation, answer in ((count, good), (count, bad), (ready, verbose), (listing, page), (listing, last),

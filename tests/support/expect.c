@@ -111,6 +111,11 @@ void expect_status_at(const char *file, int line, const struct http_response *re
         http_header_count(response, "X-Request-Id") != 1) {
         fail_at(file, line, response, "expected one X-Request-Id");
     }
+    const char *sniffing = http_header(response, "X-Content-Type-Options");
+    if (sniffing == NULL || strcmp(sniffing, "nosniff") != 0 ||
+        http_header_count(response, "X-Content-Type-Options") != 1) {
+        fail_at(file, line, response, "expected one X-Content-Type-Options: nosniff");
+    }
 }
 
 void expect_header_at(const char *file, int line, const struct http_response *response,

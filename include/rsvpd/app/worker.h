@@ -3,8 +3,10 @@
 #ifndef RSVPD_APP_WORKER_H
 #define RSVPD_APP_WORKER_H
 
+#include "rsvpd/base/cidr.h"
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/contract.h"
+#include "rsvpd/base/origin_list.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/http/server.h"
 #include "rsvpd/store/pg_secrets.h"
@@ -26,6 +28,8 @@ struct worker_setup {
     struct crowd *crowd;                   /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
+    const struct cidr_list *trusted_proxies;
+    const struct origin_list *cors_origins;
     void (*ended)(
         void *listener); /* called on the worker's thread when it has nothing left to do */
     void *listener;

@@ -234,8 +234,7 @@ static inline bool operation_is_expiry(const struct operation *operation)
     return operation->kind == OPERATION_EXPIRE_KEYS;
 }
 
-/* A part of an operation, which must be of a kind that has it; constant where the operation is.
- * The operation is evaluated more than once: name it in a variable first. */
+/* A part of an operation, which must be of a kind that has it; constant where the operation is. */
 #define OPERATION_PART(operation, has, member) (assert(has(operation)), &(operation)->part.member)
 #define operation_write(operation) OPERATION_PART(operation, operation_is_write, write)
 #define operation_membership(operation)                                                            \

@@ -6,10 +6,11 @@
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/http/request.h"
 
-enum { ANSWER_COMPRESSED_SIZE_MIN_BYTES = 1024 }; /* bodies up to that are sent as they are */
-
 /* Adds a header to the answer. `value` must live as long as the request. */
 void answer_add_header(struct request *request, const char *name, const char *value);
+
+/* Notes that the answer depends on what the request has in some fields (enum answer_varies). */
+void answer_vary(struct request *request, unsigned varies);
 
 /* Answers with a body of this type, which must live as long as the request. */
 void answer_with(struct request *request, unsigned status, const char *content_type,

@@ -2,7 +2,9 @@
 #ifndef RSVPD_HTTP_CONTEXT_H
 #define RSVPD_HTTP_CONTEXT_H
 
+#include "rsvpd/base/cidr.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/base/origin_list.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/access.h"
 #include "rsvpd/domain/ports.h"
@@ -46,6 +48,8 @@ struct http_context {
     struct http_limits limits;
     const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES */
     struct random *random;
+    const struct cidr_list *trusted_proxies; /* NULL: none */
+    const struct origin_list *cors_origins;  /* NULL: no page of another origin is let in */
 
     /* Takes the answer of a request that had to wait. */
     void *server;

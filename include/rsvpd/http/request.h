@@ -26,7 +26,7 @@ enum {
     REQUEST_ID_SIZE_MAX_BYTES = 64,
     REQUEST_BODY_SIZE_MAX_BYTES = 16 * 1024,
     REQUEST_ARENA_SIZE_BYTES = 2048,
-    ANSWER_HEADERS_MAX = 8,
+    ANSWER_HEADERS_MAX = 16,
 };
 
 enum request_phase {
@@ -44,6 +44,13 @@ struct request_arrival {
     bool ending;              /* it came after the service has stopped serving */
 };
 
+/* Which fields of the request an answer depends on. */
+enum answer_varies {
+    ANSWER_VARIES_BY_ENCODING = 1,
+    ANSWER_VARIES_BY_ORIGIN = 2,
+    ANSWER_VARIES_BY_REQUEST_METHOD = 4, /* whether a preflight asks */
+};
+
 struct answer_header {
     const char *name, *value;
 };
@@ -57,6 +64,7 @@ struct answer {
     struct answer_header headers[ANSWER_HEADERS_MAX];
     size_t header_count;
     bool compressible; /* for whom asks */
+    unsigned varies;   /* enum answer_varies */
 };
 
 struct request {

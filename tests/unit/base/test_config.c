@@ -222,6 +222,18 @@ static void expect_refused(const char *name, const char *value)
 }
 
 /* What no whole number, no address and no word is, and each option's own bounds. */
+static void test_malformed_lists_are_refused(NO_STATE)
+{
+    static const char *const no_networks[] = {"10", "10.0.0.0/33", "::1, a.org", "10.1.0.0/8", "*"};
+    static const char *const no_origins[] = {"null", "a.org", "https://a.org/", "*, https://a.org"};
+    for (size_t i = 0; i < LENGTH(no_networks); i++) {
+        expect_refused("TRUSTED_PROXIES", no_networks[i]);
+    }
+    for (size_t i = 0; i < LENGTH(no_origins); i++) {
+        expect_refused("CORS_ORIGINS", no_origins[i]);
+    }
+}
+
 static void test_every_malformed_value_is_refused(NO_STATE)
 {
     static const char *const no_numbers[] = {"",
@@ -583,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_every_malformed_value_is_refused),
+        cmocka_unit_test(test_malformed_lists_are_refused),
         cmocka_unit_test(test_may_serve),
         cmocka_unit_test(test_algorithms_of_a_secret),
         cmocka_unit_test(test_the_lifetimes_of_counts_have_a_bound_together),

@@ -87,13 +87,6 @@ static void test_several_lines(NO_STATE)
     assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("gzip;q=0")));
     assert_false(gzip_is_accepted(&request));
     arena_reset(&request.arena);
-    begin(&request, "br");
-    for (int i = 0; i < 100; i++) {
-        assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("br")));
-    }
-    assert_true(header_note(&request, slice_of("Accept-Encoding"), slice_of("gzip")));
-    assert_true(gzip_is_accepted(&request));
-    arena_reset(&request.arena);
 }
 
 /* Gives an answer with this body to one who takes gzip, and expects it back. */
@@ -106,14 +99,15 @@ static void expect_compressed(struct gzip *gzip, struct slice body, bool compres
     answer_allow_compression(&request);
     gzip_answer(gzip, &request);
     const struct answer *answer = &request.answer;
-    assert_int_equal(answer->header_count, compressed ? 2 : 1);
+    assert_int_equal(answer->varies, ANSWER_VARIES_BY_ENCODING);
+    assert_int_equal(answer->header_count, compressed ? 1 : 0);
     if (!compressed) {
         assert_ptr_equal(answer->body.data, body.data);
         arena_reset(&request.arena);
         return;
     }
-    assert_string_equal(answer->headers[1].name, "Content-Encoding");
-    assert_string_equal(answer->headers[1].value, "gzip");
+    assert_string_equal(answer->headers[0].name, "Content-Encoding");
+    assert_string_equal(answer->headers[0].value, "gzip");
     assert_true(answer->body.size < body.size);
     z_stream stream = {.next_in = (unsigned char *)answer->body.data,
                        .avail_in = (unsigned)answer->body.size,
@@ -140,8 +134,8 @@ static void test_the_same_answer(NO_STATE)
     }
     for (int round = 0; round < 3; round++) {
         expect_compressed(gzip, slice_make(text, BODY_SIZE), true);
-        expect_compressed(gzip, slice_make(text, ANSWER_COMPRESSED_SIZE_MIN_BYTES + 1), true);
-        expect_compressed(gzip, slice_make(text, ANSWER_COMPRESSED_SIZE_MIN_BYTES), false);
+        expect_compressed(gzip, slice_make(text, GZIP_BODY_SIZE_MIN_BYTES + 1), true);
+        expect_compressed(gzip, slice_make(text, GZIP_BODY_SIZE_MIN_BYTES), false);
         expect_compressed(gzip, slice_make(text, 0), false);
         expect_compressed(gzip, slice_make(noise, BODY_SIZE), false); /* it would not get smaller */
     }

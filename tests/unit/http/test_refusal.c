@@ -3,11 +3,13 @@
 
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/connection.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/refusal.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
+static const struct http_context context;
 static struct request request;
 static struct connection client;
 static int theirs;
@@ -18,7 +20,9 @@ static int set_up(NO_STATE)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     client = (struct connection){.fd = ends[0]};
     theirs = ends[1];
-    request = (struct request){.client = &client, .method = HTTP_POST, .id = "r1"};
+    request =
+        (struct request){.context = &context, .client = &client, .method = HTTP_POST, .id = "r1"};
+    list_init(&request.header_fields);
     arena_init(&request.arena, request.first_block, sizeof request.first_block);
     return 0;
 }
@@ -60,6 +64,7 @@ static void the_answer_ends_the_connection(NO_STATE)
     expect_in(text, "\r\nX-Request-Id: r1\r\n");
     expect_in(text, "\r\nContent-Type: application/problem+json\r\nContent-Length: ");
     expect_in(text, "\r\nRetry-After: 1\r\n");
+    expect_in(text, "\r\nX-Content-Type-Options: nosniff\r\n");
     expect_in(text, "\"code\":\"overloaded\"");
 }
 
@@ -78,7 +83,7 @@ static void an_answer_without_a_body_tells_no_length(NO_STATE)
     answer_with(&request, 204, NULL, slice_of(""));
     refusal_send(&request, "No Content");
     const char *text = received();
-    assert_null(strstr(text, "Content-"));
+    assert_null(strstr(text, "\nContent-"));
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
 }
 

@@ -1,0 +1,179 @@
+/* Pages of other origins: whom answers name as allowed, what preflights say, what caches hear. */
+#include "unit.h"
+
+#include "rsvpd/http/answer.h"
+#include "rsvpd/http/context.h"
+#include "rsvpd/http/cors.h"
+#include "rsvpd/http/finish.h"
+#include "rsvpd/http/header.h"
+
+#define EXPOSED                                                                                    \
+    "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, ETag, Link, Idempotency-Replayed"
+
+static struct origin_list origins;
+static struct http_context context;
+static struct request request;
+
+static void begin(const char *list, enum http_method method)
+{
+    char error[ORIGIN_LIST_ERROR_SIZE_BYTES];
+    assert_true(origin_list_parse(&origins, list == NULL ? "" : list, error));
+    context = (struct http_context){.cors_origins = list == NULL ? NULL : &origins};
+    request = (struct request){.context = &context, .method = method};
+    arena_init(&request.arena, request.first_block, sizeof request.first_block);
+    list_init(&request.header_fields);
+}
+
+static void send(const char *name, const char *value)
+{
+    assert_true(header_note(&request, slice_of(name), slice_of(value)));
+}
+
+static void finish(void)
+{
+    answer_with(&request, 200, NULL, slice_of(""));
+    finish_answer(&request);
+}
+
+/* The value of the one field of that name; NULL: there is none. */
+static const char *field(const char *name)
+{
+    const char *value = NULL;
+    for (size_t i = 0; i < request.answer.header_count; i++) {
+        if (strcmp(request.answer.headers[i].name, name) == 0) {
+            assert_null(value);
+            value = request.answer.headers[i].value;
+        }
+    }
+    return value;
+}
+
+static void expect(const char *name, const char *value)
+{
+    const char *got = field(name);
+    if ((got == NULL) != (value == NULL) || (got != NULL && strcmp(got, value) != 0)) {
+        fail_msg("%s: '%s', not '%s'", name, got == NULL ? "none" : got,
+                 value == NULL ? "none" : value);
+    }
+}
+
+static void end(void)
+{
+    arena_reset(&request.arena);
+    origin_list_free(&origins);
+}
+
+struct row {
+    const char *list, *origin, *again; /* `again`: a second field of that name */
+    const char *allowed, *vary;
+    bool let_in;
+};
+
+static void test_whom_answers_allow(NO_STATE)
+{
+    static const struct row rows[] = {
+        {NULL, "https://a.org", NULL, NULL, NULL, false},
+        {"", "https://a.org", NULL, NULL, NULL, false},
+        {"https://a.org", NULL, NULL, NULL, "Origin", false},
+        {"https://a.org", "https://a.org", NULL, "https://a.org", "Origin", true},
+        {"https://a.org", " https://a.org\t", NULL, "https://a.org", "Origin", true},
+        {"https://a.org", "https://b.org", NULL, NULL, "Origin", false},
+        {"https://a.org", "https://a.org.b.org", NULL, NULL, "Origin", false},
+        {"https://a.org", "null", NULL, NULL, "Origin", false},
+        {"https://a.org", "https://a.org", "https://a.org", NULL, "Origin", false},
+        {"https://a.org", "https://a.org", "https://b.org", NULL, "Origin", false},
+        {"*", NULL, NULL, "*", "Origin", false},
+        {"*", "https://b.org", NULL, "*", "Origin", true},
+        {"*", "null", NULL, NULL, "Origin", false},
+        {"*", "https://a.org", "https://b.org", NULL, "Origin", false},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        begin(rows[i].list, HTTP_GET);
+        if (rows[i].origin != NULL) {
+            send("Origin", rows[i].origin);
+        }
+        if (rows[i].again != NULL) {
+            send("Origin", rows[i].again);
+        }
+        assert_int_equal(cors_lets_in(&request), rows[i].let_in);
+        finish();
+        expect("Access-Control-Allow-Origin", rows[i].allowed);
+        expect("Access-Control-Expose-Headers", rows[i].allowed == NULL ? NULL : EXPOSED);
+        expect("Access-Control-Allow-Credentials", NULL);
+        expect("Vary", rows[i].vary);
+        expect("X-Content-Type-Options", "nosniff");
+        end();
+    }
+}
+
+static void test_preflights(NO_STATE)
+{
+    static const struct {
+        const char *list, *origin, *wanted;
+        enum http_method method;
+        bool preflight;
+    } rows[] = {
+        {"https://a.org", "https://a.org", "POST", HTTP_OPTIONS, true},
+        {"https://a.org", "https://a.org", "PATCH", HTTP_OPTIONS, true},
+        {"*", "https://a.org", "POST", HTTP_OPTIONS, true},
+        {"https://a.org", "https://a.org", NULL, HTTP_OPTIONS, false},
+        {"https://a.org", "https://a.org", "POST", HTTP_GET, false},
+        {"https://a.org", "https://b.org", "POST", HTTP_OPTIONS, false},
+        {"https://a.org", NULL, "POST", HTTP_OPTIONS, false},
+        {"*", "null", "POST", HTTP_OPTIONS, false},
+        {NULL, "https://a.org", "POST", HTTP_OPTIONS, false},
+    };
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        begin(rows[i].list, rows[i].method);
+        if (rows[i].origin != NULL) {
+            send("Origin", rows[i].origin);
+        }
+        if (rows[i].wanted != NULL) {
+            send("Access-Control-Request-Method", rows[i].wanted);
+        }
+        assert_int_equal(cors_is_preflight(&request), rows[i].preflight);
+        end();
+    }
+}
+
+static void test_what_preflights_say(NO_STATE)
+{
+    begin("https://a.org", HTTP_OPTIONS);
+    send("Origin", "https://a.org");
+    send("Access-Control-Request-Method", "POST");
+    cors_answer_preflight(&request, "POST, DELETE, OPTIONS");
+    finish();
+    expect("Access-Control-Allow-Methods", "POST, DELETE, OPTIONS");
+    expect("Access-Control-Allow-Headers",
+           "Authorization, X-API-Key, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
+           "X-Request-Id, X-User-Id, traceparent");
+    expect("Access-Control-Max-Age", "600");
+    expect("Access-Control-Allow-Origin", "https://a.org");
+    expect("Vary", "Origin, Access-Control-Request-Method");
+    end();
+}
+
+static void test_vary_is_one_field(NO_STATE)
+{
+    begin("https://a.org", HTTP_GET);
+    answer_allow_compression(&request);
+    finish();
+    expect("Vary", "Accept-Encoding, Origin");
+    end();
+    begin(NULL, HTTP_GET);
+    answer_allow_compression(&request);
+    finish();
+    expect("Vary", "Accept-Encoding");
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whom_answers_allow),
+        cmocka_unit_test(test_preflights),
+        cmocka_unit_test(test_what_preflights_say),
+        cmocka_unit_test(test_vary_is_one_field),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
