@@ -271,6 +271,7 @@ static void migrating_twice_changes_nothing(NO_STATE)
     check_run("migrate", environment, 0, "");
     assert_int_equal(pg_query_int64(url, tables), before);
     assert_int_equal(pg_query_int64(url, "SELECT count(*) FROM rsvps"), 1);
+    pg_grant_service_role(url);
     struct service *service = service_start(url, NULL, NULL);
     service_stop(&service);
     free(entry);
@@ -293,6 +294,7 @@ static void migrating_at_once_succeeds_everywhere(NO_STATE)
         }
         service_run_free(&runs[i]);
     }
+    pg_grant_service_role(url);
     struct service *service = service_start(url, NULL, NULL);
     service_stop(&service);
     free(entry);

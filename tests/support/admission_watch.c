@@ -53,7 +53,7 @@ static const char *const statements[] = {
     " PRIMARY KEY (tx, event_id, user_id))",
 
     /* Deferred, for each update of a counter: the commit's own view of the event. */
-    "CREATE FUNCTION watch_counter() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+    "CREATE FUNCTION watch_counter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$\n"
     "DECLARE\n"
     "  e events; now_in bigint; waiting bigint; last bigint; before bigint := 0;\n"
     "  c rsvp_counters;\n"
@@ -84,14 +84,14 @@ static const char *const statements[] = {
     " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION watch_counter()",
 
     /* Who left the waiting list in which transaction, and at its end: to move up, and rightly? */
-    "CREATE FUNCTION watch_departure() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+    "CREATE FUNCTION watch_departure() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$\n"
     "BEGIN\n"
     "  INSERT INTO watched_departures VALUES (pg_current_xact_id(), OLD.event_id, OLD.user_id);\n"
     "  RETURN NULL;\n"
     "END $$",
     "CREATE TRIGGER watch_departure AFTER DELETE ON waitlist"
     " FOR EACH ROW EXECUTE FUNCTION watch_departure()",
-    "CREATE FUNCTION watch_order() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+    "CREATE FUNCTION watch_order() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT FROM rsvps WHERE event_id = OLD.event_id AND user_id = OLD.user_id)\n"
     "    AND EXISTS (SELECT FROM waitlist WHERE event_id = OLD.event_id AND ticket < OLD.ticket)\n"
@@ -102,7 +102,7 @@ static const char *const statements[] = {
     " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION watch_order()",
 
     /* Who came in without having waited, while somebody waits who did before this transaction. */
-    "CREATE FUNCTION watch_newcomer() RETURNS trigger LANGUAGE plpgsql AS $$\n"
+    "CREATE FUNCTION watch_newcomer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$\n"
     "BEGIN\n"
     "  IF EXISTS (SELECT FROM rsvps WHERE event_id = NEW.event_id AND user_id = NEW.user_id)\n"
     "    AND EXISTS (SELECT FROM waitlist AS w WHERE w.event_id = NEW.event_id\n"

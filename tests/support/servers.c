@@ -36,6 +36,9 @@ struct redis_server {
     bool paused;
 };
 
+#define OWNER "postgres"
+#define SERVICE_ROLE "rsvpd"
+
 static const char *const plain_environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C",
                                                 NULL};
 
@@ -416,6 +419,48 @@ void pg_await_sessions(const char *url, int left)
              "SELECT count(*) <= %d FROM pg_stat_activity WHERE datname = current_database()"
              " AND pid <> pg_backend_pid() AND backend_type = 'client backend'",
              left);
+}
+
+void pg_grant_service_role(const char *url)
+{
+    char psql[PROCESS_PATH_SIZE + 16], file[1024], log[PROCESS_PATH_SIZE + 16];
+    char bin[PROCESS_PATH_SIZE], directory[PROCESS_PATH_SIZE];
+    const char *source = getenv("RSVPD_SOURCE_DIR");
+    if (source == NULL) {
+        process_fail("RSVPD_SOURCE_DIR does not name the sources");
+    }
+    find_postgres(bin);
+    process_make_directory(directory, NULL);
+    snprintf(psql, sizeof psql, "%s/psql", bin);
+    snprintf(file, sizeof file, "%s/sql/roles/service_role.sql", source);
+    snprintf(log, sizeof log, "%s/log", directory);
+    static const char role[] = "role=" SERVICE_ROLE;
+    const char *const argv[] = {psql, "-X", "-v", role, "-f", file, url, NULL};
+    const struct process_spec spec = {
+        .argv = argv,
+        .environment = plain_environment,
+        .stdout_path = log,
+        .stderr_path = log,
+    };
+    if (process_run(&spec) != 0) {
+        process_fail("%s\n%s", file, process_read_file(log));
+    }
+    process_remove_directory(directory);
+}
+
+char *pg_service_url(const char *url)
+{
+    static const char owner[] = "://" OWNER "@";
+    const char *at = strstr(url, owner);
+    char *service_url = NULL;
+    if (at == NULL) {
+        return strdup(url);
+    }
+    if (asprintf(&service_url, "%.*s://" SERVICE_ROLE "@%s", (int)(at - url), url,
+                 at + strlen(owner)) < 0) {
+        process_fail("out of memory");
+    }
+    return service_url;
 }
 
 char *pg_fresh_database(struct pg_server *server, const char *name)

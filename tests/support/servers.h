@@ -44,6 +44,12 @@ void pg_server_promote(struct pg_server *standby);
 /* A server that does not run: it starts as a standby of that one the next time. */
 void pg_server_demote(struct pg_server *server, const struct pg_server *primary);
 
+/* Gives the role of the service its rights on the database, which is migrated: no more than
+ * sql/roles/service_role.sql grants. */
+void pg_grant_service_role(const char *url);
+/* The URL with that role in it, where the one that owns the tables was. The caller frees it. */
+char *pg_service_url(const char *url);
+
 /* Drops the database of that name if it is there and creates it empty. Gives its libpq URI, which
  * the caller frees. */
 char *pg_fresh_database(struct pg_server *server, const char *name);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "http.h"
+#include "servers.h"
 
 enum {
     READY_TIMEOUT_MS = 20000, /* sanitizer builds are slow */
@@ -231,6 +232,7 @@ void service_migrate(const char *database_url)
         process_fail("migrate ended with status %d\n%s", run.status, run.err);
     }
     service_run_free(&run);
+    pg_grant_service_role(database_url);
 }
 
 /* ---- serving ---- */
@@ -241,8 +243,10 @@ static void spawn(struct service *service, const char *database_url, const char 
     struct environment full;
     service->port = port_reserve(&service->port_locks[0]);
     service->admin_port = port_reserve(&service->port_locks[1]);
+    char *service_url = pg_service_url(database_url);
     environment_init(&full);
-    environment_set(&full, "DATABASE_URL=%s", database_url);
+    environment_set(&full, "DATABASE_URL=%s", service_url);
+    free(service_url);
     if (redis_url != NULL) {
         environment_set(&full, "REDIS_URL=%s", redis_url);
     }

@@ -27,10 +27,11 @@ struct service_run {
     char directory[PROCESS_PATH_SIZE];
 };
 
-/* Applies the migrations. */
+/* Applies the migrations, and gives the service's role its rights. */
 void service_migrate(const char *database_url);
 
-/* Starts `serve` on free ports and returns when /readyz answers 200. redis_url may be NULL.
+/* Starts `serve` on free ports and returns when /readyz answers 200. Where the URL of the database
+ * is that of its owner, the service is given its own role's. redis_url may be NULL.
  * environment is NULL-terminated NAME=VALUE, or NULL, and wins over what is set here: DATABASE_URL,
  * REDIS_URL, PORT, ADMIN_PORT, SHUTDOWN_DRAIN_MS=0, WORKERS=2. */
 struct service *service_start(const char *database_url, const char *redis_url,
