@@ -5,6 +5,7 @@
  * sees /readyz 503 and goes elsewhere, clients are told to close their connections), finishing (no
  * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
 #include "rsvpd/app/process.h"
+#include "rsvpd/app/api_keys_reader.h"
 #include "rsvpd/app/credentials.h"
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/reload.h"
@@ -39,7 +40,8 @@ struct process {
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_hup;
     struct reload reload;
-    struct credentials credentials; /* with AUTH_MODE=token */
+    struct credentials credentials;   /* with AUTH_MODE=token */
+    struct api_keys_reader *api_keys; /* likewise; else NULL */
     uv_timer_t drain, tick;
     uv_prepare_t iteration_end;
     uv_async_t worker_ended;
@@ -129,6 +131,9 @@ static struct http_process http_process(struct process *process)
 static void close_loop_handles(struct process *process)
 {
     http_server_destroy(&process->admin);
+    if (process->api_keys != NULL) {
+        api_keys_reader_stop(process->api_keys);
+    }
     uv_close((uv_handle_t *)&process->on_term, NULL);
     uv_close((uv_handle_t *)&process->on_int, NULL);
     uv_close((uv_handle_t *)&process->on_hup, NULL);
@@ -333,6 +338,21 @@ static bool start_workers(struct process *process)
     return true;
 }
 
+/* Blocks until the keys are read. */
+static bool start_api_keys(struct process *process)
+{
+    if (!wants_credentials(process)) {
+        return true;
+    }
+    process->api_keys =
+        api_keys_reader_create(process->reload.database_url, process->credentials.api_keys);
+    if (process->api_keys == NULL) {
+        return false;
+    }
+    api_keys_reader_start(process->api_keys, &process->loop);
+    return true;
+}
+
 static bool start_loop(struct process *process)
 {
     bool made = uv_loop_init(&process->loop) == 0 &&
@@ -388,6 +408,7 @@ static void end_process(struct process *process)
     if (!ended) {
         _exit(EXIT_SUCCESS);
     }
+    api_keys_reader_destroy(&process->api_keys);
     reload_free(&process->reload);
     if (wants_credentials(process)) {
         credentials_free(&process->credentials);
@@ -436,7 +457,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     body_prepare();
     crowd_init(&process.clients, client_limit(config));
     crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);
-    if (!start_loop(&process) || !start_admin(&process)) {
+    if (!start_loop(&process) || !start_api_keys(&process) || !start_admin(&process)) {
         return EXIT_FAILURE;
     }
     if (!log_start()) {

@@ -139,10 +139,25 @@ enum api_key_verdict api_keys_find(const struct api_keys *keys, struct slice sho
     return API_KEY_GOOD;
 }
 
-int64_t api_keys_used_us(const struct api_keys *keys, const unsigned char digest[DIGEST_SIZE_BYTES])
+/* When the key of this digest was last found; 0: not yet. */
+static int64_t found_us(const struct api_keys *keys, const unsigned char digest[DIGEST_SIZE_BYTES])
 {
     size_t place = place_of(keys, digest);
     return place == keys->count
                ? 0
                : atomic_load_explicit(&keys->used_hours[place], memory_order_relaxed) * us_per_hour;
+}
+
+size_t api_keys_unnoted_uses(const struct api_keys *noted, const struct api_keys *found,
+                             struct api_key_use *uses, size_t count_max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < noted->count && count < count_max; i++) {
+        const struct api_key *key = &noted->keys[i];
+        int64_t used_us = found_us(found, key->digest);
+        if (used_us > key->used_us) {
+            uses[count++] = (struct api_key_use){.id = key->id, .used_us = used_us};
+        }
+    }
+    return count;
 }

@@ -7,10 +7,10 @@
  * longest; three rounds detect both. */
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,20 +24,6 @@ static const char ask_again[] = "SELECT pg_backend_pid()";
 static const char begin_transaction[] = "BEGIN; SELECT pg_backend_pid()";
 static const char end_transaction[] = "COMMIT; SELECT pg_backend_pid()";
 
-/* Waits until the next result is available. */
-static bool await_answer(PGconn *connection, int64_t until_us)
-{
-    while (PQisBusy(connection) != 0) {
-        struct pollfd socket = {.fd = PQsocket(connection), .events = POLLIN};
-        int64_t left_us = until_us - clock_mono_us();
-        if (left_us <= 0 || poll(&socket, 1, (int)(left_us / 1000) + 1) < 0 ||
-            PQconsumeInput(connection) != 1) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Reads the process that served the last of these statements. False if there is no answer in time.
  */
 static bool ask_pid(PGconn *connection, const char *sql, char pid[PID_SIZE_BYTES])
@@ -48,7 +34,7 @@ static bool ask_pid(PGconn *connection, const char *sql, char pid[PID_SIZE_BYTES
     if (PQsendQuery(connection, sql) != 1) {
         return false;
     }
-    while (await_answer(connection, until_us) && (result = PQgetResult(connection)) != NULL) {
+    while (pg_await_answer(connection, until_us) && (result = PQgetResult(connection)) != NULL) {
         answered = PQresultStatus(result) == PGRES_TUPLES_OK;
         if (answered) {
             snprintf(pid, PID_SIZE_BYTES, "%s", PQgetvalue(result, 0, 0));

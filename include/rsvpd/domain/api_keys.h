@@ -32,6 +32,7 @@ struct api_key {
     int64_t id;
     enum scope scope;
     int64_t expires_us; /* INT64_MAX: never */
+    int64_t used_us;    /* the last use that is noted, cut to the hour; 0: none */
 };
 
 /* Of these keys. Nothing of it changes, but for when each was used, so any number of threads may
@@ -42,7 +43,7 @@ void api_keys_destroy(struct api_keys **keys);
 
 size_t api_keys_count(const struct api_keys *keys);
 
-/* Whether both are of the same keys. */
+/* Whether both are of the same keys; when they were used does not matter. */
 bool api_keys_equal(const struct api_keys *a, const struct api_keys *b);
 
 enum api_key_verdict {
@@ -57,8 +58,15 @@ enum api_key_verdict {
 MUST_CHECK enum api_key_verdict api_keys_find(const struct api_keys *keys, struct slice shown,
                                               int64_t now_us, const struct api_key **found);
 
-/* The last time that a key was found in this set, cut to the hour; 0: not yet. */
-int64_t api_keys_used_us(const struct api_keys *keys,
-                         const unsigned char digest[DIGEST_SIZE_BYTES]);
+/* A use that is not noted yet. */
+struct api_key_use {
+    int64_t id;
+    int64_t used_us; /* cut to the hour */
+};
+
+/* Which keys of `noted`, as it was read, were found later in `found` than they say: at most
+ * `count_max` of them go to `uses`. Returns how many. */
+size_t api_keys_unnoted_uses(const struct api_keys *noted, const struct api_keys *found,
+                             struct api_key_use *uses, size_t count_max);
 
 #endif

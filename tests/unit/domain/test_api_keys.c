@@ -146,25 +146,57 @@ static void test_expiry(NO_STATE)
     expect_verdict(set, text_of(1), API_KEY_EXPIRED);
     expect_verdict(set, text_of(2), API_KEY_GOOD);
     expect_verdict(set, text_of(3), API_KEY_EXPIRED);
-    assert_int_equal(api_keys_used_us(set, keys[0].digest), 0);
+    struct api_key_use uses[3];
+    assert_int_equal(api_keys_unnoted_uses(set, set, uses, 3), 1);
+    assert_int_equal(uses[0].id, 2);
     api_keys_destroy(&set);
 }
 
-static void test_use_is_noted_to_the_hour(NO_STATE)
+static void expect_uses(const struct api_keys *noted, const struct api_keys *found, size_t count,
+                        int64_t id, int64_t used_us)
 {
-    struct api_key key = key_of(1, SCOPE_READ, INT64_MAX), other = key_of(2, SCOPE_READ, INT64_MAX);
+    struct api_key_use uses[4] = {{0}};
+    assert_int_equal(api_keys_unnoted_uses(noted, found, uses, LENGTH(uses)), count);
+    assert_int_equal(uses[0].id, id);
+    assert_int_equal(uses[0].used_us, used_us);
+}
+
+static void test_use_is_told_to_the_hour(NO_STATE)
+{
+    const int64_t cut_us = now_us - now_us % hour_us;
+    struct api_key key = key_of(1, SCOPE_READ, INT64_MAX);
     struct api_keys *set = create(&key, 1);
     const struct api_key *found;
-    assert_int_equal(api_keys_used_us(set, key.digest), 0);
+    expect_uses(set, set, 0, 0, 0);
     expect_verdict(set, text_of(2), API_KEY_UNKNOWN);
-    assert_int_equal(api_keys_used_us(set, key.digest), 0);
+    expect_uses(set, set, 0, 0, 0);
     expect_verdict(set, text_of(1), API_KEY_GOOD);
-    assert_int_equal(api_keys_used_us(set, key.digest), now_us - now_us % hour_us);
-    assert_int_equal(api_keys_used_us(set, other.digest), 0);
+    expect_uses(set, set, 1, 1, cut_us);
     assert_int_equal(api_keys_find(set, slice_of(text_of(1)), now_us + hour_us, &found),
                      API_KEY_GOOD);
-    assert_int_equal(api_keys_used_us(set, key.digest), now_us - now_us % hour_us + hour_us);
+    expect_uses(set, set, 1, 1, cut_us + hour_us);
     api_keys_destroy(&set);
+}
+
+/* What was noted meanwhile, by whomever, is not told again; nor is the use of a key that is gone.
+ */
+static void test_noted_uses_are_not_told(NO_STATE)
+{
+    const int64_t cut_us = now_us - now_us % hour_us;
+    struct api_key keys[] = {key_of(1, SCOPE_READ, INT64_MAX), key_of(2, SCOPE_READ, INT64_MAX),
+                             key_of(3, SCOPE_READ, INT64_MAX)};
+    struct api_keys *found = create(keys, 3);
+    for (unsigned i = 1; i <= 3; i++) {
+        expect_verdict(found, text_of(i), API_KEY_GOOD);
+    }
+    keys[0].used_us = cut_us - hour_us;
+    keys[1].used_us = cut_us;
+    struct api_keys *noted = create(keys, 2);
+    expect_uses(noted, found, 1, 1, cut_us);
+    struct api_key_use use;
+    assert_int_equal(api_keys_unnoted_uses(found, found, &use, 1), 1); /* there is room for one */
+    api_keys_destroy(&noted);
+    api_keys_destroy(&found);
 }
 
 static void test_equal_sets(NO_STATE)
@@ -176,6 +208,7 @@ static void test_equal_sets(NO_STATE)
     assert_false(api_keys_equal(set, fewer));
     for (int what = 0; what < 4; what++) {
         struct api_key changed[] = {keys[0], keys[1]};
+        changed[1].used_us = now_us; /* makes no difference */
         changed[0].id += what == 0;
         changed[0].scope += what == 1;
         changed[0].expires_us += what == 2;
@@ -199,7 +232,8 @@ int main(void)
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_another_character),
         cmocka_unit_test(test_expiry),
-        cmocka_unit_test(test_use_is_noted_to_the_hour),
+        cmocka_unit_test(test_use_is_told_to_the_hour),
+        cmocka_unit_test(test_noted_uses_are_not_told),
         cmocka_unit_test(test_equal_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
