@@ -5,7 +5,9 @@
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/cors.h"
 #include "rsvpd/http/finish.h"
+#include "rsvpd/http/gate.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/routes.h"
 
 #define EXPOSED                                                                                    \
     "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, ETag, Link, Idempotency-Replayed"
@@ -153,6 +155,52 @@ static void test_what_preflights_say(NO_STATE)
     end();
 }
 
+/* A path of the route: "a" stands where the pattern has a name. */
+static const char *path_of(const struct route *route)
+{
+    static char path[128];
+    size_t size = 0;
+    for (const char *c = route->pattern; *c != '\0'; c++) {
+        if (*c == '{') {
+            path[size++] = 'a';
+            c = strchr(c, '}');
+        } else {
+            path[size++] = *c;
+        }
+    }
+    path[size] = '\0';
+    return path;
+}
+
+static void test_preflights_of_every_route(NO_STATE)
+{
+    static const enum route_flags ports[] = {ROUTE_PUBLIC, ROUTE_ADMIN};
+    for (size_t i = 1; i < 2 * routes.count; i++) {
+        const struct route *route = &routes.at[i / 2];
+        char buffer[128];
+        struct text methods = text_over(buffer, sizeof buffer);
+        if (i < 2 || (route->flags & ports[i % 2]) == 0) {
+            continue;
+        }
+        route_allow(route, &methods);
+        text_add(&methods, slice_make("", 1));
+        begin("https://a.org", HTTP_OPTIONS);
+        context.routes = &routes;
+        context.port = ports[i % 2];
+        assert_true(request_set_uri(&request, path_of(route)));
+        send("Origin", "https://a.org");
+        send("Access-Control-Request-Method", "GET");
+        assert_int_equal(gate_take_head(&request), GATE_ANSWERED);
+        assert_int_equal(request.answer.status, 204);
+        assert_ptr_equal(request.route, route);
+        finish_answer(&request);
+        expect("Allow", buffer);
+        expect("Access-Control-Allow-Methods", buffer);
+        expect("Access-Control-Allow-Origin", "https://a.org");
+        end();
+    }
+}
+
 static void test_vary_is_one_field(NO_STATE)
 {
     begin("https://a.org", HTTP_GET);
@@ -173,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_whom_answers_allow),
         cmocka_unit_test(test_preflights),
         cmocka_unit_test(test_what_preflights_say),
+        cmocka_unit_test(test_preflights_of_every_route),
         cmocka_unit_test(test_vary_is_one_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
