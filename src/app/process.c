@@ -8,6 +8,7 @@
 #include "rsvpd/app/api_keys_reader.h"
 #include "rsvpd/app/credentials.h"
 #include "rsvpd/app/memory.h"
+#include "rsvpd/app/rates.h"
 #include "rsvpd/app/reload.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/log.h"
@@ -49,6 +50,7 @@ struct process {
     struct http_server *admin;
     struct memory_keeper memory;
     struct count_memory *counts;
+    struct rates rates;
     _Atomic enum phase
         phase; /* changed by change_phase alone, on the main thread; workers read it */
     struct worker *workers[CONFIG_WORKERS_MAX];
@@ -314,6 +316,7 @@ static bool start_workers(struct process *process)
             .process = http_process(process),
             .credentials = wants_credentials(process) ? &process->credentials : NULL,
             .counts = process->counts,
+            .rates = &process->rates,
             .crowd = &process->clients,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
@@ -414,6 +417,7 @@ static void end_process(struct process *process)
         credentials_free(&process->credentials);
     }
     count_memory_destroy(&process->counts);
+    rates_free(&process->rates);
     cidr_list_free(&process->trusted_proxies);
     origin_list_free(&process->cors_origins);
     free(process->metrics);
@@ -452,6 +456,10 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     }
     if (wants_credentials(&process) && !credentials_init(&process.credentials, config)) {
         log_event(LOG_ERROR, "not enough memory for the keys of tokens");
+        return EXIT_FAILURE;
+    }
+    if (!rates_init(&process.rates, config, secrets, redis_url != NULL)) {
+        log_event(LOG_ERROR, "not enough memory for the limits of rates");
         return EXIT_FAILURE;
     }
     body_prepare();

@@ -1,9 +1,11 @@
 /* One event loop on a thread of its own, with one of everything. */
 #include "rsvpd/app/worker.h"
 #include "rsvpd/app/credentials.h"
+#include "rsvpd/app/rates.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/routes.h"
 #include "rsvpd/service/operations.h"
+#include "rsvpd/service/rate_sharing.h"
 #include "rsvpd/service/service.h"
 #include "rsvpd/store/pg_store.h"
 #include "rsvpd/store/redis_store.h"
@@ -34,6 +36,7 @@ struct worker {
     struct pg_store *pg;
     struct redis_store *redis; /* NULL without one */
     struct service *service;
+    struct rate_sharing sharing;         /* where there are limits, and a Redis */
     struct authenticator *authenticator; /* NULL: callers are trusted */
     struct http_server *http;
     bool finishing;
@@ -117,6 +120,9 @@ static void on_tick(uv_timer_t *tick)
     pg_store_tick(worker->pg, now);
     if (worker->redis != NULL) {
         redis_store_tick(worker->redis, now);
+        if (worker->sharing.table != NULL) {
+            rate_sharing_tick(&worker->sharing, now.mono_us);
+        }
     }
     service_tick(worker->service, now);
     http_server_tick(worker->http, now);
@@ -165,6 +171,7 @@ static bool make_stores(struct worker *worker)
             .rotated = worker->setup.redis_secret,
             .namespace = worker->setup.secrets->redis_namespace,
             .ttl_ms = config->count_redis_ttl_ms,
+            .rates_key = worker->setup.rates->table == NULL ? NULL : worker->setup.rates->redis_key,
             .metrics = worker->metrics,
             .random_seed = clock_entropy(),
         });
@@ -175,6 +182,16 @@ static bool make_stores(struct worker *worker)
 static size_t share(int64_t of_process, int64_t workers)
 {
     return (size_t)((of_process + workers - 1) / workers);
+}
+
+static void share_rates(struct worker *worker)
+{
+    worker->sharing = (struct rate_sharing){.table = worker->setup.rates->table,
+                                            .redis = redis_store_rates_port(worker->redis),
+                                            .metrics = worker->metrics};
+    redis_store_listen_to_rates(
+        worker->redis, &(struct redis_rates_listener){.sharing = &worker->sharing,
+                                                      .exchanged = rate_sharing_exchanged});
 }
 
 static bool make_service(struct worker *worker)
@@ -206,6 +223,7 @@ static bool make_service(struct worker *worker)
         redis_store_listen(worker->redis,
                            &(struct redis_counts_listener){.service = worker->service,
                                                            .read_ended = service_redis_read_ended});
+        share_rates(worker);
     }
     return true;
 }
@@ -241,6 +259,7 @@ static bool make_http(struct worker *worker)
                     .authenticator = worker->authenticator,
                     .access = {.open_counts = config->auth_open_counts != 0,
                                .open_lists = config->auth_open_listings != 0},
+                    .rates = worker->setup.rates->table,
                     .process = worker->setup.process,
                     .limits = {.deadline_us = config->request_deadline_ms * 1000},
                     .page_token_key = worker->setup.secrets->page_token_key,

@@ -3,6 +3,7 @@
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/cors.h"
+#include "rsvpd/http/how_often.h"
 
 enum { VARY_SIZE_BYTES = 128 };
 
@@ -33,6 +34,7 @@ void finish_answer(struct request *request)
 {
     answer_add_header(request, "X-Content-Type-Options", "nosniff");
     cors_add_fields(request);
+    how_often_add_fields(request);
     if (request->answer.varies != 0) {
         add_vary(request);
     }

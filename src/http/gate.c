@@ -12,6 +12,7 @@
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/cors.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/how_often.h"
 #include "rsvpd/http/idempotency_key.h"
 #include "rsvpd/http/origin.h"
 #include "rsvpd/http/user.h"
@@ -270,11 +271,11 @@ static bool pass_route(struct request *request)
     return true;
 }
 
-/* Whoever sends it may do what it asks, as far as it says yet: the user of a write is named later.
- */
+/* Whoever sends it comes no more often than they may, and may do what it asks, as far as it says
+ * yet: the user of a write is named later. */
 static bool pass_principal(struct request *request)
 {
-    return request->unidentified != NULL || who_may(request);
+    return how_often_by_principal(request) && (request->unidentified != NULL || who_may(request));
 }
 
 /* Whether the sender may do it: 401 and 403. Where newer keys may tell who that is, it goes on to
@@ -313,13 +314,6 @@ static bool pass_who_at_last(struct request *request)
     return false;
 }
 
-/* Whether the sender comes no more often than they may: 429. There are no limits. */
-static bool pass_how_often(struct request *request)
-{
-    (void)request;
-    return true;
-}
-
 static bool pass_parameters(struct request *request)
 {
     if (request->unidentified != NULL) {
@@ -342,7 +336,8 @@ static bool pass_body(struct request *request)
 static bool pass_user(struct request *request)
 {
     if ((request->route->flags & ROUTE_NAMES_USER) != 0) {
-        return user_find(request) && who_may(request) && idempotency_key_find(request);
+        return user_find(request) && who_may(request) && how_often_by_named_user(request) &&
+               idempotency_key_find(request);
     }
     return !header_given(request, HEADER_IDEMPOTENCY_KEY) ||
            refuse(request, PROBLEM_INVALID_PARAMETER,
@@ -360,9 +355,9 @@ static bool pass_to_handler(struct request *request)
 enum stage {
     STAGE_HEAD,
     STAGE_FIND,
+    STAGE_ADDRESS,
     STAGE_ROUTE,
     STAGE_WHO,
-    STAGE_HOW_OFTEN,
     STAGE_WHO_AT_LAST,
     STAGE_PARAMETERS,
     STAGE_BODY,
@@ -378,9 +373,9 @@ static const struct {
 } stages[STAGE_COUNT] = {
     [STAGE_HEAD] = {pass_head, false, GATE_REFUSED},
     [STAGE_FIND] = {find_route, false, GATE_ANSWERED},
+    [STAGE_ADDRESS] = {how_often_by_address, false, GATE_ANSWERED},
     [STAGE_ROUTE] = {pass_route, false, GATE_ANSWERED},
     [STAGE_WHO] = {pass_who, false, GATE_ANSWERED},
-    [STAGE_HOW_OFTEN] = {pass_how_often, false, GATE_ANSWERED},
     [STAGE_WHO_AT_LAST] = {pass_who_at_last, true, GATE_ANSWERED},
     [STAGE_PARAMETERS] = {pass_parameters, true, GATE_ANSWERED},
     [STAGE_BODY] = {pass_body, true, GATE_ANSWERED},

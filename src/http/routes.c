@@ -41,8 +41,10 @@ static const struct route all[] = {
     RELATIONS(COUNTS)
     {.pattern = "/v1/problems/{code}", .get = {handle_problem_type, ACCESS_OPEN},
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
-    {.pattern = "/v1/livez", .get = {handle_livez, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
-    {.pattern = "/v1/readyz", .get = {handle_readyz, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = "verbose"},
+    {.pattern = "/v1/livez", .get = {handle_livez, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN | ROUTE_HEALTH,
+     .parameters = "verbose"},
+    {.pattern = "/v1/readyz", .get = {handle_readyz, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN | ROUTE_HEALTH,
+     .parameters = "verbose"},
     {.pattern = "/v1/metrics", .get = {handle_metrics, ACCESS_OPEN}, .flags = ROUTE_ADMIN, .parameters = ""},
 };
 /* clang-format on */

@@ -28,11 +28,14 @@ static const char script[] =
     "end\n"
     "return debts\n";
 
+/* Under another window a caller has another key: what they owed in a day says nothing of a minute.
+ */
 static bool add_key(struct redis_words *words, const char *namespace, const unsigned char *key,
-                    uint64_t hash)
+                    const struct rate_share *share)
 {
+    const uint64_t message[] = {share->hash, (uint64_t)share->debt_max_us};
     unsigned char name[MAC_SIZE_BYTES];
-    if (!mac_compute(key, slice_make((const char *)&hash, sizeof hash), name)) {
+    if (!mac_compute(key, slice_make((const char *)message, sizeof message), name)) {
         return false;
     }
     struct text text = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
@@ -49,7 +52,7 @@ bool redis_rates_write(struct redis_words *words, const char *namespace, const u
     redis_words_add(words, slice_of(script));
     redis_words_add_number(words, (int64_t)size);
     for (size_t i = 0; i < size; i++) {
-        if (!add_key(words, namespace, key, shares[i].hash)) {
+        if (!add_key(words, namespace, key, &shares[i])) {
             return false;
         }
     }

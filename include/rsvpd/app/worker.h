@@ -25,6 +25,7 @@ struct worker_setup {
     struct http_process process;
     const struct credentials *credentials; /* NULL: callers are trusted */
     struct count_memory *counts;           /* of the process; must outlive the worker */
+    const struct rates *rates;             /* likewise */
     struct crowd *crowd;                   /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;

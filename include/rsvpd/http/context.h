@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 struct authenticator;
+struct rate_table;
 struct service;
 
 /* What the process as a whole knows, for the health routes. */
@@ -44,6 +45,7 @@ struct http_context {
     struct metrics *metrics; /* of the thread */
     struct authenticator *authenticator; /* NULL: callers are trusted */
     struct access_policy access;
+    struct rate_table *rates; /* of the process; NULL: there are no limits */
     struct http_process process;
     struct http_limits limits;
     const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES */

@@ -11,6 +11,7 @@
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/problem.h"
+#include "rsvpd/domain/rate_table.h"
 #include "rsvpd/http/stream.h"
 
 #include <stdalign.h>
@@ -51,6 +52,13 @@ enum answer_varies {
     ANSWER_VARIES_BY_REQUEST_METHOD = 4, /* whether a preflight asks */
 };
 
+/* Of the limits that a request was held to, the one that is nearest to its end. */
+struct request_rate {
+    bool applied; /* there was one */
+    enum rate_kind kind;
+    struct rate_verdict verdict;
+};
+
 struct answer_header {
     const char *name, *value;
 };
@@ -87,6 +95,8 @@ struct request {
 
     const struct principal *principal; /* who sends it; NULL until that is known */
     bool keys_awaited;                 /* it has waited for newer keys to tell */
+
+    struct request_rate rate;
 
     struct list header_fields; /* those that mean something here: http/header */
 

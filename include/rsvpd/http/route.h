@@ -15,6 +15,7 @@ enum route_flags {
     ROUTE_PUBLIC = 1,     /* served on the public port */
     ROUTE_ADMIN = 2,      /* served on the admin port */
     ROUTE_NAMES_USER = 4, /* a write: the user is named in body, query or header */
+    ROUTE_HEALTH = 8,     /* asked by machines, as often as they like */
 };
 
 /* What a method does on a path, and what it asks of whoever sends it. One that names no access does

@@ -2,8 +2,8 @@
  * <time>:<debt>, both in microseconds, the time that of Redis as it wrote the value. It lives until
  * the debt is paid off.
  *
- * A caller is known in Redis by a code (HMAC-SHA-256) over its hash. Only who has the key can tell
- * whom it stands for. */
+ * A caller is known in Redis by a code (HMAC-SHA-256) over its hash and the limit's window. Only
+ * who has the key can tell whom it stands for. */
 #ifndef RSVPD_STORE_REDIS_RATES_H
 #define RSVPD_STORE_REDIS_RATES_H
 

@@ -30,9 +30,10 @@ static void test_the_command(NO_STATE)
     expect_word(&words, 8, "2000000");
 }
 
-static void write_key(char out[REDIS_KEY_SIZE_BYTES], const unsigned char *with, uint64_t hash)
+static void write_key(char out[REDIS_KEY_SIZE_BYTES], const unsigned char *with, uint64_t hash,
+                      int64_t debt_max_us)
 {
-    const struct rate_share share = {.hash = hash};
+    const struct rate_share share = {.hash = hash, .debt_max_us = debt_max_us};
     struct redis_words words;
     assert_true(redis_rates_write(&words, namespace, with, &share, 1));
     assert_true(words.sizes[3] < REDIS_KEY_SIZE_BYTES);
@@ -40,20 +41,23 @@ static void write_key(char out[REDIS_KEY_SIZE_BYTES], const unsigned char *with,
     out[words.sizes[3]] = '\0';
 }
 
-/* The same in all processes of a database; another for another caller, and under another key. */
+/* The same in all processes of a database; another for another caller, under another window, and
+ * under another key. */
 static void test_keys(NO_STATE)
 {
     static const unsigned char other[MAC_KEY_SIZE_BYTES] = {1, 2, 4};
     char first[REDIS_KEY_SIZE_BYTES], second[REDIS_KEY_SIZE_BYTES];
-    write_key(first, key, 7);
-    write_key(second, key, 7);
+    write_key(first, key, 7, 2);
+    write_key(second, key, 7, 2);
     assert_string_equal(first, second);
     assert_memory_equal(first, "rsvpd:2:0123456789abcdef:rate:", 30);
     assert_int_equal(strspn(first + 30, "0123456789abcdef"), 32);
     assert_int_equal(strlen(first), 62);
-    write_key(second, key, 8);
+    write_key(second, key, 8, 2);
     assert_string_not_equal(first, second);
-    write_key(second, other, 7);
+    write_key(second, other, 7, 2);
+    assert_string_not_equal(first, second);
+    write_key(second, key, 7, 4);
     assert_string_not_equal(first, second);
 }
 
