@@ -101,3 +101,20 @@ json_t *body_parse(struct request *request, const char *example)
     json_decref(body);
     return NULL;
 }
+
+bool body_is_empty(struct request *request)
+{
+    if (request->body_size == 0) {
+        return true;
+    }
+    json_t *body = body_parse(request, "{}");
+    bool empty = json_object_size(body) == 0;
+    if (body != NULL && !empty) {
+        answer_problem_format(request, PROBLEM_UNKNOWN_FIELD,
+                              "the body has the member '%.64s', but none is known here",
+                              json_object_iter_key(json_object_iter(body)));
+    }
+    bool good = body != NULL && empty;
+    json_decref(body);
+    return good;
+}

@@ -1,5 +1,6 @@
 /* The routes of the service, and what answers them. */
 #include "rsvpd/http/routes.h"
+#include "rsvpd/http/erasure.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/settings.h"
@@ -39,6 +40,7 @@ static const struct route all[] = {
     {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = {handle_waitlist, ACCESS_LISTS},
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     RELATIONS(COUNTS)
+    {.pattern = "/v1/users/{user_id}", .delete = {handle_erase, ACCESS_PERSON}, .flags = ROUTE_PUBLIC, .parameters = ""},
     {.pattern = "/v1/problems/{code}", .get = {handle_problem_type, ACCESS_OPEN},
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},
     {.pattern = "/v1/livez", .get = {handle_livez, ACCESS_OPEN}, .flags = ROUTE_PUBLIC | ROUTE_ADMIN | ROUTE_HEALTH,

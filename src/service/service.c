@@ -1,6 +1,7 @@
 /* One worker's engine: where operations come in, and where the stores report. */
 #include "rsvpd/service/service.h"
 #include "rsvpd/service/counts.h"
+#include "rsvpd/service/erasure.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct service {
     struct operations operations;
     struct dispatch dispatch;
     struct counts counts;
+    struct eraser eraser;
     const struct primary_port *primary;
     int64_t deadline_us;
     int64_t expire_keys_every_us, expire_keys_at_us;
@@ -66,6 +68,7 @@ struct service *service_create(const struct service_setup *setup)
         service_destroy(&service);
         return NULL;
     }
+    service->eraser = (struct eraser){&service->operations, &service->dispatch};
     service->dispatch.counted = counted;
     service->dispatch.listener = service;
     return service;
@@ -99,6 +102,10 @@ void service_give_back(struct service *service, struct operation *operation)
 void service_submit(struct service *service, struct operation *operation, int64_t now_us)
 {
     assert(operation->state == OPERATION_FREE && operation->done != NULL);
+    if (operation_is_erasure(operation)) {
+        erasure_begin(&service->eraser, operation, now_us);
+        return;
+    }
     operations_watch(&service->operations, operation);
     if (operation->kind == OPERATION_COUNT) {
         counts_submit(&service->counts, operation, now_us);

@@ -39,6 +39,7 @@ static bool queue_work(struct pg_exchange *exchange)
     case OPERATION_LIST_USERS:
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITING:
+    case OPERATION_LIST_WAITS:
         return pg_reads_queue_lists(exchange);
     case OPERATION_SETTINGS:
         return pg_reads_queue_settings(exchange);
@@ -50,6 +51,10 @@ static bool queue_work(struct pg_exchange *exchange)
         return pg_writes_queue_claim(exchange);
     case OPERATION_EXPIRE_KEYS:
         return pg_keys_queue_expire(exchange);
+    case OPERATION_ERASE_KEYS:
+        return pg_keys_queue_erase(exchange);
+    case OPERATION_ERASE:
+        break;
     }
     assert(false && "a kind that no batch has");
     return false;
@@ -72,10 +77,12 @@ static bool queue_lock_timeout(struct pg_exchange *exchange)
            pg_statement_queue_control(exchange, "session/short_lock_timeout");
 }
 
-/* The last statement of a transaction of writes, before its commit is acknowledged. */
+/* The last statement of a transaction of writes, before its commit is acknowledged. An erasure ends
+ * with one as well: that nothing is left must not be a thing that a failover undoes. */
 static bool queue_durable(struct pg_exchange *exchange)
 {
-    return exchange->batch->kind != OPERATION_ADD ||
+    enum operation_kind kind = exchange->batch->kind;
+    return (kind != OPERATION_ADD && kind != OPERATION_ERASE_KEYS) ||
            pg_statement_queue(exchange, "durable", pg_row_parse_nothing, NULL, 0);
 }
 

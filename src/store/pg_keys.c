@@ -136,7 +136,7 @@ bool pg_keys_queue_store(struct pg_exchange *exchange)
            pg_statement_queue_arrays(exchange, "store_keys", pg_row_parse_nothing, 8);
 }
 
-static bool parse_expired_keys(struct pg_exchange *exchange, const PGresult *rows,
+static bool parse_deleted_keys(struct pg_exchange *exchange, const PGresult *rows,
                                struct instant now)
 {
     (void)now;
@@ -149,5 +149,15 @@ bool pg_keys_queue_expire(struct pg_exchange *exchange)
     char limit[8];
     pg_encode_int64(operation_expiry(exchange->batch->operations[0])->keys_max, limit);
     const struct pg_parameter parameter = {limit, sizeof limit};
-    return pg_statement_queue(exchange, "expire_keys", parse_expired_keys, &parameter, 1);
+    return pg_statement_queue(exchange, "expire_keys", parse_deleted_keys, &parameter, 1);
+}
+
+bool pg_keys_queue_erase(struct pg_exchange *exchange)
+{
+    const struct operation *operation = exchange->batch->operations[0];
+    char limit[8];
+    pg_encode_int64(operation_expiry(operation)->keys_max, limit);
+    const struct pg_parameter parameters[] = {pg_parameter_text(&operation->user),
+                                              {limit, sizeof limit}};
+    return pg_statement_queue(exchange, "erase_keys", parse_deleted_keys, parameters, 2);
 }

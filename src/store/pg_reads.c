@@ -172,8 +172,10 @@ bool pg_reads_queue_lists(struct pg_exchange *exchange)
 {
     static const char *const names[] = {[OPERATION_LIST_USERS] = "list_users",
                                         [OPERATION_LIST_ENTITIES] = "list_entities",
-                                        [OPERATION_LIST_WAITING] = "list_waiting"};
+                                        [OPERATION_LIST_WAITING] = "list_waiting",
+                                        [OPERATION_LIST_WAITS] = "list_waits"};
     const enum operation_kind kind = exchange->batch->kind;
+    bool of_user = kind == OPERATION_LIST_ENTITIES || kind == OPERATION_LIST_WAITS;
     bool queued = true;
     for (size_t i = 0; i < exchange->batch->size && queued; i++) {
         const struct operation *operation = exchange->batch->operations[i];
@@ -182,8 +184,7 @@ bool pg_reads_queue_lists(struct pg_exchange *exchange)
         pg_encode_int64((int64_t)listing->page_size, limit);
         pg_encode_int64(listing->after_ticket, ticket);
         const struct pg_parameter parameters[] = {
-            pg_parameter_text(kind == OPERATION_LIST_ENTITIES ? &operation->user
-                                                              : &operation->entity),
+            pg_parameter_text(of_user ? &operation->user : &operation->entity),
             kind == OPERATION_LIST_WAITING ? (struct pg_parameter){ticket, sizeof ticket}
                                            : pg_parameter_text(&listing->after),
             {limit, sizeof limit},

@@ -327,14 +327,17 @@ static void keep(struct model_primary *model, const struct operation *operation,
     model->kept[bucket_of(operation)] = kept;
 }
 
-/* Deletes answers whose time is over, at most as many as asked for. */
-static int64_t expire_keys(struct model_primary *model, int64_t max, struct instant now)
+/* Deletes answers whose time is over, or all of a user, at most as many as asked for. */
+static int64_t delete_keys(struct model_primary *model, const struct identifier *of, int64_t max,
+                           struct instant now)
 {
     int64_t gone = 0;
     for (size_t i = 0; i < MODEL_KEPT_BUCKETS; i++) {
         struct model_kept **at = &model->kept[i], *kept;
         while ((kept = *at) != NULL) {
-            if (kept->expires_us < now.mono_us && gone < max) {
+            bool goes =
+                of == NULL ? kept->expires_us < now.mono_us : identifier_equal(&kept->user, of);
+            if (goes && gone < max) {
                 *at = kept->next;
                 free(kept);
                 gone++;
@@ -571,11 +574,15 @@ static struct page_line next_line(struct model_primary *model, const struct oper
         return line;
     }
     int user = model_primary_user(model, &operation->user);
+    bool waits = operation->kind == OPERATION_LIST_WAITS;
     for (size_t i = 0; i < model->row_count; i++) {
         struct model_row *row = model->rows[i];
-        if (row->relation == operation->relation && model_is_in(&row->event, user) &&
-            is_next(&row->entity, last, &line)) {
-            line = (struct page_line){row->entity, users_of(model, row)[user].since_us, 0};
+        bool is_one =
+            waits ? model_position(&row->event, user) > 0 : model_is_in(&row->event, user);
+        if (row->relation == operation->relation && is_one && is_next(&row->entity, last, &line)) {
+            const struct model_user *found = &users_of(model, row)[user];
+            line =
+                (struct page_line){row->entity, waits ? found->waits_since_us : found->since_us, 0};
         }
     }
     return line;
@@ -633,6 +640,7 @@ static void execute_one(struct model_primary *model, struct operation *operation
         return;
     case OPERATION_LIST_USERS:
     case OPERATION_LIST_ENTITIES:
+    case OPERATION_LIST_WAITS:
         list(model, operation);
         return;
     case OPERATION_LIST_WAITING:
@@ -652,8 +660,13 @@ static void execute_one(struct model_primary *model, struct operation *operation
         return;
     case OPERATION_EXPIRE_KEYS:
         operation_expiry(operation)->keys_expired =
-            expire_keys(model, operation_expiry(operation)->keys_max, now);
+            delete_keys(model, NULL, operation_expiry(operation)->keys_max, now);
         return;
+    case OPERATION_ERASE_KEYS:
+        operation_expiry(operation)->keys_expired =
+            delete_keys(model, &operation->user, operation_expiry(operation)->keys_max, now);
+        return;
+    case OPERATION_ERASE:
     case OPERATION_ADD:
     case OPERATION_REMOVE:
         break;

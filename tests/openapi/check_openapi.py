@@ -302,6 +302,39 @@ def is_in(user, status):
     return Case("getRsvp", 200, user=user, has={"has_rsvped": status == "going", "status": status})
 
 
+ERASE = "eraseUser"
+NOTHING = {"rsvps": 0, "likes": 0, "waitlist": 0, "idempotency_keys": 0}
+
+# One of each is held about "gone-$item".
+ERASURE = [
+    put('{"capacity":1,"waitlist":true}', capacity=1, waitlist=True, remaining=1),
+    rsvp("first", 201),
+    rsvp("gone-$item", 202, key="k1", waitlist_position=1),
+    rsvp("last", 202, waitlist_position=2),
+    Case("createRsvp", 201, item="another-$item", query="?user_id=gone-$item"),
+    Case("createLike", 201, query="?user_id=gone-$item"),
+    Case(ERASE, 200, user="gone-$item", body=b"{}",
+         has={"erased": {"rsvps": 1, "likes": 1, "waitlist": 1, "idempotency_keys": 1}, "complete": True}),
+    Case(ERASE, 200, user="gone-$item", has={"erased": NOTHING, "complete": True}),
+    Case(ERASE, 200, user="nobody-ever", has={"user_id": "nobody-ever", "erased": NOTHING, "complete": True}),
+    rsvp("last", 202, waitlist_position=1, changed=False),
+]
+
+INVALID_ERASURE = [
+    Case(ERASE, 400, "invalid-identifier", user="a%20b"),
+    Case(ERASE, 400, "invalid-identifier", user="x" * 129),
+    Case(ERASE, 400, "invalid-json", body=b"user_id"),
+    Case(ERASE, 400, "invalid-json", body=b"[]"),
+    Case(ERASE, 400, "unknown-field", body=U1),
+    Case(ERASE, 400, "invalid-parameter", query="?user_id=u1"),
+    Case(ERASE, 400, "invalid-parameter", headers={"Idempotency-Key": "k1"}),
+    *(Case(ERASE, 403, "forbidden", headers=headers) for headers in FOREIGN),
+    Case(ERASE, 415, "unsupported-media-type", body=b"{}", headers={"Content-Encoding": "gzip"}),
+    Case(ERASE, 415, "unsupported-media-type", body=b"a=1", media_type="application/x-www-form-urlencoded"),
+    Case(ERASE, 408, "request-timeout", body=b'{"capa', headers={"Content-Length": "20"}),
+    Case(ERASE, 413, "payload-too-large", body=BIG),
+]
+
 # Leaves z, y and x waiting, in this order, which is not that of their bytes; a has the only seat.
 FULL = [
     put('{"capacity":1,"waitlist":true}', capacity=1, waitlist=True, remaining=1),
@@ -414,7 +447,7 @@ RAW = [
 ]
 
 NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/posts/p1", "/v1/events/101a/like",
-            "/v1/users", "/v1/users/u1", "/v1/users/u1/rsvps", "/v1/users/u1/events/101a", "/v1/rsvp_counts/101a",
+            "/v1/users", "/v1/users/u1/rsvps", "/v1/users/u1/events/101a", "/v1/rsvp_counts/101a",
             "/v1/posts/p1/rsvp_count", "/v1/posts/p1/waitlist", "/v1/events/101a/waitlist/u1",
             "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics", "/metrics"]
 
@@ -554,6 +587,15 @@ def check_events(run):
             run.send(case, bare, **names)
 
 
+def check_erasure(run):
+    """Everything about a user goes, or as much as there is time for."""
+    for bare in (False, True):
+        for case in ERASURE + INVALID_ERASURE:
+            run.send(case, bare, item=f"erasure-{'bare' if bare else 'v1'}")
+    run.servers.make_likes("fond", 150000)  # more than there is time for
+    run.send(Case(ERASE, 202, user="fond", has={"complete": False}))
+
+
 def check_long_lists(run):
     """More who wait than places are counted for, and than are moved in while a request waits."""
     for operation, body in ((PUT, b'{"capacity":1000000}'), (DELETE, None)):
@@ -637,6 +679,7 @@ def check_outages(run):
             run.poll(Case(operation, 504, "outcome-unknown", body=U1), R=relation, item="locked")
         for operation in (PUT, DELETE):
             run.poll(Case(operation, 504, "outcome-unknown", body=b"{}"), item="locked")
+        run.poll(Case(ERASE, 504, "outcome-unknown", user="last"))
     admin = {"port": run.servers.admin_port}
     run.servers.stop("redis", signal.SIGKILL)
     for query in ("", "?verbose"):
@@ -650,12 +693,13 @@ def check_outages(run):
         run.poll(case, R=relation, item="without-redis")  # each worker has to notice by itself
     for case in EVENTS_WITHOUT_POSTGRES:
         run.poll(case, item="without-redis")
+    run.poll(Case(ERASE, 503, "store-unavailable"))
     run.servers.children["rsvpd"].send_signal(signal.SIGTERM)
     run.poll(Case("getReadiness", 503, "draining"), **admin)
     run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)
 
 
-PARTS = (check_relations, check_many, check_events, check_long_lists, check_keys_in_flight,
+PARTS = (check_relations, check_many, check_events, check_erasure, check_long_lists, check_keys_in_flight,
          check_health_and_problems, check_every_path, check_the_door, check_outages)
 
 

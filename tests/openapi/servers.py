@@ -193,6 +193,13 @@ class Servers:
             INSERT INTO waitlist (event_id, ticket, user_id)
                 SELECT '{event}', i + 1, 'w' || i FROM generate_series(1, {users}) AS i"""])
 
+    def make_likes(self, user, posts):
+        """A user who likes so many posts."""
+        self.run([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"""
+            INSERT INTO likes (post_id, user_id) SELECT 'liked-' || i, '{user}' FROM generate_series(1, {posts}) AS i;
+            INSERT INTO like_counters (post_id, count, version)
+                SELECT 'liked-' || i, 1, 1 FROM generate_series(1, {posts}) AS i"""])
+
     @contextlib.contextmanager
     def locked_tables(self):
         """Keeps everybody else from the tables."""

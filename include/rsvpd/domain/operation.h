@@ -22,12 +22,16 @@ enum operation_kind {
     OPERATION_LIST_USERS,       /* a page of the members of the entity */
     OPERATION_LIST_ENTITIES,    /* a page of what the user is a member of */
     OPERATION_LIST_WAITING,     /* a page of those who wait for a seat of the entity */
+    OPERATION_LIST_WAITS,       /* a page of what the user waits for a seat of */
     OPERATION_SETTINGS,         /* what are the entity's settings? */
     OPERATION_STORE_SETTINGS,   /* give the entity these settings */
     OPERATION_CLEAR_SETTINGS,   /* clear its settings: it is open and unlimited */
     OPERATION_PROMOTE,          /* give further free seats to those who wait */
     OPERATION_CLAIM_PROMOTIONS, /* claim an entity that still has seats to give */
-    OPERATION_EXPIRE_KEYS       /* delete kept answers that have expired */
+    OPERATION_EXPIRE_KEYS,      /* delete kept answers that have expired */
+    OPERATION_ERASE_KEYS,       /* delete kept answers of the user */
+    OPERATION_ERASE /* delete everything that is held about the user; the service does it
+                       by operations of the other kinds */
 };
 
 /* How a write of one user gets to Postgres. Batches are of one path. */
@@ -44,7 +48,8 @@ enum operation_state {
     OPERATION_CHAINED, /* waits for an earlier operation on the same key */
     OPERATION_READY,   /* waits for a batch */
     OPERATION_SENT,    /* in a batch that a store is working on */
-    OPERATION_WAITING  /* a count that waits for the cache's load of its entity */
+    OPERATION_WAITING  /* it waits for other operations: a count for the cache's load of its entity,
+                          an erasure for those that it consists of */
 };
 
 /* How an operation ended. */
@@ -114,11 +119,11 @@ struct operation_freshness {
     bool wants_primary;    /* so new a one that no other host's clock is to be believed */
 };
 
-/* OPERATION_LIST_USERS, OPERATION_LIST_ENTITIES, OPERATION_LIST_WAITING. */
+/* OPERATION_LIST_… */
 struct operation_listing {
     size_t page_size;        /* lines wanted */
     int64_t after_ticket;    /* OPERATION_LIST_WAITING: what the page follows; 0: the beginning */
-    struct identifier after; /* the other two, likewise; size 0: the beginning */
+    struct identifier after; /* the others, likewise; size 0: the beginning */
 
     struct page *page; /* the operation's own, freed with it */
 };
@@ -141,10 +146,28 @@ struct operation_claim {
     struct identifier entity; /* the one that was claimed; size 0: there is none to claim */
 };
 
-/* OPERATION_EXPIRE_KEYS. */
+/* OPERATION_EXPIRE_KEYS, OPERATION_ERASE_KEYS. */
 struct operation_expiry {
     int64_t keys_max;     /* how many answers may go */
     int64_t keys_expired; /* how many went */
+};
+
+/* OPERATION_ERASE. */
+struct operation_erasure {
+    int64_t memberships_erased[RELATION_COUNT];
+    int64_t waits_erased, keys_erased;
+    bool complete; /* nothing is left; else the same operation goes on */
+
+    /* How far it is: of the service that works on it. */
+    const void *eraser;
+    size_t source;           /* what is being erased */
+    struct identifier after; /* of a listing of that: what its next page follows */
+    size_t pending;          /* operations that have not ended */
+    bool more;               /* there is a further page */
+    bool found;              /* there was something to erase since the first of the sources */
+    bool failed;             /* something of that cannot be erased */
+    bool stopped;            /* no further operation is begun */
+    enum outcome outcome;    /* OUTCOME_DONE, or how the first that failed did */
 };
 
 struct operation;
@@ -187,6 +210,7 @@ struct operation {
         struct operation_settings settings;
         struct operation_claim claim;
         struct operation_expiry expiry;
+        struct operation_erasure erasure;
     } part; /* reached by the macros below, which hold it to the kind */
 };
 
@@ -210,7 +234,7 @@ static inline bool operation_is_count(const struct operation *operation)
 static inline bool operation_is_listing(const struct operation *operation)
 {
     return operation->kind == OPERATION_LIST_USERS || operation->kind == OPERATION_LIST_ENTITIES ||
-           operation->kind == OPERATION_LIST_WAITING;
+           operation->kind == OPERATION_LIST_WAITING || operation->kind == OPERATION_LIST_WAITS;
 }
 
 static inline bool operation_changes_settings(const struct operation *operation)
@@ -231,7 +255,12 @@ static inline bool operation_is_claim(const struct operation *operation)
 
 static inline bool operation_is_expiry(const struct operation *operation)
 {
-    return operation->kind == OPERATION_EXPIRE_KEYS;
+    return operation->kind == OPERATION_EXPIRE_KEYS || operation->kind == OPERATION_ERASE_KEYS;
+}
+
+static inline bool operation_is_erasure(const struct operation *operation)
+{
+    return operation->kind == OPERATION_ERASE;
 }
 
 /* A part of an operation, which must be of a kind that has it; constant where the operation is. */
@@ -244,6 +273,7 @@ static inline bool operation_is_expiry(const struct operation *operation)
 #define operation_settings(operation) OPERATION_PART(operation, operation_is_settings, settings)
 #define operation_claim(operation) OPERATION_PART(operation, operation_is_claim, claim)
 #define operation_expiry(operation) OPERATION_PART(operation, operation_is_expiry, expiry)
+#define operation_erasure(operation) OPERATION_PART(operation, operation_is_erasure, erasure)
 
 /* Whether an operation does anything in its batch: not a write whose key has been answered before,
  * or must not be used. */

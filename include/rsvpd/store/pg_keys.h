@@ -24,4 +24,7 @@ MUST_CHECK bool pg_keys_queue_store(struct pg_exchange *exchange);
 /* Deletes expired answers. */
 MUST_CHECK bool pg_keys_queue_expire(struct pg_exchange *exchange);
 
+/* Deletes the answers that are kept for a user. */
+MUST_CHECK bool pg_keys_queue_erase(struct pg_exchange *exchange);
+
 #endif

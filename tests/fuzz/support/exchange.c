@@ -110,10 +110,12 @@ static void expect_operation(const struct operation *operation)
 {
     enum operation_kind kind = operation->kind;
     bool of_user = operation_is_write(operation) || operation_is_membership(operation) ||
-                   kind == OPERATION_LIST_ENTITIES;
-    assert(kind != OPERATION_EXPIRE_KEYS && kind != OPERATION_CLAIM_PROMOTIONS);
-    assert(operation->relation != NULL && operation->done != NULL);
-    expect_identifier(&operation->entity, kind != OPERATION_LIST_ENTITIES);
+                   kind == OPERATION_LIST_ENTITIES || kind == OPERATION_ERASE;
+    assert(!operation_is_expiry(operation) && kind != OPERATION_CLAIM_PROMOTIONS);
+    assert(operation->done != NULL);
+    assert((operation->relation == NULL) == (kind == OPERATION_ERASE));
+    expect_identifier(&operation->entity,
+                      kind != OPERATION_LIST_ENTITIES && kind != OPERATION_ERASE);
     expect_identifier(&operation->user, of_user);
     if (operation_is_write(operation)) {
         expect_key(&operation_write(operation)->key);

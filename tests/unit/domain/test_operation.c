@@ -8,13 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const enum operation_kind last_kind = OPERATION_EXPIRE_KEYS;
+static const enum operation_kind last_kind = OPERATION_ERASE;
 
 typedef bool has_part_fn(const struct operation *operation);
 
 static has_part_fn *const parts[] = {
     operation_is_write,    operation_is_membership, operation_is_count,  operation_is_listing,
-    operation_is_settings, operation_is_claim,      operation_is_expiry,
+    operation_is_settings, operation_is_claim,      operation_is_expiry, operation_is_erasure,
 };
 
 static void test_each_kind_has_one_part(NO_STATE)

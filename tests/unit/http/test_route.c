@@ -1,6 +1,7 @@
 /* The route table: which path is which route, what it captures, which methods it takes. */
 #include "unit.h"
 
+#include "rsvpd/http/erasure.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/routes.h"
@@ -78,6 +79,7 @@ struct documented {
 #define LIKERS "/v1/posts/{post_id}/users"
 #define EVENT "/v1/events/{event_id}"
 #define WAITERS "/v1/events/{event_id}/waitlist"
+#define USER "/v1/users/{user_id}"
 #define OWN_EVENTS "/v1/users/{user_id}/events"
 #define OWN_POSTS "/v1/users/{user_id}/posts"
 
@@ -92,6 +94,7 @@ static const struct documented documented[] = {
     {"/v1/posts/101a/users", LIKERS, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/users/u1/events", OWN_EVENTS, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/users/u1/posts", OWN_POSTS, ROUTE_PUBLIC, NULL, "u1", NULL},
+    {"/v1/users/u1", USER, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/events/101a", EVENT, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/events/waitlist", EVENT, ROUTE_PUBLIC, "waitlist", NULL, NULL},
     {"/v1/events/101a/waitlist", WAITERS, ROUTE_PUBLIC, "101a", NULL, NULL},
@@ -207,7 +210,7 @@ static const char *const unknown_paths[] = {
     /* too few, too many, or the other relation's words */
     "/events",
     "/posts/a/waitlist",
-    "/users/u",
+    "/users",
     "/users/u/rsvps",
     "/rsvp_count",
     "/posts/a",
@@ -279,6 +282,8 @@ static void test_identifiers_that_are_none(NO_STATE)
         {"/events/" ID128 "x", EVENT, "event_id"},
         {"/events//waitlist", WAITERS, "event_id"},
         {"/events/a b/waitlist", WAITERS, "event_id"},
+        {"/users/", USER, "user_id"},
+        {"/users/a b", USER, "user_id"},
         {"/users//events", OWN_EVENTS, "user_id"},
         {"/users/!/posts", OWN_POSTS, "user_id"},
         {"/posts//like", LIKE, "post_id"},
@@ -325,6 +330,7 @@ static void test_methods(NO_STATE)
           [HTTP_HEAD] = handle_settings,
           [HTTP_PUT] = handle_configure,
           [HTTP_DELETE] = handle_release}},
+        {USER, "DELETE, OPTIONS", {[HTTP_DELETE] = handle_erase}},
 #define GET(handler) "GET, HEAD, OPTIONS", {[HTTP_GET] = handler, [HTTP_HEAD] = handler}
         {RSVPED, GET(handle_lookup)},
         {LIKED, GET(handle_lookup)},

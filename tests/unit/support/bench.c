@@ -185,6 +185,8 @@ static void note_answer(struct ask *ask, const struct operation *operation)
         ask->waiting_count = found->waiting_count;
         ask->incomplete = found->incomplete;
         ask->settings = found->found;
+    } else if (operation_is_erasure(operation)) {
+        ask->erasure = *operation_erasure(operation);
     }
 }
 

@@ -40,6 +40,7 @@ struct ask {
     struct count count;
     int64_t created_at_us;
     size_t lines; /* of the page that came */
+    struct operation_erasure erasure;
 };
 
 struct bench_setup {

@@ -242,7 +242,7 @@ static void check_batch(const struct fake_primary *primary, enum pool pool,
         assert_ptr_equal(operation->relation, batch->relation);
         assert_int_equal(operation->state, OPERATION_SENT);
         assert_int_equal(operation_is_write(operation) || writes_settings(operation) ||
-                             operation->kind == OPERATION_EXPIRE_KEYS ||
+                             operation_is_expiry(operation) ||
                              operation->kind == OPERATION_PROMOTE ||
                              operation->kind == OPERATION_CLAIM_PROMOTIONS,
                          pool == POOL_WRITE);

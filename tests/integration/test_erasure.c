@@ -1,0 +1,333 @@
+/* Erasure of a user, by the service and by the command: nothing of the user is left, whatever comes
+ * in between, and everybody else has what they had. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event.h"
+#include "expect.h"
+#include "fixture.h"
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+#include "shell.h"
+#include "test.h"
+
+#define QUEUED(capacity) "{\"capacity\":" #capacity ",\"waitlist\":true}"
+
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, MANY = 100000, ROUNDS_MAX = 200 };
+
+static int group_setup(test_state state)
+{
+    int status = fixture_setup(state);
+    shell_set_up(fixture.database_url);
+    return status;
+}
+
+static int group_teardown(test_state state)
+{
+    shell_tear_down();
+    return fixture_teardown(state);
+}
+
+static int set_up(NO_STATE)
+{
+    shell_clear_tables();
+    pg_execute(fixture.database_url, "TRUNCATE idempotency_keys");
+    return 0;
+}
+
+static const char *database(void)
+{
+    return fixture.database_url;
+}
+
+/* ---- what there is of a user ---- */
+
+/* How many rows of any table of the schema have the user's id anywhere, also of tables that are not
+ * made yet: each row is searched as text. */
+static int64_t rows_about(const char *user)
+{
+    pg_execute(
+        database(),
+        "CREATE OR REPLACE FUNCTION rows_about(id text) RETURNS bigint LANGUAGE plpgsql AS $$"
+        " DECLARE sum bigint := 0; n bigint; t text;"
+        " BEGIN"
+        "  FOR t IN SELECT format('%%I.%%I', table_schema, table_name)"
+        "    FROM information_schema.tables"
+        "    WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+        "      AND table_type = 'BASE TABLE' LOOP"
+        "   EXECUTE format('SELECT count(*) FROM %%s AS r WHERE position(%%L IN r::text) > 0',"
+        "                  t, id) INTO n;"
+        "   sum := sum + n;"
+        "  END LOOP;"
+        "  RETURN sum;"
+        " END $$");
+    return pg_query_int64(database(), "SELECT rows_about('%s')", user);
+}
+
+static void expect_nothing_about(const char *user)
+{
+    assert_int_equal(rows_about(user), 0);
+}
+
+static void expect_all_is_right(void)
+{
+    expect_counters_equal_rows(database());
+    expect_shell(STATUS_DONE, NULL, NULL, "rsvpd verify");
+}
+
+/* Memberships with their counters, as many as asked for: of entities that others may be in too. */
+static void add_memberships(const struct relation *relation, const char *user, int count)
+{
+    pg_execute(database(),
+               "INSERT INTO %s (%s, user_id) SELECT 'many-' || i, '%s'"
+               " FROM generate_series(1, %d) AS i",
+               relation->table, relation->id_member, user, count);
+    pg_execute(database(),
+               "INSERT INTO %s AS c (%s, count, version) SELECT 'many-' || i, 1, 1"
+               " FROM generate_series(1, %d) AS i"
+               " ON CONFLICT (%s) DO UPDATE SET count = c.count + 1, version = c.version + 1",
+               relation->counter_table, relation->id_member, count, relation->id_member);
+}
+
+/* ---- requests ---- */
+
+struct erased {
+    int status;
+    bool complete;
+    int64_t rsvps, likes, waitlist, keys;
+};
+
+static struct http_response *erase_request(struct http_client *client, const char *user)
+{
+    char target[RELATION_TARGET_SIZE];
+    snprintf(target, sizeof target, "/v1/users/%s", user);
+    return http_request(client, "DELETE", target, NULL);
+}
+
+static int64_t erased_of(const struct http_response *response, const char *member)
+{
+    return json_integer_value(json_object_get(json_object_get(response->json, "erased"), member));
+}
+
+/* One request, which must be a success of either kind. */
+static struct erased erase_once(struct http_client *client, const char *user)
+{
+    struct http_response *response = erase_request(client, user);
+    struct erased erased = {
+        .status = response->status,
+        .complete = json_is_true(json_object_get(response->json, "complete")),
+        .rsvps = erased_of(response, "rsvps"),
+        .likes = erased_of(response, "likes"),
+        .waitlist = erased_of(response, "waitlist"),
+        .keys = erased_of(response, "idempotency_keys"),
+    };
+    expect_status(response, erased.complete ? 200 : 202);
+    expect_members(response->json, "user_id", "erased", "complete");
+    expect_members(json_object_get(response->json, "erased"), "rsvps", "likes", "waitlist",
+                   "idempotency_keys");
+    assert_string_equal(json_string_value(json_object_get(response->json, "user_id")), user);
+    assert_true((http_header(response, "Retry-After") != NULL) == !erased.complete);
+    expect_header(response, "Cache-Control", "no-store");
+    http_response_free(&response);
+    return erased;
+}
+
+/* The same request until nothing is left: the sum of all answers. */
+static struct erased erase_all(struct http_client *client, const char *user)
+{
+    struct erased sum = {.complete = false};
+    for (int i = 0; i < ROUNDS_MAX && !sum.complete; i++) {
+        struct erased erased = erase_once(client, user);
+        sum.complete = erased.complete;
+        sum.rsvps += erased.rsvps;
+        sum.likes += erased.likes;
+        sum.waitlist += erased.waitlist;
+        sum.keys += erased.keys;
+    }
+    assert_true(sum.complete);
+    return sum;
+}
+
+static void rsvp(const char *event, const char *user, const char *key)
+{
+    struct http_response *response = event_write(fixture.client, "POST", event, user, key);
+    assert_true(response->status == 201 || response->status == 202);
+    http_response_free(&response);
+}
+
+static void like(const char *post, const char *user)
+{
+    struct http_response *response =
+        relation_write(fixture.client, &relations[RELATION_LIKE], "POST", post, user);
+    expect_status(response, 201);
+    http_response_free(&response);
+}
+
+/* One of everything for the user "gone"; "stays" and "waits" are who else there is. */
+static void make_one_of_each(void)
+{
+    event_put(fixture.client, "full", QUEUED(1));
+    rsvp("full", "gone", "k1");
+    rsvp("full", "stays", NULL);
+    rsvp("full", "waits", NULL);
+    event_put(fixture.client, "queue", QUEUED(1));
+    rsvp("queue", "stays", NULL);
+    rsvp("queue", "gone", "k2");
+    rsvp("queue", "waits", NULL);
+    rsvp("open", "gone", NULL);
+    rsvp("open", "stays", "k1");
+    like("post", "gone");
+    like("post", "stays");
+}
+
+static void expect_the_others_stay(void)
+{
+    expect_event_users(fixture.client, "full", "stays"); /* the seat was given on */
+    expect_event_waitlist(fixture.client, "full", "waits");
+    expect_event_users(fixture.client, "queue", "stays");
+    expect_event_waitlist(fixture.client, "queue", "waits");
+    expect_event_users(fixture.client, "open", "stays");
+    expect_exact_count(fixture.client, &relations[RELATION_RSVP], "open", 1);
+    expect_exact_count(fixture.client, &relations[RELATION_LIKE], "post", 1);
+    assert_int_equal(rows_about("stays"), 5); /* with the kept answer */
+    expect_all_is_right();
+}
+
+/* ---- tests ---- */
+
+static void everything_about_a_user_goes(NO_STATE)
+{
+    make_one_of_each();
+    assert_int_equal(rows_about("gone"), 6);
+    struct erased erased = erase_once(fixture.client, "gone");
+    assert_true(erased.complete);
+    assert_int_equal(erased.rsvps, 2);
+    assert_int_equal(erased.likes, 1);
+    assert_int_equal(erased.waitlist, 1);
+    assert_int_equal(erased.keys, 2);
+    expect_nothing_about("gone");
+    expect_the_others_stay();
+    erased = erase_once(fixture.client, "gone");
+    assert_int_equal(erased.rsvps + erased.likes + erased.waitlist + erased.keys, 0);
+}
+
+static void the_command_erases_the_same(NO_STATE)
+{
+    make_one_of_each();
+    expect_shell(STATUS_DONE, "erased: 2 rsvps, 1 likes, 1 places on waiting lists, 2 kept answers",
+                 "", "rsvpd erase gone");
+    expect_nothing_about("gone");
+    expect_the_others_stay();
+    expect_shell(STATUS_DONE, "erased: 0 rsvps, 0 likes, 0 places on waiting lists, 0 kept answers",
+                 "", "rsvpd erase gone");
+}
+
+static void an_erased_user_can_come_again(NO_STATE)
+{
+    rsvp("open", "again", "k1");
+    erase_all(fixture.client, "again");
+    rsvp("open", "again", "k1"); /* 201: the answer is not kept any more */
+    expect_exact_count(fixture.client, &relations[RELATION_RSVP], "open", 1);
+    erase_all(fixture.client, "again");
+    expect_nothing_about("again");
+}
+
+/* Names that are part of others, and ones that look like a pattern or an option. */
+static void only_this_very_user_goes(NO_STATE)
+{
+    like("post", "-ab");
+    like("post", "-a");
+    like("post", "AB");
+    like("post", "ab");
+    erase_all(fixture.client, "ab");
+    expect_shell(STATUS_DONE, "1 likes", "", "rsvpd erase -- -a");
+    struct http_response *response =
+        http_request(fixture.client, "GET", "/v1/posts/post/users", NULL);
+    assert_int_equal(json_array_size(json_object_get(response->json, "users")), 2);
+    http_response_free(&response);
+    expect_all_is_right();
+}
+
+static void a_wrong_command_line_says_so_without_the_id(NO_STATE)
+{
+    static const char *const lines[] = {"rsvpd erase", "rsvpd erase secret-1 secret-2",
+                                        "rsvpd erase 'secret 1'", "rsvpd erase -secret",
+                                        "rsvpd erase --"};
+    for (size_t i = 0; i < LENGTH(lines); i++) {
+        expect_shell(STATUS_USAGE, "", "rsvpd erase --help", "%s", lines[i]);
+        char *err = shell_read_file("err");
+        assert_null(strstr(err, "secret"));
+        free(err);
+    }
+}
+
+/* The settings come while the service does not know of them yet, and go again. */
+static void events_that_got_settings_elsewhere_are_no_obstacle(NO_STATE)
+{
+    rsvp("late", "gone", NULL);
+    rsvp("late", "stays", NULL);
+    pg_execute(database(), "INSERT INTO events (event_id, capacity, waitlist, waiting, last_ticket)"
+                           " VALUES ('late', 2, true, 1, 1)");
+    pg_execute(database(), "INSERT INTO waitlist (event_id, ticket, user_id)"
+                           " VALUES ('late', 1, 'next')");
+    pg_execute(database(), "UPDATE rsvp_counters SET managed = true WHERE event_id = 'late'");
+    assert_int_equal(erase_all(fixture.client, "gone").rsvps, 1);
+    expect_event_users(fixture.client, "late", "next stays");
+    expect_all_is_right();
+}
+
+/* More than there is time for: each answer says what it erased, and the same request goes on. */
+static void many_likes_go_step_by_step(NO_STATE)
+{
+    static const char *const short_deadline[] = {"REQUEST_DEADLINE_MS=400", NULL};
+    add_memberships(&relations[RELATION_LIKE], "fond", MANY);
+    add_memberships(&relations[RELATION_LIKE], "other", 10);
+    fixture_restart_service(short_deadline);
+    struct erased first = erase_once(fixture.client, "fond");
+    assert_int_equal(first.status, 202);
+    assert_true(first.likes > 0 && first.likes < MANY);
+    /* A step that was still under way at the deadline is done, and counted nowhere. */
+    assert_true(first.likes + erase_all(fixture.client, "fond").likes <= MANY);
+    fixture_restart_service(NULL);
+    expect_nothing_about("fond");
+    assert_int_equal(rows_about("other"), 10);
+    expect_all_is_right();
+}
+
+static void the_command_is_killed_and_run_again(NO_STATE)
+{
+    add_memberships(&relations[RELATION_LIKE], "fond", MANY);
+    add_memberships(&relations[RELATION_RSVP], "fond", MANY / 10);
+    pid_t pid = shell_begin("killed", "exec rsvpd erase fond");
+    pg_await(database(), "SELECT count(*) < %d FROM likes", MANY - 1000);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    (void)shell_end(pid, "killed");
+    assert_true(rows_about("fond") > 0);
+    expect_counters_equal_rows(database());
+    expect_shell(STATUS_DONE, "0 places on waiting lists", NULL, "rsvpd erase fond");
+    expect_nothing_about("fond");
+    expect_all_is_right();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(everything_about_a_user_goes, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(the_command_erases_the_same, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(an_erased_user_can_come_again, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(only_this_very_user_goes, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(a_wrong_command_line_says_so_without_the_id, set_up,
+                                        fixture_heal),
+        cmocka_unit_test_setup_teardown(events_that_got_settings_elsewhere_are_no_obstacle, set_up,
+                                        fixture_heal),
+        cmocka_unit_test_setup_teardown(many_likes_go_step_by_step, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(the_command_is_killed_and_run_again, set_up, fixture_heal),
+    };
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
