@@ -1,6 +1,7 @@
 /* What the subcommands share. */
 #include "rsvpd/app/command.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/store/jwks.h"
 #include "rsvpd/store/pg_migrate.h"
 
 #include <assert.h>
@@ -70,9 +71,14 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
 int command_load_to_serve(struct config *config, struct redis_url *redis_url)
 {
     struct config_error error;
+    char reason[JWKS_ERROR_SIZE_BYTES];
     int status = command_load(config, redis_url, false);
     if (status == EXIT_SUCCESS && !config_may_serve(config, &error)) {
         return wrong_configuration(error.line);
+    }
+    if (status == EXIT_SUCCESS && config->auth_mode == AUTH_MODE_TOKEN &&
+        !jwks_source_valid(config->auth_jwks_url, config->auth_jwks_file, reason)) {
+        return wrong_configuration(reason);
     }
     return status;
 }

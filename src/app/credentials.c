@@ -1,12 +1,10 @@
 /* What the process checks tokens and API keys with. */
 #include "rsvpd/app/credentials.h"
+#include "rsvpd/base/clock.h"
+#include "rsvpd/base/log.h"
 #include "rsvpd/domain/api_keys.h"
 
-static void destroy_token_keys(void *keys)
-{
-    struct jwk_set *set = keys;
-    jwk_set_destroy(&set);
-}
+#include <stdlib.h>
 
 static void destroy_api_keys(void *keys)
 {
@@ -24,7 +22,7 @@ bool credentials_init(struct credentials *credentials, const struct config *conf
 {
     *credentials = (struct credentials){
         .api_keys = published_create(destroy_api_keys),
-        .token_keys = takes_tokens(config) ? published_create(destroy_token_keys) : NULL,
+        .token_keys = takes_tokens(config) ? published_create(jwks_destroy_set) : NULL,
         .policy = {.issuer = config->auth_jwt_issuer,
                    .audience = config->auth_jwt_audience,
                    .leeway_s = config->auth_jwt_leeway_s},
@@ -37,8 +35,56 @@ bool credentials_init(struct credentials *credentials, const struct config *conf
            (credentials->token_keys != NULL || !takes_tokens(config));
 }
 
+static bool want(void *source)
+{
+    return jwks_want(source);
+}
+
+static bool coming(void *source)
+{
+    return jwks_is_coming(source);
+}
+
+bool credentials_start(struct credentials *credentials, const struct config *config,
+                       uv_loop_t *loop, struct metrics *metrics)
+{
+    char error[JWKS_ERROR_SIZE_BYTES];
+    if (credentials->token_keys == NULL) {
+        return true;
+    }
+    credentials->source = jwks_create(
+        &(struct jwks_setup){
+            .loop = loop,
+            .url = config->auth_jwks_url,
+            .file = config->auth_jwks_file,
+            .secret = config->auth_jwt_secret,
+            .refresh_s = config->auth_jwks_refresh_s,
+            /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets it while there are threads */
+            .ca_file = getenv("SSL_CERT_FILE"),
+            .metrics = metrics,
+            .keys = credentials->token_keys,
+            .random_seed = clock_entropy(),
+        },
+        error);
+    if (credentials->source == NULL) {
+        log_event(LOG_ERROR, "cannot get the keys of tokens", LOG_CSTR("reason", error));
+        return false;
+    }
+    credentials->refresh =
+        (struct key_refresh){.source = credentials->source, .want = want, .coming = coming};
+    return true;
+}
+
+void credentials_end(struct credentials *credentials)
+{
+    if (credentials->source != NULL) {
+        jwks_end(credentials->source);
+    }
+}
+
 void credentials_free(struct credentials *credentials)
 {
+    jwks_free(&credentials->source);
     published_destroy(&credentials->api_keys);
     published_destroy(&credentials->token_keys);
 }

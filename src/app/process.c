@@ -143,6 +143,7 @@ static void close_loop_handles(struct process *process)
     uv_close((uv_handle_t *)&process->tick, NULL);
     uv_close((uv_handle_t *)&process->iteration_end, NULL);
     uv_close((uv_handle_t *)&process->worker_ended, NULL);
+    credentials_end(&process->credentials);
     uv_stop(&process->loop); /* a file that is being read again is not waited for */
 }
 
@@ -286,6 +287,19 @@ static bool start_admin(struct process *process)
         .random_seed = clock_entropy(),
     });
     return process->admin != NULL;
+}
+
+static bool start_token_keys(struct process *process)
+{
+    if (!wants_credentials(process)) {
+        return true;
+    }
+    if (!credentials_start(&process->credentials, process->config, &process->loop,
+                           process->metrics)) {
+        return false;
+    }
+    process->reload.token_keys = process->credentials.source;
+    return true;
 }
 
 static bool start_workers(struct process *process)
@@ -465,7 +479,8 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     body_prepare();
     crowd_init(&process.clients, client_limit(config));
     crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);
-    if (!start_loop(&process) || !start_api_keys(&process) || !start_admin(&process)) {
+    if (!start_loop(&process) || !start_api_keys(&process) || !start_admin(&process) ||
+        !start_token_keys(&process)) {
         return EXIT_FAILURE;
     }
     if (!log_start()) {

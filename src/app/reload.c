@@ -1,11 +1,13 @@
 /* What SIGHUP asks for. */
 #include "rsvpd/app/reload.h"
+#include "rsvpd/base/jwk.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/store/redis_url.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 static bool database_url_valid(const char *value)
 {
@@ -20,6 +22,11 @@ static bool redis_url_valid(const char *value)
     return redis_url_parse(value, &ignored, &problem);
 }
 
+static bool jwt_secret_valid(const char *value)
+{
+    return strlen(value) >= JWK_SECRET_SIZE_MIN_BYTES;
+}
+
 bool reload_init(struct reload *reload, const struct config *config)
 {
     assert(config->database_url != NULL && config->redis_url != NULL);
@@ -29,9 +36,11 @@ bool reload_init(struct reload *reload, const struct config *config)
                                       config->database_url, database_url_valid),
         .redis_url =
             secret_create("REDIS_URL", config->redis_url_file, config->redis_url, redis_url_valid),
+        .jwt_secret = secret_create("AUTH_JWT_SECRET", config->auth_jwt_secret_file,
+                                    config->auth_jwt_secret, jwt_secret_valid),
         .log_level = (enum log_level)config->log_level,
     };
-    if (reload->database_url == NULL || reload->redis_url == NULL) {
+    if (reload->database_url == NULL || reload->redis_url == NULL || reload->jwt_secret == NULL) {
         reload_free(reload);
         return false;
     }
@@ -43,6 +52,24 @@ void reload_free(struct reload *reload)
     assert(!reload->busy);
     secret_destroy(&reload->database_url);
     secret_destroy(&reload->redis_url);
+    secret_destroy(&reload->jwt_secret);
+}
+
+/* The keys of tokens: a secret, a file, or both. */
+static void read_token_keys(struct reload *reload)
+{
+    reload->jwt_secret_change = reload->jwks_change = SECRET_SAME;
+    if (reload->token_keys == NULL) {
+        return;
+    }
+    reload->jwt_secret_change = secret_reload(reload->jwt_secret);
+    if (reload->jwt_secret_change == SECRET_CHANGED) {
+        char *value = secret_now(reload->jwt_secret);
+        reload->jwt_secret_change =
+            value == NULL ? SECRET_FAILED : jwks_replace_secret(reload->token_keys, value);
+        free(value);
+    }
+    reload->jwks_change = jwks_read_file(reload->token_keys);
 }
 
 static void read_on_thread(uv_work_t *work)
@@ -51,6 +78,7 @@ static void read_on_thread(uv_work_t *work)
     assert(reload->busy); /* so nobody else looks at what changes here */
     reload->database_change = secret_reload(reload->database_url);
     reload->redis_change = secret_reload(reload->redis_url);
+    read_token_keys(reload);
     bool read = config_read_log_level_again(reload->config, &reload->level, &reload->level_error);
     reload->level_change = !read                                ? SECRET_FAILED
                            : reload->level != reload->log_level ? SECRET_CHANGED
@@ -71,9 +99,11 @@ static void tell(const struct reload *reload)
     } parts[] = {
         {"DATABASE_URL", reload->database_change},
         {"REDIS_URL", reload->redis_change},
+        {"AUTH_JWT_SECRET", reload->jwt_secret_change},
+        {"AUTH_JWKS_FILE", reload->jwks_change},
         {"LOG_LEVEL", reload->level_change},
     };
-    char changed_bytes[64], failed_bytes[64];
+    char changed_bytes[96], failed_bytes[96];
     struct text changed = text_over(changed_bytes, sizeof changed_bytes);
     struct text failed = text_over(failed_bytes, sizeof failed_bytes);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

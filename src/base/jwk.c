@@ -23,7 +23,7 @@ enum {
 struct jwk_set {
     EVP_MD *sha256;
     size_t count, left_out;
-    struct jwk keys[JWK_KEYS_MAX + 1]; /* the last place is the secret's */
+    struct jwk keys[JWK_KEYS_MAX];
 };
 
 /* "EdDSA" comes before what RFC 9864 calls the same. */
@@ -342,36 +342,30 @@ static EVP_MAC_CTX *hmac_create(struct slice secret)
     return context;
 }
 
-bool jwk_set_add_secret(struct jwk_set *set, struct slice secret, char error[JWK_ERROR_SIZE_BYTES])
+struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE_BYTES])
 {
-    assert(set->count <= JWK_KEYS_MAX);
     if (secret.size < JWK_SECRET_SIZE_MIN_BYTES) {
         snprintf(error, JWK_ERROR_SIZE_BYTES, "the secret has fewer than %d bytes",
                  JWK_SECRET_SIZE_MIN_BYTES);
-        return false;
+        return NULL;
     }
-    struct jwk key = {.algorithms = BIT(JWT_HS256), .secret = hmac_create(secret)};
-    if (key.secret == NULL) {
-        snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
-        return false;
-    }
-    set->keys[set->count++] = key;
-    return true;
-}
-
-struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE_BYTES])
-{
     struct jwk_set *set = set_create(error);
-    if (set != NULL && !jwk_set_add_secret(set, secret, error)) {
+    if (set == NULL) {
+        return NULL;
+    }
+    set->count = 1;
+    set->keys[0] = (struct jwk){.algorithms = BIT(JWT_HS256), .secret = hmac_create(secret)};
+    if (set->keys[0].secret == NULL) {
+        snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
         jwk_set_destroy(&set);
     }
     return set;
 }
 
 /* The secret is for all of them. */
-static bool answers_to(const struct jwk *key, const char *kid, bool fits)
+static bool has_kid(const struct jwk *key, const char *kid)
 {
-    return key->secret != NULL ? fits : key->kid != NULL && strcmp(key->kid, kid) == 0;
+    return key->secret != NULL || (key->kid != NULL && strcmp(key->kid, kid) == 0);
 }
 
 enum jwk_found jwk_set_find(const struct jwk_set *set, enum jwt_algorithm algorithm,
@@ -380,12 +374,11 @@ enum jwk_found jwk_set_find(const struct jwk_set *set, enum jwt_algorithm algori
     size_t named = 0, fitting = 0;
     for (size_t i = set->count; i-- > 0;) {
         const struct jwk *candidate = &set->keys[i];
-        bool fits = candidate->algorithms & BIT(algorithm);
-        if (kid != NULL && !answers_to(candidate, kid, fits)) {
+        if (kid != NULL && !has_kid(candidate, kid)) {
             continue;
         }
         named++;
-        if (fits) {
+        if (candidate->algorithms & BIT(algorithm)) {
             fitting++;
             *key = candidate;
         }

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,18 +30,16 @@ struct jwks {
     uv_timer_t next;
     uv_async_t wanted;
     int64_t refresh_s;
-    unsigned failures; /* since the last good set */
-    struct random random;
-
+    unsigned failures;   /* since the last good set */
     bool next_is_wanted; /* `next` stands for tokens that were too early */
+    struct random random;
 
     _Atomic int64_t wanted_us; /* monotonic: when a fetch last began because a token wanted it */
     _Atomic bool coming;       /* one is under way, or begins at once */
 
-    pthread_mutex_t lock; /* of what follows */
-    char *document;       /* the JWK set that is in force; NULL: none yet */
+    /* Of whoever reads: the loop's thread for a URL, one of the pool's at a time for a file. */
+    char *document; /* the JWK set that is in force; NULL: none yet */
     size_t size;
-    char *secret; /* NULL: none */
 };
 
 void jwks_destroy_set(void *set_)
@@ -53,25 +50,9 @@ void jwks_destroy_set(void *set_)
 
 /* ---- into force ---- */
 
-/* Of a document and a secret, one of which may be missing. */
-static struct jwk_set *build(struct slice document, const char *secret,
-                             char error[JWK_ERROR_SIZE_BYTES])
+/* The set becomes the readers'. Refuses NULL. */
+static bool publish(struct jwks *jwks, struct jwk_set *set, char error[JWK_ERROR_SIZE_BYTES])
 {
-    if (document.data == NULL) {
-        return jwk_set_of_secret(slice_of(secret), error);
-    }
-    struct jwk_set *set = jwk_set_parse(document, error);
-    if (set != NULL && secret != NULL && !jwk_set_add_secret(set, slice_of(secret), error)) {
-        jwk_set_destroy(&set);
-    }
-    return set;
-}
-
-/* With the lock held. */
-static bool publish(struct jwks *jwks, struct slice document, const char *secret,
-                    char error[JWK_ERROR_SIZE_BYTES])
-{
-    struct jwk_set *set = build(document, secret, error);
     if (set == NULL) {
         return false;
     }
@@ -89,50 +70,35 @@ static bool publish(struct jwks *jwks, struct slice document, const char *secret
 static enum secret_change replace_document(struct jwks *jwks, struct slice document,
                                            char error[JWK_ERROR_SIZE_BYTES])
 {
-    enum secret_change change = SECRET_FAILED;
-    pthread_mutex_lock(&jwks->lock);
     if (jwks->document != NULL && slice_equal(document, slice_make(jwks->document, jwks->size))) {
-        change = SECRET_SAME;
-    } else {
-        char *copy = malloc(document.size + 1);
-        if (copy == NULL) {
-            snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
-        } else if (publish(jwks, document, jwks->secret, error)) {
-            memcpy(copy, document.data, document.size);
-            free(jwks->document);
-            jwks->document = copy;
-            jwks->size = document.size;
-            copy = NULL;
-            change = SECRET_CHANGED;
-        }
-        free(copy);
+        return SECRET_SAME; /* what workers remember of tokens stays good */
     }
-    pthread_mutex_unlock(&jwks->lock);
-    return change;
+    char *copy = malloc(document.size + 1);
+    if (copy == NULL) {
+        snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
+        return SECRET_FAILED;
+    }
+    if (!publish(jwks, jwk_set_parse(document, error), error)) {
+        free(copy);
+        return SECRET_FAILED;
+    }
+    memcpy(copy, document.data, document.size);
+    free(jwks->document);
+    jwks->document = copy;
+    jwks->size = document.size;
+    return SECRET_CHANGED;
 }
 
 enum secret_change jwks_replace_secret(struct jwks *jwks, const char *secret)
 {
-    char error[JWK_ERROR_SIZE_BYTES] = "out of memory";
-    enum secret_change change = SECRET_FAILED;
-    char *copy = strdup(secret);
-    pthread_mutex_lock(&jwks->lock);
-    /* Where a set is to come, the secret comes into force with it. */
-    bool waits = (jwks->url != NULL || jwks->file != NULL) && jwks->document == NULL;
-    if (copy != NULL &&
-        (waits || publish(jwks, slice_make(jwks->document, jwks->size), copy, error))) {
-        free(jwks->secret);
-        jwks->secret = copy;
-        copy = NULL;
-        change = SECRET_CHANGED;
+    char error[JWK_ERROR_SIZE_BYTES];
+    assert(jwks->url == NULL && jwks->file == NULL);
+    if (publish(jwks, jwk_set_of_secret(slice_of(secret), error), error)) {
+        return SECRET_CHANGED;
     }
-    pthread_mutex_unlock(&jwks->lock);
-    free(copy);
-    if (change == SECRET_FAILED) {
-        log_event(LOG_WARN, "cannot use the new secret of tokens: the last one stays",
-                  LOG_CSTR("variable", "AUTH_JWT_SECRET"), LOG_CSTR("reason", error));
-    }
-    return change;
+    log_event(LOG_WARN, "cannot use the new secret of tokens: the last one stays",
+              LOG_CSTR("variable", "AUTH_JWT_SECRET"), LOG_CSTR("reason", error));
+    return SECRET_FAILED;
 }
 
 /* ---- the file ---- */
@@ -163,6 +129,28 @@ static char *read_whole(const char *path, size_t *size, char error[JWK_ERROR_SIZ
         close(fd);
     }
     return bytes;
+}
+
+bool jwks_source_valid(const char *url, const char *file, char error[JWKS_ERROR_SIZE_BYTES])
+{
+    char url_reason[FETCH_ERROR_SIZE_BYTES], reason[JWK_ERROR_SIZE_BYTES];
+    size_t size = 0;
+    if (*url != '\0' && !fetch_url_valid(url, url_reason)) {
+        snprintf(error, JWKS_ERROR_SIZE_BYTES, "AUTH_JWKS_URL: %s", url_reason);
+        return false;
+    }
+    if (*file == '\0') {
+        return true;
+    }
+    char *bytes = read_whole(file, &size, reason);
+    struct jwk_set *set = bytes == NULL ? NULL : jwk_set_parse(slice_make(bytes, size), reason);
+    bool valid = set != NULL;
+    if (!valid) {
+        snprintf(error, JWKS_ERROR_SIZE_BYTES, "AUTH_JWKS_FILE: %s", reason);
+    }
+    jwk_set_destroy(&set);
+    free(bytes);
+    return valid;
 }
 
 static enum secret_change read_file(struct jwks *jwks, char error[JWK_ERROR_SIZE_BYTES])
@@ -306,7 +294,7 @@ bool jwks_want(struct jwks *jwks)
 
 static char *copy_of(const char *text, bool *made)
 {
-    if (text == NULL || *text == '\0') {
+    if (*text == '\0') {
         return NULL;
     }
     char *copy = strdup(text);
@@ -355,12 +343,7 @@ static bool start(struct jwks *jwks, const struct jwks_setup *setup,
         }
         return read;
     }
-    if (jwks->secret == NULL) {
-        snprintf(error, JWKS_ERROR_SIZE_BYTES,
-                 "AUTH_JWKS_URL: set it, or AUTH_JWKS_FILE or AUTH_JWT_SECRET: tokens need keys");
-        return false;
-    }
-    bool good = publish(jwks, slice_make(NULL, 0), jwks->secret, reason);
+    bool good = publish(jwks, jwk_set_of_secret(slice_of(setup->secret), reason), reason);
     if (!good) {
         snprintf(error, JWKS_ERROR_SIZE_BYTES, "AUTH_JWT_SECRET: %s", reason);
     }
@@ -382,8 +365,6 @@ struct jwks *jwks_create(const struct jwks_setup *setup, char error[JWKS_ERROR_S
     atomic_init(&jwks->wanted_us, clock_mono_us() - WANTED_EVERY_US);
     jwks->url = copy_of(setup->url, &made);
     jwks->file = copy_of(setup->file, &made);
-    jwks->secret = copy_of(setup->secret, &made);
-    pthread_mutex_init(&jwks->lock, NULL);
     if (!made) {
         snprintf(error, JWKS_ERROR_SIZE_BYTES, "not enough memory for the keys of tokens");
     }
@@ -406,11 +387,9 @@ void jwks_free(struct jwks **jwks)
 {
     if (*jwks != NULL) {
         assert((*jwks)->fetch == NULL);
-        pthread_mutex_destroy(&(*jwks)->lock);
         free((*jwks)->url);
         free((*jwks)->file);
         free((*jwks)->document);
-        free((*jwks)->secret);
         free(*jwks);
         *jwks = NULL;
     }

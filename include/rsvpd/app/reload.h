@@ -5,12 +5,14 @@
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
+#include "rsvpd/store/jwks.h"
 
 #include <uv.h>
 
 struct reload {
     const struct config *config;
-    struct secret *database_url, *redis_url;
+    struct secret *database_url, *redis_url, *jwt_secret;
+    struct jwks *token_keys;  /* the caller's; NULL: there are none */
     enum log_level log_level; /* in force */
     uv_work_t work;
     bool busy;
@@ -18,6 +20,7 @@ struct reload {
 
     /* Of the thread that reads, while busy. */
     enum secret_change database_change, redis_change, level_change;
+    enum secret_change jwt_secret_change, jwks_change;
     enum log_level level;
     struct config_error level_error;
 };

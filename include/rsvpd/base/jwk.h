@@ -1,5 +1,5 @@
 /* The keys that sign tokens: an immutable set, from a JWK set (RFC 7517, RFC 7518 section 6, RFC
- * 8037 section 2), from one shared secret, or from both. Public parts alone are read; nothing else
+ * 8037 section 2) or from one shared secret. Public parts alone are read; nothing else
  * is kept.
  *
  * DESIGN: Providers put keys into their sets that are not for us: for encryption, of other types.
@@ -52,10 +52,6 @@ MUST_CHECK struct jwk_set *jwk_set_parse(struct slice json, char error[JWK_ERROR
 
 /* The set of one secret, for HS256, whatever `kid` a token gives. */
 MUST_CHECK struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE_BYTES]);
-
-/* The same into a set that has none and is not in use yet. */
-MUST_CHECK bool jwk_set_add_secret(struct jwk_set *set, struct slice secret,
-                                   char error[JWK_ERROR_SIZE_BYTES]);
 
 void jwk_set_destroy(struct jwk_set **set);
 

@@ -1,5 +1,5 @@
-/* Where the keys of tokens come from: a JWK set behind a URL or in a file, a secret, or a set and a
- * secret. What is good is published for the workers; until a newer set is good, the last one stays.
+/* Where the keys of tokens come from: a JWK set behind a URL, one in a file, or a secret. What is
+ * good is published for the workers; until a newer set is good, the last one stays.
  *
  * DESIGN: One process fetches at most one set at a time, on the loop of its main thread. It does so
  * at the start, every `refresh_s`, and when a token names a key that nobody knows. The latter
@@ -17,11 +17,16 @@
 
 enum { JWKS_ERROR_SIZE_BYTES = 320 };
 
+/* Whether keys can come from there: the URL may be fetched, and the file, if there is one, holds a
+ * good set. `error` says what of which variable is wrong. Blocks. */
+MUST_CHECK bool jwks_source_valid(const char *url, const char *file,
+                                  char error[JWKS_ERROR_SIZE_BYTES]);
+
 struct jwks;
 
 struct jwks_setup {
     uv_loop_t *loop;
-    const char *url, *file, *secret; /* NULL or empty: none; not both of the first two. Copied */
+    const char *url, *file, *secret; /* one of them, the others empty; copied */
     int64_t refresh_s;
     const char *ca_file;     /* as in fetch_setup */
     struct metrics *metrics; /* of the loop's thread */
@@ -32,8 +37,8 @@ struct jwks_setup {
 /* Lets go of a published value; for published_create. */
 void jwks_destroy_set(void *set);
 
-/* Reads the file, or begins to fetch. NULL where nothing good can come of it, the file included;
- * `error` says what of which variable is wrong. */
+/* Reads the file, or begins to fetch. NULL where nothing good can come of it; `error` says what of
+ * which variable is wrong. */
 MUST_CHECK struct jwks *jwks_create(const struct jwks_setup *setup,
                                     char error[JWKS_ERROR_SIZE_BYTES]);
 

@@ -310,26 +310,7 @@ static void test_the_secret_is_for_every_kid(NO_STATE)
     const struct jwk *key;
     assert_int_equal(jwk_set_find(set, JWT_HS256, NULL, &key), JWK_FOUND);
     assert_int_equal(jwk_set_find(set, JWT_HS256, "any", &key), JWK_FOUND);
-    assert_int_equal(jwk_set_find(set, JWT_RS256, "any", &key), JWK_UNKNOWN);
-    jwk_set_destroy(&set);
-}
-
-static void test_a_secret_beside_public_keys(NO_STATE)
-{
-    char error[JWK_ERROR_SIZE_BYTES], *text = set_of(JWK_KEYS_MAX, 0);
-    struct jwk_set *set = parse(text, error);
-    const struct jwk *key;
-    assert_false(jwk_set_add_secret(set, slice_of("too short"), error));
-    assert_int_equal(jwk_set_count(set), JWK_KEYS_MAX);
-    assert_true(jwk_set_add_secret(set, slice_of("thirty-two bytes are just enough"), error));
-    assert_int_equal(jwk_set_count(set), JWK_KEYS_MAX + 1);
-    assert_int_equal(jwk_set_find(set, JWT_HS256, "o", &key), JWK_FOUND);
-    assert_non_null(key->secret);
-    assert_int_equal(jwk_set_find(set, JWT_EDDSA, "o", &key), JWK_FOUND);
-    assert_null(key->secret);
-    assert_int_equal(jwk_set_find(set, JWT_EDDSA, "new", &key), JWK_UNKNOWN);
-    assert_int_equal(jwk_set_find(set, JWT_RS256, "o", &key), JWK_MISFIT);
-    free(text);
+    assert_int_equal(jwk_set_find(set, JWT_RS256, "any", &key), JWK_MISFIT);
     jwk_set_destroy(&set);
 }
 
@@ -361,7 +342,6 @@ int main(void)
         cmocka_unit_test(test_kid_and_algorithm_name_the_key),
         cmocka_unit_test(test_the_first_of_equal_kids),
         cmocka_unit_test(test_the_secret_is_for_every_kid),
-        cmocka_unit_test(test_a_secret_beside_public_keys),
         cmocka_unit_test(test_lists_of_algorithms),
     };
     return cmocka_run_group_tests(tests, make_keys, destroy_keys);
