@@ -1,6 +1,8 @@
 /* Percent-encoding. */
 #include "rsvpd/base/uri.h"
 
+#include <limits.h>
+
 /* The value of a hexadecimal digit, -1 where it is none. */
 static int hex_value(char c)
 {
@@ -11,62 +13,85 @@ static int hex_value(char c)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Cuts the next byte off `encoded`, which is not empty; false where its escape is malformed. */
-static bool next_byte(struct slice *encoded, char *byte)
+/* The byte that the two hexadecimal digits at the begin of `rest` stand for, -1 where there are
+ * none.
+ */
+static int escaped_byte(struct slice rest)
 {
-    size_t size = 1;
-    *byte = encoded->data[0];
-    if (*byte == '%') {
-        int high = encoded->size >= 3 ? hex_value(encoded->data[1]) : -1;
-        int low = encoded->size >= 3 ? hex_value(encoded->data[2]) : -1;
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        *byte = (char)(high * 16 + low);
-        size = 3;
+    int high = rest.size >= 2 ? hex_value(rest.data[0]) : -1;
+    int low = high < 0 ? -1 : hex_value(rest.data[1]);
+    return low < 0 ? -1 : high * 16 + low;
+}
+
+/* Reads the byte at `*at`, which there is, and goes on behind it; -1 where its escape is malformed.
+ */
+static inline int next_byte(struct slice encoded, size_t *at)
+{
+    unsigned char byte = (unsigned char)encoded.data[(*at)++];
+    if (byte != '%') {
+        return byte;
     }
-    *encoded = slice_make(encoded->data + size, encoded->size - size);
-    return true;
+    int escaped = escaped_byte(slice_make(encoded.data + *at, encoded.size - *at));
+    *at += 2;
+    return escaped;
 }
 
 bool uri_decode(struct slice encoded, char *out, size_t capacity, size_t *size)
 {
+    size_t at = 0;
     *size = 0;
-    while (encoded.size > 0) {
-        if (*size == capacity || !next_byte(&encoded, &out[*size])) {
+    while (at < encoded.size) {
+        int byte = *size == capacity ? -1 : next_byte(encoded, &at);
+        if (byte < 0) {
             return false;
         }
-        (*size)++;
+        out[(*size)++] = (char)byte;
     }
     return true;
 }
 
 bool uri_equal(struct slice encoded, struct slice plain)
 {
+    size_t at = 0;
     for (size_t i = 0; i < plain.size; i++) {
-        char byte;
-        if (encoded.size == 0 || !next_byte(&encoded, &byte) || byte != plain.data[i]) {
+        if (at == encoded.size || next_byte(encoded, &at) != (unsigned char)plain.data[i]) {
             return false;
         }
     }
-    return encoded.size == 0;
+    return at == encoded.size;
 }
 
-static bool is_of_segment(char c)
+/* The bytes that stand in a segment of a path as they are. */
+/* clang-format off */
+enum { y = true };
+static const bool segment_bytes[UCHAR_MAX + 1] = {
+    ['0'] = y, y, y, y, y, y, y, y, y, y,
+    ['A'] = y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y,
+    ['a'] = y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y,
+    ['-'] = y, ['.'] = y, ['_'] = y, ['~'] = y, ['!'] = y, ['$'] = y,
+    ['&'] = y, ['\''] = y, ['('] = y, [')'] = y, ['*'] = y, ['+'] = y,
+    [','] = y, [';'] = y, ['='] = y, [':'] = y, ['@'] = y,
+};
+/* clang-format on */
+
+/* Whether a byte may stand as it is: in a segment, or because it is one of `also`. */
+static bool stands(char c, const char *also)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~!$&'()*+,;=:@", c) != NULL);
+    return segment_bytes[(unsigned char)c] || (c != '\0' && strchr(also, c) != NULL);
 }
 
 static void add_encoded(struct text *out, struct slice bytes, const char *also)
 {
-    for (size_t i = 0; i < bytes.size; i++) {
-        char c = bytes.data[i];
-        if (is_of_segment(c) || (c != '\0' && strchr(also, c) != NULL)) {
-            text_add(out, slice_make(&c, 1));
-        } else {
-            text_add_format(out, "%%%02X", (unsigned)(unsigned char)c);
+    while (bytes.size > 0) {
+        size_t size = 0;
+        while (size < bytes.size && stands(bytes.data[size], also)) {
+            size++;
         }
+        text_add(out, slice_make(bytes.data, size));
+        if (size < bytes.size) {
+            text_add_format(out, "%%%02X", (unsigned)(unsigned char)bytes.data[size++]);
+        }
+        bytes = slice_make(bytes.data + size, bytes.size - size);
     }
 }
 

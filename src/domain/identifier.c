@@ -2,11 +2,19 @@
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/base/uri.h"
 
-static bool allowed(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("-._~:@|+=", c) != NULL);
-}
+#include <limits.h>
+
+/* IDENTIFIER_RULE */
+/* clang-format off */
+enum { y = true };
+static const bool allowed[UCHAR_MAX + 1] = {
+    ['0'] = y, y, y, y, y, y, y, y, y, y,
+    ['A'] = y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y,
+    ['a'] = y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y, y,
+    ['-'] = y, ['.'] = y, ['_'] = y, ['~'] = y, [':'] = y, ['@'] = y,
+    ['|'] = y, ['+'] = y, ['='] = y,
+};
+/* clang-format on */
 
 bool identifier_parse_stored(struct slice bytes, struct identifier *out)
 {
@@ -14,7 +22,7 @@ bool identifier_parse_stored(struct slice bytes, struct identifier *out)
         return false;
     }
     for (size_t i = 0; i < bytes.size; i++) {
-        if (!allowed(bytes.data[i])) {
+        if (!allowed[(unsigned char)bytes.data[i]]) {
             return false;
         }
         out->data[i] = bytes.data[i];

@@ -20,7 +20,6 @@ enum {
     ETAG_SIZE_BYTES = 64,
     RETRY_AFTER_S = 1, /* where nothing better is known */
     SECONDS_SIZE_BYTES = 21,
-    SHOWN_ENTITY_TAGS_MAX = 16,
 };
 
 static const char json_type[] = "application/json";
@@ -107,6 +106,9 @@ void answer_problem(struct request *request, enum problem problem, const char *d
         return;
     }
     answer_with(request, type->status, problem_type, text_slice(&body));
+    if (body.size > ANSWER_COMPRESSED_SIZE_MIN_BYTES) { /* by the path that it gives back */
+        answer_allow_compression(request);
+    }
     if (type->retry_after) {
         answer_retry_after(request, RETRY_AFTER_S);
     }
@@ -147,7 +149,9 @@ static void add_location(struct request *request, const struct operation *operat
     struct slice user = identifier_slice(&operation->user);
     struct text location =
         request_text(request, LOCATION_SIZE_BYTES + 3 * (entity.size + user.size));
-    text_add_format(&location, "/v1/%s/", operation->relation->collection);
+    text_add_cstr(&location, "/v1/");
+    text_add_cstr(&location, operation->relation->collection);
+    text_add_cstr(&location, "/");
     uri_add_segment(&location, entity);
     text_add_cstr(&location, "/users/");
     uri_add_segment(&location, user);
@@ -205,10 +209,9 @@ void answer_lookup(struct request *request, const struct operation *operation)
  * does not tell that the client knows of a stale answer. */
 static bool client_has(struct request *request, struct slice opaque, bool stale)
 {
-    struct slice fields[SHOWN_ENTITY_TAGS_MAX];
-    size_t size = header_values(request, HEADER_IF_NONE_MATCH, fields, SHOWN_ENTITY_TAGS_MAX);
-    for (size_t i = 0; i < size; i++) {
-        struct slice list = fields[i];
+    const struct header_field *field = NULL;
+    struct slice list;
+    while (header_next(request, HEADER_IF_NONE_MATCH, &field, &list)) {
         struct entity_tag tag;
         if (!stale && slice_equal(slice_trim(list), slice_of("*"))) {
             return true;

@@ -25,7 +25,6 @@ enum {
     ALLOW_SIZE_BYTES = 64,
     TRACEPARENT_SIZE_BYTES = 55,
     FRESH_ID_SIZE_BYTES = 32,
-    CODINGS_MAX = 8
 };
 static_assert((int)FRESH_ID_SIZE_BYTES <= REQUEST_ID_SIZE_MAX_BYTES, "our own ids fit a request");
 
@@ -175,12 +174,12 @@ static bool type_is_json(const struct request *request)
 /* Whether the body comes as it is (RFC 9110 section 8.4). */
 static bool body_is_plain(const struct request *request)
 {
-    struct slice lines[CODINGS_MAX];
-    size_t size = header_values(request, HEADER_CONTENT_ENCODING, lines, CODINGS_MAX);
-    bool plain = size < CODINGS_MAX;
-    for (size_t i = 0; i < size && plain; i++) {
-        while (lines[i].size > 0 && plain) {
-            struct slice coding = slice_trim(slice_cut(&lines[i], ','));
+    const struct header_field *field = NULL;
+    struct slice line;
+    bool plain = true;
+    while (plain && header_next(request, HEADER_CONTENT_ENCODING, &field, &line)) {
+        while (line.size > 0 && plain) {
+            struct slice coding = slice_trim(slice_cut(&line, ','));
             plain = coding.size == 0 || slice_equal_nocase(coding, slice_of("identity"));
         }
     }

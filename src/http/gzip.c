@@ -11,7 +11,6 @@ enum {
     WINDOW_BITS = 15,
     GZIP_FORMAT = 16, /* added to the window's bits (zlib.h, deflateInit2) */
     MEMORY_LEVEL = 8,
-    LINES_MAX = 8, /* of Accept-Encoding; further ones are passed over */
     WEIGHT_ONE = 1000,
     WEIGHT_UNKNOWN = -1,
 };
@@ -96,12 +95,12 @@ static void note_coding(struct wishes *wishes, struct slice element)
 
 bool gzip_is_accepted(const struct request *request)
 {
-    struct slice lines[LINES_MAX];
-    size_t size = header_values(request, HEADER_ACCEPT_ENCODING, lines, LINES_MAX);
+    const struct header_field *field = NULL;
+    struct slice line;
     struct wishes wishes = {WEIGHT_UNKNOWN, WEIGHT_UNKNOWN, WEIGHT_UNKNOWN};
-    for (size_t i = 0; i < size; i++) {
-        while (lines[i].size > 0) {
-            note_coding(&wishes, slice_cut(&lines[i], ','));
+    while (header_next(request, HEADER_ACCEPT_ENCODING, &field, &line)) {
+        while (line.size > 0) {
+            note_coding(&wishes, slice_cut(&line, ','));
         }
     }
     int weight = wishes.gzip != WEIGHT_UNKNOWN ? wishes.gzip : wishes.others;
@@ -113,7 +112,7 @@ bool gzip_is_accepted(const struct request *request)
 void gzip_answer(struct gzip *gzip, struct request *request)
 {
     struct answer *answer = &request->answer;
-    if (!answer->compressible || answer->body.size <= GZIP_BODY_SIZE_MIN_BYTES ||
+    if (!answer->compressible || answer->body.size <= ANSWER_COMPRESSED_SIZE_MIN_BYTES ||
         !gzip_is_accepted(request)) {
         return;
     }

@@ -33,45 +33,58 @@ static const struct slice names[HEADER_NAME_COUNT] = {
 };
 #undef NAME
 
-static size_t find(struct slice name)
+enum header_name header_named(struct slice name)
 {
-    size_t i = 0;
+    enum header_name i = 0;
     while (i < HEADER_NAME_COUNT && !slice_equal_nocase(name, names[i])) {
         i++;
     }
     return i;
 }
 
-bool header_is_known(struct slice name)
+bool header_is_list(enum header_name name)
 {
-    return find(name) < HEADER_NAME_COUNT;
+    return name == HEADER_ACCEPT_ENCODING || name == HEADER_CONTENT_ENCODING ||
+           name == HEADER_IF_MATCH || name == HEADER_IF_NONE_MATCH;
 }
 
 bool header_note(struct request *request, struct slice name, struct slice value)
 {
-    size_t i = find(name);
-    if (i == HEADER_NAME_COUNT) {
+    enum header_name found = header_named(name);
+    if (found == HEADER_NAME_COUNT) {
         return true;
     }
     struct header_field *field = arena_take(&request->arena, sizeof *field);
     if (field == NULL) {
         return false;
     }
-    *field = (struct header_field){.name = (enum header_name)i, .value = value};
+    *field = (struct header_field){.name = found, .value = value};
     list_push_back(&request->header_fields, &field->link);
     return true;
+}
+
+bool header_next(const struct request *request, enum header_name name,
+                 const struct header_field **field, struct slice *value)
+{
+    const struct list_node *end = &request->header_fields.head;
+    const struct list_node *node = *field == NULL ? end->next : (*field)->link.next;
+    for (; node != end; node = node->next) {
+        *field = list_entry(node, const struct header_field, link);
+        if ((*field)->name == name) {
+            *value = (*field)->value;
+            return true;
+        }
+    }
+    return false;
 }
 
 size_t header_values(const struct request *request, enum header_name name, struct slice *values,
                      size_t max)
 {
     size_t size = 0;
-    const struct list_node *end = &request->header_fields.head;
-    for (const struct list_node *node = end->next; node != end && size < max; node = node->next) {
-        const struct header_field *field = list_entry(node, const struct header_field, link);
-        if (field->name == name) {
-            values[size++] = field->value;
-        }
+    const struct header_field *field = NULL;
+    while (size < max && header_next(request, name, &field, &values[size])) {
+        size++;
     }
     return size;
 }

@@ -240,6 +240,7 @@ static void *on_uri(void *server_, const char *uri, struct MHD_Connection *conne
 /* Answers a request that has not arrived whole, and lets its connection end. */
 static void refuse(struct request *request)
 {
+    gzip_answer(server_of(request)->gzip, request);
     refusal_send(request, MHD_get_reason_phrase_for(request->answer.status));
     requests_refuse(&server_of(request)->requests, request, clock_mono_us());
 }
@@ -451,8 +452,20 @@ bool http_server_end_iteration(struct http_server *server)
     return server->run_wanted;
 }
 
-/* Takes in the connections that wait at the listener. False where there is no descriptor for one.
- */
+/* Lets the loop watch libmicrohttpd's descriptor, or not. The library looks away from the listener
+ * where descriptors have run out, but not while it has no connection: then whoever waits there, and
+ * cannot be taken in, would make the loop come round without a pause. */
+static bool watch(struct http_server *server, bool wanted)
+{
+    if (!wanted) {
+        return uv_poll_stop(&server->poll) == 0;
+    }
+    return uv_is_active((uv_handle_t *)&server->poll) ||
+           uv_poll_start(&server->poll, UV_READABLE, on_poll) == 0;
+}
+
+/* Takes in the connections that wait at the listener. False where there is no descriptor, or no
+ * memory, for one. */
 static bool take_waiting(struct http_server *server, int listener)
 {
     struct sockaddr_storage address;
@@ -463,7 +476,7 @@ static bool take_waiting(struct http_server *server, int listener)
         MHD_add_connection(server->daemon, fd, (const struct sockaddr *)&address, size);
         size = sizeof address;
     }
-    return errno != EMFILE && errno != ENFILE;
+    return errno != EMFILE && errno != ENFILE && errno != ENOMEM && errno != ENOBUFS;
 }
 
 /* Has requests refused whose first line has not come whole in time. The library has nothing of them
@@ -511,6 +524,7 @@ void http_server_tick(struct http_server *server, struct instant now)
      * connections ends: who waits meanwhile would wait for strangers to leave. */
     bool short_of_descriptors =
         !server->stopped_listening && !take_waiting(server, server->setup.listen_fd);
+    (void)watch(server, !short_of_descriptors || server->connections.count > 0);
     (void)connections_tick(&server->connections, short_of_descriptors, now.mono_us);
     server->run_wanted = true; /* it notices so what was shut down */
 }
@@ -581,7 +595,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
         return NULL;
     }
     server->poll.data = server;
-    if (uv_poll_start(&server->poll, UV_READABLE, on_poll) != 0) {
+    if (!watch(server, true)) {
         log_event(LOG_ERROR, "cannot start the HTTP server");
         (void)MHD_quiesce_daemon(server->daemon);
         http_server_destroy(&server);

@@ -82,6 +82,13 @@ static void give_text(struct wire_output *out, const char *text)
     give(out, slice_of(text));
 }
 
+/* Ends the line of a list. */
+static void end_list(struct wire *wire, struct wire_output *out)
+{
+    give_text(out, wire->list == 0 ? "" : "\r\n");
+    wire->list = 0;
+}
+
 static void give_number(struct wire_output *out, uint64_t number, unsigned base)
 {
     char digits[20];
@@ -163,8 +170,9 @@ static void give_request_line(struct wire *wire, const struct request_line *line
 
 /* The library has the request line and perhaps some fields: this ends its head. It wants a Host, so
  * that it does not refuse the request itself, and in its own words. */
-static void refuse_fields(const struct wire *wire, enum wire_fault fault, struct wire_output *out)
+static void refuse_fields(struct wire *wire, enum wire_fault fault, struct wire_output *out)
 {
+    end_list(wire, out);
     if (!wire->has_host || fault == WIRE_BAD_HOST) {
         give_text(out, "Host:-\r\n");
     }
@@ -297,7 +305,7 @@ static enum wire_fault handle_field(struct wire *wire, struct slice name, struct
             return known_fields[i].parse(wire, value);
         }
     }
-    *given_on = header_is_known(name);
+    *given_on = header_named(name) < HEADER_NAME_COUNT;
     return WIRE_SOUND;
 }
 
@@ -314,6 +322,30 @@ static bool parse_field(struct slice line, struct slice *name, struct slice *val
     return good;
 }
 
+/* Gives a field on: a list that goes on from the line before as one, since the library takes memory
+ * for each line. */
+static enum wire_fault give_field(struct wire *wire, struct slice name, struct slice value,
+                                  struct wire_output *out)
+{
+    enum header_name known = header_named(name);
+    if (wire->list == known + 1) {
+        give_text(out, ", ");
+        give(out, value);
+        return WIRE_SOUND;
+    }
+    end_list(wire, out);
+    if (wire->fields == WIRE_FIELDS_MAX) {
+        return WIRE_TOO_MANY_FIELDS;
+    }
+    wire->fields++;
+    wire->list = header_is_list(known) ? known + 1 : 0;
+    give(out, name);
+    give_text(out, ":");
+    give(out, value);
+    give_text(out, wire->list == 0 ? "\r\n" : "");
+    return WIRE_SOUND;
+}
+
 static enum wire_fault add_field(struct wire *wire, struct slice line, struct wire_output *out)
 {
     struct slice name, value;
@@ -325,15 +357,7 @@ static enum wire_fault add_field(struct wire *wire, struct slice line, struct wi
     if (fault != WIRE_SOUND || !given_on) {
         return fault;
     }
-    if (wire->fields == WIRE_FIELDS_MAX) {
-        return WIRE_TOO_MANY_FIELDS;
-    }
-    wire->fields++;
-    give(out, name);
-    give_text(out, ":");
-    give(out, value);
-    give_text(out, "\r\n");
-    return WIRE_SOUND;
+    return give_field(wire, name, value, out);
 }
 
 /* Of the head as a whole. */
@@ -348,6 +372,7 @@ static enum wire_fault check_head(const struct wire *wire)
 static void end_head(struct wire *wire, struct wire_output *out)
 {
     bool has_body = wire->chunked || wire->length > 0;
+    end_list(wire, out);
     if (wire->close || wire->keep_alive) {
         give_text(out, wire->close ? "Connection:close\r\n" : "Connection:keep-alive\r\n");
     }

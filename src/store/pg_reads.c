@@ -11,8 +11,8 @@ static bool parse_found(struct pg_exchange *exchange, const PGresult *rows, stru
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation_membership *found =
-            operation_membership(pg_row_operation_at(exchange, rows, row));
+        struct operation *operation = pg_row_operation_at(exchange, rows, row);
+        struct operation_membership *found = operation_membership(operation);
         found->member = true;
         found->created_at_us = pg_decode_time_us(PQgetvalue(rows, row, 1));
     }
@@ -24,8 +24,8 @@ static bool parse_looked_up(struct pg_exchange *exchange, const PGresult *rows, 
 {
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation_membership *found =
-            operation_membership(pg_row_operation_at(exchange, rows, row));
+        struct operation *operation = pg_row_operation_at(exchange, rows, row);
+        struct operation_membership *found = operation_membership(operation);
         found->waiting = PQnfields(rows) > 1 && pg_row_number(rows, row, 1) != 0;
         found->member = !found->waiting;
     }

@@ -279,14 +279,23 @@ size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *en
     return low;
 }
 
-struct operation *pg_row_operation_of(const struct pg_exchange *exchange, const PGresult *rows,
-                                      int row)
+static bool is_about(const PGresult *rows, int row, const struct operation *operation)
 {
-    struct identifier entity = pg_row_identifier(rows, row, 0);
-    struct identifier user = pg_row_identifier(rows, row, 1);
-    size_t place = pg_row_lower_bound(exchange->batch, &entity, &user);
-    assert(place < exchange->batch->size);
-    return exchange->batch->operations[place];
+    return slice_equal(pg_row_text(rows, row, 0), identifier_slice(&operation->entity)) &&
+           slice_equal(pg_row_text(rows, row, 1), identifier_slice(&operation->user));
+}
+
+struct operation *pg_row_operation_of(const struct pg_exchange *exchange, const PGresult *rows,
+                                      int row, size_t *next)
+{
+    const struct batch *batch = exchange->batch;
+    if (*next >= batch->size || !is_about(rows, row, batch->operations[*next])) {
+        struct identifier entity = pg_row_identifier(rows, row, 0);
+        struct identifier user = pg_row_identifier(rows, row, 1);
+        *next = pg_row_lower_bound(batch, &entity, &user);
+        assert(*next < batch->size);
+    }
+    return batch->operations[(*next)++];
 }
 
 struct operation *pg_row_operation_at(const struct pg_exchange *exchange, const PGresult *rows,

@@ -9,9 +9,11 @@
 
 static bool parse_changed(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
+    size_t next = 0;
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        operation_write(pg_row_operation_of(exchange, rows, row))->changed = true;
+        struct operation *operation = pg_row_operation_of(exchange, rows, row, &next);
+        operation_write(operation)->changed = true;
     }
     return true;
 }
@@ -20,9 +22,10 @@ static bool parse_admitted(struct pg_exchange *exchange, const PGresult *rows, s
 {
     static const enum outcome verdicts[] = {OUTCOME_DONE, OUTCOME_DONE, OUTCOME_FULL,
                                             OUTCOME_CLOSED}; /* as admit.sql numbers them */
+    size_t next = 0;
     (void)now;
     for (int row = 0; row < PQntuples(rows); row++) {
-        struct operation *operation = pg_row_operation_of(exchange, rows, row);
+        struct operation *operation = pg_row_operation_of(exchange, rows, row, &next);
         struct operation_write *write = operation_write(operation);
         int64_t verdict = pg_row_number(rows, row, 2);
         assert(verdict >= 0 && (size_t)verdict < sizeof verdicts / sizeof verdicts[0]);
@@ -176,8 +179,8 @@ static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg
     if (list->any) {
         pg_array_add_text(array, slice_of("*"));
     }
-    for (size_t i = 0; i < list->size; i++) {
-        pg_array_add_text(array, slice_make(list->tags[i].data, list->tags[i].size));
+    for (struct slice rest = list->tags; rest.size > 0;) {
+        pg_array_add_text(array, slice_cut(&rest, ','));
     }
     return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes};
 }

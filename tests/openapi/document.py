@@ -294,6 +294,14 @@ def check_operations(document):
     return complaints
 
 
+def check_any_request(document):
+    """Whatever any request may be answered, each operation has to describe as well."""
+    any_request = document["components"]["pathItems"]["AnyRequest"]["get"]["responses"]
+    return [f"{operation['operationId']}: {status}, which any request may be answered, is not described"
+            for item in document["paths"].values() for method, operation in item.items() if method in METHODS
+            for status in sorted(any_request.keys() - operation["responses"].keys())]
+
+
 def narrowed(schema):
     """The members of which a schema says more than the one that it refers to."""
     return {name: member for part in schema.get("allOf", ()) for name, member in part.get("properties", {}).items()}
@@ -339,6 +347,6 @@ def check_document(document):
     """All of it. What is built on a sound structure is looked at only where the structure is sound."""
     complaints = check_structure(document) or check_references(document) or check_schemas(document)
     if not complaints:
-        for check in (check_examples, check_operations, check_problem_codes, check_servers):
+        for check in (check_examples, check_operations, check_any_request, check_problem_codes, check_servers):
             complaints += check(document)
     return complaints

@@ -263,7 +263,8 @@ static inline bool operation_is_erasure(const struct operation *operation)
     return operation->kind == OPERATION_ERASE;
 }
 
-/* A part of an operation, which must be of a kind that has it; constant where the operation is. */
+/* A part of an operation, which must be of a kind that has it; constant where the operation is.
+ * The operation is evaluated more than once: name it in a variable first. */
 #define OPERATION_PART(operation, has, member) (assert(has(operation)), &(operation)->part.member)
 #define operation_write(operation) OPERATION_PART(operation, operation_is_write, write)
 #define operation_membership(operation)                                                            \

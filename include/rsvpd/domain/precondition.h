@@ -6,28 +6,21 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
 
-#include <stdint.h>
-
 enum {
-    SETTINGS_TAG_SIZE_MAX_BYTES = 64, /* longer than any that settings have */
-    PRECONDITION_TAGS_MAX = 16,
+    SETTINGS_TAG_SIZE_MAX_BYTES = 64,             /* longer than any that settings have */
+    PRECONDITION_TAGS_SIZE_MAX_BYTES = 14 * 1024, /* of a list of tags: a request's head at most */
 };
 
 /* Tags that settings may have, or with `any` those of all settings that there are. */
 struct tag_list {
     bool given, any;
-    size_t size;
-    struct {
-        uint8_t size;
-        char data[SETTINGS_TAG_SIZE_MAX_BYTES];
-    } tags[PRECONDITION_TAGS_MAX];
+    struct slice tags; /* each with a comma behind it, which no such tag has in it */
 };
-
-static_assert(SETTINGS_TAG_SIZE_MAX_BYTES <= UINT8_MAX, "the size fits its field");
 
 struct precondition {
     struct tag_list match;      /* the settings' tag must be one of these, where given */
     struct tag_list none_match; /* and none of these */
+    char bytes[];               /* of the tags */
 };
 
 #endif

@@ -6,6 +6,8 @@
 #include "rsvpd/domain/operation.h"
 #include "rsvpd/http/request.h"
 
+enum { ANSWER_COMPRESSED_SIZE_MIN_BYTES = 1024 }; /* bodies up to that are sent as they are */
+
 /* Adds a header to the answer. `value` must live as long as the request. */
 void answer_add_header(struct request *request, const char *name, const char *value);
 

@@ -4,8 +4,6 @@
 
 #include "rsvpd/http/request.h"
 
-enum { GZIP_BODY_SIZE_MIN_BYTES = 1024 };
-
 /* A compressor that a loop uses for one answer after the other: some 260 KiB. NULL when memory is
  * exhausted. */
 struct gzip *gzip_create(void);

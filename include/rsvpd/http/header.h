@@ -27,8 +27,11 @@ enum header_name {
     HEADER_NAME_COUNT
 };
 
-/* Whether it is one of those above, in any case. */
-bool header_is_known(struct slice name);
+/* Which of those above it is, in any case; HEADER_NAME_COUNT where it is none. */
+enum header_name header_named(struct slice name);
+
+/* Whether the field may come on several lines, which are one list (RFC 9110 section 5.3). */
+bool header_is_list(enum header_name name);
 
 /* Notes a field where its name is one of those above. The value is not copied: it must live as
  * long as the request. False when memory is exhausted. */
@@ -37,6 +40,12 @@ MUST_CHECK bool header_note(struct request *request, struct slice name, struct s
 /* The values of a field in the order in which they came, at most `max`. */
 size_t header_values(const struct request *request, enum header_name name, struct slice *values,
                      size_t max);
+
+/* Goes through the values of a field in the order in which they came, of a list that may be as long
+ * as a head. `field` is NULL before the first; false after the last. */
+struct header_field;
+bool header_next(const struct request *request, enum header_name name,
+                 const struct header_field **field, struct slice *value);
 
 bool header_given(const struct request *request, enum header_name name);
 

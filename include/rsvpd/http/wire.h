@@ -14,7 +14,7 @@
 enum {
     WIRE_HEAD_SIZE_MAX_BYTES =
         14 * 1024,        /* request line, fields and empty line; also of trailers */
-    WIRE_FIELDS_MAX = 24, /* those that are given on */
+    WIRE_FIELDS_MAX = 24, /* those that are given on; lines of a list on end are one */
     WIRE_CHUNK_LINE_SIZE_MAX_BYTES = 256,
     WIRE_EXTENSIONS_SIZE_MAX_BYTES = 4 * 1024, /* of all chunks of a body, with leading zeros */
     WIRE_GROWTH_MAX_BYTES = 128,
@@ -60,6 +60,8 @@ struct wire {
     unsigned line;         /* lines of the head so far */
     uint64_t length;       /* Content-Length, at most INT64_MAX */
     unsigned fields;       /* given on of this head */
+    unsigned list;         /* the list that was given on last, one more than its enum header_name;
+                            * its line has not ended: further lines may go on with it. Else 0 */
     bool has_host, has_length, chunked;
     bool minor_zero; /* HTTP/1.0 */
     bool close, keep_alive, expects;

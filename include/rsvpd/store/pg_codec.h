@@ -21,8 +21,9 @@ static_assert((int)PG_TEXT_SIZE_MAX_BYTES >= IDENTIFIER_SIZE_MAX_BYTES &&
                   (int)PG_TEXT_SIZE_MAX_BYTES >= SETTINGS_TAG_SIZE_MAX_BYTES &&
                   PG_TEXT_SIZE_MAX_BYTES >= PG_NUMBER_SIZE_BYTES,
               "whatever goes into an array is no longer than a text");
-static_assert((int)PRECONDITION_TAGS_MAX <= BATCH_SIZE_MAX,
-              "the tags of a precondition fit an array");
+static_assert(PG_ARRAY_HEADER_SIZE_BYTES + (4 + 1) * (int)PRECONDITION_TAGS_SIZE_MAX_BYTES / 2 <=
+                  (int)PG_ARRAY_SIZE_MAX_BYTES,
+              "the tags of a precondition fit an array, also where each is of one byte");
 
 /* Object identifiers of types: pg_type.dat in the server. */
 enum pg_type { PG_TYPE_INT8 = 20, PG_TYPE_TEXT = 25, PG_TYPE_TIMESTAMPTZ = 1184 };

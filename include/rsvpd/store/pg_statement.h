@@ -115,9 +115,12 @@ size_t pg_row_lower_bound(const struct batch *batch, const struct identifier *en
                           const struct identifier *user);
 
 /* The operation that a row is about. `_of`: by the first two columns, entity and user. `_at`: by
- * the first column, its position in the batch, counted from 1. */
+ * the first column, its position in the batch, counted from 1.
+ *
+ * Most rows come in the order of the batch: `next` is the index at which the row's operation is
+ * expected, 0 for the first row, and is set to the one behind it. */
 struct operation *pg_row_operation_of(const struct pg_exchange *exchange,
-                                      const struct pg_result *rows, int row);
+                                      const struct pg_result *rows, int row, size_t *next);
 struct operation *pg_row_operation_at(const struct pg_exchange *exchange,
                                       const struct pg_result *rows, int row);
 

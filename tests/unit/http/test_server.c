@@ -9,7 +9,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -217,6 +219,11 @@ static bool connection_has_ended(void)
     return client.ended;
 }
 
+static bool connection_has_left(void)
+{
+    return atomic_load(&crowd.open) == 0;
+}
+
 static bool nothing_is_active(void)
 {
     return http_server_active(server) == 0;
@@ -273,6 +280,73 @@ static void who_awaits_continue_is_answered_at_once(NO_STATE)
         "Expect: 100-continue\r\n\r\n");
     expect_text("HTTP/1.1 404");
     assert_null(strstr(client.received, "100 Continue"));
+    leave();
+}
+
+/* ---- descriptors ---- */
+
+/* Takes the descriptors that are free away, or gives them back. */
+static void limit_descriptors(bool limited)
+{
+    static rlim_t usual;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limited) {
+        int free_one = dup(client.fd);
+        assert_true(free_one >= 0);
+        close(free_one);
+        usual = limit.rlim_cur;
+        limit.rlim_cur = (rlim_t)free_one; /* the lowest */
+    } else {
+        limit.rlim_cur = usual;
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Whether the loop would sleep: nothing that it watches has anything for it. */
+static bool loop_rests(void)
+{
+    turn();
+    struct pollfd backend = {.fd = uv_backend_fd(&loop), .events = POLLIN};
+    bool more = http_server_end_iteration(server);
+    return poll(&backend, 1, 0) == 0 && !more;
+}
+
+static void nobody_keeps_a_loop_awake_that_has_no_descriptor(NO_STATE)
+{
+    ask("GET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    limit_descriptors(true);
+    tick_after(0);
+    bool rests = loop_rests();
+    tick_after(0);
+    rests = rests && loop_rests();
+    limit_descriptors(false);
+    assert_true(rests);
+    tick_after(0);
+    expect_text("plain");
+    leave();
+    expect_soon(connection_has_left);
+    ask("GET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    expect_text("plain"); /* without a tick */
+    leave();
+}
+
+static void who_is_here_is_served_while_descriptors_are_short(NO_STATE)
+{
+    ask("GET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    expect_text("plain");
+    limit_descriptors(true);
+    tick_after(0);
+    client.size = 0;
+    say("GET /plain HTTP/1.1\r\nHost: test\r\n\r\n");
+    take();
+    int64_t by_us = clock_mono_us() + BOUND_US;
+    while (client.size == 0 && clock_mono_us() <= by_us) {
+        turn();
+        take();
+    }
+    limit_descriptors(false);
+    assert_non_null(strstr(client.received, "plain"));
     leave();
 }
 
@@ -406,6 +480,8 @@ int main(void)
         CASE(a_body_that_comes_soon_is_dropped),
         CASE(who_sends_no_body_is_answered_without_it),
         CASE(who_awaits_continue_is_answered_at_once),
+        CASE(nobody_keeps_a_loop_awake_that_has_no_descriptor),
+        CASE(who_is_here_is_served_while_descriptors_are_short),
         CASE(what_comes_is_sent_as_it_comes),
         CASE(an_end_leaves_the_connection),
         CASE(who_leaves_is_noticed_at_once),

@@ -128,6 +128,15 @@ static void sound_requests_are_given_on(NO_STATE)
          TEXT("GET / HTTP/1.1\r\nhost:h\r\nX-User-Id:u1\r\n\r\n")},
         {TEXT("GET / HTTP/1.1\r\nHost:h\r\nX-User-Id:\r\nX-Request-Id: \t \r\n\r\n"),
          TEXT("GET / HTTP/1.1\r\nHost:h\r\nX-User-Id:\r\nX-Request-Id:\r\n\r\n")},
+        /* Lines of a list are one, also with what is dropped between them; other lines are not. */
+        {TEXT("GET / HTTP/1.1\r\nHost: h\r\nIf-Match: \"a\"\r\nX: "
+              "y\r\nif-match:\"b\"\r\nIf-Match:\r\n"
+              "If-None-Match:c\r\nIf-Match: d\r\nX-User-Id:u\r\nX-User-Id:u\r\n\r\n"),
+         TEXT("GET / HTTP/1.1\r\nHost:h\r\nIf-Match:\"a\", \"b\", "
+              "\r\nIf-None-Match:c\r\nIf-Match:d\r\n"
+              "X-User-Id:u\r\nX-User-Id:u\r\n\r\n")},
+        {TEXT("GET / HTTP/1.1\r\nHost:h\r\nAccept-Encoding: br\r\nConnection: close\r\n\r\n"),
+         TEXT("GET / HTTP/1.1\r\nHost:h\r\nAccept-Encoding:br\r\nConnection:close\r\n\r\n")},
         /* Empty lines before, single line feeds, versions. */
         {TEXT("\r\n\nGET / HTTP/1.1\nHost: h\n\n"), TEXT("GET / HTTP/1.1\r\nHost:h\r\n\r\n")},
         {TEXT("GET / HTTP/1.0\r\n\r\n"), TEXT("GET / HTTP/1.0\r\n\r\n")},
@@ -214,6 +223,10 @@ static void faulty_requests_are_given_on_as_ones_to_refuse(NO_STATE)
         {TEXT(GET "Host: a\r\nHost: a\r\n"), TEXT(GET "Host:a\r\n" NOTHING_FITS "Host: a\r\n"),
          WIRE_HOSTS},
         {TEXT(GET "\r\n"), TEXT(REFUSED_GET "\r\n"), WIRE_HOSTS},
+        {TEXT(GET "Host:h\r\nIf-Match:\"a\"\r\nA\r\n"),
+         TEXT(GET "Host:h\r\nIf-Match:\"a\"\r\n" NOTHING_FITS "A\r\n"), WIRE_BAD_FIELD},
+        {TEXT(GET "If-Match:\"a\"\r\n\r\n"),
+         TEXT(GET "If-Match:\"a\"\r\n" NO_HOST NOTHING_FITS "\r\n"), WIRE_HOSTS},
         {TEXT(GET "Content-Length:\r\n"), TEXT(REFUSED_GET "Content-Length:\r\n"), WIRE_BAD_LENGTH},
         {TEXT(GET "Content-Length: +1\r\n"), TEXT(REFUSED_GET "Content-Length: +1\r\n"),
          WIRE_BAD_LENGTH},
@@ -392,6 +405,9 @@ static void nothing_grows_without_bound(NO_STATE)
     expect_bound(GET "A:", "a", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
     expect_bound(GET, "A:\r\n", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
     expect_bound(GET, "X-User-Id:u\r\n", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_MANY_FIELDS);
+    expect_bound(GET, "If-Match:a\r\n", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
+    expect_bound(GET, "If-Match:a\r\nIf-None-Match:a\r\n", WIRE_HEAD_SIZE_MAX_BYTES,
+                 WIRE_TOO_MANY_FIELDS);
     expect_bound(CHUNKED "2;", "a", WIRE_CHUNK_LINE_SIZE_MAX_BYTES, WIRE_BAD_CHUNK);
     expect_bound(CHUNKED, "0", WIRE_CHUNK_LINE_SIZE_MAX_BYTES, WIRE_BAD_CHUNK);
     expect_bound(CHUNKED, "1;abcdefgh\r\na\r\n", (size_t)2 * WIRE_EXTENSIONS_SIZE_MAX_BYTES,

@@ -30,6 +30,43 @@ static void test_where_an_operation_stands(NO_STATE)
     }
 }
 
+/* Rows of pairs find their operations in whatever order they come, with gaps and twice. */
+static void test_rows_find_their_operations(NO_STATE)
+{
+    enum { SIZE = 3, ORDERS = 6, ROWS = 4 };
+    static const char *const ids[SIZE][2] = {{"a", "u1"}, {"a", "u2"}, {"b", "u1"}};
+    static const size_t orders[ORDERS][ROWS] = {
+        {0, 1, 2, 0}, {2, 1, 0, 2}, {1, 2, 2, 1}, {0, 2, 1, 1}, {2, 2, 0, 0}, {1, 0, 1, 2},
+    };
+    static struct operation operations[SIZE];
+    struct batch batch = {.size = SIZE};
+    static struct pg_exchange exchange;
+    exchange.batch = &batch;
+    for (size_t i = 0; i < SIZE; i++) {
+        operations[i].entity = unit_id(ids[i][0]);
+        operations[i].user = unit_id(ids[i][1]);
+        batch.operations[i] = &operations[i];
+    }
+    for (size_t i = 0; i < ORDERS; i++) {
+        char name[] = "id";
+        PGresAttDesc columns[2] = {{.name = name, .typid = PG_TYPE_TEXT, .format = 1},
+                                   {.name = name, .typid = PG_TYPE_TEXT, .format = 1}};
+        PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+        assert_int_equal(PQsetResultAttrs(rows, 2, columns), 1);
+        size_t next = 0;
+        for (int row = 0; row < ROWS; row++) {
+            const struct operation *operation = &operations[orders[i][row]];
+            for (int column = 0; column < 2; column++) {
+                struct identifier id = column == 0 ? operation->entity : operation->user;
+                assert_int_equal(PQsetvalue(rows, row, column, id.data, id.size), 1);
+            }
+            assert_ptr_equal(pg_row_operation_of(&exchange, rows, row, &next), operation);
+            assert_int_equal(next, orders[i][row] + 1);
+        }
+        PQclear(rows);
+    }
+}
+
 /* The server's clock counts between sending and receiving, and not outside of them. */
 static void test_as_of(NO_STATE)
 {
@@ -117,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_where_an_operation_stands),
+        cmocka_unit_test(test_rows_find_their_operations),
         cmocka_unit_test(test_as_of),
         cmocka_unit_test(test_rows_are_held_to_their_columns),
     };
