@@ -30,6 +30,8 @@ UNPROVOKED = [
     (".*", "429", "needs limits: tests/integration/test_rates sets them"),
     (".*", "500", "needs a fault inside the service"),
     ("getMetrics", "503", "needs a crowd at the admin port"),
+    (".*", "401", "needs AUTH_MODE=token"),
+    ("(get|list).*", "403", "needs AUTH_MODE=token"),
 ]
 
 
@@ -802,6 +804,12 @@ def mutations(document):
         ("any request may be answered more",
          lambda d: d["components"]["pathItems"]["AnyRequest"]["get"]["responses"].update(
              {"404": {"$ref": "#/components/responses/NotFound"}}), "getRsvp: 404"),
+        ("an operation does not say what it asks", lambda d: operation(d).pop("x-access"), "createRsvp: no x-access"),
+        ("an operation asks what nobody knows", lambda d: operation(d).update({"x-access": "friends"}), "'friends'"),
+        ("an operation says it is open, and is not", lambda d: operation(d).update(security=[]),
+         "createRsvp: security"),
+        ("who is refused is not told how", lambda d: operation(d)["responses"].pop("401"), "createRsvp: 401"),
+        ("a security scheme is missing", lambda d: d["components"]["securitySchemes"].pop("key"), "scheme key"),
         ("a code is never answered", lambda d: schemas(d)["ProblemCode"]["enum"].append("teapot"), "teapot"),
         ("a server variable is missing", lambda d: d["servers"][0]["variables"].pop("port"), "{port}"),
     ]

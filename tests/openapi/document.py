@@ -121,6 +121,24 @@ PARAMETERS = list_of(either("parameter", "parameters"))
 HEADERS = map_of(either("header", "headers"))
 CONTENT = map_of({"$ref": "#/$defs/media_type"}, r"^[a-z]+/[a-z0-9.+-]+(; [a-z]+=[a-z0-9.-]+)*$")
 SERVERS = list_of({"$ref": "#/$defs/server"})
+SECURITY = {"type": "array", "items": {"type": "object", "propertyNames": {"pattern": "^[a-z]+$"},
+                                       "additionalProperties": {"type": "array", "items": TEXT}}}
+SECURITY_SCHEME = {"oneOf": [
+    shape({"type!": {"const": "http"}, "scheme!": TEXT, "bearerFormat": TEXT, "description!": TEXT}),
+    shape({"type!": {"const": "apiKey"}, "in!": {"const": "header"}, "name!": TEXT, "description!": TEXT})]}
+
+# x-access: what it asks of whoever sends a request, as `security` has it, and the statuses of those who are refused.
+ANY = [{"token": []}, {"key": []}]
+ACCESS = {
+    "open": ([], set()),
+    "counts": ([{}, *ANY], {"401"}),
+    "settings": (ANY, {"401"}),
+    "lists": (ANY, {"401", "403"}),
+    "own": ([{"token": []}, {"key": ["rsvp:read"]}], {"401", "403"}),
+    "act": ([{"token": []}, {"key": ["rsvp:write"]}], {"401", "403"}),
+    "person": ([{"token": []}, {"key": ["rsvp:admin"]}], {"401", "403"}),
+    "admin": ([{"token": ["rsvp:admin"]}, {"key": ["rsvp:admin"]}], {"401", "403"}),
+}
 
 STRUCTURE = {
     "$schema": DIALECT,
@@ -130,11 +148,12 @@ STRUCTURE = {
         "info!": shape({"title!": TEXT, "version!": TEXT, "summary": TEXT, "description": TEXT,
                         "license": shape({"name!": TEXT, "identifier": TEXT})}),
         "servers!": SERVERS,
-        "security!": {"type": "array", "items": map_of({"type": "array", "items": TEXT})},
+        "security!": SECURITY,
         "tags!": list_of(shape({"name!": TEXT, "description!": TEXT})),
         "paths!": map_of({"$ref": "#/$defs/path_item"}, r"^(/([a-z0-9_]+|\{[a-z_]+\}))+$"),
         "components!": shape({
             "pathItems": map_of({"$ref": "#/$defs/path_item"}),
+            "securitySchemes!": map_of(SECURITY_SCHEME),
             "parameters": map_of({"$ref": "#/$defs/parameter"}),
             "requestBodies": map_of({"$ref": "#/$defs/request_body"}),
             "headers": map_of({"$ref": "#/$defs/header"}),
@@ -151,6 +170,7 @@ STRUCTURE = {
             "anyOf": [{"required": [method]} for method in METHODS]},
         "operation": shape({
             "operationId!": {"type": "string", "pattern": "^[a-z][A-Za-z]+$"},
+            "x-access": {"enum": list(ACCESS)}, "security": SECURITY,
             "tags!": list_of(TEXT), "summary!": TEXT, "description": TEXT, "servers": SERVERS,
             "parameters": PARAMETERS, "requestBody": either("request_body", "requestBodies"),
             "responses!": map_of(either("response", "responses"), "^([1-5][0-9][0-9]|default)$")}),
@@ -194,7 +214,7 @@ def check_references(document):
                 complaints.append(f"{where}: {node['$ref']} leads nowhere")
     for section, parts in document["components"].items():
         complaints += [f"#/components/{section}/{name} is used nowhere" for name in parts
-                       if section != "pathItems" and f"#/components/{section}/{name}" not in used]
+                       if section not in ("pathItems", "securitySchemes") and f"#/components/{section}/{name}" not in used]
     return complaints
 
 
@@ -302,6 +322,24 @@ def check_any_request(document):
             for status in sorted(any_request.keys() - operation["responses"].keys())]
 
 
+def check_access(document):
+    """Each operation says what it asks of whoever sends a request, and describes how others are refused."""
+    schemes = {name for security, _ in ACCESS.values() for one in security for name in one}
+    complaints = [f"security scheme {name} is not both described and asked for"
+                  for name in schemes ^ document["components"]["securitySchemes"].keys()]
+    for operation in (item[method] for item in document["paths"].values() for method in METHODS if method in item):
+        name = operation["operationId"]
+        if "x-access" not in operation:
+            complaints.append(f"{name}: no x-access")
+            continue
+        security, statuses = ACCESS[operation["x-access"]]
+        if operation.get("security") != security:
+            complaints.append(f"{name}: security is not that of x-access: {security}")
+        complaints += [f"{name}: {status}, which its x-access brings, is not described"
+                       for status in sorted(statuses - operation["responses"].keys())]
+    return complaints
+
+
 def narrowed(schema):
     """The members of which a schema says more than the one that it refers to."""
     return {name: member for part in schema.get("allOf", ()) for name, member in part.get("properties", {}).items()}
@@ -347,6 +385,7 @@ def check_document(document):
     """All of it. What is built on a sound structure is looked at only where the structure is sound."""
     complaints = check_structure(document) or check_references(document) or check_schemas(document)
     if not complaints:
-        for check in (check_examples, check_operations, check_any_request, check_problem_codes, check_servers):
+        for check in (check_examples, check_operations, check_any_request, check_access, check_problem_codes,
+                      check_servers):
             complaints += check(document)
     return complaints
