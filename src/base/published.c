@@ -30,7 +30,9 @@ struct published *published_create(void (*destroy)(void *value))
 static void let_go(struct published *published, struct published_value *held)
 {
     if (held != NULL && atomic_fetch_sub(&held->references, 1) == 1) {
-        published->destroy(held->value);
+        if (held->value != NULL) {
+            published->destroy(held->value);
+        }
         free(held);
     }
 }

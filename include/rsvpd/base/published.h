@@ -31,8 +31,9 @@ struct published *published_create(void (*destroy)(void *value));
 /* After all its readers have ended. */
 void published_destroy(struct published **published);
 
-/* Puts `value` in the place of the one before, and owns it from now on. On any thread. False when
- * memory is exhausted: then the value stays the caller's, and the one before in force. */
+/* Puts `value` in the place of the one before, and owns it from now on. NULL takes that one out of
+ * force: readers find none, as before the first. On any thread. False when memory is exhausted:
+ * then the value stays the caller's, and the one before in force. */
 MUST_CHECK bool published_replace(struct published *published, void *value);
 
 /* How many values there have been. On any thread. */

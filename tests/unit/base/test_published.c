@@ -55,6 +55,23 @@ static void test_the_newest_is_read(NO_STATE)
     assert_int_equal(second.destroyed, 1);
 }
 
+static void test_a_value_is_taken_out_of_force(NO_STATE)
+{
+    struct value value = {0}, next = {0};
+    struct published *published = published_create(note_destroyed);
+    struct published_reader reader = published_reader_over(published);
+    publish(published, &value);
+    assert_ptr_equal(published_read(&reader), &value);
+    publish(published, NULL);
+    assert_null(published_read(&reader));
+    assert_int_equal(value.destroyed, 1);
+    publish(published, &next);
+    assert_ptr_equal(published_read(&reader), &next);
+    published_reader_end(&reader);
+    published_destroy(&published);
+    assert_int_equal(next.destroyed, 1);
+}
+
 static void test_a_value_lives_while_a_reader_has_it(NO_STATE)
 {
     struct value first = {0}, never_read = {0}, last = {0};
@@ -128,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_before_the_first),
         cmocka_unit_test(test_the_newest_is_read),
+        cmocka_unit_test(test_a_value_is_taken_out_of_force),
         cmocka_unit_test(test_a_value_lives_while_a_reader_has_it),
         cmocka_unit_test(test_readers_on_threads_of_their_own),
     };
