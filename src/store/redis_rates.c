@@ -30,17 +30,24 @@ static const char script[] =
 
 /* Under another window a caller has another key: what they owed in a day says nothing of a minute.
  */
-static bool add_key(struct redis_words *words, const char *namespace, const unsigned char *key,
-                    const struct rate_share *share)
+static bool add_keys(struct redis_words *words, const char *namespace, const unsigned char *key,
+                     const struct rate_share *shares, size_t size)
 {
-    const uint64_t message[] = {share->hash, (uint64_t)share->debt_max_us};
-    unsigned char name[MAC_SIZE_BYTES];
-    if (!mac_compute(key, slice_make((const char *)message, sizeof message), name)) {
+    uint64_t callers[REDIS_RATES_MAX][2] = {{0}};
+    static_assert(sizeof callers[0] == MAC_SIZE_BYTES, "a caller is a block");
+    unsigned char codes[REDIS_RATES_MAX][MAC_SIZE_BYTES];
+    for (size_t i = 0; i < size; i++) {
+        callers[i][0] = shares[i].hash;
+        callers[i][1] = (uint64_t)shares[i].debt_max_us;
+    }
+    if (!mac_compute_blocks(key, (const unsigned char *)callers, size, codes[0])) {
         return false;
     }
-    struct text text = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
-    redis_encode_rate_key(namespace, name, &text);
-    redis_words_add_written(words, &text);
+    for (size_t i = 0; i < size; i++) {
+        struct text text = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
+        redis_encode_rate_key(namespace, codes[i], &text);
+        redis_words_add_written(words, &text);
+    }
     return true;
 }
 
@@ -51,10 +58,8 @@ bool redis_rates_write(struct redis_words *words, const char *namespace, const u
     redis_words_begin(words, "EVAL");
     redis_words_add(words, slice_of(script));
     redis_words_add_number(words, (int64_t)size);
-    for (size_t i = 0; i < size; i++) {
-        if (!add_key(words, namespace, key, &shares[i])) {
-            return false;
-        }
+    if (!add_keys(words, namespace, key, shares, size)) {
+        return false;
     }
     for (size_t i = 0; i < size; i++) {
         redis_words_add_number(words, shares[i].charge_us);

@@ -11,6 +11,12 @@ enum { MAC_KEY_SIZE_BYTES = 32, MAC_SIZE_BYTES = 16 };
 MUST_CHECK bool mac_compute(const unsigned char *key, struct slice message,
                             unsigned char mac[MAC_SIZE_BYTES]);
 
+/* The codes of many messages of MAC_SIZE_BYTES each, at once: for one block a cipher (AES-256, FIPS
+ * 197) is as good, and takes a hundredth of the time. Different messages have different codes.
+ * False when memory is exhausted. */
+MUST_CHECK bool mac_compute_blocks(const unsigned char *key, const unsigned char *messages,
+                                   size_t count, unsigned char *macs);
+
 /* In constant time. */
 bool mac_equal(const unsigned char a[MAC_SIZE_BYTES], const unsigned char b[MAC_SIZE_BYTES]);
 

@@ -2,7 +2,7 @@
  * <time>:<debt>, both in microseconds, the time that of Redis as it wrote the value. It lives until
  * the debt is paid off.
  *
- * A caller is known in Redis by a code (HMAC-SHA-256) over its hash and the limit's window. Only
+ * A caller is known in Redis by a code of its hash and the limit's window (AES-256). Only
  * who has the key can tell whom it stands for. */
 #ifndef RSVPD_STORE_REDIS_RATES_H
 #define RSVPD_STORE_REDIS_RATES_H

@@ -42,10 +42,29 @@ static void test_every_bit_counts(NO_STATE)
     }
 }
 
+/* FIPS 197, appendix C.3, twice. */
+static void test_known_codes_of_blocks(NO_STATE)
+{
+    static const unsigned char code[MAC_SIZE_BYTES] = {0x8e, 0xa2, 0xb7, 0xca, 0x51, 0x67,
+                                                       0x45, 0xbf, 0xea, 0xfc, 0x49, 0x90,
+                                                       0x4b, 0x49, 0x60, 0x89};
+    unsigned char key[MAC_KEY_SIZE_BYTES], messages[2][MAC_SIZE_BYTES], macs[2][MAC_SIZE_BYTES];
+    for (size_t i = 0; i < sizeof key; i++) {
+        key[i] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < MAC_SIZE_BYTES; i++) {
+        messages[0][i] = messages[1][i] = (unsigned char)(0x11 * i);
+    }
+    assert_true(mac_compute_blocks(key, messages[0], 2, macs[0]));
+    assert_memory_equal(macs[0], code, sizeof code);
+    assert_memory_equal(macs[1], code, sizeof code);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_codes),
+        cmocka_unit_test(test_known_codes_of_blocks),
         cmocka_unit_test(test_every_bit_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
