@@ -186,6 +186,7 @@ static const struct {
     {"ACL SETUSER default -mget", "ACL SETUSER default +mget", "NOPERM"},
     {"ACL SETUSER default -set", "ACL SETUSER default +set", "refuses a command"},
     {"ACL SETUSER default -eval", "ACL SETUSER default +eval", "NOPERM"},
+    {"ACL SETUSER default -time", "ACL SETUSER default +time", "refuses a command"},
     {"ACL SETUSER default resetkeys ~other:*", "ACL SETUSER default ~*", "NOPERM"},
 };
 
@@ -193,8 +194,9 @@ static const struct {
  * when it can. */
 static void redis_that_refuses_is_degraded(NO_STATE)
 {
-    struct service *service = service_start(fixture.database_url, redis_server_url(fixture.redis),
-                                            (const char *const[]){"WORKERS=1", NULL});
+    struct service *service =
+        service_start(fixture.database_url, redis_server_url(fixture.redis),
+                      (const char *const[]){"WORKERS=1", "RATE_LIMIT_KEY=1000/1", NULL});
     for (size_t i = 0; i < LENGTH(refusals); i++) {
         process_note("%s", refusals[i].begin);
         await_status(service, "ready");
