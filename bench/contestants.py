@@ -66,13 +66,17 @@ class Rsvpd(Service):
 
     def start(self, **environment):
         """The environment is what this one is set to beyond the defaults."""
-        admin_port = processes.free_port()
+        self.admin_port = processes.free_port()
         self.setup = {"WORKERS": self.bench.workers, "ACCESS_LOG_EVERY": 0} | environment
         self.spawn([self.bench.rsvpd, "serve"], DATABASE_URL=self.bench.postgres.url(self.database),
-                   REDIS_URL=f"unix://{self.bench.redis_socket}", PORT=str(self.port), ADMIN_PORT=str(admin_port),
+                   REDIS_URL=f"unix://{self.bench.redis_socket}", PORT=str(self.port), ADMIN_PORT=str(self.admin_port),
                    WORKERS=str(self.bench.workers), ACCESS_LOG_EVERY="0", SHUTDOWN_DRAIN_MS="0", **environment)
-        processes.wait_until_ready(self.child, self.name, lambda: processes.ask(admin_port, "GET", "/readyz")[0] == 200,
+        processes.wait_until_ready(self.child, self.name, lambda: processes.ask(self.admin_port, "GET", "/readyz")[0] == 200,
                                    self.log)
+        self.check()
+
+    def check(self):
+        """It does what it is measured at."""
         check_answers(self.port, self.name)
 
     def admit(self, event=stores.HOT_EVENT):

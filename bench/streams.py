@@ -16,9 +16,14 @@ RUN_MIN, RUN_MAX = 100000, 999999
 USERS_PER_RUN = 10 ** 8
 
 
-def post(event, user):
+def bearer(token):
+    """The field of a token, as post() and find() take it."""
+    return f"Authorization: Bearer {token}\r\n"
+
+
+def post(event, user, fields=""):
     body = f'{{"user_id":"{user}"}}'
-    return (f"POST /v1/events/{event}/rsvp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    return (f"POST /v1/events/{event}/rsvp HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}Content-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n{body}")
 
 
@@ -26,8 +31,8 @@ def delete(event, user):
     return f"DELETE /v1/events/{event}/rsvp?user_id={user} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-def find(event, user):
-    return f"GET /v1/events/{event}/users/{user} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+def find(event, user, fields=""):
+    return f"GET /v1/events/{event}/users/{user} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n"
 
 
 def count(event):

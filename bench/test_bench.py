@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Tests the instrument: that openloop counts a stall against every request it delays, that nothing which goes wrong is
 taken for a good figure, that populations are what they are said to be, and that streams, tables and plots say what they
-were given. $OPENLOOP and $POPULATION are the programs."""
+were given. $OPENLOOP, $POPULATION and $TOKENS are the programs."""
 import argparse
 import collections
 import itertools
@@ -17,6 +17,7 @@ import time
 import unittest
 import xml.dom.minidom
 
+import auth
 import contestants
 import machine
 import memory
@@ -292,6 +293,39 @@ class Scale(unittest.TestCase):
         self.assertEqual(scale.parse_rows("100000,200000"), (100_000, 200_000))
         for wrong in ("200000,100000", "100000,100000", "1000", "100001"):
             self.assertRaises(argparse.ArgumentTypeError, scale.parse_rows, wrong)
+
+
+class Auth(unittest.TestCase):
+    def test_a_spoilt_token_is_as_long_and_another(self):
+        for token in ("a.b.0123456789", "a.b.0AAAAAAAA9"):
+            spoilt = auth.spoilt(token)
+            self.assertEqual(len(spoilt), len(token))
+            self.assertNotEqual(spoilt, token)
+            self.assertEqual(spoilt[:4], token[:4])
+
+    def test_tokens(self):
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run([os.environ["TOKENS"], directory, "ES256:3", "HS256:2"], check=True)
+            for name, count in (("ES256", 3), ("HS256", 2)):
+                with open(f"{directory}/{name}.tokens", encoding="ascii") as file:
+                    tokens = file.read().split()
+                self.assertEqual(len(set(tokens)), count)
+                self.assertTrue(all(token.count(".") == 2 for token in tokens))
+            with open(f"{directory}/jwks.json", encoding="ascii") as file:
+                self.assertEqual([key["kid"] for key in json.load(file)["keys"]], ["ES256"])
+
+    def test_tables(self):
+        def result(throughput, *faults):
+            return {"throughput_per_s": throughput, "faults": list(faults), "cpu_us_per_request": {"service": 2}}
+
+        slower = auth.compare([[result(1000), result(800)], [result(1000), result(950, "broke")]], 0.9)
+        flood = {"median": 2.5, "min": 1, "max": 4, "target_most": 2, "base_us": 1000, "other_us": 2500, "faults": []}
+        results = {"machine": {"cores": 2}, "quick": False, "seconds": 1, "rounds": 2,
+                   "works": {"w": {"look-ups": slower}, "flood": {"p95": flood}}}
+        self.assertEqual([row[3:7] for row in auth.rows(results)],
+                         [["0.88", "0.80 to 0.95", "0.9", "no"], ["2.50", "1.00 to 4.00", "at most 2", "no"]])
+        self.assertEqual(auth.faults(results), ["look-ups: broke"])
+        self.assertIn("with tokens", report.text_document(auth.tables(results), []))
 
 
 class Machine(unittest.TestCase):
