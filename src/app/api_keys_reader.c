@@ -21,6 +21,7 @@ struct api_keys_reader {
     uv_timer_t timer;
     uv_work_t work;
     bool busy;       /* a thread of the pool reads */
+    bool in_force;   /* `newest` is published; else, none is */
     bool failing;    /* the last reading failed */
     bool not_noting; /* the last uses could not be noted */
     int64_t read_us; /* when the last reading began that did not fail */
@@ -98,7 +99,7 @@ static void read_on_thread(uv_work_t *work)
 
 /* ---- what was read ---- */
 
-/* Puts them in the place of those before; NULL: none are known. */
+/* Puts them in the place of those before. */
 static bool publish(struct api_keys_reader *reader, struct api_keys *keys)
 {
     reader->before = published_read(&reader->before_reader);
@@ -106,6 +107,7 @@ static bool publish(struct api_keys_reader *reader, struct api_keys *keys)
         return false;
     }
     reader->newest = published_read(&reader->newest_reader);
+    reader->in_force = true;
     return true;
 }
 
@@ -121,7 +123,7 @@ static void take_failure(struct api_keys_reader *reader)
 /* `fresh` goes where it belongs. */
 static void take_fresh(struct api_keys_reader *reader)
 {
-    bool known = reader->newest != NULL && api_keys_equal(reader->fresh, reader->newest);
+    bool known = reader->in_force && api_keys_equal(reader->fresh, reader->newest);
     bool published = !known && publish(reader, reader->fresh);
     if (published) {
         log_event(LOG_INFO, "the API keys have changed",
@@ -166,10 +168,12 @@ static void was_read(uv_work_t *work, int status)
 
 /* ---- the timer ---- */
 
+/* A thread may be looking through the last two sets: they stay where they are. */
 static void forget_old_keys(struct api_keys_reader *reader)
 {
-    if (reader->newest != NULL && clock_mono_us() - reader->read_us > API_KEYS_KEPT_US &&
-        publish(reader, NULL)) {
+    if (reader->in_force && clock_mono_us() - reader->read_us > API_KEYS_KEPT_US &&
+        published_replace(reader->published, NULL)) {
+        reader->in_force = false;
         log_event(LOG_ERROR, "the API keys could not be read for too long: none is in force");
     }
 }
