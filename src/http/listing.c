@@ -4,11 +4,11 @@
  * batches with everybody else's; the last one to end makes the answer. */
 #include "rsvpd/http/listing.h"
 #include "rsvpd/base/config.h"
-#include "rsvpd/base/uri.h"
 #include "rsvpd/domain/page_token.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/handlers.h"
+#include "rsvpd/http/paging.h"
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/route.h"
 #include "rsvpd/http/submission.h"
@@ -18,13 +18,9 @@
 #include <stdlib.h>
 
 enum {
-    PAGE_SIZE_DEFAULT = 50,
-    PAGE_SIZE_MAX = 1000,
     MANY_MAX = 100,
     HEAD_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + PAGE_TOKEN_SIZE_BYTES + 64, /* all but lines */
     LINE_SIZE_BYTES = 128, /* beyond its identifier */
-    /* The longest path is one whose every byte came percent-encoded. */
-    LINK_SIZE_BYTES = 3 * (IDENTIFIER_SIZE_MAX_BYTES + 32) + PAGE_TOKEN_SIZE_BYTES + 64,
 };
 
 static_assert(2 * MANY_MAX < CONFIG_PENDING_PER_WORKER_MIN,
@@ -117,20 +113,6 @@ static struct identifier end_of(const struct page_line *line)
     return end;
 }
 
-/* Link: <…>; rel="next" (RFC 8288). NULL without memory for it. */
-static const char *next_link(struct request *request, const char *token, size_t page_size)
-{
-    struct text link = request_text(request, LINK_SIZE_BYTES);
-    text_add_cstr(&link, "<");
-    uri_add_path(&link, request->path);
-    text_add_format(&link, "?page_size=%zu&page_token=%s>; rel=\"next\"", page_size, token);
-    if (link.truncated || link.size == link.capacity) {
-        return NULL;
-    }
-    link.data[link.size] = '\0';
-    return link.data;
-}
-
 static void answer_page(struct request *request, const struct operation *operation)
 {
     struct direction direction = direction_of(request, operation->kind);
@@ -158,11 +140,7 @@ static void answer_page(struct request *request, const struct operation *operati
             answer_problem(request, PROBLEM_INTERNAL, NULL);
             return;
         }
-        json_write_string(&json, "next_page_token", slice_of(token));
-        const char *link = next_link(request, token, page_size);
-        if (link != NULL) {
-            answer_add_header(request, "Link", link);
-        }
+        paging_write_next(request, &json, token, page_size);
     }
     json_write_object_end(&json);
     answer_body(request, &json, "private, no-cache");
@@ -183,20 +161,14 @@ static void handle_page(struct request *request, const struct direction *directi
     struct listing listing = {request->route->relation, direction->list_kind, *direction->of};
     struct identifier after = {.size = 0};
     struct slice token;
-    int64_t page_size;
-    if (!query_number(request, "page_size", 1, PAGE_SIZE_MAX, PAGE_SIZE_DEFAULT, &page_size) ||
-        !query_value(request, "page_token", &token)) {
+    size_t page_size;
+    if (!paging_read(request, &page_size, &token)) {
         return;
     }
     enum problem problem = token.data == NULL ? PROBLEM_NONE
                                               : page_token_parse(request->context->page_token_key,
                                                                  &listing, token, &after);
-    if (problem != PROBLEM_NONE) {
-        answer_problem(request, problem,
-                       problem == PROBLEM_INTERNAL
-                           ? NULL
-                           : "the query parameter 'page_token' is not one that this listing gave: "
-                             "begin without it");
+    if (!paging_accept(request, problem)) {
         return;
     }
     struct operation *operation = submission_take(request, direction->list_kind, page_done);
@@ -211,7 +183,7 @@ static void handle_page(struct request *request, const struct direction *directi
         asked->after_ticket = strtoll(digits, NULL, 10);
     }
     asked->after = after;
-    asked->page_size = (size_t)page_size + 1;
+    asked->page_size = page_size + 1;
     submission_send(request, operation);
 }
 

@@ -1,6 +1,8 @@
 /* The routes of the service, and what answers them. */
 #include "rsvpd/http/routes.h"
 #include "rsvpd/http/erasure.h"
+#include "rsvpd/http/event_list.h"
+#include "rsvpd/http/export.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/settings.h"
@@ -40,6 +42,10 @@ static const struct route all[] = {
     {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = {handle_waitlist, ACCESS_LISTS},
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     RELATIONS(COUNTS)
+    {.pattern = "/v1/events", .relation = &relations[RELATION_RSVP], .get = {handle_events, ACCESS_ADMIN},
+     .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
+    {.pattern = "/v1/users/{user_id}/export", .get = {handle_export, ACCESS_PERSON}, .flags = ROUTE_PUBLIC,
+     .parameters = "page_size page_token"},
     {.pattern = "/v1/users/{user_id}", .delete = {handle_erase, ACCESS_PERSON}, .flags = ROUTE_PUBLIC, .parameters = ""},
     {.pattern = "/v1/problems/{code}", .get = {handle_problem_type, ACCESS_OPEN},
      .flags = ROUTE_PUBLIC | ROUTE_ADMIN, .parameters = ""},

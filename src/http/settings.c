@@ -12,7 +12,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { BODY_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + 448 };
+enum { BODY_SIZE_BYTES = SETTINGS_SIZE_MAX_BYTES + 32 };
 
 /* ---- the body that asks for settings ---- */
 
@@ -153,27 +153,36 @@ static void add_tag(struct request *request, const struct settings *settings)
     }
 }
 
+void settings_write(struct json_writer *json, const struct identifier *event,
+                    const struct event_state *state)
+{
+    const struct relation *relation = &relations[RELATION_RSVP];
+    int64_t taken = state->count < 0 ? 0 : state->count;
+    int64_t left = state->settings.capacity - taken;
+    json_write_string(json, relation->id_member, identifier_slice(event));
+    for (enum setting i = 0; i < SETTING_COUNT; i++) {
+        write_setting(json, &setting_rows[i], settings_get(&state->settings, i));
+    }
+    json_write_int(json, relation->count_member, state->count);
+    json_write_int(json, "waitlist_count", state->waiting_count);
+    if (state->settings.limited) {
+        json_write_int(json, "remaining", left > 0 ? left : 0);
+    } else {
+        json_write_null(json, "remaining");
+    }
+}
+
 static void answer_settings(struct request *request, const struct operation *operation)
 {
     const struct settings *settings = &operation_settings(operation)->found;
-    int64_t taken = operation->count.value < 0 ? 0 : operation->count.value;
-    int64_t left = settings->capacity - taken;
+    const struct event_state state = {*settings, operation_settings(operation)->waiting_count,
+                                      operation->count.value};
     bool goes_on =
         operation->kind != OPERATION_SETTINGS && operation_settings(operation)->incomplete;
     struct text body = request_text(request, BODY_SIZE_BYTES);
     struct json_writer json = json_writer_over(&body);
     json_write_object_begin(&json, NULL);
-    json_write_string(&json, operation->relation->id_member, identifier_slice(&operation->entity));
-    for (enum setting i = 0; i < SETTING_COUNT; i++) {
-        write_setting(&json, &setting_rows[i], settings_get(settings, i));
-    }
-    json_write_int(&json, operation->relation->count_member, operation->count.value);
-    json_write_int(&json, "waitlist_count", operation_settings(operation)->waiting_count);
-    if (settings->limited) {
-        json_write_int(&json, "remaining", left > 0 ? left : 0);
-    } else {
-        json_write_null(&json, "remaining");
-    }
+    settings_write(&json, &operation->entity, &state);
     if (goes_on) {
         json_write_bool(&json, "complete", false);
     }

@@ -40,6 +40,8 @@ static bool queue_work(struct pg_exchange *exchange)
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITING:
     case OPERATION_LIST_WAITS:
+    case OPERATION_LIST_KEPT:
+    case OPERATION_LIST_EVENTS:
         return pg_reads_queue_lists(exchange);
     case OPERATION_SETTINGS:
         return pg_reads_queue_settings(exchange);

@@ -547,7 +547,20 @@ static struct page *new_page(struct operation_listing *listing)
     listing->page =
         malloc(sizeof *listing->page + listing->page_size * sizeof listing->page->lines[0]);
     assert(listing->page != NULL);
-    listing->page->size = 0;
+    *listing->page = (struct page){.size = 0};
+    return listing->page;
+}
+
+/* The same with room for details of each line. */
+static struct page *new_detailed_page(struct operation_listing *listing, size_t details_size)
+{
+    size_t size = sizeof *listing->page + listing->page_size * sizeof listing->page->lines[0];
+    free(listing->page);
+    listing->page = calloc(1, size + listing->page_size * details_size);
+    assert(listing->page != NULL);
+    void *details = (char *)listing->page + size;
+    listing->page->kept = details;
+    listing->page->events = details;
     return listing->page;
 }
 
@@ -613,6 +626,70 @@ static void list_waiting(const struct model_primary *model, struct model_row *ro
     }
 }
 
+static int compare_keys(const struct idempotency_key *a, const struct idempotency_key *b)
+{
+    int order = memcmp(a->data, b->data, a->size < b->size ? a->size : b->size);
+    return order != 0 ? order : (int)a->size - (int)b->size;
+}
+
+/* The kept answer of the user whose key follows; NULL: there is none. */
+static const struct model_kept *next_kept(const struct model_primary *model,
+                                          const struct identifier *user,
+                                          const struct idempotency_key *after)
+{
+    const struct model_kept *next = NULL;
+    for (size_t i = 0; i < MODEL_KEPT_BUCKETS; i++) {
+        for (const struct model_kept *kept = model->kept[i]; kept != NULL; kept = kept->next) {
+            if (identifier_equal(&kept->user, user) && compare_keys(&kept->key, after) > 0 &&
+                (next == NULL || compare_keys(&kept->key, &next->key) < 0)) {
+                next = kept;
+            }
+        }
+    }
+    return next;
+}
+
+static void list_kept(const struct model_primary *model, struct operation *operation)
+{
+    struct operation_listing *listing = operation_listing(operation);
+    struct idempotency_key after = listing->after_key;
+    struct page *page = new_detailed_page(listing, sizeof(struct kept_answer));
+    const struct model_kept *kept;
+    while (page->size < listing->page_size &&
+           (kept = next_kept(model, &operation->user, &after)) != NULL) {
+        page->kept[page->size] = (struct kept_answer){.key = kept->key,
+                                                      .changed = kept->answer.changed,
+                                                      .count = kept->count,
+                                                      .position = kept->answer.position};
+        page->lines[page->size++] =
+            (struct page_line){.id = kept->entity, .created_at_us = kept->expires_us};
+        after = kept->key;
+    }
+}
+
+static void list_events(const struct model_primary *model, struct operation_listing *listing)
+{
+    struct identifier after = listing->after;
+    struct page *page = new_detailed_page(listing, sizeof(struct event_state));
+    const struct model_row *next;
+    do {
+        next = NULL;
+        for (size_t i = 0; i < model->row_count; i++) {
+            const struct model_row *row = model->rows[i];
+            if (row->event.has_settings && identifier_compare(&row->entity, &after) > 0 &&
+                (next == NULL || identifier_compare(&row->entity, &next->entity) < 0)) {
+                next = row;
+            }
+        }
+        if (next != NULL && page->size < listing->page_size) {
+            page->events[page->size] =
+                (struct event_state){next->settings, next->event.waiting, next->event.going};
+            page->lines[page->size++] = (struct page_line){.id = next->entity};
+            after = next->entity;
+        }
+    } while (next != NULL && page->size < listing->page_size);
+}
+
 static void look_up(struct model_primary *model, struct model_row *row, struct operation *operation)
 {
     int user = model_primary_user(model, &operation->user);
@@ -642,6 +719,12 @@ static void execute_one(struct model_primary *model, struct operation *operation
     case OPERATION_LIST_ENTITIES:
     case OPERATION_LIST_WAITS:
         list(model, operation);
+        return;
+    case OPERATION_LIST_KEPT:
+        list_kept(model, operation);
+        return;
+    case OPERATION_LIST_EVENTS:
+        list_events(model, operation_listing(operation));
         return;
     case OPERATION_LIST_WAITING:
         list_waiting(model, row_of(model, operation), operation_listing(operation));

@@ -300,6 +300,131 @@ static void many_likes_go_step_by_step(NO_STATE)
     expect_all_is_right();
 }
 
+/* ---- export ---- */
+
+/* One line a kind and id: "kind id". */
+static void describe(const json_t *item, char *line, size_t size)
+{
+    const char *kind = json_string_value(json_object_get(item, "kind"));
+    const char *id = json_string_value(json_object_get(item, "event_id"));
+    assert_non_null(kind);
+    if (strcmp(kind, "idempotency_key") == 0) {
+        expect_members(item, "kind", "key", "action", "entity_id", "changed", "count",
+                       "waitlist_position", "expires_at");
+        id = json_string_value(json_object_get(item, "key"));
+    } else if (strcmp(kind, "like") == 0) {
+        expect_members(item, "kind", "post_id", "created_at");
+        id = json_string_value(json_object_get(item, "post_id"));
+    } else {
+        expect_members(item, "kind", "event_id", "created_at");
+    }
+    assert_non_null(id);
+    snprintf(line, size, "%s %s;", kind, id);
+}
+
+/* All pages of an export, as describe() says each item. */
+static void export_all(const char *user, int page_size, char *all, size_t size)
+{
+    char target[RELATION_TARGET_SIZE];
+    snprintf(target, sizeof target, "/v1/users/%s/export?page_size=%d", user, page_size);
+    all[0] = '\0';
+    for (int pages = 0; target[0] != '\0'; pages++) {
+        struct http_response *response = http_request(fixture.client, "GET", target, NULL);
+        const json_t *item, *next = json_object_get(response->json, "next_page_token");
+        size_t i;
+        expect_status(response, 200);
+        expect_header(response, "Cache-Control", "private, no-cache");
+        assert_true(pages < 100);
+        json_array_foreach(json_object_get(response->json, "items"), i, item)
+        {
+            char line[512];
+            describe(item, line, sizeof line);
+            assert_true(strlen(all) + strlen(line) < size);
+            strcat(all, line);
+        }
+        assert_true(i <= (size_t)page_size && (next == NULL || i == (size_t)page_size));
+        assert_true((http_header(response, "Link") != NULL) == (next != NULL));
+        if (next == NULL) {
+            target[0] = '\0';
+        } else {
+            snprintf(target, sizeof target, "/v1/users/%s/export?page_size=%d&page_token=%s", user,
+                     page_size, json_string_value(next));
+        }
+        http_response_free(&response);
+    }
+}
+
+static void an_export_has_everything_in_pages_of_any_size(NO_STATE)
+{
+    static const char expected[] = "waitlist queue;rsvp full;rsvp open;like post;"
+                                   "idempotency_key k1;idempotency_key k2;";
+    char all[2048];
+    make_one_of_each();
+    for (int page_size = 1; page_size <= 8; page_size++) {
+        export_all("gone", page_size, all, sizeof all);
+        assert_string_equal(all, expected);
+    }
+    assert_int_equal(rows_about("gone"), 6); /* and these are all that there are */
+    erase_all(fixture.client, "gone");
+    export_all("gone", 50, all, sizeof all);
+    assert_string_equal(all, "");
+}
+
+static void a_token_of_another_list_is_refused(NO_STATE)
+{
+    static const char *const targets[] = {"/v1/users/other/export", "/v1/users/gone/events",
+                                          "/v1/events", "/v1/events/full/users"};
+    char target[RELATION_TARGET_SIZE], token[512];
+    make_one_of_each();
+    struct http_response *response =
+        http_request(fixture.client, "GET", "/v1/users/gone/export?page_size=1", NULL);
+    snprintf(token, sizeof token, "%s",
+             json_string_value(json_object_get(response->json, "next_page_token")));
+    http_response_free(&response);
+    for (size_t i = 0; i < LENGTH(targets); i++) {
+        snprintf(target, sizeof target, "%s?page_token=%s", targets[i], token);
+        response = http_request(fixture.client, "GET", target, NULL);
+        expect_problem(response, 400, "invalid-parameter");
+        http_response_free(&response);
+    }
+}
+
+/* ---- events with settings ---- */
+
+static void events_with_settings_are_listed(NO_STATE)
+{
+    make_one_of_each();
+    event_put(fixture.client, "bounded", "{\"closes_at\":\"2999-01-01T00:00:00Z\"}");
+    event_put(fixture.client, "released", QUEUED(1));
+    event_release(fixture.client, "released");
+    struct http_response *response = http_request(fixture.client, "GET", "/v1/events", NULL);
+    expect_json(response, 200,
+                "{\"events\":[{\"event_id\":\"bounded\",\"capacity\":null,\"waitlist\":false,"
+                "\"opens_at\":null,\"closes_at\":\"2999-01-01T00:00:00.000Z\",\"rsvp_count\":0,"
+                "\"waitlist_count\":0,\"remaining\":null},"
+                "{\"event_id\":\"full\",\"capacity\":1,\"waitlist\":true,\"opens_at\":null,"
+                "\"closes_at\":null,\"rsvp_count\":1,\"waitlist_count\":2,\"remaining\":0},"
+                "{\"event_id\":\"queue\",\"capacity\":1,\"waitlist\":true,\"opens_at\":null,"
+                "\"closes_at\":null,\"rsvp_count\":1,\"waitlist_count\":2,\"remaining\":0}]}");
+    http_response_free(&response);
+    const char *ids[] = {"bounded", "full", "queue"};
+    char target[RELATION_TARGET_SIZE] = "/v1/events?page_size=1";
+    for (size_t i = 0; i < LENGTH(ids); i++) {
+        response = http_request(fixture.client, "GET", target, NULL);
+        expect_status(response, 200);
+        const json_t *events = json_object_get(response->json, "events");
+        assert_int_equal(json_array_size(events), 1);
+        assert_string_equal(
+            json_string_value(json_object_get(json_array_get(events, 0), "event_id")), ids[i]);
+        const char *token = json_string_value(json_object_get(response->json, "next_page_token"));
+        assert_true((token == NULL) == (i + 1 == LENGTH(ids)));
+        if (token != NULL) {
+            snprintf(target, sizeof target, "/v1/events?page_size=1&page_token=%s", token);
+        }
+        http_response_free(&response);
+    }
+}
+
 static void the_command_is_killed_and_run_again(NO_STATE)
 {
     add_memberships(&relations[RELATION_LIKE], "fond", MANY);
@@ -326,6 +451,10 @@ int main(void)
                                         fixture_heal),
         cmocka_unit_test_setup_teardown(events_that_got_settings_elsewhere_are_no_obstacle, set_up,
                                         fixture_heal),
+        cmocka_unit_test_setup_teardown(an_export_has_everything_in_pages_of_any_size, set_up,
+                                        fixture_heal),
+        cmocka_unit_test_setup_teardown(a_token_of_another_list_is_refused, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(events_with_settings_are_listed, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(many_likes_go_step_by_step, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(the_command_is_killed_and_run_again, set_up, fixture_heal),
     };

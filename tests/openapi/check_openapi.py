@@ -321,6 +321,17 @@ ERASURE = [
     rsvp("last", 202, waitlist_position=1, changed=False),
 ]
 
+HELD = [
+    Case("exportUser", 200, user="gone-$item"),
+    Case("exportUser", 200, user="gone-$item", query="?page_size=1"),
+    Case("exportUser", 200, user="nobody-ever", has={"items": []}),
+    Case("listEvents", 200),
+    Case("listEvents", 200, query="?page_size=1"),
+    *(Case(operation, 400, "invalid-parameter", query=query) for operation in ("exportUser", "listEvents")
+      for query in ("?page_size=0", "?page_size=1001", "?page_token=", "?page_token=forged", "?colour=red")),
+    Case("exportUser", 400, "invalid-identifier", user="a%20b"),
+]
+
 INVALID_ERASURE = [
     Case(ERASE, 400, "invalid-identifier", user="a%20b"),
     Case(ERASE, 400, "invalid-identifier", user="x" * 129),
@@ -447,7 +458,7 @@ RAW = [
                         b"Content-Length: 0\r\nIdempotency-Key: k1\r\nIdempotency-Key: k1\r\n\r\n"),
 ]
 
-NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/events", "/v1/posts/p1", "/v1/events/101a/like",
+NO_PATHS = ["/", "/v1", "/v1/", "/v2/events/101a/rsvp", "/v1/posts/p1", "/v1/events/101a/like",
             "/v1/users", "/v1/users/u1/rsvps", "/v1/users/u1/events/101a", "/v1/rsvp_counts/101a",
             "/v1/posts/p1/rsvp_count", "/v1/posts/p1/waitlist", "/v1/events/101a/waitlist/u1",
             "/v1/events/101a/rsvp/", "/v1/events/101a/rsvp/more", "/v1/metrics", "/metrics"]
@@ -598,7 +609,8 @@ def check_events(run):
 def check_erasure(run):
     """Everything about a user goes, or as much as there is time for."""
     for bare in (False, True):
-        for case in ERASURE + INVALID_ERASURE:
+        first = next(at for at, case in enumerate(ERASURE) if case.operation == ERASE)
+        for case in ERASURE[:first] + HELD + ERASURE[first:] + INVALID_ERASURE:
             run.send(case, bare, item=f"erasure-{'bare' if bare else 'v1'}")
     run.servers.make_likes("fond", 150000)  # more than there is time for
     run.send(Case(ERASE, 202, user="fond", has={"complete": False}))
@@ -733,7 +745,8 @@ def check_outages(run):
         run.poll(case, R=relation, item="without-redis")  # each worker has to notice by itself
     for case in EVENTS_WITHOUT_POSTGRES:
         run.poll(case, item="without-redis")
-    run.poll(Case(ERASE, 503, "store-unavailable"))
+    for operation in (ERASE, "exportUser", "listEvents"):
+        run.poll(Case(operation, 503, "store-unavailable"))
     run.servers.children["rsvpd"].send_signal(signal.SIGTERM)
     run.poll(Case("getReadiness", 503, "draining"), **admin)
     run.judge("rsvpd's exit status", run.servers.stop("rsvpd", signal.SIGTERM), 0)

@@ -23,6 +23,8 @@ enum operation_kind {
     OPERATION_LIST_ENTITIES,    /* a page of what the user is a member of */
     OPERATION_LIST_WAITING,     /* a page of those who wait for a seat of the entity */
     OPERATION_LIST_WAITS,       /* a page of what the user waits for a seat of */
+    OPERATION_LIST_KEPT,        /* a page of the answers that are kept for the user */
+    OPERATION_LIST_EVENTS,      /* a page of the events that have settings */
     OPERATION_SETTINGS,         /* what are the entity's settings? */
     OPERATION_STORE_SETTINGS,   /* give the entity these settings */
     OPERATION_CLEAR_SETTINGS,   /* clear its settings: it is open and unlimited */
@@ -84,9 +86,30 @@ struct page_line {
     int64_t ticket;        /* on a waiting list: its place in the order; else 0 */
 };
 
+enum { ACTION_SIZE_MAX_BYTES = 63 };
+
+/* What more there is of an answer that is kept under an idempotency key. */
+struct kept_answer {
+    struct idempotency_key key;
+    uint8_t action_size;
+    char action[ACTION_SIZE_MAX_BYTES]; /* what was asked: "POST rsvp" */
+    bool changed;
+    int64_t count;
+    int64_t position; /* on the waiting list; 0: none */
+};
+
+/* What more there is of an event that has settings. */
+struct event_state {
+    struct settings settings;
+    int64_t waiting_count, count;
+};
+
 /* A page of a listing. */
 struct page {
     size_t size;
+    struct kept_answer *kept;   /* OPERATION_LIST_KEPT: of each line, whose id is the entity's and
+                                   whose time is when the answer expires; in the page's memory */
+    struct event_state *events; /* OPERATION_LIST_EVENTS: of each line; likewise */
     struct page_line lines[];
 };
 
@@ -121,9 +144,12 @@ struct operation_freshness {
 
 /* OPERATION_LIST_… */
 struct operation_listing {
-    size_t page_size;        /* lines wanted */
-    int64_t after_ticket;    /* OPERATION_LIST_WAITING: what the page follows; 0: the beginning */
-    struct identifier after; /* the others, likewise; size 0: the beginning */
+    size_t page_size;     /* lines wanted */
+    int64_t after_ticket; /* OPERATION_LIST_WAITING: what the page follows; 0: the beginning */
+    union {
+        struct identifier after;          /* the others, likewise; size 0: the beginning */
+        struct idempotency_key after_key; /* OPERATION_LIST_KEPT, likewise */
+    };
 
     struct page *page; /* the operation's own, freed with it */
 };
@@ -234,7 +260,8 @@ static inline bool operation_is_count(const struct operation *operation)
 static inline bool operation_is_listing(const struct operation *operation)
 {
     return operation->kind == OPERATION_LIST_USERS || operation->kind == OPERATION_LIST_ENTITIES ||
-           operation->kind == OPERATION_LIST_WAITING || operation->kind == OPERATION_LIST_WAITS;
+           operation->kind == OPERATION_LIST_WAITING || operation->kind == OPERATION_LIST_WAITS ||
+           operation->kind == OPERATION_LIST_KEPT || operation->kind == OPERATION_LIST_EVENTS;
 }
 
 static inline bool operation_changes_settings(const struct operation *operation)

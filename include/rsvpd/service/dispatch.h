@@ -12,7 +12,7 @@
 #include "rsvpd/service/operations.h"
 
 enum {
-    QUEUES_PER_RELATION = 13,
+    QUEUES_PER_RELATION = 15,
     DISPATCH_QUEUES = QUEUES_PER_RELATION * RELATION_COUNT,
     DISPATCH_SLOTS = DISPATCH_QUEUES * PATH_COUNT, /* of which at most one goes next */
 };

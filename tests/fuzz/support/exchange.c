@@ -109,19 +109,22 @@ static void expect_key(const struct idempotency_key *given)
 static void expect_operation(const struct operation *operation)
 {
     enum operation_kind kind = operation->kind;
-    bool of_user = operation_is_write(operation) || operation_is_membership(operation) ||
-                   kind == OPERATION_LIST_ENTITIES || kind == OPERATION_ERASE;
+    bool of_user_alone = kind == OPERATION_LIST_ENTITIES || kind == OPERATION_LIST_WAITS ||
+                         kind == OPERATION_LIST_KEPT || kind == OPERATION_ERASE;
+    bool of_user =
+        operation_is_write(operation) || operation_is_membership(operation) || of_user_alone;
     assert(!operation_is_expiry(operation) && kind != OPERATION_CLAIM_PROMOTIONS);
     assert(operation->done != NULL);
     assert((operation->relation == NULL) == (kind == OPERATION_ERASE));
-    expect_identifier(&operation->entity,
-                      kind != OPERATION_LIST_ENTITIES && kind != OPERATION_ERASE);
+    expect_identifier(&operation->entity, !of_user_alone && kind != OPERATION_LIST_EVENTS);
     expect_identifier(&operation->user, of_user);
     if (operation_is_write(operation)) {
         expect_key(&operation_write(operation)->key);
     } else if (operation_is_listing(operation)) {
         const struct operation_listing *listing = operation_listing(operation);
-        expect_identifier(&listing->after, false);
+        if (kind != OPERATION_LIST_KEPT) {
+            expect_identifier(&listing->after, false);
+        }
         assert(listing->page_size >= 2 && listing->page_size <= 1001);
     } else if (operation_is_settings(operation)) {
         const struct operation_settings *asked = operation_settings(operation);
@@ -136,9 +139,14 @@ static struct page *make_page(const struct operation *operation)
 {
     size_t wanted = operation_listing(operation)->page_size;
     size_t size = wanted < LINES_MAX ? wanted : LINES_MAX;
-    struct page *page = malloc(sizeof *page + size * sizeof page->lines[0]);
+    size_t bare_size = sizeof(struct page) + size * sizeof(struct page_line);
+    size_t details_size = sizeof(struct kept_answer) > sizeof(struct event_state)
+                              ? sizeof(struct kept_answer)
+                              : sizeof(struct event_state);
+    struct page *page = calloc(1, bare_size + size * details_size);
     assert(page != NULL);
-    page->size = size;
+    void *details = (char *)page + bare_size;
+    *page = (struct page){.size = size, .kept = details, .events = details};
     for (size_t i = 0; i < size; i++) {
         page->lines[i] = (struct page_line){
             .id = {2, {'u', (char)('0' + i)}},

@@ -41,6 +41,49 @@ static void test_round_trip(NO_STATE)
 }
 
 /* A token is good for the listing that it was made for, and for none of the others. */
+static void test_listings_of_everybody(NO_STATE)
+{
+    const struct listing events = {&relations[RELATION_RSVP], OPERATION_LIST_EVENTS, {.size = 0}};
+    const struct listing foreign = listing_of(RELATION_RSVP, OPERATION_LIST_WAITING, "e1");
+    const struct identifier last = id_of("e1");
+    struct identifier back;
+    char token[PAGE_TOKEN_SIZE_BYTES];
+    assert_true(page_token_make(key, &events, &last, token));
+    assert_int_equal(page_token_parse(key, &events, slice_of(token), &back), PROBLEM_NONE);
+    assert_true(identifier_equal(&last, &back));
+    assert_int_equal(page_token_parse(key, &foreign, slice_of(token), &back),
+                     PROBLEM_INVALID_PARAMETER);
+}
+
+/* An export goes on behind an identifier or a key of any bytes, in one of its parts. */
+static void test_exports(NO_STATE)
+{
+    const struct identifier user = id_of("u1"), other = id_of("u");
+    for (unsigned i = 0; i < 6; i++) {
+        struct export_end end = {.part = (uint8_t)(i / 2), .size = i % 2 == 0 ? 0 : 255}, back;
+        char token[PAGE_TOKEN_SIZE_BYTES];
+        memset(end.data, ' ', sizeof end.data);
+        assert_true(page_token_make_export(key, &user, &end, token));
+        assert_true(strlen(token) < sizeof token);
+        assert_int_equal(page_token_parse_export(key, &user, slice_of(token), &back), PROBLEM_NONE);
+        assert_int_equal(back.part, end.part);
+        assert_int_equal(back.size, end.size);
+        assert_memory_equal(back.data, end.data, end.size);
+        assert_int_equal(page_token_parse_export(key, &other, slice_of(token), &back),
+                         PROBLEM_INVALID_PARAMETER);
+        token[strlen(token) / 2] ^= 1;
+        assert_int_equal(page_token_parse_export(key, &user, slice_of(token), &back),
+                         PROBLEM_INVALID_PARAMETER);
+    }
+    const struct listing listing = listing_of(RELATION_RSVP, OPERATION_LIST_ENTITIES, "u1");
+    const struct identifier last = id_of("e1");
+    struct export_end back;
+    char token[PAGE_TOKEN_SIZE_BYTES];
+    assert_true(page_token_make(key, &listing, &last, token));
+    assert_int_equal(page_token_parse_export(key, &user, slice_of(token), &back),
+                     PROBLEM_INVALID_PARAMETER);
+}
+
 static void test_foreign(NO_STATE)
 {
     const struct listing listings[] = {
@@ -107,10 +150,9 @@ static void test_too_long(NO_STATE)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_forged),
-        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_listings_of_everybody),
+        cmocka_unit_test(test_exports),    cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_forged),     cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include "rsvpd/http/erasure.h"
+#include "rsvpd/http/event_list.h"
+#include "rsvpd/http/export.h"
 #include "rsvpd/http/handlers.h"
 #include "rsvpd/http/listing.h"
 #include "rsvpd/http/routes.h"
@@ -80,6 +82,8 @@ struct documented {
 #define EVENT "/v1/events/{event_id}"
 #define WAITERS "/v1/events/{event_id}/waitlist"
 #define USER "/v1/users/{user_id}"
+#define EVENTS "/v1/events"
+#define EXPORT "/v1/users/{user_id}/export"
 #define OWN_EVENTS "/v1/users/{user_id}/events"
 #define OWN_POSTS "/v1/users/{user_id}/posts"
 
@@ -94,6 +98,8 @@ static const struct documented documented[] = {
     {"/v1/posts/101a/users", LIKERS, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/users/u1/events", OWN_EVENTS, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/users/u1/posts", OWN_POSTS, ROUTE_PUBLIC, NULL, "u1", NULL},
+    {"/v1/events", EVENTS, ROUTE_PUBLIC, NULL, NULL, NULL},
+    {"/v1/users/u1/export", EXPORT, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/users/u1", USER, ROUTE_PUBLIC, NULL, "u1", NULL},
     {"/v1/events/101a", EVENT, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/events/waitlist", EVENT, ROUTE_PUBLIC, "waitlist", NULL, NULL},
@@ -208,7 +214,7 @@ static const char *const unknown_paths[] = {
     "/problems",
     "/problems/not-found/",
     /* too few, too many, or the other relation's words */
-    "/events",
+    "/posts",
     "/posts/a/waitlist",
     "/users",
     "/users/u/rsvps",
@@ -341,6 +347,8 @@ static void test_methods(NO_STATE)
         {OWN_EVENTS, GET(handle_listing)},
         {OWN_POSTS, GET(handle_listing)},
         {WAITERS, GET(handle_waitlist)},
+        {EVENTS, GET(handle_events)},
+        {EXPORT, GET(handle_export)},
         {"/v1/rsvp_counts", GET(handle_counts)},
         {"/v1/like_counts", GET(handle_counts)},
         {"/v1/problems/{code}", GET(handle_problem_type)},

@@ -13,9 +13,9 @@ const struct bench_setup bench_one_of_each = {
 
 struct ask *bench_ask_kind(struct bench *bench, enum operation_kind kind)
 {
-    static const char *const users[BENCH_KINDS] = {"added",  "removed", "sought", "counted",
-                                                   "found",  "listed",  "lister", "waiting",
-                                                   "waiter", "asked",   "given",  "taken"};
+    static const char *const users[BENCH_KINDS] = {
+        "added",   "removed", "sought", "counted", "found", "listed", "lister",
+        "waiting", "waiter",  "kept",   "lister2", "asked", "given",  "taken"};
     const char *entity = kind == OPERATION_STORE_SETTINGS   ? "f"
                          : kind == OPERATION_CLEAR_SETTINGS ? "g"
                                                             : "e";
