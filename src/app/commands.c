@@ -175,6 +175,7 @@ static const struct command commands[] = {
     {"import", import_command, "add members, settings or who waits from CSV", import_help},
     {"export", export_command, "write all members, settings or who waits as CSV", export_help},
     {"erase", erase_command, "erase everything about a user", erase_help},
+    {"prune", prune_command, "remove events that closed long ago", prune_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},
     {"keys", keys_command, "create, list and revoke the API keys of services", keys_help},
     {"config", run_config, "print the configuration in force",

@@ -425,6 +425,32 @@ static void events_with_settings_are_listed(NO_STATE)
     }
 }
 
+/* ---- prune ---- */
+
+static void closed_events_go_whole(NO_STATE)
+{
+    make_one_of_each();
+    event_put(fixture.client, "full",
+              "{\"capacity\":1,\"waitlist\":true,"
+              "\"closes_at\":\"2020-01-01T00:00:00Z\"}");
+    event_put(fixture.client, "open", "{\"closes_at\":\"2020-06-01T00:00:00Z\"}");
+    expect_shell(STATUS_DONE,
+                 "prune rsvp: 1 events, 1 rsvps, 2 places on waiting lists, 1 kept answers", "",
+                 "rsvpd prune --relation rsvp --closed-before 2020-02-01T00:00:00Z");
+    assert_int_equal(pg_query_int64(database(), "SELECT count(*) FROM events"), 2);
+    expect_event_users(fixture.client, "full", "");
+    expect_event_waitlist(fixture.client, "full", "");
+    expect_exact_count(fixture.client, &relations[RELATION_RSVP], "full", 0);
+    expect_event_users(fixture.client, "queue", "stays");     /* it never closes */
+    expect_event_users(fixture.client, "open", "gone stays"); /* it closed later */
+    expect_all_is_right();
+    expect_shell(STATUS_DONE, "nothing is removed", "",
+                 "rsvpd prune --relation like --closed-before 2020-02-01T00:00:00Z");
+    expect_shell(STATUS_USAGE, "", "--closed-before takes a time",
+                 "rsvpd prune --relation rsvp --closed-before yesterday");
+    expect_shell(STATUS_USAGE, "", "--relation", "rsvpd prune");
+}
+
 static void the_command_is_killed_and_run_again(NO_STATE)
 {
     add_memberships(&relations[RELATION_LIKE], "fond", MANY);
@@ -455,6 +481,7 @@ int main(void)
                                         fixture_heal),
         cmocka_unit_test_setup_teardown(a_token_of_another_list_is_refused, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(events_with_settings_are_listed, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(closed_events_go_whole, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(many_likes_go_step_by_step, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(the_command_is_killed_and_run_again, set_up, fixture_heal),
     };

@@ -31,7 +31,7 @@ UNPROVOKED = [
     (".*", "500", "needs a fault inside the service"),
     ("getMetrics", "503", "needs a crowd at the admin port"),
     (".*", "401", "needs AUTH_MODE=token"),
-    ("(get|list).*", "403", "needs AUTH_MODE=token"),
+    ("(get|list|export).*", "403", "needs AUTH_MODE=token"),
 ]
 
 
