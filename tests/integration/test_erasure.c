@@ -300,6 +300,103 @@ static void many_likes_go_step_by_step(NO_STATE)
     expect_all_is_right();
 }
 
+/* ---- beside others ---- */
+
+enum { EVENTS = 4, WRITERS = 12, KILLS = 3 };
+
+/* A client that comes to and leaves events, all of them hot and some of them full; the even ones
+ * are all the user who is erased. */
+struct writer {
+    char user[32];
+    struct load_random random;
+};
+
+static struct load *load;
+static uint16_t writers_port;
+static bool writers_end;
+
+static int tear_down_load(test_state state)
+{
+    load_destroy(&load);
+    return fixture_heal(state);
+}
+
+static enum load_step next_write(struct load *unused, void *writer_, struct load_request *request)
+{
+    struct writer *writer = writer_;
+    char event[32];
+    (void)unused;
+    if (__atomic_load_n(&writers_end, __ATOMIC_RELAXED)) {
+        return LOAD_DONE;
+    }
+    snprintf(event, sizeof event, "hot-%u", load_random_below(&writer->random, EVENTS));
+    load_ask_write(request, __atomic_load_n(&writers_port, __ATOMIC_RELAXED),
+                   &relations[RELATION_RSVP], load_random_below(&writer->random, 3) > 0, event,
+                   writer->user);
+    if (load_random_below(&writer->random, 2) == 0) {
+        snprintf(request->key, sizeof request->key, "key-%u",
+                 load_random_below(&writer->random, 1000000));
+    }
+    return LOAD_SEND;
+}
+
+/* Any answer will do, and none while the service is down. */
+static void note_answer(const struct load_exchange *exchange, void *writer)
+{
+    (void)writer;
+    if (exchange->answer->status == 500) {
+        load_exchange_violation(exchange, "an answer that must not be");
+    }
+    load_note_progress(exchange->load);
+}
+
+/* The service is killed in the middle of an erasure. */
+static void kill_while_erasing(int64_t left)
+{
+    struct http_raw *raw = http_raw_connect(fixture.service->port);
+    assert_non_null(raw);
+    assert_true(http_raw_send_text(raw, "DELETE /v1/users/gone HTTP/1.1\r\nHost: test\r\n\r\n"));
+    pg_await(database(), "SELECT count(*) < %lld FROM likes", (long long)left);
+    service_kill(&fixture.service);
+    http_raw_close(&raw);
+    expect_counters_equal_rows(database());
+    fixture_restart_service(NULL);
+    __atomic_store_n(&writers_port, fixture.service->port, __ATOMIC_RELAXED);
+}
+
+static void others_write_and_the_service_is_killed(NO_STATE)
+{
+    static const struct load_behaviour behaviour = {next_write, note_answer};
+    static struct writer writers[WRITERS];
+    load = load_create();
+    event_put(fixture.client, "hot-0", QUEUED(3));
+    event_put(fixture.client, "hot-1", QUEUED(1));
+    add_memberships(&relations[RELATION_LIKE], "gone", MANY / 4);
+    add_memberships(&relations[RELATION_LIKE], "stays", 100);
+    writers_port = fixture.service->port;
+    __atomic_store_n(&writers_end, false, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){.random = load_random_stream(i)};
+        snprintf(writers[i].user, sizeof writers[i].user, i % 2 == 0 ? "gone" : "user-%u", i);
+        load_add_client(load, &behaviour, &writers[i]);
+    }
+    load_start(load);
+    load_await_progress(load, 100, 60000);
+    int64_t left = pg_query_int64(database(), "SELECT count(*) FROM likes");
+    for (int i = 0; i < KILLS; i++) {
+        kill_while_erasing(left -= MANY / 20);
+    }
+    (void)erase_once(fixture.client, "gone"); /* while they go on, and so the user does */
+    __atomic_store_n(&writers_end, true, __ATOMIC_RELAXED);
+    load_await_done(load, 60000);
+    load_finish(load);
+    assert_true(erase_all(fixture.client, "gone").complete);
+    expect_nothing_about("gone");
+    assert_int_equal(
+        pg_query_int64(database(), "SELECT count(*) FROM likes WHERE user_id = 'stays'"), 100);
+    expect_all_is_right();
+}
+
 /* ---- export ---- */
 
 /* One line a kind and id: "kind id". */
@@ -477,6 +574,8 @@ int main(void)
                                         fixture_heal),
         cmocka_unit_test_setup_teardown(events_that_got_settings_elsewhere_are_no_obstacle, set_up,
                                         fixture_heal),
+        cmocka_unit_test_setup_teardown(others_write_and_the_service_is_killed, set_up,
+                                        tear_down_load),
         cmocka_unit_test_setup_teardown(an_export_has_everything_in_pages_of_any_size, set_up,
                                         fixture_heal),
         cmocka_unit_test_setup_teardown(a_token_of_another_list_is_refused, set_up, fixture_heal),
