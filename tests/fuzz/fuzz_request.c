@@ -107,10 +107,10 @@ static void check_link(const struct exchange *first, const struct parts *parts,
 {
     static struct exchange second;
     const char *link = link_of(first);
-    if (link == NULL) {
-        return;
-    }
     const struct operation *operation = &first->operations[0];
+    if (link == NULL || operation_listing(operation)->page == NULL) {
+        return; /* an export keeps its pages, and its link leads into any of its parts */
+    }
     const struct operation_listing *listing = operation_listing(operation);
     const struct page_line *last = &listing->page->lines[listing->page_size - 2];
     char *target = strndup(link + 1, strcspn(link, ">") - 1);
