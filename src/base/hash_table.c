@@ -36,13 +36,15 @@ uint64_t hash_bytes(uint64_t secret, struct slice bytes)
     /* Odd constants with as many ones as zeros; any such would do. */
     const uint64_t k1 = 0x9E3779B97F4A7C15u, k2 = 0xD6E8FEB86659FD93u;
     uint64_t hash = secret ^ mix(bytes.size ^ k1, k2);
-    while (bytes.size > 0) {
-        uint64_t word = 0;
-        size_t size = bytes.size < sizeof word ? bytes.size : sizeof word;
-        memcpy(&word, bytes.data, size);
+    uint64_t word;
+    for (; bytes.size >= sizeof word; bytes = slice_skip(bytes, sizeof word)) {
+        memcpy(&word, bytes.data, sizeof word); /* of a size that the compiler knows: one load */
         hash = mix(hash ^ word ^ k1, secret ^ k2);
-        bytes.data += size;
-        bytes.size -= size;
+    }
+    if (bytes.size > 0) {
+        word = 0;
+        memcpy(&word, bytes.data, bytes.size);
+        hash = mix(hash ^ word ^ k1, secret ^ k2);
     }
     return mix(hash ^ k2, k1);
 }
