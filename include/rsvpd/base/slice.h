@@ -17,13 +17,13 @@ static inline struct slice slice_make(const char *data, size_t size)
     return (struct slice){data, size};
 }
 
-/* Of a NUL-terminated string; NULL gives the empty slice. */
 /* Without its first `size` bytes, which it has. */
 static inline struct slice slice_skip(struct slice text, size_t size)
 {
     return slice_make(text.data + size, text.size - size);
 }
 
+/* Of a NUL-terminated string; NULL gives the empty slice. */
 static inline struct slice slice_of(const char *text)
 {
     return (struct slice){text, text == NULL ? 0 : strlen(text)};
