@@ -1,7 +1,7 @@
 /* The limits of rates of a process. */
 #include "rsvpd/app/rates.h"
 
-enum { CALLERS_MAX = 512 * 1024 /* who owe anything at a time: 16 MiB */ };
+enum { CALLERS_MAX = 512 * 1024 /* of each kind who owe anything at a time: 16 MiB */ };
 
 /* Half of a key of our own, from the one that all processes on a database share. No token of a
  * listing has such a text. */

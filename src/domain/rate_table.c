@@ -23,7 +23,6 @@ struct bucket {
     uint32_t parts[WAYS];
     uint32_t shares[WAYS]; /* requests that others have not heard of */
     uint32_t next[WAYS];   /* in the stripe's list */
-    uint8_t kinds[WAYS];
     bool listed[WAYS];
 };
 
@@ -38,11 +37,11 @@ struct rate_table {
     struct rate_limits limits;
     uint64_t secret;
     bool shared;
-    uint64_t mask; /* number of buckets - 1; the number is a power of two */
+    uint64_t mask; /* number of buckets of a kind - 1; the number is a power of two */
     _Alignas(CACHE_LINE_BYTES) _Atomic int64_t due_us; /* the next exchange */
     _Atomic uint32_t next_stripe;                      /* with which the next collection begins */
     struct stripe stripes[STRIPES];
-    struct bucket buckets[];
+    struct bucket buckets[]; /* first all of the first kind, and so on */
 };
 
 struct rate_table *rate_table_create(const struct rate_table_setup *setup)
@@ -51,9 +50,9 @@ struct rate_table *rate_table_create(const struct rate_table_setup *setup)
     while (count * WAYS < setup->capacity) {
         count *= 2;
     }
-    assert(count <= NOWHERE / WAYS);
-    size_t size = sizeof(struct rate_table) + count * sizeof(struct bucket);
-    /* Cleared memory that is not touched costs nothing. */
+    assert(count <= NOWHERE / WAYS / RATE_KIND_COUNT);
+    size_t size = sizeof(struct rate_table) + RATE_KIND_COUNT * count * sizeof(struct bucket);
+    /* Cleared memory that is not touched costs nothing, as that of a kind without a limit. */
     char *allocation = calloc(1, size + CACHE_LINE_BYTES);
     if (allocation == NULL) {
         return NULL;
@@ -92,9 +91,9 @@ const struct rate *rate_table_limit(const struct rate_table *table, enum rate_ki
 
 /* ---- buckets; the stripe is locked ---- */
 
-static struct bucket *bucket_of(struct rate_table *table, uint64_t hash)
+static struct bucket *bucket_of(struct rate_table *table, enum rate_kind kind, uint64_t hash)
 {
-    return &table->buckets[hash & table->mask];
+    return &table->buckets[(size_t)kind * (table->mask + 1) + (hash & table->mask)];
 }
 
 static struct stripe *lock_stripe(struct rate_table *table, size_t number)
@@ -127,8 +126,7 @@ static size_t find(const struct bucket *bucket, uint64_t hash)
 }
 
 /* The place of the caller who owes least, for a new one. */
-static size_t claim(struct stripe *stripe, struct bucket *bucket, enum rate_kind kind,
-                    uint64_t hash, int64_t now_us)
+static size_t claim(struct stripe *stripe, struct bucket *bucket, uint64_t hash, int64_t now_us)
 {
     size_t way = 0;
     for (size_t i = 1; i < WAYS; i++) {
@@ -141,7 +139,6 @@ static size_t claim(struct stripe *stripe, struct bucket *bucket, enum rate_kind
     bucket->tats_us[way] = 0;
     bucket->parts[way] = 0;
     bucket->shares[way] = 0; /* it stays in the list if it is there */
-    bucket->kinds[way] = (uint8_t)kind;
     return way;
 }
 
@@ -191,11 +188,11 @@ struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kin
                                     struct slice name, int64_t now_us)
 {
     uint64_t hash = hash_of(table, kind, name);
-    struct bucket *bucket = bucket_of(table, hash);
+    struct bucket *bucket = bucket_of(table, kind, hash);
     struct stripe *stripe = lock_stripe_of(table, hash);
     size_t way = find(bucket, hash);
     if (way == WAYS) {
-        way = claim(stripe, bucket, kind, hash, now_us);
+        way = claim(stripe, bucket, hash, now_us);
     }
     struct rate_state state = state_of(bucket, way);
     struct rate_verdict verdict = rate_limit_take(&table->limits.of[kind], &state, now_us);
@@ -215,11 +212,13 @@ static bool take_share(struct rate_table *table, struct stripe *stripe, struct r
 {
     struct bucket *bucket = &table->buckets[stripe->first / WAYS];
     size_t way = stripe->first % WAYS;
-    const struct rate *limit = &table->limits.of[bucket->kinds[way]];
+    enum rate_kind kind = (enum rate_kind)(stripe->first / WAYS / (table->mask + 1));
+    const struct rate *limit = &table->limits.of[kind];
     struct rate_state state = state_of(bucket, way);
     int64_t debt_us = rate_limit_debt_us(limit, &state, now_us);
     int64_t cost_us = rate_limit_cost_us(limit, bucket->shares[way]);
     *share = (struct rate_share){
+        .kind = kind,
         .hash = bucket->hashes[way],
         .requests = bucket->shares[way],
         .charge_us = cost_us < debt_us ? cost_us : debt_us,
@@ -254,7 +253,7 @@ size_t rate_table_collect(struct rate_table *table, struct rate_share *shares, s
 
 void rate_table_put_back(struct rate_table *table, const struct rate_share *share)
 {
-    struct bucket *bucket = bucket_of(table, share->hash);
+    struct bucket *bucket = bucket_of(table, share->kind, share->hash);
     struct stripe *stripe = lock_stripe_of(table, share->hash);
     size_t way = find(bucket, share->hash);
     if (way < WAYS) {
@@ -269,11 +268,11 @@ void rate_table_learn(struct rate_table *table, const struct rate_share *share, 
                       int64_t now_us)
 {
     assert(share->answered);
-    struct bucket *bucket = bucket_of(table, share->hash);
+    struct bucket *bucket = bucket_of(table, share->kind, share->hash);
     struct stripe *stripe = lock_stripe_of(table, share->hash);
     size_t way = find(bucket, share->hash);
     if (way < WAYS) { /* else it is forgotten, and begins with what others know next time */
-        const struct rate *limit = &table->limits.of[bucket->kinds[way]];
+        const struct rate *limit = &table->limits.of[share->kind];
         struct rate_state state = state_of(bucket, way);
         /* What the exchange told others is in the debt; what came since is not. That the time of
          * sending counts is in favour of the caller, by as much as the exchange took. */

@@ -2,10 +2,11 @@
  * comes; time is an argument. May be called from any thread.
  *
  * DESIGN: Callers are known by a keyed hash of 64 bits, so the table holds no names. It is an array
- * of buckets of a few cache lines. Each bucket has room for eight callers. A new caller takes the
- * place of the one who owes least, as a rule nothing, so nothing is lost. Changes take the lock of
- * one of many stripes, for some ten nanoseconds, in which nothing is called that could wait or
- * allocate.
+ * of buckets of a few cache lines. Each bucket has room for eight callers of one kind. A new caller
+ * takes the place of the one who owes least, as a rule nothing, so nothing is lost. Kinds have
+ * buckets of their own: a flood of addresses under a long window makes no user forgotten who is
+ * limited under a short one. Changes take the lock of one of many stripes, for some ten
+ * nanoseconds, in which nothing is called that could wait or allocate.
  *
  * Processes tell each other what they admitted. What a caller was admitted for and others have not
  * heard of is a share. A caller with one is in a list of its stripe, at most once. So the lists
@@ -26,6 +27,7 @@ struct rate_limits {
 
 /* What a process admitted a caller for, to be told to others; and what they all know then. */
 struct rate_share {
+    enum rate_kind kind;
     uint64_t hash; /* of the caller; never 0 */
     uint32_t requests;
     int64_t charge_us;   /* what they cost, or what is left of it */
@@ -38,7 +40,7 @@ struct rate_table;
 
 struct rate_table_setup {
     struct rate_limits limits;
-    size_t capacity; /* about so many callers */
+    size_t capacity; /* about so many callers of each kind */
     uint64_t secret; /* of the hash; all processes that exchange shares have the same */
     bool shared;     /* whether anybody will collect shares */
 };

@@ -101,6 +101,64 @@ static void test_who_owes_nothing_is_forgotten_first(NO_STATE)
     rate_table_destroy(&table);
 }
 
+/* Callers of one kind, however much they owe, make nobody of another kind forgotten. */
+static void test_kinds_do_not_push_each_other_out(NO_STATE)
+{
+    enum { CALLERS = 100 * 1000, CAPACITY = 4096 };
+    struct rate_table *table = rate_table_create(&(struct rate_table_setup){
+        .limits.of = {[RATE_USER] = {5, 1}, [RATE_KEY] = {3, 60}, [RATE_ADDRESS] = {1, 86400}},
+        .capacity = CAPACITY,
+        .secret = 42,
+        .shared = true,
+    });
+    struct rate_share shares[SHARES_MAX];
+    bool seen[RATE_KIND_COUNT] = {false};
+    assert_non_null(table);
+    take_times(table, "u1", 5);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(rate_table_take(table, RATE_KEY, slice_of("k1"), NOW_US).allowed);
+    }
+    for (unsigned i = 0; i < CALLERS; i++) {
+        struct slice name = slice_make((const char *)&i, sizeof i);
+        assert_true(rate_table_take(table, RATE_ADDRESS, name, NOW_US).allowed);
+    }
+    assert_false(take(table, "u1", NOW_US).allowed);
+    assert_false(rate_table_take(table, RATE_KEY, slice_of("k1"), NOW_US).allowed);
+    /* Each share tells of which kind it is, and what is learnt goes to that one. */
+    for (size_t size; (size = collect(table, shares, NOW_US)) > 0;) {
+        for (size_t i = 0; i < size; i++) {
+            seen[shares[i].kind] = true;
+            if (shares[i].kind == RATE_USER) {
+                assert_int_equal(shares[i].requests, 5);
+                assert_int_equal(shares[i].debt_max_us, 2 * SECOND_US);
+                shares[i].answered = true;
+                shares[i].debt_us = 2 * SECOND_US;
+                rate_table_learn(table, &shares[i], NOW_US, NOW_US);
+            }
+        }
+    }
+    assert_true(seen[RATE_USER] && seen[RATE_KEY] && seen[RATE_ADDRESS]);
+    assert_int_equal(take(table, "u1", NOW_US).reset_s, 2);
+    rate_table_destroy(&table);
+}
+
+/* Whoever comes all the time stays limited through a flood of callers who come once, under the
+ * smallest limit that tells them apart. */
+static void test_a_flood_does_not_free_who_comes_all_the_time(NO_STATE)
+{
+    enum { CALLERS = 1000 * 1000, CAPACITY = 2048, STEP_US = 100 };
+    struct rate_table *table = make_table(2, 60, CAPACITY);
+    unsigned allowed = 0;
+    int64_t now_us = NOW_US;
+    for (unsigned i = 0; i < CALLERS; i++, now_us += STEP_US) {
+        struct slice name = slice_make((const char *)&i, sizeof i);
+        assert_true(rate_table_take(table, RATE_USER, name, now_us).allowed);
+        allowed += take(table, "heavy", now_us).allowed;
+    }
+    assert_int_equal(allowed, 2 + CALLERS / (30 * SECOND_US / STEP_US));
+    rate_table_destroy(&table);
+}
+
 enum { THREADS = 4, TRIES = 20000 };
 
 struct crowd {
@@ -270,6 +328,8 @@ int main(void)
         cmocka_unit_test(test_callers_do_not_share_a_limit),
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_who_owes_nothing_is_forgotten_first),
+        cmocka_unit_test(test_kinds_do_not_push_each_other_out),
+        cmocka_unit_test(test_a_flood_does_not_free_who_comes_all_the_time),
         cmocka_unit_test(test_threads_share_a_limit_exactly),
         cmocka_unit_test(test_shares_are_collected_once),
         cmocka_unit_test(test_every_share_is_collected),
