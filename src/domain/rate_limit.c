@@ -32,7 +32,7 @@ static int64_t divide_up(int64_t number, int64_t by)
 /* Whole seconds of a debt, rounded up. */
 static int32_t seconds(const struct rate *limit, int64_t owed)
 {
-    return (int32_t)divide_up(owed, limit->requests * SECOND_US);
+    return owed > 0 ? (int32_t)divide_up(owed, limit->requests * SECOND_US) : 0;
 }
 
 struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state *state,
@@ -43,7 +43,6 @@ struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state 
     int64_t full = cost * limit->requests;
     int64_t owed = debt(limit, state, now_us);
     bool allowed = owed + cost <= full;
-    int32_t retry_after_s = allowed ? 0 : seconds(limit, owed + cost - full);
     if (allowed) {
         owed += cost;
         state->tat_us = now_us + owed / limit->requests;
@@ -53,7 +52,7 @@ struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state 
         .allowed = allowed,
         .remaining = owed < full ? (int32_t)((full - owed) / cost) : 0,
         .reset_s = seconds(limit, owed),
-        .retry_after_s = retry_after_s,
+        .retry_after_s = seconds(limit, owed + cost - full),
     };
 }
 

@@ -31,7 +31,7 @@ static void refuse(struct request *request, enum rate_kind kind)
                           "More requests came from %s than its limit lets. Nothing was done; try "
                           "again after the time in Retry-After.",
                           whose[kind]);
-    answer_retry_after(request, request->rate.verdict.retry_after_s);
+    answer_retry_after(request, request->rate.retry_after_s);
 }
 
 static bool take(struct request *request, enum rate_kind kind, struct slice name)
@@ -40,7 +40,12 @@ static bool take(struct request *request, enum rate_kind kind, struct slice name
     struct rate_verdict verdict = rate_table_take(context->rates, kind, name, context->now_us());
     struct request_rate *nearest = &request->rate;
     if (!nearest->applied || !verdict.allowed || verdict.remaining < nearest->verdict.remaining) {
-        *nearest = (struct request_rate){.applied = true, .kind = kind, .verdict = verdict};
+        nearest->applied = true;
+        nearest->kind = kind;
+        nearest->verdict = verdict;
+    }
+    if (verdict.retry_after_s > nearest->retry_after_s) {
+        nearest->retry_after_s = verdict.retry_after_s;
     }
     if (!verdict.allowed) {
         refuse(request, kind);

@@ -22,7 +22,7 @@ struct rate_verdict {
     bool allowed;
     int32_t remaining;     /* requests that would be allowed now, at once */
     int32_t reset_s;       /* seconds until all are, rounded up */
-    int32_t retry_after_s; /* refused: seconds until one is, rounded up; else 0 */
+    int32_t retry_after_s; /* seconds until one is, rounded up; 0: one is now */
 };
 
 enum {

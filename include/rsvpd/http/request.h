@@ -57,6 +57,7 @@ struct request_rate {
     bool applied; /* there was one */
     enum rate_kind kind;
     struct rate_verdict verdict;
+    int32_t retry_after_s; /* seconds until all of them let another one pass, rounded up */
 };
 
 struct answer_header {

@@ -26,7 +26,7 @@ static void test_what_a_verdict_says(NO_STATE)
     }
     expect_verdict(rate_limit_take(&limit, &caller, SECOND_US), false, 0, 60, 1);
     expect_verdict(rate_limit_take(&limit, &caller, SECOND_US + 99999), false, 0, 60, 1);
-    expect_verdict(rate_limit_take(&limit, &caller, SECOND_US + 100000), true, 0, 60, 0);
+    expect_verdict(rate_limit_take(&limit, &caller, SECOND_US + 100000), true, 0, 60, 1);
     expect_verdict(rate_limit_take(&limit, &caller, 31 * SECOND_US), true, 298, 31, 0);
 }
 
@@ -35,11 +35,13 @@ static void test_one_request_in_a_day(NO_STATE)
     const struct rate limit = {1, RATE_SECONDS_MAX};
     const int64_t day_us = RATE_SECONDS_MAX * SECOND_US;
     struct rate_state caller = {0};
-    expect_verdict(rate_limit_take(&limit, &caller, 7), true, 0, RATE_SECONDS_MAX, 0);
+    expect_verdict(rate_limit_take(&limit, &caller, 7), true, 0, RATE_SECONDS_MAX,
+                   RATE_SECONDS_MAX);
     expect_verdict(rate_limit_take(&limit, &caller, 7), false, 0, RATE_SECONDS_MAX,
                    RATE_SECONDS_MAX);
     expect_verdict(rate_limit_take(&limit, &caller, 7 + day_us - 1), false, 0, 1, 1);
-    expect_verdict(rate_limit_take(&limit, &caller, 7 + day_us), true, 0, RATE_SECONDS_MAX, 0);
+    expect_verdict(rate_limit_take(&limit, &caller, 7 + day_us), true, 0, RATE_SECONDS_MAX,
+                   RATE_SECONDS_MAX);
 }
 
 /* After the time in retry_after_s a request is allowed, and not a second before. */
@@ -63,6 +65,16 @@ static void test_retry_after_is_enough_and_not_too_much(NO_STATE)
                              .allowed);
         }
     }
+}
+
+/* Whoever has just passed is told how long to wait, too. */
+static void test_retry_after_of_those_who_passed(NO_STATE)
+{
+    const struct rate limit = {2, 9};
+    struct rate_state caller = {0};
+    expect_verdict(rate_limit_take(&limit, &caller, 1), true, 1, 5, 0);
+    expect_verdict(rate_limit_take(&limit, &caller, 1), true, 0, 9, 5);
+    expect_verdict(rate_limit_take(&limit, &caller, 2 + 4 * SECOND_US), false, 0, 5, 1);
 }
 
 /* A caller who always comes gets exactly N, and then exactly N * elapsed / S, however the interval
@@ -174,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_what_a_verdict_says),
         cmocka_unit_test(test_one_request_in_a_day),
         cmocka_unit_test(test_retry_after_is_enough_and_not_too_much),
+        cmocka_unit_test(test_retry_after_of_those_who_passed),
         cmocka_unit_test(test_the_sustained_rate_is_exact),
         cmocka_unit_test(test_no_window_sees_too_many),
         cmocka_unit_test(test_huge_times),

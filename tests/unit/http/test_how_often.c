@@ -200,6 +200,24 @@ static void test_the_nearest_limit_is_told(NO_STATE)
     expect_fields("\"address\";q=3;w=30", "\"address\";r=0;t=30");
 }
 
+/* What a refusal tells to wait for is enough for all limits that it was held to. */
+static void test_retry_after_is_enough_for_all(NO_STATE)
+{
+    principal = (struct principal){.kind = PRINCIPAL_TOKEN, .subject = unit_id("u1")};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        assert_true(how_often_by_address(&request) && how_often_by_principal(&request));
+    }
+    begin();
+    assert_true(how_often_by_address(&request)); /* the last one for 10 s */
+    assert_false(how_often_by_principal(&request));
+    expect_refused("10");
+    expect_fields("\"user\";q=2;w=10", "\"user\";r=0;t=10");
+    clock_us += 10 * 1000 * 1000;
+    begin();
+    assert_true(how_often_by_address(&request) && how_often_by_principal(&request));
+}
+
 static void test_without_limits_nothing_is_told(NO_STATE)
 {
     rate_table_destroy(&context.rates);
@@ -222,6 +240,7 @@ int main(void)
         CASE(test_keys_count_for_themselves),
         CASE(test_trusted_callers_count_for_whom_they_name),
         CASE(test_the_nearest_limit_is_told),
+        CASE(test_retry_after_is_enough_for_all),
         CASE(test_without_limits_nothing_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
