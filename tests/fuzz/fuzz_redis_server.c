@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 #include "rsvpd/base/log.h"
+#include "rsvpd/base/mac.h"
 #include "rsvpd/store/redis_store.h"
 
 #include <stdio.h>
