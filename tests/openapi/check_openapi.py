@@ -27,11 +27,11 @@ DOCUMENT = os.path.join(SOURCE, "docs/openapi.yaml")
 
 # Pairs of operation and status that the document has and that nothing here can provoke.
 UNPROVOKED = [
-    (".*", "429", "needs limits: tests/integration/test_rates sets them"),
+    (".*", "429", "needs limits of rates: check_access.py sets them"),
     (".*", "500", "needs a fault inside the service"),
     ("getMetrics", "503", "needs a crowd at the admin port"),
-    (".*", "401", "needs AUTH_MODE=token"),
-    ("(get|list|export).*", "403", "needs AUTH_MODE=token"),
+    (".*", "401", "needs AUTH_MODE=token: check_access.py sets it"),
+    ("(get|list|export).*", "403", "needs AUTH_MODE=token: check_access.py sets it"),
 ]
 
 

@@ -138,6 +138,7 @@ class Servers:
                               preexec_fn=end_with_parent(), **options)
         if done.returncode != 0:
             raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
+        return done.stdout
 
     def start_postgres(self):
         self.programs = programs = max(glob.glob("/usr/lib/postgresql/*/bin"),
@@ -157,24 +158,43 @@ class Servers:
                              "--appendonly", "no", "--dir", self.directory])
         until("Redis", lambda: os.path.exists(path))
 
-    def start_rsvpd(self):
-        self.port, self.admin_port = free_ports(2)
-        environment = ENVIRONMENT | {
+    def environment(self, settings=None):
+        """Of the service and its commands; `settings` are further variables of its configuration."""
+        return ENVIRONMENT | {
             "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=rsvpd",
             "REDIS_URL": f"unix://{self.directory}/redis.sock",
             "PORT": str(self.port), "ADMIN_PORT": str(self.admin_port), "WORKERS": "2",
             "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000",
-            "MAX_CONNECTIONS": str(MAX_CONNECTIONS)}
+            "MAX_CONNECTIONS": str(MAX_CONNECTIONS)} | (settings or {})
+
+    def start_rsvpd(self, settings=None, ready=200):
+        """ready: what /readyz answers once it is up."""
+        self.port, self.admin_port = free_ports(2)
+        environment = self.environment(settings)
         self.run([self.binary, "migrate"], env=environment)
         self.spawn("rsvpd", [self.binary, "serve"], env=environment)
-        until("rsvpd", self.is_ready)
+        until("rsvpd", lambda: self.is_ready(ready))
 
-    def is_ready(self):
-        if (status := self.children["rsvpd"].poll()) is not None:
-            raise RuntimeError(f"rsvpd ended with status {status}\n{self.log('rsvpd')}")
+    def restart_rsvpd(self, settings, ready=200):
+        """With other settings, without a drain."""
+        self.stop("rsvpd", signal.SIGKILL)
+        self.start_rsvpd(settings, ready)
+
+    def is_ready(self, status=200):
+        if (ended := self.children["rsvpd"].poll()) is not None:
+            raise RuntimeError(f"rsvpd ended with status {ended}\n{self.log('rsvpd')}")
         with contextlib.suppress(OSError):
-            return send(self.admin_port, "GET", "/readyz").status == 200
+            return send(self.admin_port, "GET", "/readyz").status == status
         return False
+
+    def command(self, *arguments):
+        """What a command of the service prints."""
+        return self.run([self.binary, *arguments], env=self.environment())
+
+    def sql(self, statements):
+        """What the statements select."""
+        return self.run([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-qAt", "-v", "ON_ERROR_STOP=1",
+                         "-c", statements])
 
     @contextlib.contextmanager
     def all_connections(self):
@@ -186,19 +206,19 @@ class Servers:
 
     def make_waiting(self, event, users):
         """An event without a seat for which so many wait."""
-        self.run([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"""
+        self.sql(f"""
             INSERT INTO events (event_id, capacity, waitlist, waiting, last_ticket)
                 VALUES ('{event}', 0, true, {users}, {users} + 1);
             INSERT INTO rsvp_counters (event_id, count, version, managed) VALUES ('{event}', 0, 0, true);
             INSERT INTO waitlist (event_id, ticket, user_id)
-                SELECT '{event}', i + 1, 'w' || i FROM generate_series(1, {users}) AS i"""])
+                SELECT '{event}', i + 1, 'w' || i FROM generate_series(1, {users}) AS i""")
 
     def make_likes(self, user, posts):
         """A user who likes so many posts."""
-        self.run([f"{self.programs}/psql", "-h", self.directory, "-U", "rsvpd", "-q", "-v", "ON_ERROR_STOP=1", "-c", f"""
+        self.sql(f"""
             INSERT INTO likes (post_id, user_id) SELECT 'liked-' || i, '{user}' FROM generate_series(1, {posts}) AS i;
             INSERT INTO like_counters (post_id, count, version)
-                SELECT 'liked-' || i, 1, 1 FROM generate_series(1, {posts}) AS i"""])
+                SELECT 'liked-' || i, 1, 1 FROM generate_series(1, {posts}) AS i""")
 
     @contextlib.contextmanager
     def locked_tables(self):
