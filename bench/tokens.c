@@ -2,8 +2,9 @@
  *
  *   tokens DIRECTORY ALGORITHM:COUNT...
  *
- * writes DIRECTORY/ALGORITHM.tokens, a token a line for the users 0 to COUNT-1; DIRECTORY/jwks.json,
- * the set of all public keys; and DIRECTORY/secret, what HS256 is signed with. */
+ * writes DIRECTORY/ALGORITHM.tokens, a token a line for the users 0 to COUNT-1;
+ * DIRECTORY/jwks.json, the set of all public keys; and DIRECTORY/secret, what HS256 is signed with.
+ */
 #include "token.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Makes answers: the JSON bodies of the contract, and problems. */
 #include "rsvpd/http/answer.h"
-#include "rsvpd/http/context.h"
 #include "rsvpd/base/uri.h"
+#include "rsvpd/http/context.h"
 #include "rsvpd/http/entity_tag.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/route.h"

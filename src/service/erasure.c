@@ -151,7 +151,9 @@ static void end(struct operation *asked, int64_t now_us)
 {
     struct operation_erasure *erasure = operation_erasure(asked);
     const struct eraser *eraser = erasure->eraser;
-    enum outcome outcome = erased_anything(erasure) ? OUTCOME_DONE : erasure->outcome;
+    /* Where the deadline passed in the first step, it is under way: the same request goes on. */
+    bool under_way = erased_anything(erasure) || erasure->outcome == OUTCOME_UNKNOWN;
+    enum outcome outcome = under_way ? OUTCOME_DONE : erasure->outcome;
     asked->answered = true;
     asked->done(asked, outcome, now_us);
     operations_release(eraser->operations, asked);

@@ -362,7 +362,7 @@ static void unknown_paths_are_not_found(NO_STATE)
         "/v1/Events/x/rsvp_count",
         "//v1/events/x/rsvp_count",
         "/v1//events/x/rsvp_count",
-        "/v1/events",
+        "/v1/posts",
         "/v1/events/x/nope",
         "/v1/events/x/rsvp/",
         "/v1/events/x/rsvp_count/",
@@ -380,8 +380,8 @@ static void unknown_paths_are_not_found(NO_STATE)
         "/v1/posts/x",
         "/v1/posts/x/waitlist",
         "/v1/events/x/rsvp_count/stream",
-        "/v1/users/u1",
-        "/v1/users/u1/export",
+        "/v1/users/u1/import",
+        "/v1/users",
     };
     for (size_t i = 0; i < LENGTH(targets) * LENGTH(methods); i++) {
         const char *target = targets[i / LENGTH(methods)];

@@ -158,7 +158,8 @@ static const char *text_of(const json_t *node, const char *member)
 
 /* The condition compares the index's first column: any other one alone reads the whole index. By
  * expiry it is those before a moment that are wanted: expire_keys.sql limits how many. In the index
- * of promotions that go on there are only those, mostly none. */
+ * of promotions that go on there are only those, mostly none. The page of all events with settings
+ * begins behind one of them, in the index's order: list_events.sql limits how many it reads. */
 static bool is_lookup(const json_t *node)
 {
     const char *const index[] = {text_of(node, "Index Name")};
@@ -168,6 +169,10 @@ static bool is_lookup(const json_t *node)
     }
     if (strcmp(index[0], "events_promoting") == 0) {
         return strstr(text_of(node, "Index Cond"), "(promoting_at < ") != NULL;
+    }
+    if (strcmp(index[0], "events_pkey") == 0 &&
+        strstr(text_of(node, "Index Cond"), "(event_id > ") != NULL) {
+        return true;
     }
     if (strcmp(index[0], "idempotency_keys_by_expiry") == 0) {
         return strstr(text_of(node, "Index Cond"), "(expires_at < ") != NULL;
@@ -540,6 +545,10 @@ static void work_grows_with_the_batch(NO_STATE)
         {"membership_status", HOT ", numbered('waiting-', 19000)", BATCH * EACH},
         {"membership_status", HOT ", numbered('nobody-', 1)", BATCH * EACH},
         {"list_waiting", "'hot', 10000, 1000", KEPT_MAX * EACH},
+        {"list_events", "'', 1000", KEPT_MAX * EACH},
+        {"list_events", "'event-5', 1000", KEPT_MAX * EACH},
+        {"list_waits", "'waiting', '', 1000", KEPT_MAX * EACH},
+        {"erase_keys", "'user-1', 1000", EACH},
         {"mark_admitted", "'hot'", EACH},
         {"store_settings", "'hot', 5, 1, NULL, NULL, 0", EACH},
         {"precondition", "'hot', NULL, ARRAY['other']", EACH},

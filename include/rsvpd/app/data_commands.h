@@ -1,5 +1,5 @@
-/* The subcommands that work on the data: verify, import, export, erase, prune. Each takes the arguments behind
- * its name and returns the exit status. */
+/* The subcommands that work on the data: verify, import, export, erase, prune. Each takes the
+ * arguments behind its name and returns the exit status. */
 #ifndef RSVPD_APP_DATA_COMMANDS_H
 #define RSVPD_APP_DATA_COMMANDS_H
 

@@ -15,8 +15,8 @@ void body_prepare(void);
  * `example` shows what it might be; likewise, as an internal error, when memory is exhausted. */
 MUST_CHECK json_t *body_parse(struct request *request, const char *example);
 
-/* For a route that takes no body: whether there is none, or one without members, which says nothing,
- * either; answers with the problem where it is anything else. */
+/* For a route that takes no body: whether there is none, or one without members, which says
+ * nothing, either; answers with the problem where it is anything else. */
 MUST_CHECK bool body_is_empty(struct request *request);
 
 #endif

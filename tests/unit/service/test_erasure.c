@@ -2,6 +2,8 @@
 #include "bench.h"
 #include "unit.h"
 
+#include "rsvpd/service/operations.h"
+
 static struct ask *erase(struct bench *bench, const char *user)
 {
     struct ask *ask =
@@ -87,6 +89,25 @@ static void test_it_ends_in_time(NO_STATE)
     bench_finish(bench);
 }
 
+/* Whether the first step is done is not known as the deadline passes: nothing is counted, and the
+ * same request goes on. */
+static void test_the_first_step_takes_too_long(NO_STATE)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    make_one_of_each(bench);
+    const struct ask *ask = erase(bench, "gone");
+    bench_end(bench, POOL_READ, BATCH_DONE); /* what the user waits for */
+    bench_turn(bench);                       /* its removal is sent */
+    bench_pass(bench, BENCH_DEADLINE_US + WHEEL_TICK_US);
+    bench_tick(bench);
+    expect_erased(ask, 0, 0, 0, 0, false);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    const struct ask *rest = erase(bench, "gone");
+    bench_settle(bench);
+    expect_erased(rest, 2, 1, 0, 2, true);
+    bench_finish(bench);
+}
+
 /* Nothing was erased: it ends as what it needed first. */
 static void test_without_a_primary(NO_STATE)
 {
@@ -117,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_everything_goes),
         cmocka_unit_test(test_more_than_a_page),
         cmocka_unit_test(test_it_ends_in_time),
+        cmocka_unit_test(test_the_first_step_takes_too_long),
         cmocka_unit_test(test_without_a_primary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
