@@ -23,6 +23,9 @@ packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema p
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
+# What scripts/oidc needs on top of packages_build.
+# shellcheck disable=SC2034
+packages_oidc=(postgresql redis-server nodejs npm python3)
 # What scripts/bench --scale and --auth need instead.
 # shellcheck disable=SC2034
 packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)

@@ -118,8 +118,11 @@ static enum authentication check_new_token(struct authenticator *authenticator,
         jwt_check(keys, &authenticator->setup.policy, token, now.wall_us / SECOND_US, &claims);
     if (found != JWT_GOOD) {
         *fault = jwt_fault_text(found);
+        /* Newer keys are on their way, or have come while this token was looked at. */
         bool comes =
-            found == JWT_UNKNOWN_KEY && refresh->want != NULL && refresh->want(refresh->source);
+            found == JWT_UNKNOWN_KEY && refresh->want != NULL &&
+            (refresh->want(refresh->source) || published_version(authenticator->setup.token_keys) !=
+                                                   authenticator->token_keys.version);
         return comes ? AUTHENTICATION_UNKNOWN_KEY : AUTHENTICATION_BAD;
     }
     if (!identifier_parse(slice_make(claims.subject, claims.subject_size), &principal->subject)) {

@@ -225,10 +225,10 @@ static void on_fetched(void *jwks_, struct slice document, const char *reason)
 {
     struct jwks *jwks = jwks_;
     char error[JWK_ERROR_SIZE_BYTES];
-    atomic_store(&jwks->coming, false);
     if (reason == NULL && replace_document(jwks, document, error) == SECRET_FAILED) {
         reason = error;
     }
+    atomic_store(&jwks->coming, false); /* not before: whoever waits would look at the old keys */
     metrics_add(jwks->metrics, reason == NULL ? METRIC_KEYS_FETCHED : METRIC_KEYS_NOT_FETCHED, 1);
     if (reason == NULL) {
         jwks->failures = 0;
