@@ -380,9 +380,9 @@ static bool check_pending(struct config *config, bool given, struct config_error
 }
 
 /* A secret has one algorithm: whoever gives one need not name it. */
-static bool choose_algorithms(struct config *config, bool given, struct config_error *error)
+static bool choose_algorithms(struct config *config, const char *given, struct config_error *error)
 {
-    if (given || *config->auth_jwt_secret == '\0') {
+    if ((given != NULL && *given != '\0') || *config->auth_jwt_secret == '\0') {
         return true;
     }
     free(config->auth_jwt_algorithms);
@@ -423,7 +423,7 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
         }
     }
     if (!check_pending(config, lookup("MAX_PENDING") != NULL, error) ||
-        !choose_algorithms(config, lookup("AUTH_JWT_ALGORITHMS") != NULL, error)) {
+        !choose_algorithms(config, lookup("AUTH_JWT_ALGORITHMS"), error)) {
         return false;
     }
     if (!check_lists(config, error)) {

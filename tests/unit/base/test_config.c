@@ -191,19 +191,19 @@ static void test_may_serve(NO_STATE)
 /* A secret alone says which algorithm is meant. */
 static void test_algorithms_of_a_secret(NO_STATE)
 {
-    static const struct variable alone[] = {
-        {"DATABASE_URL", SECRET}, {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES}, {NULL, NULL}};
-    static const struct variable beside[] = {{"DATABASE_URL", SECRET},
-                                             {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
-                                             {"AUTH_JWT_ALGORITHMS", "ES256,HS256"},
-                                             {NULL, NULL}};
-    struct config config;
-    load_well(&config, alone);
-    assert_string_equal(config.auth_jwt_algorithms, "HS256");
-    config_free(&config);
-    load_well(&config, beside);
-    assert_string_equal(config.auth_jwt_algorithms, "ES256,HS256");
-    config_free(&config);
+    static const char *const cases[][2] = {
+        {NULL, "HS256"}, {"", "HS256"}, {"ES256,HS256", "ES256,HS256"}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const struct variable variables[] = {
+            {"DATABASE_URL", SECRET},
+            {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+            {cases[i][0] == NULL ? NULL : "AUTH_JWT_ALGORITHMS", cases[i][0]},
+            {NULL, NULL}};
+        struct config config;
+        load_well(&config, variables);
+        assert_string_equal(config.auth_jwt_algorithms, cases[i][1]);
+        config_free(&config);
+    }
 }
 
 /* A start with this one variable on top of a good environment fails with one line that names it. */
