@@ -16,7 +16,8 @@ enum {
     FETCH_TIMEOUT_MS = 5000,
     WANTED_EVERY_US = 10 * 1000 * 1000,
     RETRY_FIRST_MS = 1000,
-    RETRY_DOUBLINGS_MAX = 6, /* to about a minute */
+    RETRY_DOUBLINGS_MAX = 6,         /* to about a minute */
+    RETRY_DOUBLINGS_WITHOUT_KEYS = 3 /* while nobody is let in */
 };
 
 struct jwks {
@@ -205,12 +206,20 @@ static void on_next(uv_timer_t *next)
     begin(jwks, jwks->next_is_wanted);
 }
 
+int64_t jwks_retry_max_ms(unsigned failures, bool keys_are_here, int64_t refresh_s)
+{
+    assert(failures > 0);
+    unsigned most = keys_are_here ? RETRY_DOUBLINGS_MAX : RETRY_DOUBLINGS_WITHOUT_KEYS;
+    int64_t retry_ms = (int64_t)RETRY_FIRST_MS << (failures <= most ? failures - 1 : most);
+    int64_t refresh_ms = refresh_s * 1000;
+    return retry_ms < refresh_ms ? retry_ms : refresh_ms;
+}
+
 /* From half of it to all of it. */
 static uint64_t retry_after_ms(struct jwks *jwks)
 {
-    unsigned doublings = jwks->failures - 1;
-    uint64_t most = (uint64_t)RETRY_FIRST_MS
-                    << (doublings < RETRY_DOUBLINGS_MAX ? doublings : RETRY_DOUBLINGS_MAX);
+    uint64_t most = (uint64_t)jwks_retry_max_ms(jwks->failures, published_version(jwks->keys) > 0,
+                                                jwks->refresh_s);
     return most / 2 + random_next(&jwks->random) % (most / 2 + 1);
 }
 

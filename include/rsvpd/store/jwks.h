@@ -56,6 +56,11 @@ bool jwks_want(struct jwks *jwks);
 /* Whether a set is being fetched. On any thread. */
 bool jwks_is_coming(const struct jwks *jwks);
 
+/* The longest pause after so many failures in a row to fetch it. It doubles, but not beyond 8 s
+ * while there are no keys, so that a service that waits for its provider starts soon after it, and
+ * never beyond the time after which a set that is here would be read again. */
+int64_t jwks_retry_max_ms(unsigned failures, bool keys_are_here, int64_t refresh_s);
+
 /* Reads the file again; the log says why where it fails. Blocks: for any thread but a loop's. */
 enum secret_change jwks_read_file(struct jwks *jwks);
 

@@ -29,11 +29,17 @@ static struct request request;
 /* What the place that keys come from says, and how often it was asked for newer ones. */
 static bool comes;
 static int asked;
+static const struct token_key *came; /* just before it is asked */
+
+static void publish(const struct token_key *key);
 
 static bool want(void *source)
 {
     (void)source;
     asked++;
+    if (came != NULL) {
+        publish(came);
+    }
     return comes;
 }
 
@@ -102,6 +108,7 @@ static int set_up(NO_STATE)
     struct api_key key = {.id = 7, .scope = SCOPE_READ, .expires_us = INT64_MAX};
     comes = false;
     asked = 0;
+    came = NULL;
     token_keys = published_create(destroy_set);
     api_keys = published_create(destroy_api_keys);
     metrics = metrics_create();
@@ -307,6 +314,19 @@ static void test_a_token_of_a_key_to_come_waits(NO_STATE)
     }
 }
 
+/* They came between the look at the token and the question whether any are coming. */
+static void test_keys_that_just_came_are_looked_at(NO_STATE)
+{
+    const char *fault;
+    struct principal principal;
+    came = later;
+    assert_int_equal(show_token("Bearer ", of_later_key, &principal), AUTHENTICATION_UNKNOWN_KEY);
+    authenticator_wait(authenticator, &request);
+    assert_ptr_equal(authenticator_take_ready(authenticator, request.started.mono_us), &request);
+    assert_int_equal(check(&principal, &fault), AUTHENTICATED);
+    unit_expect_text("subject", identifier_slice(&principal.subject), "u2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -317,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_another_set_of_keys_is_asked_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_keys_nothing_can_be_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_token_of_a_key_to_come_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_that_just_came_are_looked_at, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, make_tokens, free_tokens);
 }
