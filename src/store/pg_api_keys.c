@@ -6,6 +6,7 @@
 #include "rsvpd/base/clock.h"
 #include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/pg_codec.h"
+#include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
@@ -58,11 +59,12 @@ struct pg_conn *pg_api_keys_connect(const char *url, char error[PG_ERROR_SIZE_BY
     }
     const struct parameters timeouts = {.count = 2, .values = {STATEMENT_TIMEOUT, LOCK_TIMEOUT}};
     PGresult *result = exchange(session, "session/setup", &timeouts, error);
-    if (result == NULL) {
+    bool suits = result != NULL && (!pg_is_read_only(session) || pg_vet_replayed(session, error));
+    PQclear(result);
+    if (!suits) {
         PQfinish(session);
         return NULL;
     }
-    PQclear(result);
     return session;
 }
 

@@ -261,6 +261,33 @@ static void a_service_that_cannot_read_the_keys_does_not_start(NO_STATE)
     free(url);
 }
 
+/* There a key may be in force that was revoked. */
+static void keys_are_not_read_from_a_standby_that_may_lag(NO_STATE)
+{
+    char *entry = NULL;
+    char *primary_url = pg_fresh_database(fixture.pg, "keys");
+    service_migrate(primary_url);
+    struct pg_server *standby = pg_server_create_standby(fixture.pg);
+    char *standby_url = pg_server_url(standby, "keys");
+    char *service_url = pg_service_url(standby_url);
+    pg_await(standby_url, "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)");
+    const char *host = strstr(service_url, "host=");
+    assert_non_null(host);
+    assert_true(asprintf(&entry, "DATABASE_URL=%.*shost=/nonexistent,%s", (int)(host - service_url),
+                         service_url, host + strlen("host=")) > 0);
+    struct service_run run = service_run((const char *const[]){"serve", NULL},
+                                         (const char *const[]){entry, "AUTH_MODE=token", NULL});
+    assert_int_equal(run.status, STATUS_FAILED);
+    assert_non_null(strstr(run.err, "cannot read the API keys at the start"));
+    assert_non_null(strstr(run.err, "it is a standby that may lack what was written last"));
+    service_run_free(&run);
+    pg_server_destroy(&standby);
+    free(entry);
+    free(service_url);
+    free(standby_url);
+    free(primary_url);
+}
+
 /* The reading goes on by itself, whatever became of its session. */
 static void a_lost_session_is_replaced(NO_STATE)
 {
@@ -292,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_service_that_cannot_read_the_keys_does_not_start),
+        cmocka_unit_test(keys_are_not_read_from_a_standby_that_may_lag),
         cmocka_unit_test(a_lost_session_is_replaced),
         SERVED(a_key_comes_and_goes_in_all_processes),
         SERVED(a_key_may_what_its_scope_says),
