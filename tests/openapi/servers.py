@@ -24,6 +24,7 @@ DEADLINE_MS = 1000
 MAX_CONNECTIONS = 20
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Children see nothing of PGHOST, REDIS_URL and the like.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name == "PATH" or name.endswith("SAN_OPTIONS")}
 
@@ -172,6 +173,9 @@ class Servers:
         self.port, self.admin_port = free_ports(2)
         environment = self.environment(settings)
         self.run([self.binary, "migrate"], env=environment)
+        self.run([f"{self.programs}/psql", "-X", "-h", self.directory, "-U", "rsvpd", "-v", "role=service",
+                  "-f", f"{SOURCE}/sql/roles/service_role.sql"])
+        environment["DATABASE_URL"] = f"postgresql:///rsvpd?host={self.directory}&user=service"
         self.spawn("rsvpd", [self.binary, "serve"], env=environment)
         until("rsvpd", lambda: self.is_ready(ready))
 
