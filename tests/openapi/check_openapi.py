@@ -731,7 +731,6 @@ def check_outages(run):
             run.poll(Case(operation, 504, "outcome-unknown", body=U1), R=relation, item="locked")
         for operation in (PUT, DELETE):
             run.poll(Case(operation, 504, "outcome-unknown", body=b"{}"), item="locked")
-        run.poll(Case(ERASE, 504, "outcome-unknown", user="last"))
     admin = {"port": run.servers.admin_port}
     run.servers.stop("redis", signal.SIGKILL)
     for query in ("", "?verbose"):
