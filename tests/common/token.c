@@ -162,7 +162,10 @@ char *token_key_pem(const struct token_key *key)
     int written = PEM_write_bio_PUBKEY(memory, key->pair);
     assert(written == 1);
     long size = BIO_get_mem_data(memory, &data);
-    pem = strndup(data, (size_t)size);
+    pem = malloc((size_t)size + 1);
+    assert(pem != NULL);
+    memcpy(pem, data, (size_t)size); /* no string: nothing ends it */
+    pem[size] = '\0';
     BIO_free(memory);
     return pem;
 }
