@@ -23,7 +23,8 @@ static struct exchange *current; /* the one that runs */
 static void health(void *process, struct http_health *out)
 {
     (void)process;
-    *out = (struct http_health){.alive = true, .postgres = {.configured = true, .up = true}};
+    *out = (struct http_health){
+        .alive = true, .postgres = {.configured = true, .up = true}, .keys_here = true};
 }
 
 static void metrics(void *process, struct text *out)
