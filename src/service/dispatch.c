@@ -54,10 +54,15 @@ static size_t queue_kind_of(enum operation_kind kind)
     return i;
 }
 
-/* Whether the asker must be told when it is not known if it was done. */
 static bool is_write(const struct operation *operation)
 {
     return operation_is_write(operation) || operation_changes_settings(operation);
+}
+
+/* Whether the asker must be told when it is not known if it was done. */
+static bool may_be_unknown(const struct operation *operation)
+{
+    return is_write(operation) || operation->kind == OPERATION_ERASE_KEYS;
 }
 
 static size_t queue_index(const struct relation *relation, enum operation_kind kind)
@@ -239,7 +244,7 @@ void dispatch_expire(struct dispatch *dispatch, struct operation *operation, int
         metrics_add(dispatch->metrics, METRIC_EXPIRED, 1);
     }
     bool perhaps_done =
-        operation->attempted || (is_write(operation) && operation->state == OPERATION_SENT);
+        operation->attempted || (may_be_unknown(operation) && operation->state == OPERATION_SENT);
     if (operation->state != OPERATION_SENT) {
         batcher_withdraw(queue_of(dispatch, operation), operation);
     }
@@ -280,7 +285,7 @@ static void send_again(struct dispatch *dispatch, struct batcher *queue, struct 
     drop_answered(dispatch, queue, batch, now_us);
     for (size_t i = 0; i < batch->size; i++) {
         struct operation *operation = batch->operations[i];
-        operation->attempted = operation->attempted || (attempted && is_write(operation));
+        operation->attempted = operation->attempted || (attempted && may_be_unknown(operation));
         operation->batch_limit =
             operation->batch_limit < batch_limit ? operation->batch_limit : batch_limit;
     }

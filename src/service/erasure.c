@@ -49,6 +49,17 @@ static void note_outcome(struct operation_erasure *erasure, enum outcome outcome
     }
 }
 
+/* A step has ended that erases: where that is done or may be, the same request goes on. An attempt
+ * that was lost may have erased what the last one did not find. */
+static void note_step(struct operation_erasure *erasure, const struct operation *step,
+                      enum outcome outcome, int64_t erased)
+{
+    note_outcome(erasure, outcome);
+    *erased_of(erasure) += erased;
+    erasure->under_way =
+        erasure->under_way || erased > 0 || step->attempted || outcome == OUTCOME_UNKNOWN;
+}
+
 /* An operation of those that the erasure consists of. NULL, and noted, where none is to be had. */
 static struct operation *take(struct operation *asked, enum operation_kind kind,
                               enum relation_id relation, operation_done_fn *done)
@@ -90,8 +101,8 @@ static void removed(struct operation *operation, enum outcome outcome, int64_t n
 {
     struct operation *asked = operation->owner;
     struct operation_erasure *erasure = operation_erasure(asked);
-    note_outcome(erasure, outcome);
-    *erased_of(erasure) += outcome == OUTCOME_DONE && operation_write(operation)->changed;
+    note_step(erasure, operation, outcome,
+              outcome == OUTCOME_DONE && operation_write(operation)->changed);
     one_less(asked, now_us);
 }
 
@@ -131,29 +142,18 @@ static void keys_erased(struct operation *operation, enum outcome outcome, int64
     struct operation *asked = operation->owner;
     struct operation_erasure *erasure = operation_erasure(asked);
     int64_t erased = outcome == OUTCOME_DONE ? operation_expiry(operation)->keys_expired : 0;
-    note_outcome(erasure, outcome);
-    *erased_of(erasure) += erased;
-    erasure->found = erasure->found || erased > 0;
+    note_step(erasure, operation, outcome, erased);
+    /* An attempt that was lost may have erased the answer of a write that came meanwhile. */
+    erasure->found = erasure->found || erased > 0 || operation->attempted;
     erasure->more = erased == KEYS_MAX;
     one_less(asked, now_us);
-}
-
-static bool erased_anything(const struct operation_erasure *erasure)
-{
-    int64_t sum = erasure->waits_erased + erasure->keys_erased;
-    for (size_t i = 0; i < RELATION_COUNT; i++) {
-        sum += erasure->memberships_erased[i];
-    }
-    return sum > 0;
 }
 
 static void end(struct operation *asked, int64_t now_us)
 {
     struct operation_erasure *erasure = operation_erasure(asked);
     const struct eraser *eraser = erasure->eraser;
-    /* Where the deadline passed in the first step, it is under way: the same request goes on. */
-    bool under_way = erased_anything(erasure) || erasure->outcome == OUTCOME_UNKNOWN;
-    enum outcome outcome = under_way ? OUTCOME_DONE : erasure->outcome;
+    enum outcome outcome = erasure->under_way ? OUTCOME_DONE : erasure->outcome;
     asked->answered = true;
     asked->done(asked, outcome, now_us);
     operations_release(eraser->operations, asked);

@@ -192,6 +192,7 @@ struct operation_erasure {
     bool more;               /* there is a further page */
     bool found;              /* there was something to erase since the first of the sources */
     bool failed;             /* something of that cannot be erased */
+    bool under_way;          /* something was erased, or may have been */
     bool stopped;            /* no further operation is begun */
     enum outcome outcome;    /* OUTCOME_DONE, or how the first that failed did */
 };

@@ -23,9 +23,9 @@ struct eraser {
 };
 
 /* Begins a filled-in OPERATION_ERASE. It goes on until all is erased or three quarters of the time
- * to its deadline are over; then it ends as done, with what was erased. If nothing was erased, it
- * ends as what it needed first did. It need not be watched: the operations that it waits for are.
- */
+ * to its deadline are over; then it ends as done, with what was erased. If surely nothing was
+ * erased, it ends as what it needed first did. It need not be watched: the operations that it waits
+ * for are. */
 void erasure_begin(const struct eraser *eraser, struct operation *operation, int64_t now_us);
 
 #endif

@@ -108,6 +108,58 @@ static void test_the_first_step_takes_too_long(NO_STATE)
     bench_finish(bench);
 }
 
+/* The answer that was erased may be of a write that came after its line was looked for: everything
+ * is looked through once more, though nobody knows whether there was one. */
+static void test_lost_erasure_of_answers(NO_STATE)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    const struct ask *ask = erase(bench, "u");
+    bench_end(bench, POOL_READ, BATCH_DONE); /* what the user waits for */
+    bench_end(bench, POOL_READ, BATCH_DONE); /* who the user goes with */
+    bench_add_keyed(bench, "late", "u", "k");
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_DONE); /* what the user likes */
+    bench_turn(bench);
+    struct flight *answers = fake_primary_flight(&bench->primary, POOL_WRITE);
+    fake_primary_execute(&bench->primary, answers, bench->now);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_settle(bench);
+    expect_erased(ask, 1, 0, 0, 0, true);
+    bench_finish(bench);
+}
+
+/* A removal was lost and is done again: nobody knows that it changed something the first time. So
+ * what goes wrong after it does not say that nothing was done. */
+static void test_lost_removal(NO_STATE)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    make_one_of_each(bench);
+    const struct ask *ask = erase(bench, "gone");
+    bench_end(bench, POOL_READ, BATCH_DONE); /* what the user waits for */
+    bench_turn(bench);
+    struct flight *removal = fake_primary_flight(&bench->primary, POOL_WRITE);
+    fake_primary_execute(&bench->primary, removal, bench->now);
+    bench_end(bench, POOL_WRITE, BATCH_LOST);
+    bench_end(bench, POOL_WRITE, BATCH_DONE);
+    bench_end(bench, POOL_READ, BATCH_UNAVAILABLE); /* who the user goes with */
+    expect_erased(ask, 0, 0, 0, 0, false);
+    bench_finish(bench);
+}
+
+/* The same where its time is over. */
+static void test_unknown_erasure_of_answers(NO_STATE)
+{
+    struct bench *bench = bench_create(&bench_usual);
+    const struct ask *ask = erase(bench, "u");
+    for (size_t i = 0; i < 1 + RELATION_COUNT; i++) {
+        bench_end(bench, POOL_READ, BATCH_DONE);
+    }
+    bench_turn(bench);
+    bench_wait(bench, BENCH_DEADLINE_US + SECONDS(0.1));
+    expect_erased(ask, 0, 0, 0, 0, false);
+    bench_finish(bench);
+}
+
 /* Nothing was erased: it ends as what it needed first. */
 static void test_without_a_primary(NO_STATE)
 {
@@ -139,6 +191,9 @@ int main(void)
         cmocka_unit_test(test_more_than_a_page),
         cmocka_unit_test(test_it_ends_in_time),
         cmocka_unit_test(test_the_first_step_takes_too_long),
+        cmocka_unit_test(test_lost_erasure_of_answers),
+        cmocka_unit_test(test_unknown_erasure_of_answers),
+        cmocka_unit_test(test_lost_removal),
         cmocka_unit_test(test_without_a_primary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
