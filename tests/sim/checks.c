@@ -1,5 +1,6 @@
 /* The invariants. */
 #include "checks.h"
+#include "erasures.h"
 #include "world.h"
 
 /* As the contract has them, not as the sources do. */
@@ -20,17 +21,41 @@ static bool same_pair(const struct request *a, const struct request *b)
     return a->relation == b->relation && a->entity == b->entity && a->user == b->user;
 }
 
+/* Whether the worker's store has a write of the pair, which its asker may wait for no more. */
+static bool is_flying(const struct worker *worker, const struct request *request)
+{
+    for (size_t i = 0; i < worker->pg.link_count; i++) {
+        const struct flight *flight = worker->pg.links[i].flight;
+        for (size_t j = 0; flight != NULL && j < flight->batch->size; j++) {
+            const struct operation *operation = flight->batch->operations[j];
+            if (kind_writes_user(operation->kind) && operation->relation->id == request->relation &&
+                number_of(&operation->entity) == (int)request->entity &&
+                number_of(&operation->user) == (int)request->user) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Whether it may write the pair, or does: what an erasure finds is not known before. */
+static bool may_write(const struct request *other, const struct request *request)
+{
+    return other->kind == OPERATION_ERASE
+               ? other->user == request->user
+               : kind_writes_user(other->kind) && same_pair(other, request);
+}
+
 bool checks_is_chained(const struct world *world, const struct request *request)
 {
     const struct list *open = &world->clients.open;
     for (const struct list_node *node = open->head.next; node != &open->head; node = node->next) {
         const struct request *other = list_entry(node, const struct request, open);
-        if (other != request && other->worker == request->worker && kind_writes_user(other->kind) &&
-            same_pair(other, request)) {
+        if (other != request && other->worker == request->worker && may_write(other, request)) {
             return true;
         }
     }
-    return false;
+    return is_flying(request->worker, request);
 }
 
 /* ---- what is sent ---- */
@@ -122,6 +147,7 @@ void checks_sent(struct worker *worker, enum pool pool, const struct batch *batc
         if (fault != NULL) {
             world_fail(world, "%s", fault);
         }
+        erasures_sent(world, operation);
         if (request != NULL) {
             if (!is_of(operation, request)) {
                 world_fail(world, "what is sent is what was asked: request %llu is not",
@@ -149,7 +175,7 @@ static void check_arrival(struct world *world, const struct flight *flight, cons
     for (size_t i = 0; i < flight->work->batch.size; i++) {
         const struct request *other = flight->work->items[i].request;
         uint64_t arrival = flight->work->items[i].operation.arrival;
-        if (other->entity == request->entity && other != request &&
+        if (other != NULL && other->entity == request->entity && other != request &&
             (arrival < operation->arrival) != (other->number < request->number)) {
             world_fail(world, "requests are numbered in the order of their arrival");
         }
@@ -189,7 +215,8 @@ static void check_key(struct world *world, const struct request *request)
 {
     int64_t *done_us = request->key == KEY_NONE ? NULL : clients_key_done(world, request->key);
     int64_t now_us = world->timeline.now_us;
-    if (done_us != NULL && *done_us != 0 && now_us < *done_us + world->plan.key_lifetime_us) {
+    if (done_us != NULL && *done_us > world->erasures.keys_erased_us[request->user] &&
+        now_us < *done_us + world->plan.key_lifetime_us) {
         world_fail(world, "under a key a write is done once: request %llu was the second",
                    (unsigned long long)request->number);
     }
@@ -244,6 +271,7 @@ void checks_executed(struct world *world, const struct flight *flight)
         const struct item *item = &flight->work->items[i];
         const struct operation *operation = &item->operation;
         check_rules(world, operation);
+        erasures_executed(world, item);
         if (item->request != NULL && kind_writes(operation->kind) && operation_acts(operation) &&
             operation->verdict == OUTCOME_DONE && !continues(operation)) {
             check_done(world, flight, item);
@@ -254,6 +282,9 @@ void checks_executed(struct world *world, const struct flight *flight)
 void checks_told(struct world *world, const struct item *item, enum batch_outcome end)
 {
     struct request *request = item->request;
+    if (item->erasure != NULL) {
+        item->erasure->lost += end == BATCH_LOST;
+    }
     if (request == NULL) {
         return;
     }
@@ -404,6 +435,14 @@ static void check_applied(struct world *world, const struct request *request,
     }
 }
 
+/* An erasure asks for much at once, and takes as many steps as there is time for: a queue that was
+ * slow refuses it, and others may be in the way of a late step. */
+static bool may_stop(const struct world *world, const struct request *request, enum outcome outcome)
+{
+    bool late = world->timeline.now_us > request->asked_us + world->plan.deadline_us / 4;
+    return request->kind == OPERATION_ERASE && (late || outcome == OUTCOME_OVERLOADED);
+}
+
 /* Without faults, or with such as retries hide, there is no excuse. But what was lost, and is
  * against the rules when it is sent again, stays unknown. */
 static void check_excuse(struct world *world, const struct request *request,
@@ -415,7 +454,7 @@ static void check_excuse(struct world *world, const struct request *request,
     bool failed = outcome == OUTCOME_UNAVAILABLE || outcome == OUTCOME_FAILED ||
                   outcome == OUTCOME_OVERLOADED || stale ||
                   (outcome == OUTCOME_UNKNOWN && request->lost == 0);
-    if ((mild || probing) && failed && !request->poisonous) {
+    if ((mild || probing) && failed && !request->poisonous && !may_stop(world, request, outcome)) {
         world_fail(world, "without faults all is answered: request %llu got %d",
                    (unsigned long long)request->number, (int)outcome);
     }
@@ -430,6 +469,10 @@ void checks_answered(struct world *world, struct request *request,
     }
     world->outcomes[outcome]++;
     check_excuse(world, request, operation, outcome);
+    if (request->kind == OPERATION_ERASE) {
+        erasures_answered(world, request, operation, outcome);
+        return;
+    }
     switch (outcome) {
     case OUTCOME_DONE:
         if (request->kind == OPERATION_COUNT) {
@@ -509,6 +552,10 @@ static void check_row(struct world *world, const struct model_row *row)
         if (event->is_in[user] && model_position(event, user) > 0) {
             world_fail(world, "nobody waits who is in");
         }
+    }
+    if (in + event->waiting != erasures_known(world, row)) {
+        world_fail(world, "nobody leaves whom no write removed: of entity %d",
+                   number_of(&row->entity));
     }
     int64_t counted = row->history.at[row->history.size - 1].value;
     if (counted != in || event->going != in) {

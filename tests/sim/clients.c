@@ -79,6 +79,7 @@ static enum operation_kind draw_kind(struct world *world, enum relation_id relat
         {listing, plan->listings},
         {released ? OPERATION_CLEAR_SETTINGS : OPERATION_STORE_SETTINGS,
          has_settings ? plan->configures : 0},
+        {OPERATION_ERASE, plan->erasures},
     };
     unsigned sum = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -152,7 +153,8 @@ static struct request draw_request(struct world *world)
     request.past_capacity = request.kind == OPERATION_ADD &&
                             relations[request.relation].has_settings &&
                             choose_chance(random, plan->past_capacity);
-    if (request.kind != OPERATION_COUNT && choose_chance(random, plan->poisonous)) {
+    if (request.kind != OPERATION_COUNT && request.kind != OPERATION_ERASE &&
+        choose_chance(random, plan->poisonous)) {
         request.poisonous = true;
         world_note_fault(world, FAULT_POISON);
     }
@@ -177,12 +179,6 @@ int64_t *clients_key_done(struct world *world, int key)
 
 /* ---- asking ---- */
 
-struct request *clients_request_of(const struct operation *operation)
-{
-    bool of_service = operation_is_count(operation) || kind_is_housekeeping(operation->kind);
-    return of_service ? NULL : operation->owner;
-}
-
 static void answered(struct operation *operation, enum outcome outcome, int64_t now_us)
 {
     struct request *request = operation->owner;
@@ -199,12 +195,27 @@ static void answered(struct operation *operation, enum outcome outcome, int64_t 
     }
     client->waits_for = NULL;
     bool retryable = outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_UNAVAILABLE ||
-                     outcome == OUTCOME_OVERLOADED || outcome == OUTCOME_IN_FLIGHT;
+                     outcome == OUTCOME_OVERLOADED || outcome == OUTCOME_IN_FLIGHT ||
+                     (operation_is_erasure(operation) && !operation_erasure(operation)->complete);
     if (retryable && choose_chance(&world->random, 7000)) {
         client->again = request;
     }
     act_after(world, client,
               retryable ? world->plan.think_us + RECONNECT_US : world->plan.think_us);
+}
+
+struct request *clients_request_of(const struct operation *operation)
+{
+    return operation->done == answered ? operation->owner : NULL;
+}
+
+struct request *clients_erasure_of(const struct operation *operation)
+{
+    bool of_service = operation->done != answered;
+    bool of_erasure = operation->kind == OPERATION_REMOVE || operation_is_listing(operation) ||
+                      operation->kind == OPERATION_ERASE_KEYS;
+    const struct operation *erasure = operation->owner;
+    return of_service && of_erasure ? erasure->owner : NULL;
 }
 
 void clients_close(struct request *request)
@@ -261,6 +272,7 @@ static void submit(struct request *request, struct operation *operation)
     struct world *world = worker->world;
     request->asked_us = world->timeline.now_us;
     request->deadline_us = request->asked_us + world->plan.deadline_us;
+    request->erasure.pass_us = request->asked_us;
     request->chained = checks_is_chained(world, request);
     operation->kind = request->kind;
     operation->relation = &relations[request->relation];
@@ -390,8 +402,9 @@ void clients_cut_off(struct worker *worker)
 
 void clients_probe(struct world *world)
 {
-    static const enum operation_kind kinds[] = {OPERATION_ADD, OPERATION_REMOVE, OPERATION_LOOKUP,
-                                                OPERATION_STORE_SETTINGS, OPERATION_LIST_USERS};
+    static const enum operation_kind kinds[] = {OPERATION_ADD,        OPERATION_REMOVE,
+                                                OPERATION_LOOKUP,     OPERATION_STORE_SETTINGS,
+                                                OPERATION_LIST_USERS, OPERATION_ERASE};
     struct client *client = world->clients.all;
     world->clients.probing = true;
     for (size_t i = 0; i < world->plan.workers; i++) {

@@ -3,6 +3,7 @@
 #ifndef RSVPD_SIM_CLIENTS_H
 #define RSVPD_SIM_CLIENTS_H
 
+#include "erasures.h"
 #include "names.h"
 
 #include "rsvpd/base/list.h"
@@ -47,6 +48,7 @@ struct request {
     struct operation told_answer;
     uint64_t told_digest; /* of its page */
     int64_t told_us;
+    struct erasure_log erasure; /* OPERATION_ERASE */
 };
 
 struct client {
@@ -71,6 +73,9 @@ void clients_free(struct clients *clients);
 
 /* The request that an operation in a batch is of, NULL where it is the service's own. */
 struct request *clients_request_of(const struct operation *operation);
+
+/* The request to erase a user that one of the service's own is a part of, NULL where of none. */
+struct request *clients_erasure_of(const struct operation *operation);
 
 /* When a write was last done under the key, virtual time; 0: never. */
 int64_t *clients_key_done(struct world *world, int key);

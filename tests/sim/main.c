@@ -21,7 +21,7 @@ enum { STEPS = 20000, FIXED_SEEDS = 256, SECOND_US = 1000 * 1000 };
 
 /* What all runs together came to. */
 struct total {
-    uint64_t seeds, steps, operations, simulated_us;
+    uint64_t seeds, steps, operations, simulated_us, erasures, erasures_complete;
     uint64_t outcomes[OUTCOME_IN_FLIGHT + 1];
     uint64_t faults[FAULT_COUNT];
 };
@@ -81,6 +81,8 @@ static void run_seed(uint64_t seed, struct total *total)
     total->steps += world->steps;
     total->operations += world->operations;
     total->simulated_us += (uint64_t)(world->timeline.now_us - began_us);
+    total->erasures += world->erasures.answered;
+    total->erasures_complete += world->erasures.complete;
     for (size_t i = 0; i <= OUTCOME_IN_FLIGHT; i++) {
         total->outcomes[i] += world->outcomes[i];
     }
@@ -100,6 +102,8 @@ static void report(const struct total *total)
     for (size_t i = 0; i <= OUTCOME_IN_FLIGHT; i++) {
         printf("%12" PRIu64 "  answered: %s\n", total->outcomes[i], outcome_names[i]);
     }
+    printf("%12" PRIu64 "  erasures answered, %" PRIu64 " of them complete\n", total->erasures,
+           total->erasures_complete);
     printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " s of virtual time, %" PRIu64
            " operations, %" PRIu64 " faults: every invariant held\n",
            total->seeds, total->steps, total->simulated_us / SECOND_US, total->operations, faults);

@@ -94,6 +94,7 @@ static void draw_clients(struct plan *plan, struct random *random)
     plan->repeated = draw_chance(random, 3000);
     plan->hung_up = draw_chance(random, 1500);
     plan->past_capacity = draw_chance(random, 2000);
+    plan->erasures = choose_below(random, 3);
 }
 
 struct plan plan_draw(struct random *random)

@@ -22,7 +22,7 @@ struct plan {
     int64_t latency_us, redis_latency_us, think_us, turn_us; /* usual ones */
 
     /* What clients do, in parts of the sum. */
-    unsigned adds, removes, lookups, counts, listings, configures;
+    unsigned adds, removes, lookups, counts, listings, configures, erasures;
 
     /* Of ten thousand requests. */
     unsigned keyed, key_misused, repeated, hung_up, poisonous, past_capacity;

@@ -47,8 +47,8 @@ bool kind_writes(enum operation_kind kind)
 
 bool kind_is_housekeeping(enum operation_kind kind)
 {
-    return kind == OPERATION_EXPIRE_KEYS || kind == OPERATION_CLAIM_PROMOTIONS ||
-           kind == OPERATION_PROMOTE;
+    return kind == OPERATION_EXPIRE_KEYS || kind == OPERATION_ERASE_KEYS ||
+           kind == OPERATION_CLAIM_PROMOTIONS || kind == OPERATION_PROMOTE;
 }
 
 uint64_t page_digest(const struct page *page)
@@ -85,6 +85,7 @@ static struct work *work_of(const struct batch *batch)
         struct request *request = clients_request_of(batch->operations[i]);
         struct item *item = &work->items[i];
         *item = (struct item){.request = request,
+                              .erasure = clients_erasure_of(batch->operations[i]),
                               .operation = asked(batch->operations[i]),
                               .poisonous = request != NULL && request->poisonous};
         work->batch.operations[i] = &item->operation;
@@ -335,6 +336,7 @@ void pg_server_leave_promotion(struct world *world, unsigned users)
         const struct identifier user = name_of('u', i);
         model_primary_write(model, OPERATION_ADD, row->relation, &row->entity, &user,
                             server_now(world));
+        erasures_wrote(world, row, &user, KEY_NONE);
     }
     settings.limited = false;
     model_primary_configure(model, row, &settings, server_now(world));

@@ -21,7 +21,8 @@ struct world;
 /* One operation of a batch as it went over the wire: the answers go into this copy, and from there
  * to the service, where that still waits. */
 struct item {
-    struct request *request; /* NULL of the service's own: loads of counts, and tidying up */
+    struct request *request; /* NULL of the service's own: loads of counts, tidying up, erasing */
+    struct request *erasure; /* that it is a part of; else NULL */
     struct operation operation;
     bool poisonous; /* the database refuses it */
 };

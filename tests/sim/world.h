@@ -75,6 +75,7 @@ struct world {
     struct pg_server pg;
     struct redis_server redis;
     struct clients clients;
+    struct erasures erasures;
     struct process processes[WORKERS_MAX];
     struct worker workers[WORKERS_MAX]; /* shared out among the processes in turn */
     bool healing;                       /* the run is ending: no more faults */
