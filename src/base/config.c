@@ -320,7 +320,8 @@ static bool load_option(struct config *config, const struct config_option *optio
         return unset_by_empty || set_option(config, option, value, error);
     }
     if (option->required && !lenient) {
-        return fail(error, option->name, "is required and not set");
+        return fail(error, option->name,
+                    "is required and not set; 'rsvpd config' says what it means");
     }
     return true;
 }

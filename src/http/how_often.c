@@ -28,7 +28,7 @@ static void refuse(struct request *request, enum rate_kind kind)
 {
     metrics_add(request->context->metrics, refused[kind], 1);
     answer_problem_format(request, PROBLEM_RATE_LIMITED,
-                          "More requests came from %s than its limit lets. Nothing was done; try "
+                          "More requests came from %s than its limit allows. Nothing was done; try "
                           "again after the time in Retry-After.",
                           whose[kind]);
     answer_retry_after(request, request->rate.retry_after_s);
