@@ -109,5 +109,8 @@ void pg_error_statement(const PGconn *connection, const PGresult *result,
     }
     text_add(&text, slice_make(message, strcspn(message, "\n")));
     text_add_format(&text, " (SQLSTATE %.5s)", state);
+    if (strcmp(state, "42501") == 0) {
+        text_add_cstr(&text, ": grant it to this role, or connect as the owner of the tables");
+    }
     finish(&text);
 }

@@ -256,6 +256,7 @@ static void a_service_that_cannot_read_the_keys_does_not_start(NO_STATE)
     assert_int_equal(run.status, STATUS_FAILED);
     assert_non_null(strstr(run.err, "cannot read the API keys at the start"));
     assert_non_null(strstr(run.err, "permission denied for table api_keys"));
+    assert_non_null(strstr(run.err, "connect as the owner of the tables"));
     service_run_free(&run);
     free(entry);
     free(url);

@@ -13,7 +13,8 @@ enum { PG_ERROR_SIZE_BYTES = 512 };
 void pg_error_connection(const char *message, const char *place, char error[PG_ERROR_SIZE_BYTES]);
 
 /* For a statement: the server's primary message and SQLSTATE, without the message if errors of its
- * class quote data. If the server did not answer (`result` may be NULL): about the connection. */
+ * class quote data; where a right is missing, what to do. If the server did not answer (`result`
+ * may be NULL): about the connection. */
 void pg_error_statement(const struct pg_conn *connection, const struct pg_result *result,
                         char error[PG_ERROR_SIZE_BYTES]);
 
