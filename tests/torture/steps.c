@@ -132,13 +132,20 @@ static bool right(const struct http_response *response, const struct step *step)
            (step->answer == NULL || says(response, step->answer));
 }
 
+/* Of an erasure: the same request goes on. */
+static bool says_more_is_left(const struct http_response *response)
+{
+    return response->status == 202 && json_is_false(json_object_get(response->json, "complete"));
+}
+
 static bool failure_allowed(const struct http_response *response)
 {
     const int status = response->status;
     const char *caching = http_header(response, "Cache-Control");
     const bool kept = caching != NULL && strcmp(caching, "no-store") != 0;
     return may_differ() && !kept &&
-           (status == 0 || status == 500 || status == 503 || status == 504);
+           (says_more_is_left(response) || status == 0 || status == 500 || status == 503 ||
+            status == 504);
 }
 
 bool steps_service_ended(void)

@@ -32,8 +32,10 @@ struct command {
                  " INSERT INTO rsvp_counters (event_id, count, version) VALUES ('a', 2, 2), "
 
 /* How many rows there are, with counters that are right. */
-#define ROWS_RIGHT                                                                                 \
-    "SELECT (SELECT count(*) FROM rsvps) = 3 AND NOT EXISTS (SELECT 1 FROM rsvp_counters c"        \
+#define ROWS_RIGHT ROWS_ARE("3")
+#define ROWS_ARE(count)                                                                            \
+    "SELECT (SELECT count(*) FROM rsvps) = " count                                                 \
+    " AND NOT EXISTS (SELECT 1 FROM rsvp_counters c"                                               \
     " WHERE count <> (SELECT count(*) FROM rsvps r WHERE r.event_id = c.event_id))"
 
 static const struct command commands[] = {
@@ -47,6 +49,7 @@ static const struct command commands[] = {
     {"rsvpd verify", FILL_TABLES "('b', 1, 1)", ROWS_RIGHT, "2 entities, 3 rows, 0 differences"},
     {"rsvpd verify --repair; rsvpd verify", FILL_TABLES "('b', 7, 1)", ROWS_RIGHT,
      "2 entities, 3 rows, 0 differences"},
+    {"rsvpd erase u1", FILL_TABLES "('b', 1, 1)", ROWS_ARE("1"), "places on waiting lists"},
     {"rsvpd config", NULL, "SELECT true", "DATABASE_URL"},
 };
 
@@ -126,7 +129,7 @@ int main(int argc, char **argv)
         COMMAND_TEST("migrate", 0), COMMAND_TEST("import", 1),
         COMMAND_TEST("export", 2),  COMMAND_TEST("export to a file", 3),
         COMMAND_TEST("verify", 4),  COMMAND_TEST("verify --repair", 5),
-        COMMAND_TEST("config", 6),
+        COMMAND_TEST("erase", 6),   COMMAND_TEST("config", 7),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
