@@ -403,8 +403,24 @@ static bool read_lists(struct process *process)
            origin_list_parse(&process->cors_origins, process->config->cors_origins, origin_error);
 }
 
+/* Says what an operator may have forgotten: it starts all the same. */
+static void warn_of_tokens(const struct config *config)
+{
+    bool keys = *config->auth_jwks_url != '\0' || *config->auth_jwks_file != '\0' ||
+                *config->auth_jwt_secret != '\0';
+    if (config->auth_mode == AUTH_MODE_NONE && keys) {
+        log_event(LOG_WARN, "keys of tokens are set, but nobody is asked for one",
+                  LOG_CSTR("variable", "AUTH_MODE"));
+    }
+    if (config->auth_mode == AUTH_MODE_TOKEN && !keys) {
+        log_event(LOG_WARN, "no keys of tokens are set: only API keys let anybody in",
+                  LOG_CSTR("variable", "AUTH_JWKS_URL"));
+    }
+}
+
 static void announce(const struct config *config)
 {
+    warn_of_tokens(config);
     log_event(LOG_INFO, "serving", LOG_CSTR("version", RSVPD_VERSION),
               LOG_CSTR("address", config->bind_address), LOG_INT("port", config->port),
               LOG_CSTR("admin_address", config->admin_bind_address),
