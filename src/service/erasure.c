@@ -4,9 +4,11 @@
 #include <assert.h>
 
 enum {
-    LINES_MAX = 500, /* of a page: what is removed at once, about a batch */
-    KEYS_MAX = 1000, /* kept answers in one transaction */
-    POOL_SHARE = 4,  /* an erasure takes at most this part of the operations that there are */
+    LINES_MAX = 500,       /* of a page: what is removed at once, about a batch */
+    KEYS_MAX = 1000,       /* kept answers in one transaction */
+    POOL_SHARE = 4,        /* an erasure takes at most this part of the operations that are free */
+    TIME_SHARE = 2,        /* the removals of a page take at most this part of the time left, */
+    TIME_SHARE_FAILED = 4, /* and this part once others were in the way of one */
 };
 
 /* What is looked through, in this order (erasure.h says why). */
@@ -35,7 +37,8 @@ static int64_t *erased_of(struct operation_erasure *erasure)
 
 static size_t lines_max(const struct eraser *eraser)
 {
-    size_t share = eraser->operations->capacity / POOL_SHARE;
+    const struct operations *operations = eraser->operations;
+    size_t share = (operations->capacity - operations->taken) / POOL_SHARE;
     return share < 1 ? 1 : share < LINES_MAX ? share : LINES_MAX;
 }
 
@@ -44,9 +47,14 @@ static void note_outcome(struct operation_erasure *erasure, enum outcome outcome
     if (outcome != OUTCOME_DONE) {
         erasure->outcome = erasure->outcome == OUTCOME_DONE ? outcome : erasure->outcome;
         erasure->failed = true;
-        /* What is refused for itself is in nobody else's way. */
-        erasure->stopped = erasure->stopped || outcome != OUTCOME_FAILED;
     }
+}
+
+/* Of what the rest needs. What is refused for itself is in nobody else's way. */
+static void note_need(struct operation_erasure *erasure, enum outcome outcome)
+{
+    note_outcome(erasure, outcome);
+    erasure->stopped = erasure->stopped || (outcome != OUTCOME_DONE && outcome != OUTCOME_FAILED);
 }
 
 /* A step has ended that erases: where that is done or may be, the same request goes on. An attempt
@@ -67,7 +75,7 @@ static struct operation *take(struct operation *asked, enum operation_kind kind,
     const struct eraser *eraser = operation_erasure(asked)->eraser;
     struct operation *operation = operations_take(eraser->operations);
     if (operation == NULL) {
-        note_outcome(operation_erasure(asked), OUTCOME_OVERLOADED);
+        note_need(operation_erasure(asked), OUTCOME_OVERLOADED);
         return NULL;
     }
     operation->kind = kind;
@@ -101,20 +109,27 @@ static void removed(struct operation *operation, enum outcome outcome, int64_t n
 {
     struct operation *asked = operation->owner;
     struct operation_erasure *erasure = operation_erasure(asked);
+    erasure->reached = erasure->reached || outcome == OUTCOME_DONE || outcome == OUTCOME_FAILED;
     note_step(erasure, operation, outcome,
               outcome == OUTCOME_DONE && operation_write(operation)->changed);
     one_less(asked, now_us);
 }
 
-/* Submits the removal of each line, as far as there are operations for it. */
-static void remove_lines(struct operation *asked, const struct page *page, int64_t now_us)
+/* Submits the removal of each line, as far as there are operations for it. Each ends in time for
+ * what comes after it: somebody may hold the lock of an event for long. */
+static void remove_lines(struct operation *asked, const struct page *page, size_t lines,
+                         int64_t now_us)
 {
     struct operation_erasure *erasure = operation_erasure(asked);
-    for (size_t i = 0; i < page->size && !erasure->stopped; i++) {
+    int64_t share = erasure->failed ? TIME_SHARE_FAILED : TIME_SHARE;
+    int64_t deadline_us = now_us + (asked->deadline_us - now_us) / share;
+    erasure->reached = false;
+    for (size_t i = 0; i < lines && !erasure->stopped; i++) {
         struct operation *removal =
             take(asked, OPERATION_REMOVE, sources[erasure->source].relation, removed);
         if (removal != NULL) {
             removal->entity = page->lines[i].id;
+            removal->deadline_us = deadline_us;
             submit(asked, removal, now_us);
         }
     }
@@ -125,14 +140,16 @@ static void listed(struct operation *operation, enum outcome outcome, int64_t no
     struct operation *asked = operation->owner;
     struct operation_erasure *erasure = operation_erasure(asked);
     const struct operation_listing *listing = operation_listing(operation);
-    note_outcome(erasure, outcome);
+    note_need(erasure, outcome);
     erasure->more = false;
     if (outcome == OUTCOME_DONE && listing->page->size > 0) {
         const struct page *page = listing->page;
+        size_t max = lines_max(erasure->eraser); /* others took operations since it was asked for */
+        size_t lines = page->size < max ? page->size : max;
         erasure->found = true;
-        erasure->more = page->size == listing->page_size;
-        erasure->after = page->lines[page->size - 1].id;
-        remove_lines(asked, page, now_us);
+        erasure->more = lines < page->size || page->size == listing->page_size;
+        erasure->after = page->lines[lines - 1].id;
+        remove_lines(asked, page, lines, now_us);
     }
     one_less(asked, now_us);
 }
@@ -142,6 +159,7 @@ static void keys_erased(struct operation *operation, enum outcome outcome, int64
     struct operation *asked = operation->owner;
     struct operation_erasure *erasure = operation_erasure(asked);
     int64_t erased = outcome == OUTCOME_DONE ? operation_expiry(operation)->keys_expired : 0;
+    note_need(erasure, outcome);
     note_step(erasure, operation, outcome, erased);
     /* An attempt that was lost may have erased the answer of a write that came meanwhile. */
     erasure->found = erasure->found || erased > 0 || operation->attempted;
@@ -165,6 +183,7 @@ static void go_on(struct operation *asked, int64_t now_us)
     struct operation_erasure *erasure = operation_erasure(asked);
     const struct source *source = &sources[erasure->source];
     bool keys = source->kind == OPERATION_ERASE_KEYS;
+    erasure->reached = true;
     struct operation *operation =
         take(asked, source->kind, source->relation, keys ? keys_erased : listed);
     if (operation == NULL) {
@@ -185,7 +204,8 @@ static bool is_over(struct operation *asked, int64_t now_us)
 {
     struct operation_erasure *erasure = operation_erasure(asked);
     int64_t given_us = asked->deadline_us - asked->submitted_us;
-    if (!erasure->more) {
+    /* Where all of a page was in vain, the next page of the same is too, perhaps. */
+    if (!erasure->more || !erasure->reached) {
         erasure->source++;
         erasure->after.size = 0;
     }

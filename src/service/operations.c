@@ -46,6 +46,7 @@ struct operation *operations_take(struct operations *operations)
         return NULL;
     }
     *operation = (struct operation){.state = OPERATION_FREE};
+    operations->taken++;
     return operation;
 }
 
@@ -70,6 +71,8 @@ void operations_release(struct operations *operations, struct operation *operati
     }
     free_owned(operation);
     operation->state = OPERATION_FREE;
+    assert(operations->taken > 0);
+    operations->taken--;
     list_push_front(&operations->free, &operation->link);
 }
 

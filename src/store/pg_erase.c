@@ -2,7 +2,9 @@
  *
  * DESIGN: As the service does it (service/erasure.h): sources are gone through in an order that
  * makes it complete once nothing is found in any. Removals are those of queries/, in the
- * transactions that the service makes of them, with the same locks in the same order. */
+ * transactions that the service makes of them, with the same locks in the same order. Where
+ * somebody holds one of the locks for long, the rows are removed one by one for a while, and what
+ * is locked is passed over until the rest is gone. */
 #include "rsvpd/store/pg_erase.h"
 #include "rsvpd/store/pg_command.h"
 
@@ -10,9 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ATTEMPTS = 20 }; /* at a transaction that others are in the way of */
-
-/* Rows in one transaction, whose counters are locked at its end. */
+enum {
+    ATTEMPTS = 20,       /* at a transaction that others are in the way of */
+    ATTEMPTS_SINGLE = 3, /* at one row, each of which waits a second for a lock */
+    VAIN_PASSES_MAX = 5, /* through all sources, that only met with locks */
+    ROWS_MAX = 500,      /* in one transaction, whose counters are locked at its end */
+};
 static const char rows_max[] = "500";
 
 struct source {
@@ -34,7 +39,10 @@ struct eraser {
     const struct pg_erase_listener *listener;
     int64_t rows;                              /* erased, of all kinds */
     bool found;                                /* anything since the first source */
+    bool passed_over;                          /* something that is locked, likewise */
+    int singles;                               /* rows to be removed one by one */
     char after[IDENTIFIER_SIZE_MAX_BYTES + 1]; /* the last entity that is done */
+    char tried[IDENTIFIER_SIZE_MAX_BYTES + 1]; /* and that is being done; empty: none */
     char state[6];
 };
 
@@ -107,7 +115,10 @@ static bool remove_next(struct eraser *eraser, const struct source *source, int6
 {
     const struct relation *relation = &relations[source->relation];
     const struct pg_command list = {
-        source->list, relation, 3, {eraser->user, eraser->after, rows_max}};
+        source->list,
+        relation,
+        3,
+        {eraser->user, eraser->after, eraser->singles > 0 ? "1" : rows_max}};
     PGresult *row = pg_command_run(eraser->connection, &list, eraser->state, error);
     if (row == NULL) {
         return false;
@@ -115,11 +126,12 @@ static bool remove_next(struct eraser *eraser, const struct source *source, int6
     const struct removal plain = {relation, text_at(row, 0), text_at(row, 1), false};
     const struct removal admitted = {relation, text_at(row, 2), text_at(row, 3), true};
     const char *last = text_at(row, 4);
+    *more = last != NULL;
+    snprintf(eraser->tried, sizeof eraser->tried, "%s", last == NULL ? "" : last);
     bool done =
         remove_some(eraser, &plain, sum, error) && remove_some(eraser, &admitted, sum, error);
-    *more = last != NULL;
-    if (done && last != NULL) {
-        snprintf(eraser->after, sizeof eraser->after, "%s", last);
+    if (done) {
+        memcpy(eraser->after, eraser->tried, sizeof eraser->after);
     }
     PQclear(row);
     return done;
@@ -155,6 +167,24 @@ static bool may_retry(struct eraser *eraser, int attempt)
            attempt < ATTEMPTS;
 }
 
+/* What is tried next, after what others were in the way of. Whether the attempts begin again. */
+static bool evade(struct eraser *eraser, int attempt)
+{
+    if (strcmp(eraser->state, "55P03") != 0 || *eraser->tried == '\0') { /* no lock_timeout */
+        return false;
+    }
+    if (eraser->singles == 0) {
+        eraser->singles = ROWS_MAX;
+        return true;
+    }
+    if (attempt < ATTEMPTS_SINGLE) {
+        return false;
+    }
+    memcpy(eraser->after, eraser->tried, sizeof eraser->after);
+    eraser->passed_over = true;
+    return true;
+}
+
 static bool erase_source(struct eraser *eraser, const struct source *source, int64_t *sum,
                          char error[PG_ERROR_SIZE_BYTES])
 {
@@ -162,10 +192,33 @@ static bool erase_source(struct eraser *eraser, const struct source *source, int
     *eraser->after = '\0';
     for (int attempt = 1; more; attempt++) {
         *eraser->state = '\0';
+        *eraser->tried = '\0';
         if (source->list == NULL ? erase_keys(eraser, sum, &more, error)
                                  : remove_next(eraser, source, sum, &more, error)) {
             attempt = 0;
+            eraser->singles -= eraser->singles > 0;
         } else if (!may_retry(eraser, attempt)) {
+            return false;
+        } else if (evade(eraser, attempt)) {
+            attempt = 0;
+        }
+    }
+    return true;
+}
+
+/* Once through all sources. */
+static bool erase_once(struct eraser *eraser, struct pg_erased *erased,
+                       char error[PG_ERROR_SIZE_BYTES])
+{
+    eraser->found = false;
+    eraser->passed_over = false;
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        const struct source *source = &sources[i];
+        int64_t *sum = source->list == NULL ? &erased->keys
+                       : strcmp(source->list, "erase_waits") == 0
+                           ? &erased->waits
+                           : &erased->memberships[source->relation];
+        if (!erase_source(eraser, source, sum, error)) {
             return false;
         }
     }
@@ -175,20 +228,14 @@ static bool erase_source(struct eraser *eraser, const struct source *source, int
 static bool erase_all(struct eraser *eraser, struct pg_erased *erased,
                       char error[PG_ERROR_SIZE_BYTES])
 {
+    int vain_passes = 0;
     do {
-        eraser->found = false;
-        for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
-            const struct source *source = &sources[i];
-            int64_t *sum = source->list == NULL ? &erased->keys
-                           : strcmp(source->list, "erase_waits") == 0
-                               ? &erased->waits
-                               : &erased->memberships[source->relation];
-            if (!erase_source(eraser, source, sum, error)) {
-                return false;
-            }
+        if (!erase_once(eraser, erased, error)) {
+            return false;
         }
-    } while (eraser->found);
-    return true;
+        vain_passes = eraser->found ? 0 : vain_passes + 1;
+    } while (eraser->found || (eraser->passed_over && vain_passes < VAIN_PASSES_MAX));
+    return !eraser->passed_over; /* else `error` says what was in the way */
 }
 
 bool pg_erase(const char *url, const struct identifier *user,

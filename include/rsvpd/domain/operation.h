@@ -190,6 +190,7 @@ struct operation_erasure {
     struct identifier after; /* of a listing of that: what its next page follows */
     size_t pending;          /* operations that have not ended */
     bool more;               /* there is a further page */
+    bool reached;            /* not all removals of the page were in vain */
     bool found;              /* there was something to erase since the first of the sources */
     bool failed;             /* something of that cannot be erased */
     bool under_way;          /* something was erased, or may have been */

@@ -5,6 +5,8 @@
  * submits the removal of each line as if the user had asked for it. So counters, seats that are
  * given on, waiting lists, versions, locks and retries are those of every other write, and each
  * step is a transaction that leaves everything sound. It can end anywhere and be begun again.
+ * What cannot be removed in a part of the time, since somebody holds its lock, is left, and the
+ * rest goes on.
  *
  * It is complete once it has gone through all sources and found nothing in any. The order of the
  * sources makes that mean that nothing is left: a user moves from a waiting list to the members,

@@ -11,6 +11,7 @@ enum { WHEEL_TICK_US = 10 * 1000 };
 struct operations {
     struct operation *slab;
     size_t slab_used, capacity;
+    size_t taken; /* and not given back yet */
     struct list free;
     struct list *wheel; /* bucket of a tick: operations whose deadline lies in it */
     int64_t wheel_size; /* buckets; more than a deadline has ticks */

@@ -184,6 +184,85 @@ static void test_without_a_primary(NO_STATE)
     }
 }
 
+static void end_newest(struct bench *bench)
+{
+    bench_turn(bench);
+    struct fake_primary *primary = &bench->primary;
+    fake_primary_end(primary, &primary->flights[primary->flight_count - 1], BATCH_DONE, bench->now);
+}
+
+/* Somebody holds the lock of an event that the user goes to: all else goes, in time. */
+static void test_what_is_locked_keeps_nothing_else(NO_STATE)
+{
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 2;
+    struct bench *bench = bench_create(&setup);
+    bench_add_keyed(bench, "locked", "gone", "k1");
+    struct ask *like = bench_ask(bench, OPERATION_ADD, unit_id("post"), unit_id("gone"));
+    like->relation = &relations[RELATION_LIKE];
+    bench_submit(like);
+    bench_settle(bench);
+    const struct ask *ask = erase(bench, "gone");
+    end_newest(bench); /* the places on waiting lists */
+    end_newest(bench); /* the RSVPs */
+    bench_turn(bench); /* the removal that waits for the lock */
+    bench_wait(bench, BENCH_DEADLINE_US * 5 / 8);
+    for (int i = 0; i < 3; i++) { /* the likes, the removal of one, kept answers */
+        bench_expect_waiting(ask);
+        end_newest(bench);
+    }
+    expect_erased(ask, 0, 1, 0, 1, false);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
+/* Nothing ended in time: there is more to do, and nothing failed. */
+static void test_a_lock_alone_is_no_failure(NO_STATE)
+{
+    struct bench_setup setup = bench_usual;
+    setup.write_connections = 2;
+    struct bench *bench = bench_create(&setup);
+    bench_add(bench, "locked", "gone");
+    bench_settle(bench);
+    const struct ask *ask = erase(bench, "gone");
+    end_newest(bench); /* the places on waiting lists */
+    end_newest(bench); /* the RSVPs */
+    bench_turn(bench); /* the removal that waits for the lock */
+    bench_wait(bench, BENCH_DEADLINE_US * 5 / 8);
+    end_newest(bench); /* the likes */
+    end_newest(bench); /* kept answers */
+    expect_erased(ask, 0, 0, 0, 0, false);
+    bench_settle(bench);
+    bench_finish(bench);
+}
+
+/* Erasures that go on side by side leave operations for all others. */
+static void test_erasures_leave_operations(NO_STATE)
+{
+    enum { MANY = 64, ERASURES = 8 };
+    struct bench *bench = bench_create(&bench_usual);
+    for (unsigned i = 0; i < MANY * ERASURES; i++) {
+        struct ask *ask = bench_ask(bench, OPERATION_ADD, unit_numbered_id("e", i / ERASURES),
+                                    unit_numbered_id("u", i % ERASURES));
+        bench_submit(ask);
+        bench_settle(bench);
+    }
+    for (unsigned i = 0; i < ERASURES; i++) {
+        bench_submit(bench_ask(bench, OPERATION_ERASE, (struct identifier){.size = 0},
+                               unit_numbered_id("u", i)));
+    }
+    bench_turn(bench);
+    while (fake_primary_flying(&bench->primary, POOL_READ) > 0) { /* lists; removals stay */
+        bench_end(bench, POOL_READ, BATCH_DONE);
+        bench_turn(bench);
+    }
+    const struct ask *other = bench_add(bench, "party", "guest");
+    assert_false(other->refused);
+    bench_settle(bench);
+    bench_expect(other, OUTCOME_DONE);
+    bench_finish(bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +274,9 @@ int main(void)
         cmocka_unit_test(test_unknown_erasure_of_answers),
         cmocka_unit_test(test_lost_removal),
         cmocka_unit_test(test_without_a_primary),
+        cmocka_unit_test(test_what_is_locked_keeps_nothing_else),
+        cmocka_unit_test(test_a_lock_alone_is_no_failure),
+        cmocka_unit_test(test_erasures_leave_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
