@@ -1,8 +1,8 @@
 -- Deletes members of an event that closed before a moment, and users who wait for it. Its counter is locked. Answers how many
 -- of each. The counter stays, at 0: caches keep the newest version of a count, so it must not begin again.
--- $1: event; $2: the moment; $3: how many of each at most.
+-- $1: event; $2: the moment, in microseconds of Unix time; $3: how many of each at most.
 WITH closed AS (
-    SELECT event_id FROM events WHERE event_id = $1::text AND closes_at < $2::timestamptz
+    SELECT event_id FROM events WHERE event_id = $1::text AND closes_at < 'epoch'::timestamptz + $2::bigint * interval '1 microsecond'
 ), member AS (
     SELECT m.event_id, m.user_id
     FROM rsvps AS m

@@ -26,7 +26,7 @@ static void on_progress(void *progress, int64_t rows)
     progress_update(progress, rows, rows, 0, clock_mono_us());
 }
 
-static int prune(const struct config *config, const char *closed_before)
+static int prune(const struct config *config, int64_t closed_before_us)
 {
     int64_t began_us = clock_mono_us();
     char reason[PG_ERROR_SIZE_BYTES];
@@ -34,7 +34,7 @@ static int prune(const struct config *config, const char *closed_before)
     struct progress progress;
     const struct pg_prune_listener listener = {&progress, on_progress};
     progress_begin(&progress, stderr, "prune", "rows", began_us);
-    bool done = pg_prune(config->database_url, closed_before, &listener, &pruned, reason);
+    bool done = pg_prune(config->database_url, closed_before_us, &listener, &pruned, reason);
     progress_clear(&progress);
     printf("prune rsvp: %" PRId64 " events, %" PRId64 " rsvps, %" PRId64
            " places on waiting lists, %" PRId64 " kept answers, %.1f s\n",
@@ -54,9 +54,8 @@ static const struct relation *relation_named(const char *name)
     return NULL;
 }
 
-static int check_arguments(const char *name, const char *closed_before)
+static int check_arguments(const char *name, const char *closed_before, int64_t *closed_before_us)
 {
-    int64_t ignored;
     if (name == NULL) {
         return command_wrong_usage("prune", "say which relation, with", "--relation rsvp|like");
     }
@@ -66,7 +65,7 @@ static int check_arguments(const char *name, const char *closed_before)
     if (closed_before == NULL) {
         return command_wrong_usage("prune", "say which events, with", "--closed-before TIME");
     }
-    return rfc3339_parse(slice_of(closed_before), &ignored)
+    return rfc3339_parse(slice_of(closed_before), closed_before_us)
                ? EXIT_SUCCESS
                : command_wrong_usage(
                      "prune", "--closed-before takes a time such as 2026-12-01T00:00:00Z, not",
@@ -76,10 +75,12 @@ static int check_arguments(const char *name, const char *closed_before)
 int prune_command(int argc, char **argv)
 {
     const char *name = NULL, *closed_before = NULL;
+    int64_t closed_before_us = 0;
     const struct command_option options[] = {{"--relation", &name, NULL},
                                              {"--closed-before", &closed_before, NULL}};
     int status = command_read_options("prune", argc, argv, options, 2, NULL);
-    status = status == EXIT_SUCCESS ? check_arguments(name, closed_before) : status;
+    status =
+        status == EXIT_SUCCESS ? check_arguments(name, closed_before, &closed_before_us) : status;
     if (status != EXIT_SUCCESS) {
         return status;
     }
@@ -91,7 +92,7 @@ int prune_command(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a write that fails says so */
     status = command_load_database(&config);
     if (status == EXIT_SUCCESS) {
-        status = prune(&config, closed_before);
+        status = prune(&config, closed_before_us);
     }
     config_free(&config);
     return status;

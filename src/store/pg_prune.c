@@ -4,6 +4,7 @@
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/store/pg_command.h"
 
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 enum { ATTEMPTS = 20 }; /* at a transaction that others are in the way of */
 
 static const char rows_max[] = "500", events_max[] = "100";
+static const char keys_max[] = "1000"; /* that a transaction looks at */
 
 struct pruner {
     PGconn *connection;
@@ -83,20 +85,44 @@ static bool prune_event(struct pruner *pruner, const char *event, char error[PG_
     return true;
 }
 
-/* Before the events, so that a run that is interrupted finds them again. */
-static bool prune_keys(struct pruner *pruner, char error[PG_ERROR_SIZE_BYTES])
+/* Looks at the kept answers that follow those of `row`, which becomes the next row; NULL where
+ * there are none, or it fails. */
+static bool prune_keys_after(struct pruner *pruner, PGresult **row, char error[PG_ERROR_SIZE_BYTES])
 {
-    const struct pg_command keys = {
-        "prune_keys", &relations[RELATION_RSVP], 2, {pruner->closed_before, rows_max}};
-    int64_t deleted = 1;
-    while (deleted > 0) {
-        if (!pg_command_execute(pruner->connection, &keys, &deleted, pruner->state, error)) {
-            return false;
-        }
-        pruner->pruned->keys += deleted;
+    const struct pg_command keys = {"prune_keys",
+                                    &relations[RELATION_RSVP],
+                                    4,
+                                    {pruner->closed_before,
+                                     *row == NULL ? "" : PQgetvalue(*row, 0, 1),
+                                     *row == NULL ? "" : PQgetvalue(*row, 0, 2), keys_max}};
+    PGresult *next = pg_command_run(pruner->connection, &keys, pruner->state, error);
+    if (next == NULL) {
+        return false;
+    }
+    PQclear(*row);
+    *row = next;
+    if (PQntuples(next) > 0) {
+        pruner->pruned->keys += pg_command_integer(next, 0, 0);
         report(pruner);
     }
     return true;
+}
+
+/* Before the events, so that a run that is interrupted finds them again. */
+static bool prune_keys(struct pruner *pruner, char error[PG_ERROR_SIZE_BYTES])
+{
+    PGresult *row = NULL;
+    bool done = true;
+    for (int attempt = 1; done && (row == NULL || PQntuples(row) > 0); attempt++) {
+        *pruner->state = '\0';
+        if (prune_keys_after(pruner, &row, error)) {
+            attempt = 0;
+        } else {
+            done = may_retry(pruner, attempt);
+        }
+    }
+    PQclear(row);
+    return done;
 }
 
 static bool prune_events(struct pruner *pruner, char error[PG_ERROR_SIZE_BYTES])
@@ -125,16 +151,25 @@ static bool prune_events(struct pruner *pruner, char error[PG_ERROR_SIZE_BYTES])
     return done;
 }
 
-bool pg_prune(const char *url, const char *closed_before, const struct pg_prune_listener *listener,
+bool pg_prune(const char *url, int64_t closed_before_us, const struct pg_prune_listener *listener,
               struct pg_pruned *pruned, char error[PG_ERROR_SIZE_BYTES])
 {
+    char closed_before[24];
+    snprintf(closed_before, sizeof closed_before, "%" PRId64, closed_before_us);
     *pruned = (struct pg_pruned){.events = 0};
     struct pruner pruner = {.closed_before = closed_before, .listener = listener, .pruned = pruned};
-    pruner.connection = pg_command_connect(url, PG_WRITES, "10min", "1s", error);
+    static const char statement_timeout[] = "10min", lock_timeout[] = "1s";
+    pruner.connection = pg_command_connect(url, PG_WRITES, statement_timeout, lock_timeout, error);
     if (pruner.connection == NULL) {
         return false;
     }
-    bool done = prune_keys(&pruner, error) && prune_events(&pruner, error);
+    const struct pg_command plan = {/* as the service's statements are: by keys */
+                                    "session/setup",
+                                    &relations[0],
+                                    2,
+                                    {statement_timeout, lock_timeout}};
+    bool done = pg_command_execute(pruner.connection, &plan, NULL, NULL, error) &&
+                prune_keys(&pruner, error) && prune_events(&pruner, error);
     PQfinish(pruner.connection);
     return done;
 }

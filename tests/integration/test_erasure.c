@@ -1,5 +1,6 @@
 /* Erasure of a user, by the service and by the command: nothing of the user is left, whatever comes
  * in between, and everybody else has what they had. */
+#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -548,6 +549,73 @@ static void closed_events_go_whole(NO_STATE)
     expect_shell(STATUS_USAGE, "", "--relation", "rsvpd prune");
 }
 
+/* Somebody holds the lock of one event all the time: what else there is goes, by the service and by
+ * the command, and neither says that all is gone. */
+static void what_is_locked_keeps_nothing_else(NO_STATE)
+{
+    enum { MEMBERSHIPS = 30 };
+    static const char lock[] = "SELECT FROM rsvp_counters WHERE event_id = 'many-3' FOR UPDATE";
+    for (int by_command = 0; by_command < 2; by_command++) {
+        set_up(NULL);
+        add_memberships(&relations[RELATION_RSVP], "fond", MEMBERSHIPS);
+        add_memberships(&relations[RELATION_LIKE], "fond", MEMBERSHIPS);
+        struct pg_conn *holder = pg_session_begin(database(), lock);
+        if (by_command) {
+            pid_t pid = shell_begin("locked", "exec rsvpd erase fond");
+            pg_await(database(),
+                     "SELECT NOT EXISTS (SELECT FROM likes) AND count(*) = 1 FROM rsvps");
+            PQfinish(holder);
+            assert_int_equal(shell_end(pid, "locked"), STATUS_DONE);
+        } else {
+            int64_t likes = MEMBERSHIPS;
+            for (int i = 0; i < ROUNDS_MAX && likes > 0; i++) {
+                struct http_response *response =
+                    http_request(fixture.client, "DELETE", "/v1/users/fond", NULL);
+                assert_int_not_equal(response->status, 200);
+                http_response_free(&response);
+                likes = pg_query_int64(database(), "SELECT count(*) FROM likes");
+            }
+            assert_int_equal(likes, 0);
+            assert_true(rows_about("fond") > 0);
+            PQfinish(holder);
+            erase_all(fixture.client, "fond");
+        }
+        expect_nothing_about("fond");
+        expect_all_is_right();
+    }
+}
+
+/* The moment counts, however its offset is written; PostgreSQL knows none of 16 hours and more. */
+static void a_moment_may_have_any_offset(NO_STATE)
+{
+    event_put(fixture.client, "old", "{\"closes_at\":\"2020-01-01T00:00:00.500Z\"}");
+    expect_shell(STATUS_DONE, "prune rsvp: 0 events", "",
+                 "rsvpd prune --relation rsvp --closed-before 2020-01-01T23:00:00.5+23:00");
+    expect_shell(STATUS_DONE, "prune rsvp: 1 events", "",
+                 "rsvpd prune --relation rsvp --closed-before 2019-12-31T00:01:00.500001-23:59");
+}
+
+/* Kept answers of other events lie between: all that belong to the event go, and no others. */
+static void many_kept_answers_go(NO_STATE)
+{
+    enum { KEPT = 4500 };
+    event_put(fixture.client, "old", "{\"closes_at\":\"2020-01-01T00:00:00Z\"}");
+    pg_execute(database(),
+               "INSERT INTO idempotency_keys SELECT 'u' || i %% 7, 'k' || i,"
+               " CASE WHEN i %% 5 = 0 THEN 'POST like' ELSE 'POST rsvp' END,"
+               " CASE WHEN i %% 3 = 0 THEN 'old' ELSE 'other' END, true, 1, 0,"
+               " now() + interval '1 day' FROM generate_series(1, %d) AS i",
+               KEPT);
+    expect_shell(STATUS_DONE, "prune rsvp: 1 events, 0 rsvps, 0 places on waiting lists, 1200 kept",
+                 "", "rsvpd prune --relation rsvp --closed-before 2020-02-01T00:00:00Z");
+    assert_int_equal(pg_query_int64(database(), "SELECT count(*) FROM idempotency_keys"),
+                     KEPT - 1200);
+    assert_int_equal(pg_query_int64(database(),
+                                    "SELECT count(*) FROM idempotency_keys"
+                                    " WHERE entity_id = 'old' AND action = 'POST rsvp'"),
+                     0);
+}
+
 static void the_command_is_killed_and_run_again(NO_STATE)
 {
     add_memberships(&relations[RELATION_LIKE], "fond", MANY);
@@ -570,6 +638,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_command_erases_the_same, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(an_erased_user_can_come_again, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(only_this_very_user_goes, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(what_is_locked_keeps_nothing_else, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(a_wrong_command_line_says_so_without_the_id, set_up,
                                         fixture_heal),
         cmocka_unit_test_setup_teardown(events_that_got_settings_elsewhere_are_no_obstacle, set_up,
@@ -581,6 +650,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_token_of_another_list_is_refused, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(events_with_settings_are_listed, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(closed_events_go_whole, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(a_moment_may_have_any_offset, set_up, fixture_heal),
+        cmocka_unit_test_setup_teardown(many_kept_answers_go, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(many_likes_go_step_by_step, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(the_command_is_killed_and_run_again, set_up, fixture_heal),
     };

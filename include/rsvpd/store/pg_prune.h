@@ -19,11 +19,11 @@ struct pg_prune_listener {
     void (*on_progress)(void *context, int64_t rows);
 };
 
-/* Removes the events whose closes_at is before a moment (RFC 3339), with their RSVPs, waiting
+/* Removes the events whose closes_at is before a moment (of Unix time), with their RSVPs, waiting
  * lists, settings and kept answers, in transactions of some hundred rows. Counters stay, at 0.
  * False with `error` filled in where the database fails; what `pruned` says by then is committed,
  * and the next call goes on. */
-MUST_CHECK bool pg_prune(const char *url, const char *closed_before,
+MUST_CHECK bool pg_prune(const char *url, int64_t closed_before_us,
                          const struct pg_prune_listener *listener, struct pg_pruned *pruned,
                          char error[PG_ERROR_SIZE_BYTES]);
 
