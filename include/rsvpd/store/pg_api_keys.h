@@ -12,8 +12,8 @@ enum { PG_API_KEY_USES_MAX = 256 };
 /* These fill `error` in where they fail. The session is then of no more use, and is to be closed
  * with pg_api_keys_close. */
 
-/* A session for the functions below. NULL where there is none: a standby that may lag is refused, in
- * which a key may not be revoked yet. */
+/* A session for the functions below. NULL where there is none: a standby that may lag is refused,
+ * in which a key may not be revoked yet. */
 MUST_CHECK struct pg_conn *pg_api_keys_connect(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 void pg_api_keys_close(struct pg_conn **session);
 
