@@ -20,7 +20,14 @@
 
 #define QUEUED(capacity) "{\"capacity\":" #capacity ",\"waitlist\":true}"
 
-enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, MANY = 100000, ROUNDS_MAX = 200 };
+enum {
+    STATUS_DONE = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+    MANY = 100000,
+    ROUNDS_MAX = 200,
+    REFUSALS_MAX = 20
+};
 
 static int group_setup(test_state state)
 {
@@ -111,15 +118,27 @@ static struct http_response *erase_request(struct http_client *client, const cha
     return http_request(client, "DELETE", target, NULL);
 }
 
+/* As a client does it: 503 says that nothing was done for now, as where a busy machine needs longer
+ * than a deadline for the first step, and to send it again. */
+static struct http_response *erase_request_again(struct http_client *client, const char *user)
+{
+    struct http_response *response = erase_request(client, user);
+    for (int i = 0; i < REFUSALS_MAX && response->status == 503; i++) {
+        http_response_free(&response);
+        response = erase_request(client, user);
+    }
+    return response;
+}
+
 static int64_t erased_of(const struct http_response *response, const char *member)
 {
     return json_integer_value(json_object_get(json_object_get(response->json, "erased"), member));
 }
 
-/* One request, which must be a success of either kind. */
+/* One request that is taken, which must be a success of either kind. */
 static struct erased erase_once(struct http_client *client, const char *user)
 {
-    struct http_response *response = erase_request(client, user);
+    struct http_response *response = erase_request_again(client, user);
     struct erased erased = {
         .status = response->status,
         .complete = json_is_true(json_object_get(response->json, "complete")),
@@ -286,7 +305,7 @@ static void events_that_got_settings_elsewhere_are_no_obstacle(NO_STATE)
 /* More than there is time for: each answer says what it erased, and the same request goes on. */
 static void many_likes_go_step_by_step(NO_STATE)
 {
-    static const char *const short_deadline[] = {"REQUEST_DEADLINE_MS=400", NULL};
+    static const char *const short_deadline[] = {"REQUEST_DEADLINE_MS=600", NULL};
     add_memberships(&relations[RELATION_LIKE], "fond", MANY);
     add_memberships(&relations[RELATION_LIKE], "other", 10);
     fixture_restart_service(short_deadline);
