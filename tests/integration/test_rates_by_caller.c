@@ -36,8 +36,9 @@ static int tear_down(void **state)
 
 static void start(const char *const *variables)
 {
+    static const char secret[] = "AUTH_JWT_SECRET=" SECRET;
     const char *environment[VARIABLES_MAX + 4] = {"AUTH_MODE=token", "AUTH_JWT_ALGORITHMS=HS256",
-                                                  "AUTH_JWT_SECRET=" SECRET};
+                                                  secret};
     for (size_t i = 0; variables[i] != NULL; i++) {
         assert_true(i < VARIABLES_MAX);
         environment[i + 3] = variables[i];
