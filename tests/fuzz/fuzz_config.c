@@ -1,6 +1,6 @@
 /* The environment, as lines of NAME=VALUE: what was read, printed and read again is the same
  * configuration, and shows no secret; what is refused is refused in one line that names a variable.
- * A variable ending in _FILE holds the content of its file. */
+ * A variable ending in _FILE holds the content of its file, unless it is an option of that name. */
 #include "fuzz.h"
 
 #include "rsvpd/base/config.h"
@@ -44,6 +44,15 @@ static void move_into_file(struct variable *variable, struct slice content)
     variable->value = strdup(path);
 }
 
+static bool is_option(const char *name)
+{
+    bool is = false;
+    for (size_t i = 0; i < config_option_count; i++) {
+        is = is || strcmp(config_options[i].name, name) == 0;
+    }
+    return is;
+}
+
 static void set_variables(struct slice lines)
 {
     for (variable_count = 0; lines.size > 0 && variable_count < VARIABLES_MAX; variable_count++) {
@@ -52,7 +61,7 @@ static void set_variables(struct slice lines)
         *variable = (struct variable){.fd = -1};
         variable->name = fuzz_string(slice_cut(&value, '='));
         variable->value = fuzz_string(value);
-        if (ends_with(variable->name, "_FILE")) {
+        if (ends_with(variable->name, "_FILE") && !is_option(variable->name)) {
             move_into_file(variable, value);
         }
     }
