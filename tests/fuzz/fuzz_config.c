@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { VARIABLES_MAX = 64, PATH_SIZE_BYTES = 32 };
+enum { VARIABLES_MAX = 256, PATH_SIZE_BYTES = 32 };
 
 static struct variable {
     char *name, *value;
@@ -105,14 +105,26 @@ static char *print(const struct config *config)
     return text;
 }
 
-/* What was printed, as the environment of a second start. Secrets are not in it, but the required
- * one stands there as a word. */
+/* A secret that has a least size cannot be the word that stands for it. */
+static void lengthen_secrets(void)
+{
+    for (size_t i = 0; i < variable_count; i++) {
+        if (strcmp(variables[i].name, "AUTH_JWT_SECRET") == 0 && *variables[i].value != '\0') {
+            free(variables[i].value);
+            variables[i].value = strdup("a secret that is as long as it must be");
+        }
+    }
+}
+
+/* What was printed, as the environment of a second start. Secrets are not in it, but a word stands
+ * there for each. */
 static void expect_read_again(const char *printed)
 {
     struct config again;
     struct config_error error;
     clear_variables();
     set_variables(slice_of(printed));
+    lengthen_secrets();
     bool good = config_load(&again, look_up, false, &error);
     assert(good);
     char *second = print(&again);
