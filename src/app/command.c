@@ -1,6 +1,8 @@
 /* What the subcommands share. */
 #include "rsvpd/app/command.h"
+#include "rsvpd/base/clock.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/base/progress.h"
 #include "rsvpd/store/jwks.h"
 #include "rsvpd/store/pg_migrate.h"
 
@@ -154,6 +156,11 @@ const char *command_plural(int64_t count, const char *one, const char *others)
 {
     assert(one != NULL && others != NULL);
     return count == 1 ? one : others;
+}
+
+void command_show_rows(void *progress, int64_t rows)
+{
+    progress_update(progress, rows, rows, 0, clock_mono_us());
 }
 
 int command_finish_output(int status)

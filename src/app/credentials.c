@@ -12,17 +12,12 @@ static void destroy_api_keys(void *keys)
     api_keys_destroy(&set);
 }
 
-static bool takes_tokens(const struct config *config)
-{
-    return *config->auth_jwks_url != '\0' || *config->auth_jwks_file != '\0' ||
-           *config->auth_jwt_secret != '\0';
-}
-
 bool credentials_init(struct credentials *credentials, const struct config *config)
 {
+    bool takes_tokens = config_token_key_sources(config) > 0;
     *credentials = (struct credentials){
         .api_keys = published_create(destroy_api_keys),
-        .token_keys = takes_tokens(config) ? published_create(jwks_destroy_set) : NULL,
+        .token_keys = takes_tokens ? published_create(jwks_destroy_set) : NULL,
         .policy = {.issuer = config->auth_jwt_issuer,
                    .audience = config->auth_jwt_audience,
                    .leeway_s = config->auth_jwt_leeway_s},
@@ -31,8 +26,7 @@ bool credentials_init(struct credentials *credentials, const struct config *conf
                                        &credentials->policy.algorithms);
     assert(parsed); /* or the configuration would have been refused */
     (void)parsed;
-    return credentials->api_keys != NULL &&
-           (credentials->token_keys != NULL || !takes_tokens(config));
+    return credentials->api_keys != NULL && (credentials->token_keys != NULL || !takes_tokens);
 }
 
 static bool want(void *source)

@@ -30,11 +30,6 @@ const char erase_help[] = "usage: rsvpd erase USER_ID\n\n"
                                                 "a\n"
                                                 "variable is wrong.\n";
 
-static void on_progress(void *progress, int64_t rows)
-{
-    progress_update(progress, rows, rows, 0, clock_mono_us());
-}
-
 static void print_erased(const struct pg_erased *erased, int64_t began_us)
 {
     printf("erased: ");
@@ -51,7 +46,7 @@ static int erase(const struct config *config, const struct identifier *user)
     char reason[PG_ERROR_SIZE_BYTES];
     struct pg_erased erased;
     struct progress progress;
-    const struct pg_erase_listener listener = {&progress, on_progress};
+    const struct pg_erase_listener listener = {&progress, command_show_rows};
     progress_begin(&progress, stderr, "erase", "rows", began_us);
     bool done = pg_erase(config->database_url, user, &listener, &erased, reason);
     progress_clear(&progress);

@@ -406,8 +406,7 @@ static bool read_lists(struct process *process)
 /* Says what an operator may have forgotten: it starts all the same. */
 static void warn_of_tokens(const struct config *config)
 {
-    bool keys = *config->auth_jwks_url != '\0' || *config->auth_jwks_file != '\0' ||
-                *config->auth_jwt_secret != '\0';
+    bool keys = config_token_key_sources(config) > 0;
     if (config->auth_mode == AUTH_MODE_NONE && keys) {
         log_event(LOG_WARN, "keys of tokens are set, but nobody is asked for one",
                   LOG_CSTR("variable", "AUTH_MODE"));

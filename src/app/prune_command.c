@@ -21,18 +21,13 @@ const char prune_help[] =
     "closes_at close; posts have none, so of likes nothing is removed. Prints how many went.\n"
     "Exit status: 0 done, 1 it could not go through, 2 where an argument or a variable is wrong.\n";
 
-static void on_progress(void *progress, int64_t rows)
-{
-    progress_update(progress, rows, rows, 0, clock_mono_us());
-}
-
 static int prune(const struct config *config, int64_t closed_before_us)
 {
     int64_t began_us = clock_mono_us();
     char reason[PG_ERROR_SIZE_BYTES];
     struct pg_pruned pruned;
     struct progress progress;
-    const struct pg_prune_listener listener = {&progress, on_progress};
+    const struct pg_prune_listener listener = {&progress, command_show_rows};
     progress_begin(&progress, stderr, "prune", "rows", began_us);
     bool done = pg_prune(config->database_url, closed_before_us, &listener, &pruned, reason);
     progress_clear(&progress);

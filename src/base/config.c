@@ -453,7 +453,7 @@ static bool is_loopback(const char *address)
             (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET));
 }
 
-static int sources_of_keys(const struct config *config)
+int config_token_key_sources(const struct config *config)
 {
     return (*config->auth_jwks_url != '\0') + (*config->auth_jwks_file != '\0') +
            (*config->auth_jwt_secret != '\0');
@@ -467,7 +467,7 @@ bool config_may_serve(const struct config *config, struct config_error *error)
                     "none lets whoever reaches BIND_ADDRESS act for any user: set AUTH_MODE=token, "
                     "or AUTH_ALLOW_INSECURE=true where only trusted services reach it");
     }
-    if (config->auth_mode == AUTH_MODE_TOKEN && sources_of_keys(config) > 1) {
+    if (config->auth_mode == AUTH_MODE_TOKEN && config_token_key_sources(config) > 1) {
         return fail(error, "AUTH_JWKS_URL",
                     "set one of it, AUTH_JWKS_FILE and AUTH_JWT_SECRET: the keys of tokens come "
                     "from one place");

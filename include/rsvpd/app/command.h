@@ -48,6 +48,9 @@ int command_read_options(const char *command, int argc, char **argv,
 /* Returns `one` if the count is 1, else `others`. */
 const char *command_plural(int64_t count, const char *one, const char *others);
 
+/* Shows how many rows are done: of a progress (base/progress), for listeners of the stores. */
+void command_show_rows(void *progress, int64_t rows);
+
 /* Flushes standard output. Returns `status`, or EXIT_FAILURE with a message if it could not be
  * written. */
 int command_finish_output(int status);

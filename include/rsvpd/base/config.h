@@ -106,6 +106,10 @@ void config_free(struct config *config);
  * what asks nobody who they are. False with `error` filled in. */
 MUST_CHECK bool config_may_serve(const struct config *config, struct config_error *error);
 
+/* From how many places the keys of tokens are to come: a URL, a file, a secret. 0: no tokens are
+ * taken. */
+int config_token_key_sources(const struct config *config);
+
 enum {
     CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */
     CONFIG_WORKERS_MAX = 256,
