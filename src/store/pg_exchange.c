@@ -173,10 +173,14 @@ bool pg_exchange_parse(struct pg_exchange *exchange, const PGresult *rows, struc
     return !exchange->malformed && exchange->parsers[exchange->answered](exchange, rows, now);
 }
 
-void pg_exchange_statement_answered(struct pg_exchange *exchange)
+void pg_exchange_answer_ended(struct pg_exchange *exchange)
 {
-    assert(exchange->answered < exchange->queued);
-    exchange->answered++;
+    assert(exchange->answered <= exchange->queued);
+    /* A sync that commits may be refused as well: its error comes behind the last statement's
+     * answer, and ends as a statement's does. */
+    if (exchange->answered < exchange->queued) {
+        exchange->answered++;
+    }
 }
 
 enum pg_exchange_progress pg_exchange_synced(struct pg_exchange *exchange, bool failed)

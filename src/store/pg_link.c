@@ -466,10 +466,10 @@ static void pipeline_ended(struct pg_link *link, struct instant now)
     }
 }
 
-static void statement_answered(struct pg_link *link)
+static void answer_ended(struct pg_link *link)
 {
     if (link->state == PG_LINK_BUSY) {
-        pg_exchange_statement_answered(&link->exchange);
+        pg_exchange_answer_ended(&link->exchange);
     } else {
         link->step++;
     }
@@ -504,7 +504,7 @@ static bool parse_answers(struct pg_link *link)
         if (PQstatus(link->connection) != CONNECTION_OK || (result == NULL && gap)) {
             alive = false;
         } else if (result == NULL) {
-            statement_answered(link);
+            answer_ended(link);
         } else if (status == PGRES_TUPLES_OK && !link->failed) {
             parse_result(link, result, now);
         } else if (status == PGRES_FATAL_ERROR) {

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
+#include "load_relation.h"
 #include "process.h"
 #include "relation.h"
 #include "test.h"
@@ -806,6 +808,61 @@ static void lost_connections_are_made_again(void **state)
     expect_exact_count(fixture.client, relation, "terminated", 1);
 }
 
+/* What becomes of the next commits that add an RSVP, so many times. */
+static void spoil_commits(const char *deed, int times)
+{
+    pg_execute(fixture.database_url, "CREATE SEQUENCE IF NOT EXISTS commits");
+    pg_execute(fixture.database_url, "SELECT setval('commits', 1, false)");
+    pg_execute(fixture.database_url,
+               "CREATE OR REPLACE FUNCTION spoil_commit() RETURNS trigger LANGUAGE plpgsql"
+               " SECURITY DEFINER AS $$ BEGIN"
+               " IF nextval('commits') <= %d THEN %s; END IF; RETURN NULL; END $$",
+               times, deed);
+    pg_execute(fixture.database_url, "DROP TRIGGER IF EXISTS spoil_commit ON rsvps");
+    pg_execute(fixture.database_url,
+               "CREATE CONSTRAINT TRIGGER spoil_commit AFTER INSERT ON rsvps"
+               " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spoil_commit()");
+}
+
+/* PostgreSQL answers a commit that fails by an error behind the last statement's answer. */
+static void commits_may_be_refused(NO_STATE)
+{
+    static const struct {
+        const char *deed;
+        int times, status;
+    } rows[] = {
+        {"RAISE EXCEPTION 'too late' USING ERRCODE = '40001'", 1, 201},
+        {"RAISE EXCEPTION 'too late' USING ERRCODE = '23514'", 1, 500},
+        {"RAISE EXCEPTION 'too late' USING ERRCODE = '53100'", 1, 503},
+        {"RAISE EXCEPTION 'too late'", 1, 503},
+        {"PERFORM pg_terminate_backend(pg_backend_pid())", 1, 201},
+    };
+    static const struct {
+        const char *event, *headers[2];
+    } paths[] = {
+        {"commit-plain", {NULL}},
+        {"commit-keyed", {"Idempotency-Key: late", NULL}},
+        {"commit-admitted", {NULL}},
+    };
+    event_put(fixture.client, "commit-admitted", "{\"capacity\":100,\"waitlist\":true}");
+    for (size_t i = 0; i < LENGTH(rows) * LENGTH(paths); i++) {
+        const size_t row = i / LENGTH(paths), path = i % LENGTH(paths);
+        char target[128];
+        snprintf(target, sizeof target, "/v1/events/%s/rsvp?user_id=u%zu", paths[path].event, row);
+        process_note("%s: %s", target, rows[row].deed);
+        spoil_commits(rows[row].deed, rows[row].times);
+        struct http_response *response =
+            http_request(fixture.client, "POST", target,
+                         &(const struct http_options){.headers = paths[path].headers});
+        expect_status(response, rows[row].status);
+        http_response_free(&response);
+        expect_member(fixture.client, &relations[RELATION_RSVP], paths[path].event,
+                      strrchr(target, '=') + 1, rows[row].status == 201);
+    }
+    pg_execute(fixture.database_url, "DROP TRIGGER spoil_commit ON rsvps");
+    expect_counters_equal_rows(fixture.database_url);
+}
+
 /* -- PostgreSQL standing still
  * ---------------------------------------------------------------------- */
 
@@ -1068,6 +1125,7 @@ int main(void)
         cmocka_unit_test_teardown(without_postgres_counts_are_stale_and_the_rest_is_refused,
                                   fixture_heal),
         RELATION_TESTS(lost_connections_are_made_again),
+        cmocka_unit_test(commits_may_be_refused),
         RELATION_TESTS(write_past_its_deadline_has_an_unknown_outcome),
         cmocka_unit_test_teardown(nothing_hangs_while_postgres_stands_still, fixture_heal),
         cmocka_unit_test(halted_connections_are_ended),

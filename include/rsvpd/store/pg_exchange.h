@@ -20,10 +20,11 @@ MUST_CHECK bool pg_exchange_begin(struct pg_exchange *exchange, struct instant n
 MUST_CHECK bool pg_exchange_parse(struct pg_exchange *exchange, const struct pg_result *rows,
                                   struct instant now);
 
-/* A statement has been answered completely. */
-void pg_exchange_statement_answered(struct pg_exchange *exchange);
+/* The answer to a statement, or the error of a sync, has arrived whole. */
+void pg_exchange_answer_ended(struct pg_exchange *exchange);
 
-/* The sync of a part has been answered; `failed` tells whether a statement was refused. */
+/* The sync of a part has been answered; `failed` tells whether a statement, or the sync itself, was
+ * refused. */
 enum pg_exchange_progress pg_exchange_synced(struct pg_exchange *exchange, bool failed);
 
 /* After the exchange of a misrouted batch has ended: queues the question which path each of its
