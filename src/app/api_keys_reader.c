@@ -5,6 +5,7 @@
  * changed a new set is published. Uses are marked in the set that a worker has, and noted from
  * there; a worker may still mark them in the set before, so that one is looked through as well. */
 #include "rsvpd/app/api_keys_reader.h"
+#include "rsvpd/app/keys_in_force.h"
 #include "rsvpd/base/clock.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_api_keys.h"
@@ -14,17 +15,12 @@
 
 struct api_keys_reader {
     struct secret *database_url;
-    struct published *published;
-    struct published_reader newest_reader, before_reader;
-    const struct api_keys *newest,
-        *before; /* the two sets published last, each held by its reader */
+    struct keys_in_force keys;
     uv_timer_t timer;
     uv_work_t work;
     bool busy;       /* a thread of the pool reads */
-    bool in_force;   /* `newest` is published; else, none is */
     bool failing;    /* the last reading failed */
     bool not_noting; /* the last uses could not be noted */
-    int64_t read_us; /* when the last reading began that did not fail */
 
     /* Of the thread that reads, while busy. */
     struct pg_conn *session; /* NULL: none is open */
@@ -84,8 +80,8 @@ static void read_and_note(struct api_keys_reader *reader)
     }
     bool read_only = pg_is_read_only(reader->session);
     if (!read_only) {
-        reader->noted = note_uses(reader, reader->fresh, reader->newest) &&
-                        note_uses(reader, reader->fresh, reader->before);
+        reader->noted = note_uses(reader, reader->fresh, reader->keys.newest) &&
+                        note_uses(reader, reader->fresh, reader->keys.before);
     }
     if (read_only || !reader->noted) {
         pg_api_keys_close(&reader->session); /* the next one may be to a server that writes */
@@ -99,18 +95,6 @@ static void read_on_thread(uv_work_t *work)
 
 /* ---- what was read ---- */
 
-/* Puts them in the place of those before. */
-static bool publish(struct api_keys_reader *reader, struct api_keys *keys)
-{
-    reader->before = published_read(&reader->before_reader);
-    if (!published_replace(reader->published, keys)) {
-        return false;
-    }
-    reader->newest = published_read(&reader->newest_reader);
-    reader->in_force = true;
-    return true;
-}
-
 static void take_failure(struct api_keys_reader *reader)
 {
     if (!reader->failing) {
@@ -120,28 +104,32 @@ static void take_failure(struct api_keys_reader *reader)
     reader->failing = true;
 }
 
-/* `fresh` goes where it belongs. */
+/* `fresh` goes where it belongs. Where it cannot, `error` says why. */
+static enum secret_change take_keys(struct api_keys_reader *reader)
+{
+    enum secret_change change = keys_in_force_take(&reader->keys, reader->fresh, reader->began_us);
+    reader->fresh = NULL;
+    if (change == SECRET_FAILED) {
+        snprintf(reader->error, sizeof reader->error, "%s", "out of memory");
+    }
+    return change;
+}
+
 static void take_fresh(struct api_keys_reader *reader)
 {
-    bool known = reader->in_force && api_keys_equal(reader->fresh, reader->newest);
-    bool published = !known && publish(reader, reader->fresh);
-    if (published) {
-        log_event(LOG_INFO, "the API keys have changed",
-                  LOG_INT("count", api_keys_count(reader->newest)));
-    } else {
-        api_keys_destroy(&reader->fresh);
-    }
-    reader->fresh = NULL;
-    if (!known && !published) {
-        snprintf(reader->error, sizeof reader->error, "%s", "out of memory");
+    enum secret_change change = take_keys(reader);
+    if (change == SECRET_FAILED) {
         take_failure(reader);
         return;
+    }
+    if (change == SECRET_CHANGED) {
+        log_event(LOG_INFO, "the API keys have changed",
+                  LOG_INT("count", api_keys_count(reader->keys.newest)));
     }
     if (reader->failing) {
         log_event(LOG_INFO, "the API keys can be read again");
     }
     reader->failing = false;
-    reader->read_us = reader->began_us;
 }
 
 static void take_reading(struct api_keys_reader *reader)
@@ -171,9 +159,7 @@ static void was_read(uv_work_t *work, int status)
 /* A thread may be looking through the last two sets: they stay where they are. */
 static void forget_old_keys(struct api_keys_reader *reader)
 {
-    if (reader->in_force && clock_mono_us() - reader->read_us > API_KEYS_KEPT_US &&
-        published_replace(reader->published, NULL)) {
-        reader->in_force = false;
+    if (keys_in_force_expire(&reader->keys, clock_mono_us())) {
         log_event(LOG_ERROR, "the API keys could not be read for too long: none is in force");
     }
 }
@@ -205,17 +191,13 @@ struct api_keys_reader *api_keys_reader_create(struct secret *database_url,
         return NULL;
     }
     reader->database_url = database_url;
-    reader->published = published;
-    reader->newest_reader = published_reader_over(published);
-    reader->before_reader = published_reader_over(published);
+    reader->keys = keys_in_force_over(published);
     read_and_note(reader);
-    if (reader->fresh == NULL || !publish(reader, reader->fresh)) {
-        log_no_start(reader->fresh == NULL ? reader->error : "out of memory");
-        api_keys_destroy(&reader->fresh);
+    if (reader->fresh == NULL || take_keys(reader) == SECRET_FAILED) {
+        log_no_start(reader->error);
         api_keys_reader_destroy(&reader);
         return NULL;
     }
-    reader->read_us = reader->began_us;
     return reader;
 }
 
@@ -238,14 +220,13 @@ void api_keys_reader_destroy(struct api_keys_reader **reader_)
         return;
     }
     assert(!reader->busy);
-    if (reader->session != NULL && reader->newest != NULL &&
-        !note_uses(reader, reader->newest, reader->newest)) {
+    if (reader->session != NULL && reader->keys.newest != NULL &&
+        !note_uses(reader, reader->keys.newest, reader->keys.newest)) {
         log_event(LOG_WARN, "cannot note when API keys were used",
                   LOG_CSTR("reason", reader->note_error));
     }
     pg_api_keys_close(&reader->session);
-    published_reader_end(&reader->newest_reader);
-    published_reader_end(&reader->before_reader);
+    keys_in_force_end(&reader->keys);
     free(reader);
     *reader_ = NULL;
 }

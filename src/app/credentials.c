@@ -85,6 +85,6 @@ void credentials_free(struct credentials *credentials)
 
 bool credentials_are_here(const struct credentials *credentials)
 {
-    return published_version(credentials->api_keys) > 0 &&
-           (credentials->token_keys == NULL || published_version(credentials->token_keys) > 0);
+    return published_in_force(credentials->api_keys) &&
+           (credentials->token_keys == NULL || published_in_force(credentials->token_keys));
 }

@@ -11,7 +11,8 @@ struct published_value {
 
 struct published {
     void (*destroy)(void *value);
-    _Atomic uint64_t version; /* of `newest`; changed with the lock held */
+    _Atomic uint64_t version; /* of `newest`; changed with the lock held, like `in_force` */
+    _Atomic bool in_force;    /* `newest` has a value */
     pthread_mutex_t lock;     /* of `newest` */
     struct published_value *newest;
 };
@@ -58,10 +59,16 @@ bool published_replace(struct published *published, void *value)
     pthread_mutex_lock(&published->lock);
     struct published_value *before = published->newest;
     published->newest = fresh;
+    atomic_store(&published->in_force, value != NULL);
     atomic_fetch_add_explicit(&published->version, 1, memory_order_release);
     pthread_mutex_unlock(&published->lock);
     let_go(published, before);
     return true;
+}
+
+bool published_in_force(const struct published *published)
+{
+    return atomic_load(&published->in_force);
 }
 
 uint64_t published_version(const struct published *published)

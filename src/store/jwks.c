@@ -218,7 +218,7 @@ int64_t jwks_retry_max_ms(unsigned failures, bool keys_are_here, int64_t refresh
 /* From half of it to all of it. */
 static uint64_t retry_after_ms(struct jwks *jwks)
 {
-    uint64_t most = (uint64_t)jwks_retry_max_ms(jwks->failures, published_version(jwks->keys) > 0,
+    uint64_t most = (uint64_t)jwks_retry_max_ms(jwks->failures, published_in_force(jwks->keys),
                                                 jwks->refresh_s);
     return most / 2 + random_next(&jwks->random) % (most / 2 + 1);
 }

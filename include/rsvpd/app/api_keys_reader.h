@@ -12,8 +12,6 @@
 enum {
     /* A new or revoked key is in force after at most twice as long. */
     API_KEYS_EVERY_MS = 5 * 1000,
-    /* So long the keys stay in force while they cannot be read; then no key is known to be good. */
-    API_KEYS_KEPT_US = 600 * 1000 * 1000,
 };
 
 struct api_keys_reader;

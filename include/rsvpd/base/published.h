@@ -36,6 +36,9 @@ void published_destroy(struct published **published);
  * then the value stays the caller's, and the one before in force. */
 MUST_CHECK bool published_replace(struct published *published, void *value);
 
+/* Whether there is a value for readers. On any thread. */
+bool published_in_force(const struct published *published);
+
 /* How many values there have been. On any thread. */
 uint64_t published_version(const struct published *published);
 

@@ -29,6 +29,7 @@ static void test_nothing_before_the_first(NO_STATE)
     assert_null(published_read(&reader));
     assert_int_equal(reader.version, 0);
     assert_int_equal(published_version(published), 0);
+    assert_false(published_in_force(published));
     published_reader_end(&reader);
     published_destroy(&published);
     assert_null(published);
@@ -62,10 +63,13 @@ static void test_a_value_is_taken_out_of_force(NO_STATE)
     struct published_reader reader = published_reader_over(published);
     publish(published, &value);
     assert_ptr_equal(published_read(&reader), &value);
+    assert_true(published_in_force(published));
     publish(published, NULL);
+    assert_false(published_in_force(published));
     assert_null(published_read(&reader));
     assert_int_equal(value.destroyed, 1);
     publish(published, &next);
+    assert_true(published_in_force(published));
     assert_ptr_equal(published_read(&reader), &next);
     published_reader_end(&reader);
     published_destroy(&published);
