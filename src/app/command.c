@@ -70,6 +70,19 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
     return EXIT_SUCCESS;
 }
 
+static const char *admin_environment(const char *name)
+{
+    bool wanted = strcmp(name, "ADMIN_PORT") == 0 || strcmp(name, "ADMIN_BIND_ADDRESS") == 0;
+    return wanted ? environment(name) : NULL;
+}
+
+int command_load_admin(struct config *config)
+{
+    struct config_error error;
+    bool loaded = config_load(config, admin_environment, true, &error);
+    return loaded ? EXIT_SUCCESS : wrong_configuration(error.line);
+}
+
 int command_load_to_serve(struct config *config, struct redis_url *redis_url)
 {
     struct config_error error;

@@ -2,6 +2,7 @@
 #include "rsvpd/app/commands.h"
 #include "rsvpd/app/command.h"
 #include "rsvpd/app/data_commands.h"
+#include "rsvpd/app/health_command.h"
 #include "rsvpd/app/keys_command.h"
 #include "rsvpd/app/process.h"
 #include "rsvpd/store/pg_migrate.h"
@@ -178,6 +179,7 @@ static const struct command commands[] = {
     {"prune", prune_command, "remove events that closed long ago", prune_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},
     {"keys", keys_command, "create, list and revoke the API keys of services", keys_help},
+    {"health", health_command, "ask a running service whether it is well", health_help},
     {"config", run_config, "print the configuration in force",
      "usage: rsvpd config [--markdown]\n\n"
      "Prints every environment variable with its meaning and the value in force; secrets are\n"

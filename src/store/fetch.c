@@ -132,12 +132,12 @@ static void take_result(struct fetch *fetch)
     if (message == NULL || message->msg != CURLMSG_DONE) {
         return;
     }
+    bool whole = message->data.result == CURLE_OK;
     judge(fetch, message->data.result, reason);
     drop_transfer(fetch);
-    bool whole = reason[0] == '\0';
     fetch->setup.done(fetch->setup.owner,
                       slice_make(whole ? fetch->document : NULL, whole ? fetch->size : 0),
-                      whole ? NULL : reason);
+                      reason[0] == '\0' ? NULL : reason);
 }
 
 /* ---- libcurl in the loop ---- */

@@ -377,8 +377,8 @@ static void unknown_arguments_are_refused(NO_STATE)
 
 static void every_subcommand_has_help(NO_STATE)
 {
-    static const char *const commands[] = {"serve",  "migrate", "import",  "export",
-                                           "verify", "config",  "version", "help"};
+    static const char *const commands[] = {"serve",  "migrate", "import",  "export", "verify",
+                                           "health", "config",  "version", "help"};
     struct service_run overview = service_run((const char *const[]){"help", NULL}, NULL);
     assert_int_equal(overview.status, 0);
     for (size_t i = 0; i < LENGTH(commands); i++) {

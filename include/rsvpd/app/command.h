@@ -27,6 +27,10 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
 /* The same, and checks that it may serve. */
 int command_load_to_serve(struct config *config, struct redis_url *redis_url);
 
+/* Loads where the admin port is, and nothing else: other variables may be wrong or missing, and no
+ * file is read. Returns 0 or the exit status; the caller frees the configuration in any case. */
+int command_load_admin(struct config *config);
+
 /* Whether this binary can work on the database. Says why if it cannot. */
 int command_check_schema(const struct config *config);
 

@@ -29,9 +29,9 @@ struct fetch_setup {
                           * NULL or empty: the system's. Read with each fetch */
     size_t size_max;     /* of a document */
     int64_t timeout_ms;  /* from the look-up of the name to the last byte */
-    /* Called once for each fetch that began and was not cut short by fetch_destroy. The document
-     * lives as long as the call; its data is NULL where it did not come whole: `reason` says why.
-     */
+    /* Called once for each fetch that began and was not cut short by fetch_destroy. `reason` is
+     * NULL where the document is what was asked for, or else says why not: then the document is
+     * what came with another status than 200, or its data is NULL. It lives as long as the call. */
     void (*done)(void *owner, struct slice document, const char *reason);
     void *owner;
 };
