@@ -1,6 +1,7 @@
 /* What the subcommands share. */
 #include "rsvpd/app/command.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/config_serving.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/progress.h"
 #include "rsvpd/store/jwks.h"

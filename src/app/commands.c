@@ -5,6 +5,7 @@
 #include "rsvpd/app/health_command.h"
 #include "rsvpd/app/keys_command.h"
 #include "rsvpd/app/process.h"
+#include "rsvpd/base/config_print.h"
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/store/pg_secrets.h"
 

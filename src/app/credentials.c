@@ -1,6 +1,7 @@
 /* What the process checks tokens and API keys with. */
 #include "rsvpd/app/credentials.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/base/config_serving.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/domain/api_keys.h"
 

@@ -11,6 +11,7 @@
 #include "rsvpd/app/rates.h"
 #include "rsvpd/app/reload.h"
 #include "rsvpd/app/worker.h"
+#include "rsvpd/base/config_serving.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/domain/count_memory.h"
 #include "rsvpd/http/body.h"
@@ -19,6 +20,7 @@
 
 #include <assert.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* The configuration: one table, and what is generated from it. */
+/* The configuration: one table, and how it is read. */
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/cidr.h"
 #include "rsvpd/base/jwt.h"
@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -441,40 +441,6 @@ bool config_load(struct config *config, config_lookup_fn *lookup, bool lenient,
     return true;
 }
 
-static bool is_loopback(const char *address)
-{
-    struct in6_addr six;
-    struct in_addr four;
-    if (inet_pton(AF_INET, address, &four) == 1) {
-        return ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET;
-    }
-    return inet_pton(AF_INET6, address, &six) == 1 &&
-           (IN6_IS_ADDR_LOOPBACK(&six) ||
-            (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET));
-}
-
-int config_token_key_sources(const struct config *config)
-{
-    return (*config->auth_jwks_url != '\0') + (*config->auth_jwks_file != '\0') +
-           (*config->auth_jwt_secret != '\0');
-}
-
-bool config_may_serve(const struct config *config, struct config_error *error)
-{
-    if (config->auth_mode == AUTH_MODE_NONE && config->auth_allow_insecure == 0 &&
-        !is_loopback(config->bind_address)) {
-        return fail(error, "AUTH_MODE",
-                    "none lets whoever reaches BIND_ADDRESS act for any user: set AUTH_MODE=token, "
-                    "or AUTH_ALLOW_INSECURE=true where only trusted services reach it");
-    }
-    if (config->auth_mode == AUTH_MODE_TOKEN && config_token_key_sources(config) > 1) {
-        return fail(error, "AUTH_JWKS_URL",
-                    "set one of it, AUTH_JWKS_FILE and AUTH_JWT_SECRET: the keys of tokens come "
-                    "from one place");
-    }
-    return true;
-}
-
 bool config_read_log_level_again(const struct config *config, enum log_level *level,
                                  struct config_error *error)
 {
@@ -504,65 +470,5 @@ void config_free(struct config *config)
             free(*path);
             *path = NULL;
         }
-    }
-}
-
-static void print_choice(const struct config_option *option, int64_t place, FILE *out)
-{
-    const char *word = option->choices;
-    while (place-- > 0) {
-        word += strcspn(word, " ") + 1;
-    }
-    fprintf(out, "%.*s", (int)strcspn(word, " "), word);
-}
-
-static void print_value(struct config *config, const struct config_option *option, FILE *out)
-{
-    if (option->type == OPTION_INTEGER) {
-        fprintf(out, "%lld", (long long)*integer_at(config, option));
-    } else if (option->type == OPTION_CHOICE) {
-        print_choice(option, *integer_at(config, option), out);
-    } else if (option->secret && **string_at(config, option) != '\0') {
-        fputs("<redacted>", out);
-    } else {
-        fputs(*string_at(config, option), out);
-    }
-}
-
-void config_print(const struct config *config, FILE *out)
-{
-    struct config copy = *config;
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct config_option *option = &config_options[i];
-        fprintf(out, "# %s%s\n%s=", option->help, option->required ? " (required)" : "",
-                option->name);
-        print_value(&copy, option, out);
-        fputc('\n', out);
-    }
-}
-
-static const char *default_for_people(const struct config_option *option)
-{
-    if (option->required) {
-        return "required";
-    }
-    return option->default_shown != NULL ? option->default_shown : option->default_value;
-}
-
-void config_print_markdown(FILE *out)
-{
-    fputs("| variable | default | range | meaning |\n| --- | --- | --- | --- |\n", out);
-    for (size_t i = 0; i < config_option_count; i++) {
-        const struct config_option *option = &config_options[i];
-        fprintf(out, "| `%s` | %s | ", option->name, default_for_people(option));
-        if (option->type == OPTION_INTEGER) {
-            fprintf(out, "%lld to %lld", (long long)option->min, (long long)option->max);
-        } else if (option->type == OPTION_CHOICE) {
-            fputs(option->choices, out);
-        }
-        fprintf(out, " | %s%s |\n", option->help,
-                option->file_offset != 0
-                    ? "; also read from the file that the same name with `_FILE` names"
-                    : "");
     }
 }

@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/config_print.h"
 
 #include <stdio.h>
 #include <stdlib.h>

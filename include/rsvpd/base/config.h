@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 enum log_format { LOG_FORMAT_JSON, LOG_FORMAT_TEXT };
@@ -102,14 +101,6 @@ MUST_CHECK bool config_load(struct config *config, config_lookup_fn *lookup, boo
                             struct config_error *error);
 void config_free(struct config *config);
 
-/* What only serving asks of a configuration that is sound in itself: that strangers cannot reach
- * what asks nobody who they are. False with `error` filled in. */
-MUST_CHECK bool config_may_serve(const struct config *config, struct config_error *error);
-
-/* From how many places the keys of tokens are to come: a URL, a file, a secret. 0: no tokens are
- * taken. */
-int config_token_key_sources(const struct config *config);
-
 enum {
     CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */
     CONFIG_WORKERS_MAX = 256,
@@ -133,12 +124,5 @@ MUST_CHECK bool config_read_again(const char *name, const char *path,
  * that cannot be. */
 MUST_CHECK bool config_read_log_level_again(const struct config *config, enum log_level *level,
                                             struct config_error *error);
-
-/* One line a variable: its name, the value in force (secrets redacted), and what it means. */
-void config_print(const struct config *config, FILE *out);
-
-/* The table of options in Markdown: docs/reference/configuration.md holds a
- * copy that a test compares. */
-void config_print_markdown(FILE *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* The configuration: defaults, every way to get a variable wrong, secrets, and what is printed. */
+/* The configuration: defaults, every way to get a variable wrong, secrets. */
+#include "environment.h"
 #include "unit.h"
 
 #include "rsvpd/base/config.h"
@@ -8,46 +9,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SECRET "postgresql://u:open-sesame@db/x"
-#define SECRET_OF_32_BYTES "0123456789abcdef0123456789abcdef"
-
-/* The environment of the test: up to the first without a name. */
-struct variable {
-    const char *name, *value;
-};
-static const struct variable *environment;
-
-static const char *lookup(const char *name)
-{
-    for (const struct variable *v = environment; v->name != NULL; v++) {
-        if (strcmp(v->name, name) == 0) {
-            return v->value;
-        }
-    }
-    return NULL;
-}
-
-static bool load(struct config *config, const struct variable *variables, bool lenient,
-                 struct config_error *error)
-{
-    environment = variables;
-    error->line[0] = '\0';
-    return config_load(config, lookup, lenient, error);
-}
-
-static void load_well(struct config *config, const struct variable *variables)
-{
-    struct config_error error;
-    if (!load(config, variables, false, &error)) {
-        fail_msg("not loaded: %s", error.line);
-    }
-}
-
 static void test_defaults(NO_STATE)
 {
     struct config config;
-    load_well(&config, (struct variable[]){{"DATABASE_URL", SECRET}, {NULL, NULL}});
-    assert_string_equal(config.database_url, SECRET);
+    environment_load_well(&config, (struct environment_variable[]){
+                                       {"DATABASE_URL", ENVIRONMENT_SECRET}, {NULL, NULL}});
+    assert_string_equal(config.database_url, ENVIRONMENT_SECRET);
     assert_string_equal(config.redis_url, "");
     assert_string_equal(config.bind_address, "127.0.0.1");
     assert_string_equal(config.admin_bind_address, "127.0.0.1");
@@ -71,8 +38,8 @@ static void test_defaults(NO_STATE)
 
 static void test_everything_set(NO_STATE)
 {
-    static const struct variable variables[] = {
-        {"DATABASE_URL", SECRET},
+    static const struct environment_variable variables[] = {
+        {"DATABASE_URL", ENVIRONMENT_SECRET},
         {"REDIS_URL", "unix:///run/r"},
         {"PORT", "1"},
         {"BIND_ADDRESS", "0.0.0.0"},
@@ -96,7 +63,7 @@ static void test_everything_set(NO_STATE)
         {"AUTH_JWT_ALGORITHMS", "PS256"},
         {"AUTH_JWKS_URL", "https://login.example/jwks"},
         {"AUTH_JWKS_REFRESH_S", "10"},
-        {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+        {"AUTH_JWT_SECRET", ENVIRONMENT_SECRET_OF_32_BYTES},
         {"AUTH_JWT_ISSUER", "https://login.example/"},
         {"AUTH_JWT_AUDIENCE", "rsvp"},
         {"AUTH_JWT_LEEWAY_S", "300"},
@@ -108,13 +75,13 @@ static void test_everything_set(NO_STATE)
         {NULL, NULL},
     };
     struct config config;
-    load_well(&config, variables);
+    environment_load_well(&config, variables);
     assert_int_equal(config.auth_mode, AUTH_MODE_TOKEN);
     assert_int_equal(config.auth_allow_insecure, 1);
     assert_string_equal(config.auth_jwt_algorithms, "PS256");
     assert_string_equal(config.auth_jwks_url, "https://login.example/jwks");
     assert_int_equal(config.auth_jwks_refresh_s, 10);
-    assert_string_equal(config.auth_jwt_secret, SECRET_OF_32_BYTES);
+    assert_string_equal(config.auth_jwt_secret, ENVIRONMENT_SECRET_OF_32_BYTES);
     assert_string_equal(config.auth_jwt_issuer, "https://login.example/");
     assert_string_equal(config.auth_jwt_audience, "rsvp");
     assert_int_equal(config.auth_jwt_leeway_s, 300);
@@ -145,62 +112,19 @@ static void test_everything_set(NO_STATE)
     config_free(&config);
 }
 
-/* What serving asks besides: who can reach it must show who they are, unless the operator says so.
- */
-static void test_may_serve(NO_STATE)
-{
-    static const struct {
-        struct variable variables[4];
-        const char *names; /* in the line that refuses; NULL: it may */
-    } cases[] = {
-        {{{"BIND_ADDRESS", "127.0.0.1"}}, NULL},
-        {{{"BIND_ADDRESS", "127.8.9.10"}}, NULL},
-        {{{"BIND_ADDRESS", "::1"}}, NULL},
-        {{{"BIND_ADDRESS", "::ffff:127.0.0.1"}}, NULL},
-        {{{"BIND_ADDRESS", "0.0.0.0"}}, "AUTH_ALLOW_INSECURE"},
-        {{{"BIND_ADDRESS", "::"}}, "AUTH_MODE"},
-        {{{"BIND_ADDRESS", "10.0.0.5"}, {"AUTH_ALLOW_INSECURE", "false"}}, "AUTH_MODE"},
-        {{{"BIND_ADDRESS", "::ffff:10.0.0.5"}}, "AUTH_MODE"},
-        {{{"BIND_ADDRESS", "128.0.0.1"}}, "AUTH_MODE"},
-        {{{"BIND_ADDRESS", "0.0.0.0"}, {"AUTH_ALLOW_INSECURE", "true"}}, NULL},
-        {{{"BIND_ADDRESS", "0.0.0.0"}, {"AUTH_MODE", "token"}}, NULL},
-        {{{"AUTH_MODE", "token"},
-          {"AUTH_JWKS_URL", "https://login.example/jwks"},
-          {"AUTH_JWKS_FILE", "/etc/jwks.json"}},
-         "AUTH_JWKS_FILE"},
-        {{{"AUTH_MODE", "token"},
-          {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
-          {"AUTH_JWKS_FILE", "/etc/jwks.json"}},
-         "AUTH_JWT_SECRET"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct variable variables[6] = {{"DATABASE_URL", SECRET}};
-        for (size_t j = 0; j < 4 && cases[i].variables[j].name != NULL; j++) {
-            variables[j + 1] = cases[i].variables[j];
-        }
-        struct config config;
-        struct config_error error = {""};
-        load_well(&config, variables);
-        bool may = config_may_serve(&config, &error);
-        assert_int_equal(may, cases[i].names == NULL);
-        assert_true(may || strstr(error.line, cases[i].names) != NULL);
-        config_free(&config);
-    }
-}
-
 /* A secret alone says which algorithm is meant. */
 static void test_algorithms_of_a_secret(NO_STATE)
 {
     static const char *const cases[][2] = {
         {NULL, "HS256"}, {"", "HS256"}, {"ES256,HS256", "ES256,HS256"}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        const struct variable variables[] = {
-            {"DATABASE_URL", SECRET},
-            {"AUTH_JWT_SECRET", SECRET_OF_32_BYTES},
+        const struct environment_variable variables[] = {
+            {"DATABASE_URL", ENVIRONMENT_SECRET},
+            {"AUTH_JWT_SECRET", ENVIRONMENT_SECRET_OF_32_BYTES},
             {cases[i][0] == NULL ? NULL : "AUTH_JWT_ALGORITHMS", cases[i][0]},
             {NULL, NULL}};
         struct config config;
-        load_well(&config, variables);
+        environment_load_well(&config, variables);
         assert_string_equal(config.auth_jwt_algorithms, cases[i][1]);
         config_free(&config);
     }
@@ -209,10 +133,11 @@ static void test_algorithms_of_a_secret(NO_STATE)
 /* A start with this one variable on top of a good environment fails with one line that names it. */
 static void expect_refused(const char *name, const char *value)
 {
-    struct variable variables[] = {{name, value}, {"DATABASE_URL", SECRET}, {NULL, NULL}};
+    struct environment_variable variables[] = {
+        {name, value}, {"DATABASE_URL", ENVIRONMENT_SECRET}, {NULL, NULL}};
     struct config config;
     struct config_error error;
-    if (load(&config, variables, false, &error)) {
+    if (environment_load(&config, variables, false, &error)) {
         fail_msg("%s='%s' was taken", name, value);
     }
     if (strncmp(error.line, name, strlen(name)) != 0 || strchr(error.line, '\n') != NULL) {
@@ -294,13 +219,13 @@ static void test_the_lifetimes_of_counts_have_a_bound_together(NO_STATE)
         {"1001", "2500", false}, {"3500", "1", false}, {"2500", "2500", false},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct variable variables[] = {{"DATABASE_URL", SECRET},
-                                       {"COUNT_LOCAL_TTL_MS", cases[i].local},
-                                       {"COUNT_REDIS_TTL_MS", cases[i].redis},
-                                       {NULL, NULL}};
+        struct environment_variable variables[] = {{"DATABASE_URL", ENVIRONMENT_SECRET},
+                                                   {"COUNT_LOCAL_TTL_MS", cases[i].local},
+                                                   {"COUNT_REDIS_TTL_MS", cases[i].redis},
+                                                   {NULL, NULL}};
         struct config config;
         struct config_error error;
-        assert_int_equal(load(&config, variables, false, &error), cases[i].good);
+        assert_int_equal(environment_load(&config, variables, false, &error), cases[i].good);
         if (!cases[i].good) {
             assert_non_null(strstr(error.line, "COUNT_LOCAL_TTL_MS"));
             assert_non_null(strstr(error.line, "COUNT_REDIS_TTL_MS"));
@@ -322,16 +247,16 @@ static void test_each_worker_may_have_enough_waiting(NO_STATE)
         {"99", NULL, true, 20000}, {"256", NULL, true, 51712},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct variable variables[] = {{"DATABASE_URL", SECRET},
-                                       {"WORKERS", cases[i].workers},
-                                       {"MAX_PENDING", cases[i].pending},
-                                       {NULL, NULL}};
+        struct environment_variable variables[] = {{"DATABASE_URL", ENVIRONMENT_SECRET},
+                                                   {"WORKERS", cases[i].workers},
+                                                   {"MAX_PENDING", cases[i].pending},
+                                                   {NULL, NULL}};
         if (cases[i].pending == NULL) {
             variables[2].name = NULL;
         }
         struct config config;
         struct config_error error;
-        assert_int_equal(load(&config, variables, false, &error), cases[i].good);
+        assert_int_equal(environment_load(&config, variables, false, &error), cases[i].good);
         if (cases[i].good) {
             assert_int_equal(config.max_pending, cases[i].in_force);
         } else {
@@ -344,16 +269,16 @@ static void test_each_worker_may_have_enough_waiting(NO_STATE)
 
 static void test_what_is_required(NO_STATE)
 {
-    static const struct variable none[] = {{NULL, NULL}};
-    static const struct variable empty[] = {{"DATABASE_URL", ""}, {NULL, NULL}};
-    static const struct variable *const environments[] = {none, empty};
+    static const struct environment_variable none[] = {{NULL, NULL}};
+    static const struct environment_variable empty[] = {{"DATABASE_URL", ""}, {NULL, NULL}};
+    static const struct environment_variable *const environments[] = {none, empty};
     for (size_t i = 0; i < LENGTH(environments); i++) {
         struct config config;
         struct config_error error;
-        assert_false(load(&config, environments[i], false, &error));
+        assert_false(environment_load(&config, environments[i], false, &error));
         assert_non_null(strstr(error.line, "DATABASE_URL"));
         config_free(&config);
-        assert_true(load(&config, environments[i], true, &error));
+        assert_true(environment_load(&config, environments[i], true, &error));
         assert_string_equal(config.database_url, "");
         assert_int_equal(config.port, 8080);
         config_free(&config);
@@ -365,15 +290,17 @@ static void test_lenient_is_not_blind(NO_STATE)
 {
     struct config config;
     struct config_error error;
-    assert_false(load(&config, (struct variable[]){{"PORT", "x"}, {NULL, NULL}}, true, &error));
+    assert_false(environment_load(
+        &config, (struct environment_variable[]){{"PORT", "x"}, {NULL, NULL}}, true, &error));
     config_free(&config);
 }
 
 static void test_a_redis_url_that_is_empty_is_none(NO_STATE)
 {
     struct config config;
-    load_well(&config,
-              (struct variable[]){{"DATABASE_URL", SECRET}, {"REDIS_URL", ""}, {NULL, NULL}});
+    environment_load_well(
+        &config, (struct environment_variable[]){
+                     {"DATABASE_URL", ENVIRONMENT_SECRET}, {"REDIS_URL", ""}, {NULL, NULL}});
     assert_string_equal(config.redis_url, "");
     config_free(&config);
 }
@@ -381,8 +308,10 @@ static void test_a_redis_url_that_is_empty_is_none(NO_STATE)
 static void test_only_secrets_are_read_from_files(NO_STATE)
 {
     struct config config;
-    load_well(&config, (struct variable[]){
-                           {"DATABASE_URL", SECRET}, {"PORT_FILE", "/nonexistent"}, {NULL, NULL}});
+    environment_load_well(&config,
+                          (struct environment_variable[]){{"DATABASE_URL", ENVIRONMENT_SECRET},
+                                                          {"PORT_FILE", "/nonexistent"},
+                                                          {NULL, NULL}});
     assert_int_equal(config.port, 8080);
     config_free(&config);
 }
@@ -404,15 +333,17 @@ static void test_a_secret_is_named_once(NO_STATE)
 {
     static const char *const secrets[] = {"DATABASE_URL", "REDIS_URL"};
     char path[PATH_SIZE_BYTES];
-    int fd = make_file(SECRET, strlen(SECRET), path);
+    int fd = make_file(ENVIRONMENT_SECRET, strlen(ENVIRONMENT_SECRET), path);
     for (size_t i = 0; i < LENGTH(secrets); i++) {
         char file_name[64];
         snprintf(file_name, sizeof file_name, "%s_FILE", secrets[i]);
-        struct variable variables[] = {
-            {secrets[i], SECRET}, {file_name, path}, {"DATABASE_URL", SECRET}, {NULL, NULL}};
+        struct environment_variable variables[] = {{secrets[i], ENVIRONMENT_SECRET},
+                                                   {file_name, path},
+                                                   {"DATABASE_URL", ENVIRONMENT_SECRET},
+                                                   {NULL, NULL}};
         struct config config;
         struct config_error error;
-        assert_false(load(&config, variables, false, &error));
+        assert_false(environment_load(&config, variables, false, &error));
         assert_non_null(strstr(error.line, secrets[i]));
         assert_non_null(strstr(error.line, "_FILE"));
         assert_null(strstr(error.line, "open-sesame"));
@@ -427,8 +358,9 @@ static bool load_from_file(struct config *config, const char *bytes, size_t size
 {
     char path[PATH_SIZE_BYTES];
     int fd = make_file(bytes, size, path);
-    bool loaded =
-        load(config, (struct variable[]){{"DATABASE_URL_FILE", path}, {NULL, NULL}}, false, error);
+    bool loaded = environment_load(
+        config, (struct environment_variable[]){{"DATABASE_URL_FILE", path}, {NULL, NULL}}, false,
+        error);
     close(fd);
     return loaded;
 }
@@ -441,13 +373,13 @@ static void test_a_secret_from_a_file(NO_STATE)
         const char *value; /* NULL: refused */
     } cases[] = {
 #define CASE(bytes, value) {bytes, sizeof(bytes) - 1, value}
-        CASE(SECRET, SECRET),
-        CASE(SECRET "\n", SECRET),
-        CASE(SECRET "\r\n\n", SECRET),
-        CASE(" " SECRET " \n", " " SECRET " "),
+        CASE(ENVIRONMENT_SECRET, ENVIRONMENT_SECRET),
+        CASE(ENVIRONMENT_SECRET "\n", ENVIRONMENT_SECRET),
+        CASE(ENVIRONMENT_SECRET "\r\n\n", ENVIRONMENT_SECRET),
+        CASE(" " ENVIRONMENT_SECRET " \n", " " ENVIRONMENT_SECRET " "),
         CASE("", NULL),
         CASE("\n\r\n", NULL),
-        CASE(SECRET "\0x", NULL),
+        CASE(ENVIRONMENT_SECRET "\0x", NULL),
 #undef CASE
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -483,90 +415,12 @@ static void test_a_file_that_is_not_there(NO_STATE)
 {
     struct config config;
     struct config_error error;
-    struct variable variables[] = {{"DATABASE_URL_FILE", "/proc/self/fd/-1"}, {NULL, NULL}};
-    assert_false(load(&config, variables, false, &error));
+    struct environment_variable variables[] = {{"DATABASE_URL_FILE", "/proc/self/fd/-1"},
+                                               {NULL, NULL}};
+    assert_false(environment_load(&config, variables, false, &error));
     assert_non_null(strstr(error.line, "DATABASE_URL_FILE"));
     assert_null(strstr(error.line, "/proc/self/fd/-1")); /* it may be the secret itself */
     config_free(&config);
-}
-
-/* What is printed for an environment; to be freed. */
-static char *printed(const struct variable *variables)
-{
-    struct config config;
-    struct config_error error;
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    assert_non_null(out);
-    assert_true(load(&config, variables, true, &error));
-    config_print(&config, out);
-    fclose(out);
-    config_free(&config);
-    return text;
-}
-
-static void expect_line(const char *text, const char *line, bool there)
-{
-    size_t size = strlen(line);
-    bool found = false;
-    for (const char *at = text; at != NULL && !found; at = strchr(at, '\n')) {
-        at += *at == '\n';
-        found = strncmp(at, line, size) == 0 && at[size] == '\n';
-    }
-    if (found != there) {
-        fail_msg("'%s' is %sin:\n%s", line, found ? "" : "not ", text);
-    }
-}
-
-static void test_print_shows_all_but_secrets(NO_STATE)
-{
-    char *text = printed((struct variable[]){{"DATABASE_URL", SECRET},
-                                             {"REDIS_URL", "redis://:open-sesame@cache"},
-                                             {"LOG_LEVEL", "warn"},
-                                             {"BIND_ADDRESS", "::"},
-                                             {"PORT", "81"},
-                                             {NULL, NULL}});
-    assert_null(strstr(text, "open-sesame"));
-    expect_line(text, "DATABASE_URL=<redacted>", true);
-    expect_line(text, "REDIS_URL=<redacted>", true);
-    expect_line(text, "LOG_LEVEL=warn", true);
-    expect_line(text, "LOG_FORMAT=json", true);
-    expect_line(text, "BIND_ADDRESS=::", true);
-    expect_line(text, "PORT=81", true);
-    free(text);
-    text = printed((struct variable[]){{NULL, NULL}});
-    expect_line(text, "DATABASE_URL=", true);
-    expect_line(text, "REDIS_URL=", true);
-    for (size_t i = 0; i < config_option_count; i++) {
-        assert_non_null(strstr(text, config_options[i].name));
-        assert_non_null(strstr(text, config_options[i].help));
-    }
-    free(text);
-}
-
-static void test_markdown(NO_STATE)
-{
-    char *text = NULL;
-    size_t size, lines = 0;
-    FILE *out = open_memstream(&text, &size);
-    assert_non_null(out);
-    config_print_markdown(out);
-    fclose(out);
-    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) {
-        lines++;
-    }
-    assert_int_equal(lines, config_option_count + 2);
-    expect_line(text, "| variable | default | range | meaning |", true);
-    expect_line(text, "| --- | --- | --- | --- |", true);
-    expect_line(text, "| `PORT` | 8080 | 1 to 65535 | TCP port of the public API |", true);
-    expect_line(text, "| `BIND_ADDRESS` | 127.0.0.1 |  | address of the public API |", true);
-    expect_line(text, "| `WORKERS` | number of processors | 1 to 256 | event loops |", true);
-    expect_line(text, "| `LOG_FORMAT` | json | json text | json for machines, text for people |",
-                true);
-    assert_non_null(strstr(text, "| `DATABASE_URL` | required |  | "));
-    assert_non_null(strstr(text, "| `REDIS_URL` | none |  | "));
-    free(text);
 }
 
 /* The table itself: names are unique, bounds hold the default, words are there where wanted. */
@@ -596,7 +450,6 @@ int main(void)
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_every_malformed_value_is_refused),
         cmocka_unit_test(test_malformed_lists_are_refused),
-        cmocka_unit_test(test_may_serve),
         cmocka_unit_test(test_algorithms_of_a_secret),
         cmocka_unit_test(test_the_lifetimes_of_counts_have_a_bound_together),
         cmocka_unit_test(test_each_worker_may_have_enough_waiting),
@@ -608,8 +461,6 @@ int main(void)
         cmocka_unit_test(test_a_secret_from_a_file),
         cmocka_unit_test(test_a_file_has_a_largest_size),
         cmocka_unit_test(test_a_file_that_is_not_there),
-        cmocka_unit_test(test_print_shows_all_but_secrets),
-        cmocka_unit_test(test_markdown),
         cmocka_unit_test(test_the_table_is_consistent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

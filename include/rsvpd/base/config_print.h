@@ -1,0 +1,16 @@
+/* The configuration for people: the values in force, and the table of what there is. */
+#ifndef RSVPD_BASE_CONFIG_PRINT_H
+#define RSVPD_BASE_CONFIG_PRINT_H
+
+#include "rsvpd/base/config.h"
+
+#include <stdio.h>
+
+/* One line a variable: its name, the value in force (secrets redacted), and what it means. */
+void config_print(const struct config *config, FILE *out);
+
+/* The table of options in Markdown: docs/reference/configuration.md holds a
+ * copy that a test compares. */
+void config_print_markdown(FILE *out);
+
+#endif
