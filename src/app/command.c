@@ -93,7 +93,8 @@ int command_load_to_serve(struct config *config, struct redis_url *redis_url)
         return wrong_configuration(error.line);
     }
     if (status == EXIT_SUCCESS && config->auth_mode == AUTH_MODE_TOKEN &&
-        !jwks_source_valid(config->auth_jwks_url, config->auth_jwks_file, reason)) {
+        !jwks_source_valid(config->auth_jwks_url, config->auth_jwks_file,
+                           config_token_algorithms(config), reason)) {
         return wrong_configuration(reason);
     }
     return status;

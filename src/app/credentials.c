@@ -19,14 +19,11 @@ bool credentials_init(struct credentials *credentials, const struct config *conf
     *credentials = (struct credentials){
         .api_keys = published_create(destroy_api_keys),
         .token_keys = takes_tokens ? published_create(jwks_destroy_set) : NULL,
-        .policy = {.issuer = config->auth_jwt_issuer,
+        .policy = {.algorithms = config_token_algorithms(config),
+                   .issuer = config->auth_jwt_issuer,
                    .audience = config->auth_jwt_audience,
                    .leeway_s = config->auth_jwt_leeway_s},
     };
-    bool parsed = jwt_algorithms_parse(slice_of(config->auth_jwt_algorithms),
-                                       &credentials->policy.algorithms);
-    assert(parsed); /* or the configuration would have been refused */
-    (void)parsed;
     return credentials->api_keys != NULL && (credentials->token_keys != NULL || !takes_tokens);
 }
 
@@ -47,12 +44,16 @@ bool credentials_start(struct credentials *credentials, const struct config *con
     if (credentials->token_keys == NULL) {
         return true;
     }
+    if (config_token_algorithms_without_keys(config) != 0) {
+        log_event(LOG_WARN, "some algorithms of tokens can have no key");
+    }
     credentials->source = jwks_create(
         &(struct jwks_setup){
             .loop = loop,
             .url = config->auth_jwks_url,
             .file = config->auth_jwks_file,
             .secret = config->auth_jwt_secret,
+            .algorithms = credentials->policy.algorithms,
             .refresh_s = config->auth_jwks_refresh_s,
             /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets it while there are threads */
             .ca_file = getenv("SSL_CERT_FILE"),

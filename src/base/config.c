@@ -88,7 +88,7 @@ const struct config_option config_options[] = {
      .help = "with AUTH_MODE=none: serve on an address that is not loopback, on a network that only trusted services reach"},
     {.name = "AUTH_JWT_ALGORITHMS", .type = OPTION_STRING, .offset = AT(auth_jwt_algorithms), .check = check_algorithms,
      .default_value = "RS256,ES256",
-     .help = "algorithms of tokens, separated by commas: RS256, PS256, ES256, EdDSA, HS256"},
+     .help = "algorithms of tokens, separated by commas: RS256, PS256, ES256, EdDSA of a key set, HS256 of a secret"},
     {.name = "AUTH_JWKS_URL", .type = OPTION_STRING, .offset = AT(auth_jwks_url), .default_shown = "none",
      .help = "where the keys of tokens are read: https, or http to loopback"},
     {.name = "AUTH_JWKS_FILE", .type = OPTION_STRING, .offset = AT(auth_jwks_file), .default_shown = "none",

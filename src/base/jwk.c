@@ -362,6 +362,15 @@ struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE
     return set;
 }
 
+unsigned jwk_set_algorithms(const struct jwk_set *set)
+{
+    unsigned algorithms = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        algorithms |= set->keys[i].algorithms;
+    }
+    return algorithms;
+}
+
 /* The secret is for all of them. */
 static bool has_kid(const struct jwk *key, const char *kid)
 {

@@ -22,7 +22,8 @@ enum {
 
 struct jwks {
     struct published *keys;
-    char *url, *file; /* NULL: none */
+    unsigned algorithms; /* that tokens may have */
+    char *url, *file;    /* NULL: none */
     char shown[FETCH_SHOWN_SIZE_BYTES];
 
     /* Of the loop's thread. */
@@ -58,6 +59,7 @@ static bool publish(struct jwks *jwks, struct jwk_set *set, char error[JWK_ERROR
         return false;
     }
     size_t count = jwk_set_count(set), left_out = jwk_set_left_out(set);
+    bool of_use = (jwk_set_algorithms(set) & jwks->algorithms) != 0;
     if (!published_replace(jwks->keys, set)) {
         snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
         jwk_set_destroy(&set);
@@ -65,6 +67,9 @@ static bool publish(struct jwks *jwks, struct jwk_set *set, char error[JWK_ERROR
     }
     log_event(LOG_INFO, "keys of tokens are in force", LOG_INT("keys", count),
               LOG_INT("left_out", left_out));
+    if (!of_use) {
+        log_event(LOG_WARN, "no key fits the algorithms of tokens: every token is refused");
+    }
     return true;
 }
 
@@ -132,7 +137,8 @@ static char *read_whole(const char *path, size_t *size, char error[JWK_ERROR_SIZ
     return bytes;
 }
 
-bool jwks_source_valid(const char *url, const char *file, char error[JWKS_ERROR_SIZE_BYTES])
+bool jwks_source_valid(const char *url, const char *file, unsigned algorithms,
+                       char error[JWKS_ERROR_SIZE_BYTES])
 {
     char url_reason[FETCH_ERROR_SIZE_BYTES], reason[JWK_ERROR_SIZE_BYTES];
     size_t size = 0;
@@ -146,6 +152,12 @@ bool jwks_source_valid(const char *url, const char *file, char error[JWKS_ERROR_
     char *bytes = read_whole(file, &size, reason);
     struct jwk_set *set = bytes == NULL ? NULL : jwk_set_parse(slice_make(bytes, size), reason);
     bool valid = set != NULL;
+    if (valid && (jwk_set_algorithms(set) & algorithms) == 0) {
+        snprintf(reason, sizeof reason,
+                 "none of its keys is for an algorithm of "
+                 "AUTH_JWT_ALGORITHMS, so no token could pass");
+        valid = false;
+    }
     if (!valid) {
         snprintf(error, JWKS_ERROR_SIZE_BYTES, "AUTH_JWKS_FILE: %s", reason);
     }
@@ -368,6 +380,7 @@ struct jwks *jwks_create(const struct jwks_setup *setup, char error[JWKS_ERROR_S
         return NULL;
     }
     jwks->keys = setup->keys;
+    jwks->algorithms = setup->algorithms;
     jwks->metrics = setup->metrics;
     jwks->refresh_s = setup->refresh_s;
     jwks->random.state = setup->random_seed;

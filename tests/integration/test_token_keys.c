@@ -379,24 +379,50 @@ static void test_a_secret_is_read_again(NO_STATE)
     token_key_destroy(&fresh);
 }
 
+static void test_algorithms_without_keys_are_told(NO_STATE)
+{
+    char path[PATH_SIZE], variable[VARIABLE_SIZE];
+    snprintf(path, sizeof path, "%s/some.json", keys.directory);
+    snprintf(variable, sizeof variable, "AUTH_JWKS_FILE=%s", path);
+    process_write_file(path, keys.first_set);
+    start((const char *const[]){variable, "AUTH_JWT_ALGORITHMS=RS256,HS256", NULL});
+    wait_for(keys.first, "RS256", 200);
+    wait_for_log("some algorithms of tokens can have no key");
+    process_write_file(path, keys.second_set);
+    send_hangup();
+    wait_for_log("no key fits the algorithms of tokens: every token is refused");
+    assert_int_equal(ask(keys.second, "ES256"), 401);
+    free(stop());
+}
+
 static void test_sources_that_cannot_be(NO_STATE)
 {
-    static const struct {
-        const char *variable, *words;
+    char path[PATH_SIZE], of_ec[VARIABLE_SIZE], of_secret[VARIABLE_SIZE];
+    snprintf(path, sizeof path, "%s/ec.json", keys.directory);
+    snprintf(of_ec, sizeof of_ec, "AUTH_JWKS_FILE=%s", path);
+    snprintf(of_secret, sizeof of_secret, "AUTH_JWT_SECRET=%s", secret);
+    process_write_file(path, keys.second_set);
+    const struct {
+        const char *variable, *words, *more;
     } cases[] = {
-        {"AUTH_JWKS_URL=http://id.example.org/keys", "AUTH_JWKS_URL: http is for loopback alone"},
-        {"AUTH_JWKS_URL=id.example.org/keys", "AUTH_JWKS_URL: it is no URL"},
-        {"AUTH_JWKS_URL=ftp://127.0.0.1/keys", "AUTH_JWKS_URL: its scheme must be https"},
-        {"AUTH_JWKS_FILE=/nowhere/keys.json", "AUTH_JWKS_FILE: no such file"},
-        {"AUTH_JWKS_FILE=/etc/passwd", "AUTH_JWKS_FILE: the key set is not valid JSON"},
-        {"AUTH_JWKS_FILE=/etc", "AUTH_JWKS_FILE: "},
+        {of_ec, "AUTH_JWKS_FILE: none of its keys", "AUTH_JWT_ALGORITHMS=RS256"},
+        {of_ec, "AUTH_JWT_ALGORITHMS: HS256 needs", "AUTH_JWT_ALGORITHMS=HS256"},
+        {of_secret, "AUTH_JWT_ALGORITHMS: the key of", "AUTH_JWT_ALGORITHMS=RS256"},
+        {"AUTH_JWKS_URL=http://id.example.org/keys", "AUTH_JWKS_URL: http is for loopback alone",
+         NULL},
+        {"AUTH_JWKS_URL=id.example.org/keys", "AUTH_JWKS_URL: it is no URL", NULL},
+        {"AUTH_JWKS_URL=ftp://127.0.0.1/keys", "AUTH_JWKS_URL: its scheme must be https", NULL},
+        {"AUTH_JWKS_FILE=/nowhere/keys.json", "AUTH_JWKS_FILE: no such file", NULL},
+        {"AUTH_JWKS_FILE=/etc/passwd", "AUTH_JWKS_FILE: the key set is not valid JSON", NULL},
+        {"AUTH_JWKS_FILE=/etc", "AUTH_JWKS_FILE: ", NULL},
     };
     char database[VARIABLE_SIZE];
     snprintf(database, sizeof database, "DATABASE_URL=%s", fixture.database_url);
     for (size_t i = 0; i < LENGTH(cases); i++) {
-        struct service_run run = service_run(
-            (const char *const[]){"serve", NULL},
-            (const char *const[]){database, "AUTH_MODE=token", cases[i].variable, NULL});
+        struct service_run run =
+            service_run((const char *const[]){"serve", NULL},
+                        (const char *const[]){database, "AUTH_MODE=token", cases[i].variable,
+                                              cases[i].more, NULL});
         process_note("%s", cases[i].variable);
         assert_int_equal(run.status, 2);
         expect_logged(run.err, cases[i].words);
@@ -417,6 +443,7 @@ int main(void)
         cmocka_unit_test_teardown(test_the_end_does_not_wait_for_a_provider, end),
         cmocka_unit_test_teardown(test_certificates, end),
         cmocka_unit_test_teardown(test_a_file_is_read_again, end),
+        cmocka_unit_test_teardown(test_algorithms_without_keys_are_told, end),
         cmocka_unit_test_teardown(test_a_secret_is_read_again, end),
         cmocka_unit_test_teardown(test_sources_that_cannot_be, end),
     };

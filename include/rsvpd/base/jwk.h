@@ -56,6 +56,8 @@ MUST_CHECK struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK
 void jwk_set_destroy(struct jwk_set **set);
 
 size_t jwk_set_count(const struct jwk_set *set);
+/* What tokens may be signed with that its keys are for: bits as above. */
+unsigned jwk_set_algorithms(const struct jwk_set *set);
 /* How many were in what was read, but not of use here. */
 size_t jwk_set_left_out(const struct jwk_set *set);
 

@@ -18,8 +18,9 @@
 enum { JWKS_ERROR_SIZE_BYTES = 320 };
 
 /* Whether keys can come from there: the URL may be fetched, and the file, if there is one, holds a
- * good set. `error` says what of which variable is wrong. Blocks. */
-MUST_CHECK bool jwks_source_valid(const char *url, const char *file,
+ * good set with a key for one of these algorithms (bits of jwt_algorithms_parse). `error` says what
+ * of which variable is wrong. Blocks. */
+MUST_CHECK bool jwks_source_valid(const char *url, const char *file, unsigned algorithms,
                                   char error[JWKS_ERROR_SIZE_BYTES]);
 
 struct jwks;
@@ -27,6 +28,7 @@ struct jwks;
 struct jwks_setup {
     uv_loop_t *loop;
     const char *url, *file, *secret; /* one of them, the others empty; copied */
+    unsigned algorithms;             /* that tokens may have: bits of jwt_algorithms_parse */
     int64_t refresh_s;
     const char *ca_file;     /* as in fetch_setup */
     struct metrics *metrics; /* of the loop's thread */

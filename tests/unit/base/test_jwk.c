@@ -72,6 +72,8 @@ static void test_every_type_is_taken(NO_STATE)
     struct jwk_set *set = parse(text, error);
     assert_non_null(set);
     assert_int_equal(jwk_set_count(set), 3);
+    assert_int_equal(jwk_set_algorithms(set),
+                     1u << JWT_RS256 | 1u << JWT_PS256 | 1u << JWT_ES256 | 1u << JWT_EDDSA);
     assert_int_equal(jwk_set_left_out(set), 0);
     jwk_set_destroy(&set);
     assert_null(set);
@@ -238,6 +240,7 @@ static void test_a_secret_must_be_long(NO_STATE)
     struct jwk_set *set = jwk_set_of_secret(slice_of("thirty-two bytes are just enough"), error);
     assert_non_null(set);
     assert_int_equal(jwk_set_count(set), 1);
+    assert_int_equal(jwk_set_algorithms(set), 1u << JWT_HS256);
     jwk_set_destroy(&set);
 }
 

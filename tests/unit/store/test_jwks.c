@@ -122,6 +122,7 @@ static int start(NO_STATE)
                                                      .url = url,
                                                      .file = "",
                                                      .secret = "",
+                                                     .algorithms = 1u << JWT_RS256,
                                                      .refresh_s = 300,
                                                      .metrics = provider.metrics,
                                                      .keys = provider.keys,
