@@ -6,8 +6,8 @@ import time
 
 import processes
 from environment import say
+from stores import SOURCE
 
-SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BYTES_PER_ROW = 250  # of disk, with all indexes and what autovacuum and updates leave free
 LOG_BYTES_PER_ROW, LOG_BYTES_MAX = 2000, 40 * 10 ** 9  # of write-ahead log before a checkpoint
 VACUUM_SHARE = 0.01  # of the rows have changed

@@ -4,7 +4,9 @@ import os
 import subprocess
 import time
 
-OWNER = "rsvpd"  # the role of all contestants
+OWNER = "rsvpd"  # of all databases; the contestants but for rsvpd are this role
+SERVICE = "service"  # the role that rsvpd serves as, with no more rights than it needs
+SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 EVENTS = 1000  # of the works that spread over a few events
 HOT_EVENT = "hot"
 HOT_CAPACITY = 1_000_000_000
@@ -32,8 +34,8 @@ class Postgres:
             command += ["-c", statement]
         return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
 
-    def url(self, database):
-        return f"postgresql:///{database}?host={self.socket_directory}&port=5432&user={OWNER}"
+    def url(self, database, role=OWNER):
+        return f"postgresql:///{database}?host={self.socket_directory}&port=5432&user={role}"
 
     def create(self, database, template="template0"):
         self.sql("postgres", f"CREATE DATABASE {database} OWNER {OWNER} TEMPLATE {template}")
@@ -44,6 +46,9 @@ class Postgres:
     def migrate(self, database, rsvpd):
         environment = os.environ | {"DATABASE_URL": self.url(database)}
         subprocess.run([rsvpd, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run([f"{self.programs}/psql", "-X", "-h", self.socket_directory, "-U", "postgres", "-d", database,
+                        "-v", f"role={SERVICE}", "-f", f"{SOURCE}/sql/roles/service_role.sql"],
+                       check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def fill(self, database, events, members):
         """The users e*members .. e*members+members-1 are members of event e."""
