@@ -10,6 +10,7 @@
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/rates.h"
 #include "rsvpd/app/reload.h"
+#include "rsvpd/app/service_manager.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/config_serving.h"
 #include "rsvpd/base/log.h"
@@ -30,8 +31,9 @@ enum {
     ADMIN_CONNECTIONS_MAX = 128,
     ADMIN_TICK_MS = 20,
     ADMIN_DEADLINE_US = 5 * 1000 * 1000,
-    DESCRIPTORS_PER_WORKER = 64, /* besides those of clients */
-    COUNTS_MAX = 256 * 1024,     /* known at a time */
+    END_GRACE_US = 5 * 1000 * 1000, /* beyond drain and deadline: then all is closed, by far */
+    DESCRIPTORS_PER_WORKER = 64,    /* besides those of clients */
+    COUNTS_MAX = 256 * 1024,        /* known at a time */
 };
 
 enum phase { PHASE_SERVING, PHASE_DRAINING, PHASE_FINISHING };
@@ -42,6 +44,7 @@ struct process {
     const struct pg_secrets *secrets;
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_hup;
+    struct service_manager manager;
     struct reload reload;
     struct credentials credentials;   /* with AUTH_MODE=token */
     struct api_keys_reader *api_keys; /* likewise; else NULL */
@@ -172,8 +175,16 @@ static void change_phase(struct process *process, enum phase phase)
     atomic_store(&process->phase, phase);
 }
 
+/* Tells the service manager that the end has begun, which starts with so long a drain. */
+static void tell_of_end(struct process *process, int64_t drain_ms)
+{
+    service_manager_stopping(
+        &process->manager, (drain_ms + process->config->request_deadline_ms) * 1000 + END_GRACE_US);
+}
+
 static void finish(struct process *process)
 {
+    tell_of_end(process, 0);
     log_event(LOG_INFO, "the drain is over: finishing the requests in flight");
     change_phase(process, PHASE_FINISHING);
     uv_timer_stop(&process->drain);
@@ -196,6 +207,7 @@ static void on_signal(uv_signal_t *handle, int signal)
                   LOG_INT("drain_ms", process->config->shutdown_drain_ms));
         atomic_store(&process->draining, true);
         change_phase(process, PHASE_DRAINING);
+        tell_of_end(process, process->config->shutdown_drain_ms);
         uv_timer_start(&process->drain, on_drained, (uint64_t)process->config->shutdown_drain_ms,
                        0);
         return;
@@ -213,16 +225,35 @@ static void on_hangup(uv_signal_t *handle, int signal)
 {
     struct process *process = handle->data;
     (void)signal;
+    service_manager_reloading(&process->manager, clock_mono_us());
     reload_begin(&process->reload, &process->loop);
 }
 
+static void on_reloaded(void *process_)
+{
+    struct process *process = process_;
+    service_manager_reloaded(&process->manager);
+}
+
 /* ---- the start ---- */
+
+static void tell_manager(struct process *process)
+{
+    struct http_health now;
+    bool ready;
+    if (service_manager_is_there(&process->manager)) {
+        health(process, &now);
+        const char *word = http_health_word(&now, &ready);
+        service_manager_tick(&process->manager, now.alive, ready, word, clock_mono_us());
+    }
+}
 
 static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
     http_server_tick(process->admin, clock_now());
     (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open));
+    tell_manager(process);
 }
 
 static void on_iteration_end(uv_prepare_t *prepare)
@@ -437,6 +468,7 @@ static void end_process(struct process *process)
         ended = worker_join(&process->workers[i]) && ended;
     }
     ended = uv_loop_close(&process->loop) == 0 && ended;
+    service_manager_end(&process->manager);
     log_event(LOG_INFO, "ended");
     log_stop();
     if (!ended) {
@@ -474,6 +506,12 @@ void process_take_signals(void)
     }
 }
 
+static const char *environment(const char *name)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets it while there are threads */
+    return getenv(name);
+}
+
 int process_serve(const struct config *config, const struct redis_url *redis_url,
                   const struct pg_secrets *secrets)
 {
@@ -493,6 +531,9 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         log_event(LOG_ERROR, "not enough memory for the limits of rates");
         return EXIT_FAILURE;
     }
+    process.reload.ended = on_reloaded;
+    process.reload.owner = &process;
+    service_manager_init(&process.manager, environment);
     body_prepare();
     crowd_init(&process.clients, client_limit(config));
     crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);

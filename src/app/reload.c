@@ -133,6 +133,8 @@ static void was_read(uv_work_t *work, int status)
     if (reload->again) {
         reload->again = false;
         reload_begin(reload, work->loop);
+    } else {
+        reload->ended(reload->owner);
     }
 }
 

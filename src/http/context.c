@@ -1,6 +1,15 @@
 /* What a server gives to its requests. */
 #include "rsvpd/http/context.h"
 
+const char *http_health_word(const struct http_health *health, bool *ready)
+{
+    *ready = !health->draining && health->postgres.up && health->keys_here;
+    return health->draining                                ? "draining"
+           : !*ready                                       ? "unavailable"
+           : health->redis.configured && !health->redis.up ? "degraded"
+                                                           : "ready";
+}
+
 bool context_counts_are_open(const struct http_context *context)
 {
     return context->authenticator == NULL || access_is_open(ACCESS_COUNTS, &context->access);

@@ -199,13 +199,10 @@ void handle_livez(struct request *request)
 void handle_readyz(struct request *request)
 {
     struct http_health health;
+    bool ready;
     ask_health(request, &health);
-    const char *word = health.draining                               ? "draining"
-                       : !health.postgres.up || !health.keys_here    ? "unavailable"
-                       : health.redis.configured && !health.redis.up ? "degraded"
-                                                                     : "ready";
-    answer_health(request, !health.draining && health.postgres.up && health.keys_here, word,
-                  &health);
+    const char *word = http_health_word(&health, &ready);
+    answer_health(request, ready, word, &health);
 }
 
 void handle_metrics(struct request *request)

@@ -12,8 +12,10 @@
 struct reload {
     const struct config *config;
     struct secret *database_url, *redis_url, *jwt_secret;
-    struct jwks *token_keys;  /* the caller's; NULL: there are none */
-    enum log_level log_level; /* in force */
+    struct jwks *token_keys;    /* the caller's; NULL: there are none */
+    enum log_level log_level;   /* in force */
+    void (*ended)(void *owner); /* the caller's: called when all is read again that was asked for */
+    void *owner;
     uv_work_t work;
     bool busy;
     bool again; /* asked for once more meanwhile */

@@ -24,6 +24,9 @@ struct http_health {
     struct dependency_state postgres, redis;
 };
 
+/* Says in a word whether the process can serve, as /readyz does. */
+const char *http_health_word(const struct http_health *health, bool *ready);
+
 /* What requests ask of the process around their server. */
 struct http_process {
     void *process;
