@@ -26,11 +26,13 @@ void redis_encode_rate_key(const char *namespace, const unsigned char caller[MAC
                            struct text *out)
 {
     static const char digits[] = "0123456789abcdef";
+    char code[2 * MAC_SIZE_BYTES];
     begin_key(namespace, "rate", out);
     for (size_t i = 0; i < MAC_SIZE_BYTES; i++) {
-        const char byte[] = {digits[caller[i] >> 4], digits[caller[i] & 15]};
-        text_add(out, slice_make(byte, sizeof byte));
+        code[2 * i] = digits[caller[i] >> 4];
+        code[2 * i + 1] = digits[caller[i] & 15];
     }
+    text_add(out, slice_make(code, sizeof code));
 }
 
 void redis_encode_value(const struct count *count, struct text *out)

@@ -1,32 +1,46 @@
 /* How shares of rates are exchanged through Redis. */
 #include "rsvpd/store/redis_rates.h"
 
-static_assert(3 + 3 * REDIS_RATES_MAX <= (int)REDIS_WORDS_MAX &&
-                  REDIS_RATES_MAX * (REDIS_KEY_SIZE_BYTES + 2 * REDIS_NUMBER_SIZE_BYTES) <=
+#include <endian.h>
+
+enum {
+    NUMBER_SIZE_BYTES = 8,
+    ENTRY_SIZE_BYTES = 2 * NUMBER_SIZE_BYTES, /* a caller's, in the script's argument */
+    ENTRIES_SIZE_MAX_BYTES = REDIS_RATES_MAX * ENTRY_SIZE_BYTES,
+};
+static_assert(4 + REDIS_RATES_MAX <= (int)REDIS_WORDS_MAX &&
+                  REDIS_RATES_MAX * (REDIS_KEY_SIZE_BYTES + ENTRY_SIZE_BYTES) <=
                       (int)REDIS_WORDS_SIZE_MAX_BYTES - 2 * REDIS_NUMBER_SIZE_BYTES,
               "the words of the largest exchange fit");
 
-/* KEYS: callers; ARGV[2i - 1]: the charge of KEYS[i], ARGV[2i]: the most that it may owe. Redis's
- * own clock tells how much of a debt has been paid off since it was written; if that was put back,
- * nothing has. */
+/* KEYS: callers; ARGV[1]: for each its charge and the most that it may owe. Redis's own clock tells
+ * how much of a debt has been paid off since it was written; if that was put back, nothing has.
+ * Numbers have eight bytes, as writing and reading digits took longer than all else. What is not a
+ * value of ours counts as nothing; a full Redis refuses the first SET. */
 static const char script[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000000 + time[2]\n"
+    "local pcall, pack, parts, told = redis.pcall, struct.pack, struct.unpack, ARGV[1]\n"
+    "local held = pcall('MGET', unpack(KEYS))\n"
+    "if held.err then return held end\n"
     "local debts = {}\n"
     "for i = 1, #KEYS do\n"
-    "  local held = redis.pcall('GET', KEYS[i])\n"
-    "  local debt = 0\n"
-    "  if type(held) == 'string' then\n"
-    "    local at, owed = string.match(held, '^(%d+):(%d+)$')\n"
-    "    if at then debt = math.max(tonumber(owed) - math.max(now - tonumber(at), 0), 0) end\n"
+    "  local value, debt = held[i], 0\n"
+    "  if value and #value == 16 then\n"
+    "    local at, owed = parts('>i8i8', value)\n"
+    "    if at > now then at = now end\n"
+    "    debt = owed - (now - at)\n"
+    "    if debt < 0 then debt = 0 end\n"
     "  end\n"
-    "  debt = math.min(debt + tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i]))\n"
-    "  local set = redis.pcall('SET', KEYS[i], string.format('%.0f:%.0f', now, debt), 'PX',\n"
-    "    string.format('%.0f', math.floor(debt / 1000) + 1))\n"
+    "  local charge, most = parts('>i8i8', told, i * 16 - 15)\n"
+    "  debt = debt + charge\n"
+    "  if debt > most then debt = most end\n"
+    "  local life = (debt - debt % 1000) / 1000 + 1\n"
+    "  local set = pcall('SET', KEYS[i], pack('>i8i8', now, debt), 'PX', life)\n"
     "  if set.err then return set end\n"
-    "  debts[i] = string.format('%.0f', debt)\n"
+    "  debts[i] = pack('>i8', debt)\n"
     "end\n"
-    "return debts\n";
+    "return {table.concat(debts)}\n";
 
 /* Under another window a caller has another key: what they owed in a day says nothing of a minute.
  */
@@ -51,6 +65,20 @@ static bool add_keys(struct redis_words *words, const char *namespace, const uns
     return true;
 }
 
+static char *put_number(char *at, int64_t number)
+{
+    uint64_t big_endian = htobe64((uint64_t)number);
+    memcpy(at, &big_endian, NUMBER_SIZE_BYTES);
+    return at + NUMBER_SIZE_BYTES;
+}
+
+static int64_t number_at(const char *at)
+{
+    uint64_t big_endian;
+    memcpy(&big_endian, at, NUMBER_SIZE_BYTES);
+    return (int64_t)be64toh(big_endian);
+}
+
 bool redis_rates_write(struct redis_words *words, const char *namespace, const unsigned char *key,
                        const struct rate_share *shares, size_t size)
 {
@@ -61,21 +89,23 @@ bool redis_rates_write(struct redis_words *words, const char *namespace, const u
     if (!add_keys(words, namespace, key, shares, size)) {
         return false;
     }
+    struct text entries = redis_words_space(words, ENTRIES_SIZE_MAX_BYTES);
+    char *at = text_reserve(&entries, size * ENTRY_SIZE_BYTES);
+    assert(at != NULL);
     for (size_t i = 0; i < size; i++) {
-        redis_words_add_number(words, shares[i].charge_us);
-        redis_words_add_number(words, shares[i].debt_max_us);
+        at = put_number(at, shares[i].charge_us);
+        at = put_number(at, shares[i].debt_max_us);
     }
+    redis_words_add_written(words, &entries);
     return true;
 }
 
-bool redis_decode_debt(struct slice bytes, int64_t *debt_us)
+void redis_rates_parse(struct slice debts, struct rate_share *shares, size_t size)
 {
-    *debt_us = 0;
-    for (size_t i = 0; i < bytes.size && bytes.size <= REDIS_DEBT_DIGITS_MAX; i++) {
-        if (bytes.data[i] < '0' || bytes.data[i] > '9') {
-            return false;
-        }
-        *debt_us = *debt_us * 10 + (bytes.data[i] - '0');
+    bool whole = debts.size == size * NUMBER_SIZE_BYTES;
+    for (size_t i = 0; i < size; i++) {
+        struct rate_share *share = &shares[i];
+        share->debt_us = whole ? number_at(debts.data + i * NUMBER_SIZE_BYTES) : -1;
+        share->answered = share->debt_us >= 0 && share->debt_us <= REDIS_DEBT_MAX_US;
     }
-    return bytes.size > 0 && bytes.size <= REDIS_DEBT_DIGITS_MAX;
 }

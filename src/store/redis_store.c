@@ -33,9 +33,6 @@ enum {
 };
 static_assert(READS_MAX + EXCHANGES_MAX < REDIS_COMMANDS_MAX,
               "reads and exchanges leave room for a publication");
-static_assert(REDIS_RATES_MAX * (REDIS_DEBT_SIZE_BYTES + VALUE_FRAMING_SIZE_BYTES) <
-                  REDIS_ANSWER_SIZE_MAX_BYTES,
-              "the answer of the largest exchange fits");
 static_assert(REDIS_COUNTS_MAX * (REDIS_VALUE_SIZE_BYTES + VALUE_FRAMING_SIZE_BYTES) <
                   REDIS_ANSWER_SIZE_MAX_BYTES,
               "the values of the largest read fit an answer");
@@ -292,12 +289,11 @@ static bool port_publish(void *store_, const struct redis_count *entries, size_t
 
 /* ---- rates ---- */
 
-static void parse_debt(void *exchange_, size_t place, struct slice value)
+static void parse_debts(void *exchange_, size_t place, struct slice value)
 {
     struct exchange *exchange = exchange_;
-    assert(place < exchange->size);
-    struct rate_share *share = &exchange->shares[place];
-    share->answered = redis_decode_debt(value, &share->debt_us);
+    assert(place == 0);
+    redis_rates_parse(value, exchange->shares, exchange->size);
 }
 
 static void exchange_ended(void *exchange_, const struct redis_answer *answer)
@@ -335,7 +331,7 @@ static bool port_exchange(void *store_, const struct rate_share *shares, size_t 
     exchange->in_use = send_words(
         store,
         (struct redis_command){
-            .list_size = size, .on_value = parse_debt, .on_end = exchange_ended, .data = exchange},
+            .list_size = 1, .on_value = parse_debts, .on_end = exchange_ended, .data = exchange},
         &words);
     return exchange->in_use;
 }
@@ -367,44 +363,52 @@ static void add_probe_key(const struct redis_store *store, struct redis_words *w
     redis_words_add_written(words, &key);
 }
 
+static bool send_count_probe(struct redis_store *store, struct redis_words *words)
+{
+    struct instant now = clock_now();
+    const struct count count = {.version = now.mono_us, .as_of_wall_us = now.wall_us};
+    begin_publication(words, 1);
+    add_probe_key(store, words);
+    redis_words_add_number(words, store->setup.ttl_ms);
+    add_value(words, &count);
+    return send_words(store, (struct redis_command){.on_end = publish_ended, .data = store}, words);
+}
+
+static bool send_read_probe(struct redis_store *store, struct redis_words *words,
+                            void (*on_end)(void *store, const struct redis_answer *answer))
+{
+    redis_words_begin(words, "MGET");
+    add_probe_key(store, words);
+    return send_words(
+        store,
+        (struct redis_command){
+            .list_size = 1, .on_value = parse_nothing, .on_end = on_end, .data = store},
+        words);
+}
+
 /* A caller of the store's own who came never: so that a user who lacks a right for the exchange of
  * shares is noticed here. */
 static bool send_rates_probe(struct redis_store *store, struct redis_words *words)
 {
     const struct rate_share nobody = {.hash = store->probe};
     return redis_rates_write(words, store->setup.namespace, store->setup.rates_key, &nobody, 1) &&
-           send_words(store,
-                      (struct redis_command){.list_size = 1,
-                                             .on_value = parse_nothing,
-                                             .on_end = publish_ended,
-                                             .data = store},
-                      words);
+           send_words(
+               store,
+               (struct redis_command){
+                   .list_size = 1, .on_value = parse_nothing, .on_end = probe_ended, .data = store},
+               words);
 }
 
-/* Publishes a count under the store's own key, newer than the last one, and reads it. */
+/* Publishes a count under the store's own key, newer than the last one, and reads it. Shares come
+ * last: a right that reading lacks as well is reported as its own command's refusal, which says
+ * more than that of a script. */
 static bool send_probe(struct redis_store *store)
 {
-    struct instant now = clock_now();
-    const struct count count = {.version = now.mono_us, .as_of_wall_us = now.wall_us};
+    bool rates = store->setup.rates_key != NULL;
     struct redis_words words;
-    begin_publication(&words, 1);
-    add_probe_key(store, &words);
-    redis_words_add_number(&words, store->setup.ttl_ms);
-    add_value(&words, &count);
-    if (!send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
-                    &words)) {
-        return false;
-    }
-    if (store->setup.rates_key != NULL && !send_rates_probe(store, &words)) {
-        return false;
-    }
-    redis_words_begin(&words, "MGET");
-    add_probe_key(store, &words);
-    return send_words(
-        store,
-        (struct redis_command){
-            .list_size = 1, .on_value = parse_nothing, .on_end = probe_ended, .data = store},
-        &words);
+    return send_count_probe(store, &words) &&
+           send_read_probe(store, &words, rates ? publish_ended : probe_ended) &&
+           (!rates || send_rates_probe(store, &words));
 }
 
 /* ---- connecting ---- */

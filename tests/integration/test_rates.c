@@ -192,6 +192,54 @@ static void redis_learns_no_names_and_forgets_in_time(NO_STATE)
     stop();
 }
 
+/* What others may have left under a caller's key: each counts as nothing. */
+static const char *const leftovers[] = {
+    "redis.call('SET', key, 'rubbish')",
+    "redis.call('SET', key, '1764345678123456:86400000')",
+    "redis.call('SET', key, string.rep(string.char(255), 16))",
+    "redis.call('SET', key, string.rep(string.char(255), 24))",
+    "redis.call('DEL', key) redis.call('LPUSH', key, 'rubbish')",
+};
+
+/* Waits until Redis holds a caller who owes one request of 86.4 s, or a little less. */
+static void wait_until_one_is_owed(void)
+{
+    static const char script[] =
+        "local key = redis.call('KEYS', 'rsvpd:2:*:rate:*')[1]\n"
+        "if not key or redis.call('TYPE', key).ok ~= 'string' then return 0 end\n"
+        "local value = redis.call('GET', key)\n"
+        "if #value ~= 16 or redis.call('PTTL', key) < 0 then return 0 end\n"
+        "local at, owed = struct.unpack('>i8i8', value)\n"
+        "return owed";
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    int64_t owed;
+    while ((owed = redis_server_ask_int64(fixture.redis, "EVAL %s 0", script)) < 60000000) {
+        if (process_now_ms() > end_ms) {
+            process_fail("owed: %lld", (long long)owed);
+        }
+        process_nap();
+    }
+    assert_in_range(owed, 60000000, 86400000);
+}
+
+static void what_others_left_in_redis_counts_as_nothing(NO_STATE)
+{
+    start(1, (const char *const[]){"RATE_LIMIT_USER=1000/86400", NULL});
+    assert_true(admits(clients[0], "u1"));
+    wait_until_one_is_owed();
+    for (size_t i = 0; i < LENGTH(leftovers); i++) {
+        char script[2 * TEXT_SIZE];
+        snprintf(script, sizeof script,
+                 "local key = redis.call('KEYS', 'rsvpd:2:*:rate:*')[1]\n%s\nreturn 1\n",
+                 leftovers[i]);
+        process_note("%s", leftovers[i]);
+        assert_int_equal(redis_server_ask_int64(fixture.redis, "EVAL %s 0", script), 1);
+        assert_true(admits(clients[0], "u1"));
+        wait_until_one_is_owed();
+    }
+    stop();
+}
+
 /* ---- what answers say ---- */
 
 static const struct {
@@ -371,6 +419,7 @@ int main(void)
         cmocka_unit_test_teardown(a_caller_who_spreads_gets_little_more, heal),
         cmocka_unit_test_teardown(without_redis_each_process_holds_its_own, heal),
         cmocka_unit_test_teardown(redis_learns_no_names_and_forgets_in_time, heal),
+        cmocka_unit_test_teardown(what_others_left_in_redis_counts_as_nothing, heal),
         cmocka_unit_test_teardown(every_answer_tells_the_limit, heal),
         cmocka_unit_test_teardown(without_limits_nothing_is_told, heal),
         cmocka_unit_test_teardown(a_user_counts_wherever_they_are_named, heal),

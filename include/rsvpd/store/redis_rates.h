@@ -1,6 +1,6 @@
 /* How shares of rates are exchanged through Redis: key rsvpd:2:<namespace>:rate:<caller>, value
- * <time>:<debt>, both in microseconds, the time that of Redis as it wrote the value. It lives until
- * the debt is paid off.
+ * the time and the debt, both in microseconds, the time that of Redis as it wrote the value. It
+ * lives until the debt is paid off. All numbers have 8 bytes, the highest first.
  *
  * A caller is known in Redis by a code of its hash and the limit's window (AES-256). Only
  * who has the key can tell whom it stands for. */
@@ -10,18 +10,16 @@
 #include "rsvpd/base/mac.h"
 #include "rsvpd/store/redis_words.h"
 
-enum {
-    REDIS_DEBT_DIGITS_MAX = 15,
-    REDIS_DEBT_SIZE_BYTES = 16,
-};
+/* More than that is no debt. */
+static const int64_t REDIS_DEBT_MAX_US = INT64_C(1000000000000000) - 1;
 
-/* Writes the command that adds the charges of shares, and answers each with what its caller owes
- * then. False when memory is exhausted. */
+/* Writes the command that adds the charges of shares, and answers with a list of one string:
+ * what each caller owes then. False when memory is exhausted. */
 MUST_CHECK bool redis_rates_write(struct redis_words *words, const char *namespace,
                                   const unsigned char *key, const struct rate_share *shares,
                                   size_t size);
 
-/* False where the bytes are no debt. */
-MUST_CHECK bool redis_decode_debt(struct slice bytes, int64_t *debt_us);
+/* Notes in each share what its caller owes, and that it is answered, where the string says so. */
+void redis_rates_parse(struct slice debts, struct rate_share *shares, size_t size);
 
 #endif

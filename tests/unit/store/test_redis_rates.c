@@ -21,13 +21,15 @@ static void test_the_command(NO_STATE)
     };
     struct redis_words words;
     assert_true(redis_rates_write(&words, namespace, key, shares, 2));
-    assert_int_equal(words.count, 3 + 2 + 4);
+    static const char entries[] = "\0\0\0\0\0\1\x86\xa0"    /* 100000 */
+                                  "\0\0\0\0\7\x27\x0e\0"    /* 120000000 */
+                                  "\0\0\0\0\0\0\0\1"        /* 1 */
+                                  "\0\0\0\0\0\x1e\x84\x80"; /* 2000000 */
+    assert_int_equal(words.count, 3 + 2 + 1);
     expect_word(&words, 0, "EVAL");
     expect_word(&words, 2, "2");
-    expect_word(&words, 5, "100000");
-    expect_word(&words, 6, "120000000");
-    expect_word(&words, 7, "1");
-    expect_word(&words, 8, "2000000");
+    assert_int_equal(words.sizes[5], sizeof entries - 1);
+    assert_memory_equal(words.at[5], entries, sizeof entries - 1);
 }
 
 static void write_key(char out[REDIS_KEY_SIZE_BYTES], const unsigned char *with, uint64_t hash,
@@ -70,47 +72,75 @@ static void test_the_largest_exchange(NO_STATE)
             .hash = UINT64_MAX - i, .charge_us = INT64_MAX, .debt_max_us = INT64_MAX};
     }
     assert_true(redis_rates_write(&words, namespace, key, shares, REDIS_RATES_MAX));
-    assert_int_equal(words.count, 3 + 3 * REDIS_RATES_MAX);
+    assert_int_equal(words.count, 3 + REDIS_RATES_MAX + 1);
+}
+
+/* A debt of one caller. False where the bytes are none. */
+static bool parse_one(struct slice bytes, int64_t *debt_us)
+{
+    struct rate_share share = {.hash = 7, .answered = true};
+    redis_rates_parse(bytes, &share, 1);
+    *debt_us = share.debt_us;
+    assert_int_equal(share.hash, 7);
+    return share.answered;
 }
 
 static void test_debts(NO_STATE)
 {
+    static const struct {
+        const char *bytes;
+        int64_t debt_us;
+    } good[] = {
+        {"\0\0\0\0\0\0\0\0", 0},
+        {"\0\0\0\x28\x3b\xae\xc0\0", 172800000000},
+        {"\0\3\x8d\x7e\xa4\xc6\x7f\xff", 999999999999999},
+    };
     static const char *const wrong[] = {
-        "",
-        "-1",
-        "+1",
-        " 1",
-        "1 ",
-        "1.5",
-        "1e3",
-        "0x1",
-        "nan",
-        "inf",
-        "1000000000000000",
-        "99999999999999999999999999",
+        "\0\3\x8d\x7e\xa4\xc6\x80\0",       /* 10^15 */
+        "\x7f\xff\xff\xff\xff\xff\xff\xff", /* the most */
+        "\x80\0\0\0\0\0\0\0",               /* the least */
+        "\xff\xff\xff\xff\xff\xff\xff\xff", /* -1 */
+        "12345678",                         /* digits */
+        "\x41\x30\0\0\0\0\0\0",             /* a floating-point number */
+        "\x7f\xf8\0\0\0\0\0\0",             /* which is none */
     };
     int64_t debt_us;
-    assert_true(redis_decode_debt(slice_of("0"), &debt_us));
-    assert_int_equal(debt_us, 0);
-    assert_true(redis_decode_debt(slice_of("172800000000"), &debt_us));
-    assert_int_equal(debt_us, 172800000000);
-    assert_true(redis_decode_debt(slice_of("999999999999999"), &debt_us));
-    assert_int_equal(debt_us, 999999999999999);
+    for (size_t i = 0; i < LENGTH(good); i++) {
+        assert_true(parse_one(slice_make(good[i].bytes, 8), &debt_us));
+        assert_int_equal(debt_us, good[i].debt_us);
+    }
     for (size_t i = 0; i < LENGTH(wrong); i++) {
-        if (redis_decode_debt(slice_of(wrong[i]), &debt_us)) {
-            fail_msg("'%s' is taken", wrong[i]);
+        if (parse_one(slice_make(wrong[i], 8), &debt_us)) {
+            fail_msg("number %zu is taken", i);
         }
     }
-    assert_false(redis_decode_debt(slice_make("1\0", 2), &debt_us));
+    for (size_t size = 0; size <= 16; size++) {
+        assert_int_equal(parse_one(slice_make("\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\1", size), &debt_us),
+                         size == 8);
+    }
+}
+
+/* Each of several callers gets their own; a wrong one spoils no other, a missing one all. */
+static void test_debts_of_many(NO_STATE)
+{
+    static const char bytes[] = "\0\0\0\0\0\0\1\0"
+                                "\xff\0\0\0\0\0\0\0"
+                                "\0\0\0\0\0\0\0\3";
+    struct rate_share shares[3] = {{0}};
+    redis_rates_parse(slice_make(bytes, 24), shares, 3);
+    assert_true(shares[0].answered && !shares[1].answered && shares[2].answered);
+    assert_int_equal(shares[0].debt_us, 256);
+    assert_int_equal(shares[2].debt_us, 3);
+    redis_rates_parse(slice_make(bytes, 16), shares, 3);
+    assert_false(shares[0].answered || shares[1].answered || shares[2].answered);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_the_command),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_the_largest_exchange),
-        cmocka_unit_test(test_debts),
+        cmocka_unit_test(test_the_command),          cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_the_largest_exchange), cmocka_unit_test(test_debts),
+        cmocka_unit_test(test_debts_of_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
