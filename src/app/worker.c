@@ -53,7 +53,8 @@ static void on_again(uv_idle_t *again)
     (void)again; /* that it is active makes the loop come round at once */
 }
 
-/* Ends every iteration of the loop: sends answers, and sends queued operations to the stores. */
+/* Ends every iteration of the loop: sends answers, sends queued operations to the stores, and then
+ * checks tokens that wait, so that nobody who is known waits for strangers. */
 static void on_iteration_end(uv_prepare_t *prepare)
 {
     struct worker *worker = prepare->data;
@@ -66,6 +67,7 @@ static void on_iteration_end(uv_prepare_t *prepare)
         lingering = service_end_iteration(worker->service, clock_now());
     }
     more = more || http_server_end_iteration(worker->http);
+    more = http_server_check_waiting(worker->http) || more;
     if (more || lingering) {
         uv_idle_start(&worker->again, on_again);
     } else {

@@ -17,8 +17,11 @@ struct authenticator {
     struct authenticator_setup setup;
     struct published_reader token_keys, api_keys;
     struct token_cache *tokens;
-    struct list waiting;     /* requests, the first that came first */
-    uint64_t waited_version; /* of the keys that they wait to see replaced */
+    /* Requests that wait, the first that came first: */
+    struct list unchecked;   /* for the check of their token */
+    struct list keyless;     /* for newer keys */
+    uint64_t waited_version; /* of the keys that `keyless` wait to see replaced */
+    size_t checks_left;      /* in this iteration of the loop */
     const char *scope_words[SCOPE_WORDS];
 };
 
@@ -43,7 +46,9 @@ struct authenticator *authenticator_create(const struct authenticator_setup *set
     }
     authenticator->setup.policy.scope_words = authenticator->scope_words;
     authenticator->setup.policy.scope_count = SCOPE_WORDS;
-    list_init(&authenticator->waiting);
+    list_init(&authenticator->keyless);
+    list_init(&authenticator->unchecked);
+    authenticator->checks_left = AUTHENTICATOR_CHECKS_PER_ITERATION;
     return authenticator;
 }
 
@@ -53,7 +58,7 @@ void authenticator_destroy(struct authenticator **authenticator_)
     if (authenticator == NULL) {
         return;
     }
-    assert(list_empty(&authenticator->waiting));
+    assert(list_empty(&authenticator->keyless) && list_empty(&authenticator->unchecked));
     if (authenticator->setup.token_keys != NULL) {
         published_reader_end(&authenticator->token_keys);
     }
@@ -154,6 +159,10 @@ static enum authentication check_token(struct authenticator *authenticator, stru
         *principal = *known;
         return AUTHENTICATED;
     }
+    if (authenticator->checks_left == 0) {
+        return AUTHENTICATION_LATER;
+    }
+    authenticator->checks_left--;
     return check_new_token(authenticator, keys, token, now, principal, fault);
 }
 
@@ -188,17 +197,17 @@ enum authentication authenticator_check(struct authenticator *authenticator,
 
 /* ---- those that wait for newer keys ---- */
 
-void authenticator_wait(struct authenticator *authenticator, struct request *request)
+void authenticator_wait_for_keys(struct authenticator *authenticator, struct request *request)
 {
-    if (list_empty(&authenticator->waiting)) {
+    if (list_empty(&authenticator->keyless)) {
         authenticator->waited_version = published_version(authenticator->setup.token_keys);
     }
-    list_push_back(&authenticator->waiting, &request->link);
+    list_push_back(&authenticator->keyless, &request->link);
 }
 
-struct request *authenticator_take_ready(struct authenticator *authenticator, int64_t now_us)
+struct request *authenticator_take_with_keys(struct authenticator *authenticator, int64_t now_us)
 {
-    struct list_node *first = list_first(&authenticator->waiting);
+    struct list_node *first = list_first(&authenticator->keyless);
     if (first == NULL) {
         return NULL;
     }
@@ -211,4 +220,29 @@ struct request *authenticator_take_ready(struct authenticator *authenticator, in
     }
     list_remove(first);
     return request;
+}
+
+/* ---- those that wait for a check ---- */
+
+void authenticator_wait_for_check(struct authenticator *authenticator, struct request *request)
+{
+    list_push_back(&authenticator->unchecked, &request->link);
+}
+
+void authenticator_begin_iteration(struct authenticator *authenticator)
+{
+    authenticator->checks_left = AUTHENTICATOR_CHECKS_PER_ITERATION;
+}
+
+struct request *authenticator_take_for_check(struct authenticator *authenticator)
+{
+    if (authenticator->checks_left == 0 || list_empty(&authenticator->unchecked)) {
+        return NULL;
+    }
+    return list_entry(list_pop_front(&authenticator->unchecked), struct request, link);
+}
+
+bool authenticator_any_unchecked(const struct authenticator *authenticator)
+{
+    return !list_empty(&authenticator->unchecked);
 }

@@ -277,8 +277,8 @@ static bool pass_principal(struct request *request)
     return how_often_by_principal(request) && (request->unidentified != NULL || who_may(request));
 }
 
-/* Whether the sender may do it: 401 and 403. Where newer keys may tell who that is, it goes on to
- * the body, and waits there. */
+/* Whether the sender may do it: 401 and 403. Where others are checked first, or newer keys may tell
+ * who that is, it goes on to the body, and waits there. */
 static bool pass_who(struct request *request)
 {
     if (may_change_something(request) && !origin_is_own(request) && !cors_lets_in(request)) {
@@ -287,10 +287,10 @@ static bool pass_who(struct request *request)
                       "send the request from a page of this origin, or from no browser.");
     }
     enum who who = who_find(request);
-    return who == WHO_WAITS || (who == WHO_KNOWN && pass_principal(request));
+    return who == WHO_LATER || who == WHO_WAITS || (who == WHO_KNOWN && pass_principal(request));
 }
 
-/* The same once the body is here, for a request that newer keys are needed for. */
+/* The same once the body is here, for a request that was let through without an answer to that. */
 static bool pass_who_at_last(struct request *request)
 {
     if (request->principal != NULL) {
@@ -301,6 +301,10 @@ static bool pass_who_at_last(struct request *request)
         return pass_principal(request);
     case WHO_REFUSED:
         return false;
+    case WHO_LATER:
+        request->phase = REQUEST_WAITING;
+        authenticator_wait_for_check(request->context->authenticator, request);
+        return false;
     case WHO_WAITS:
         break;
     }
@@ -309,7 +313,7 @@ static bool pass_who_at_last(struct request *request)
     }
     request->keys_awaited = true;
     request->phase = REQUEST_WAITING;
-    authenticator_wait(request->context->authenticator, request);
+    authenticator_wait_for_keys(request->context->authenticator, request);
     return false;
 }
 
@@ -416,7 +420,7 @@ enum gate_verdict gate_take_body(struct request *request, size_t size, const str
 
 void gate_go_on(struct request *request)
 {
-    assert(request->keys_awaited && request->phase == REQUEST_WAITING);
+    assert(request->principal == NULL && request->phase == REQUEST_WAITING);
     gate_take_whole(request);
     if (request->answer.status != 0 && request->phase == REQUEST_WAITING) {
         context_answered(request);

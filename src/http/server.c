@@ -500,9 +500,23 @@ static void take_ready(struct http_server *server, int64_t now_us)
     struct authenticator *authenticator = server->context.authenticator;
     struct request *request;
     while (authenticator != NULL &&
-           (request = authenticator_take_ready(authenticator, now_us)) != NULL) {
+           (request = authenticator_take_with_keys(authenticator, now_us)) != NULL) {
         gate_go_on(request);
     }
+}
+
+bool http_server_check_waiting(struct http_server *server)
+{
+    struct authenticator *authenticator = server->context.authenticator;
+    struct request *request;
+    if (authenticator == NULL) {
+        return false;
+    }
+    authenticator_begin_iteration(authenticator);
+    while ((request = authenticator_take_for_check(authenticator)) != NULL) {
+        gate_go_on(request);
+    }
+    return server->run_wanted || authenticator_any_unchecked(authenticator);
 }
 
 void http_server_tick(struct http_server *server, struct instant now)

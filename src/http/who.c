@@ -68,13 +68,18 @@ static enum who find_for_open(struct request *request)
 {
     struct principal found;
     const char *fault;
-    request->principal = &anonymous;
-    if (access_of(request) == ACCESS_OPEN ||
-        authenticator_check(request->context->authenticator, request, &found, &fault) !=
-            AUTHENTICATED) {
-        return WHO_KNOWN;
+    enum authentication shown =
+        access_of(request) == ACCESS_OPEN
+            ? AUTHENTICATION_NOT_SHOWN
+            : authenticator_check(request->context->authenticator, request, &found, &fault);
+    if (shown == AUTHENTICATION_LATER) {
+        return WHO_LATER;
     }
-    return set_principal(request, &found) ? WHO_KNOWN : WHO_REFUSED;
+    if (shown == AUTHENTICATED) {
+        return set_principal(request, &found) ? WHO_KNOWN : WHO_REFUSED;
+    }
+    request->principal = &anonymous;
+    return WHO_KNOWN;
 }
 
 enum who who_find(struct request *request)
@@ -92,6 +97,8 @@ enum who who_find(struct request *request)
     switch (authenticator_check(context->authenticator, request, &found, &fault)) {
     case AUTHENTICATED:
         return set_principal(request, &found) ? WHO_KNOWN : WHO_REFUSED;
+    case AUTHENTICATION_LATER:
+        return WHO_LATER;
     case AUTHENTICATION_UNKNOWN_KEY:
         return WHO_WAITS;
     case AUTHENTICATION_NOT_SHOWN:

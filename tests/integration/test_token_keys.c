@@ -276,6 +276,58 @@ static void test_unknown_keys_in_plenty(NO_STATE)
     free(stop());
 }
 
+/* One of many that come at once: by their number a write, a look-up, or what is open to all. */
+static void send_one_of_many(struct http_raw *raw, size_t number, const char *token)
+{
+    char request[2048], body[32], target[64] = "/v1/events/e1/rsvp_count";
+    size_t size = 0;
+    if (number % 3 == 0) {
+        size = (size_t)snprintf(body, sizeof body, "{\"user_id\":\"u%zu\"}", number);
+        snprintf(target, sizeof target, "/v1/events/e1/rsvp");
+    } else if (number % 3 == 1) {
+        snprintf(target, sizeof target, "/v1/events/e1/users/u%zu", number);
+    }
+    snprintf(request, sizeof request,
+             "%s %s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer %s\r\nContent-Length: "
+             "%zu\r\n\r\n%.*s",
+             size > 0 ? "POST" : "GET", target, token, size, (int)size, body);
+    assert_true(http_raw_send_text(raw, request));
+}
+
+/* More strangers come in one iteration of the loop than it checks: all get the answer that each
+ * gets alone. */
+static void test_many_strangers_at_once(NO_STATE)
+{
+    enum { MANY = 96 };
+    struct http_raw *raws[MANY];
+    /* The answers to a write, to a look-up, and to what is open. */
+    static const int good[] = {201, 200, 200}, bad[] = {401, 401, 200};
+    keys.provider = key_server_start(false);
+    key_server_show(keys.provider, keys.first_set);
+    start_with_provider("WORKERS=1");
+    wait_for(keys.first, "RS256", 200);
+    assert_int_equal(kill(keys.service->pid, SIGSTOP), 0); /* so that they come at once */
+    for (size_t i = 0; i < MANY; i++) {
+        char user[16];
+        snprintf(user, sizeof user, "u%zu", i);
+        char *token = token_for(keys.first, "RS256", user, NULL, 60);
+        char *signature = strrchr(token, '.') + 1;
+        signature[0] = i % 2 == 0 ? signature[0] : signature[0] == 'A' ? 'B' : 'A';
+        raws[i] = http_raw_connect(keys.service->port);
+        assert_non_null(raws[i]);
+        send_one_of_many(raws[i], i, token);
+        free(token);
+    }
+    assert_int_equal(kill(keys.service->pid, SIGCONT), 0);
+    for (size_t i = 0; i < MANY; i++) {
+        struct http_response *response = http_raw_receive(raws[i], BOUND_MS);
+        assert_int_equal(response->status, (i % 2 == 0 ? good : bad)[i % 3]);
+        http_response_free(&response);
+        http_raw_close(&raws[i]);
+    }
+    free(stop());
+}
+
 /* A provider that does not answer keeps neither requests nor the end. */
 static void test_the_end_does_not_wait_for_a_provider(NO_STATE)
 {
@@ -440,6 +492,7 @@ int main(void)
         cmocka_unit_test_teardown(test_a_new_key, end),
         cmocka_unit_test_teardown(test_a_failure_in_between, end),
         cmocka_unit_test_teardown(test_unknown_keys_in_plenty, end),
+        cmocka_unit_test_teardown(test_many_strangers_at_once, end),
         cmocka_unit_test_teardown(test_the_end_does_not_wait_for_a_provider, end),
         cmocka_unit_test_teardown(test_certificates, end),
         cmocka_unit_test_teardown(test_a_file_is_read_again, end),

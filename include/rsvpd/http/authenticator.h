@@ -1,7 +1,11 @@
 /* Finds out who sends a request: by its token or its API key. Of one server's thread.
  *
  * DESIGN: Keys of tokens come from elsewhere and may be about to change: a request whose token was
- * signed with a key that is not here yet waits for the newer set, if one is on its way. */
+ * signed with a key that is not here yet waits for the newer set, if one is on its way.
+ *
+ * A signature takes longer to check than all else that is done for most requests, and whoever sends
+ * rubbish costs one each time. So an iteration of the loop checks a few: those that were checked
+ * before, and are remembered, pass at once, and the others wait in the order in which they came. */
 #ifndef RSVPD_HTTP_AUTHENTICATOR_H
 #define RSVPD_HTTP_AUTHENTICATOR_H
 
@@ -15,6 +19,12 @@ struct key_refresh {
     void *source;
     bool (*want)(void *source);   /* asks for newer keys. False where none will be looked for now */
     bool (*coming)(void *source); /* whether they are still being looked for */
+};
+
+enum {
+    /* Tokens that are not remembered. Few enough that they delay the others by a tenth of a
+     * millisecond. */
+    AUTHENTICATOR_CHECKS_PER_ITERATION = 4
 };
 
 struct authenticator_setup {
@@ -38,6 +48,7 @@ enum authentication {
     AUTHENTICATION_AMBIGUOUS,   /* more than one of them */
     AUTHENTICATION_BAD,         /* `fault` says why, without quotes and without repeating it */
     AUTHENTICATION_UNKNOWN_KEY, /* likewise; but newer keys may know it, and are on their way */
+    AUTHENTICATION_LATER,       /* this iteration has checked as many as it may */
     AUTHENTICATION_UNAVAILABLE, /* the keys to check it with are not here yet */
 };
 
@@ -47,9 +58,21 @@ MUST_CHECK enum authentication authenticator_check(struct authenticator *authent
                                                    struct principal *principal, const char **fault);
 
 /* Lets a request wait for newer keys: it is in no other list. */
-void authenticator_wait(struct authenticator *authenticator, struct request *request);
+void authenticator_wait_for_keys(struct authenticator *authenticator, struct request *request);
 
 /* Takes out one that need not wait any longer; NULL where there is none. */
-struct request *authenticator_take_ready(struct authenticator *authenticator, int64_t now_us);
+struct request *authenticator_take_with_keys(struct authenticator *authenticator, int64_t now_us);
+
+/* Lets a request wait until more may be checked: it is in no other list. */
+void authenticator_wait_for_check(struct authenticator *authenticator, struct request *request);
+
+/* From here on as many as one iteration may may be checked: first those that wait. */
+void authenticator_begin_iteration(struct authenticator *authenticator);
+
+/* Takes out the next one that is to be checked now; NULL where there is none. */
+struct request *authenticator_take_for_check(struct authenticator *authenticator);
+
+/* Whether any waits for its check. */
+MUST_CHECK bool authenticator_any_unchecked(const struct authenticator *authenticator);
 
 #endif

@@ -27,7 +27,7 @@ MUST_CHECK enum gate_verdict gate_take_body(struct request *request, size_t size
  * handler is the last. */
 void gate_take_whole(struct request *request);
 
-/* The same for one that waited for newer keys, and need wait no longer. */
+/* The same for one that waited for its check or for newer keys, and need wait no longer. */
 void gate_go_on(struct request *request);
 
 #endif

@@ -27,6 +27,10 @@ struct http_server *http_server_create(const struct http_server_setup *setup);
  * there is more to do at once. */
 bool http_server_end_iteration(struct http_server *server);
 
+/* Lets requests go on that wait for the check of who sends them, as many as one iteration may. To
+ * be called after all else that an iteration does. True where there is more to do at once. */
+bool http_server_check_waiting(struct http_server *server);
+
 /* Ends what does not arrive in time. To be called every few milliseconds. */
 void http_server_tick(struct http_server *server, struct instant now);
 

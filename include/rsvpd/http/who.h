@@ -8,7 +8,8 @@
 
 enum who {
     WHO_KNOWN,   /* request->principal is set */
-    WHO_WAITS,   /* newer keys may tell; request->principal is not set yet */
+    WHO_LATER,   /* others are checked first; request->principal is not set yet */
+    WHO_WAITS,   /* the same; newer keys may tell */
     WHO_REFUSED, /* a problem is answered */
 };
 

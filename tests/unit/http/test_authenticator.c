@@ -248,6 +248,7 @@ static void test_bad_tokens_are_checked_each_time(NO_STATE)
     const char *const bad[] = {expired, strange, of_later_key};
     for (size_t i = 0; i < LENGTH(bad); i++) {
         struct principal principal;
+        authenticator_begin_iteration(authenticator);
         assert_int_equal(show_token("Bearer ", bad[i], &principal), AUTHENTICATION_BAD);
         assert_int_equal(show_token("Bearer ", bad[i], &principal), AUTHENTICATION_BAD);
         assert_int_equal(principal.kind, PRINCIPAL_ANONYMOUS);
@@ -294,18 +295,19 @@ static void test_a_token_of_a_key_to_come_waits(NO_STATE)
     enum { KEYS_HERE, NONE_COME, OVERDUE, ENDS };
     for (int end = KEYS_HERE; end < ENDS; end++) {
         comes = true;
+        authenticator_begin_iteration(authenticator);
         assert_int_equal(show_token("Bearer ", of_later_key, &principal),
                          AUTHENTICATION_UNKNOWN_KEY);
-        authenticator_wait(authenticator, &request);
+        authenticator_wait_for_keys(authenticator, &request);
         int64_t now_us = request.started.mono_us + DEADLINE_US - 1;
-        assert_null(authenticator_take_ready(authenticator, now_us));
+        assert_null(authenticator_take_with_keys(authenticator, now_us));
         if (end == KEYS_HERE) {
             publish(later);
         }
         comes = end != NONE_COME;
         now_us += end == OVERDUE;
-        assert_ptr_equal(authenticator_take_ready(authenticator, now_us), &request);
-        assert_null(authenticator_take_ready(authenticator, now_us));
+        assert_ptr_equal(authenticator_take_with_keys(authenticator, now_us), &request);
+        assert_null(authenticator_take_with_keys(authenticator, now_us));
         assert_int_equal(check(&principal, &fault), end == KEYS_HERE ? AUTHENTICATED
                                                     : end == NONE_COME
                                                         ? AUTHENTICATION_BAD
@@ -321,10 +323,64 @@ static void test_keys_that_just_came_are_looked_at(NO_STATE)
     struct principal principal;
     came = later;
     assert_int_equal(show_token("Bearer ", of_later_key, &principal), AUTHENTICATION_UNKNOWN_KEY);
-    authenticator_wait(authenticator, &request);
-    assert_ptr_equal(authenticator_take_ready(authenticator, request.started.mono_us), &request);
+    authenticator_wait_for_keys(authenticator, &request);
+    assert_ptr_equal(authenticator_take_with_keys(authenticator, request.started.mono_us),
+                     &request);
     assert_int_equal(check(&principal, &fault), AUTHENTICATED);
     unit_expect_text("subject", identifier_slice(&principal.subject), "u2");
+}
+
+static void check_as_many_as_may_be(void)
+{
+    struct principal principal;
+    for (int i = 0; i < AUTHENTICATOR_CHECKS_PER_ITERATION; i++) {
+        assert_int_equal(show_token("Bearer ", expired, &principal), AUTHENTICATION_BAD);
+    }
+}
+
+/* Whoever is known passes however many strangers come. */
+static void test_an_iteration_checks_a_few_tokens(NO_STATE)
+{
+    struct principal principal;
+    check_as_many_as_may_be();
+    assert_int_equal(show_token("Bearer ", expired, &principal), AUTHENTICATION_LATER);
+    assert_int_equal(show_token("Bearer ", good, &principal), AUTHENTICATION_LATER);
+    assert_int_equal(principal.kind, PRINCIPAL_ANONYMOUS);
+    assert_int_equal(show("X-API-Key", api_key, NULL, NULL, &principal), AUTHENTICATED);
+    assert_int_equal(tokens_checked(), AUTHENTICATOR_CHECKS_PER_ITERATION);
+    authenticator_begin_iteration(authenticator);
+    assert_int_equal(show_token("Bearer ", good, &principal), AUTHENTICATED);
+    authenticator_begin_iteration(authenticator);
+    check_as_many_as_may_be();
+    assert_int_equal(show_token("Bearer ", good, &principal), AUTHENTICATED);
+    assert_int_equal(tokens_checked(), 2 * AUTHENTICATOR_CHECKS_PER_ITERATION + 1);
+}
+
+/* Those that wait go first, in the order in which they came. */
+static void test_the_others_wait_for_their_check(NO_STATE)
+{
+    enum { WAITING = AUTHENTICATOR_CHECKS_PER_ITERATION + 1 };
+    static struct request waiting[WAITING];
+    struct principal principal;
+    check_as_many_as_may_be();
+    assert_false(authenticator_any_unchecked(authenticator));
+    for (size_t i = 0; i < WAITING; i++) {
+        authenticator_wait_for_check(authenticator, &waiting[i]);
+    }
+    assert_null(authenticator_take_for_check(authenticator));
+    authenticator_begin_iteration(authenticator);
+    for (size_t i = 0; i < WAITING - 1; i++) {
+        assert_ptr_equal(authenticator_take_for_check(authenticator), &waiting[i]);
+        assert_int_equal(show_token("Bearer ", expired, &principal), AUTHENTICATION_BAD);
+    }
+    assert_null(authenticator_take_for_check(authenticator));
+    assert_int_equal(show_token("Bearer ", expired, &principal), AUTHENTICATION_LATER);
+    assert_true(authenticator_any_unchecked(authenticator));
+    authenticator_begin_iteration(authenticator);
+    assert_ptr_equal(authenticator_take_for_check(authenticator), &waiting[WAITING - 1]);
+    assert_false(authenticator_any_unchecked(authenticator));
+    assert_null(authenticator_take_for_check(authenticator));
+    assert_int_equal(show_token("Bearer ", good, &principal), AUTHENTICATED);
 }
 
 int main(void)
@@ -338,6 +394,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_keys_nothing_can_be_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_token_of_a_key_to_come_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keys_that_just_came_are_looked_at, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_iteration_checks_a_few_tokens, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_others_wait_for_their_check, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, make_tokens, free_tokens);
 }
