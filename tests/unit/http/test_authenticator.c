@@ -1,5 +1,6 @@
 /* Who sends a request: what it shows, and what becomes of what it shows. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/domain/api_keys.h"
 #include "rsvpd/http/authenticator.h"
@@ -140,13 +141,12 @@ static void begin(void)
 {
     arena_reset(&request.arena);
     request = (struct request){.context = &context, .started = clock_now()};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
+    unit_request_init(&request);
 }
 
 static void add_header(const char *name, const char *value)
 {
-    assert_true(header_note(&request, slice_of(name), slice_of(value)));
+    unit_request_note(&request, name, value);
 }
 
 static enum authentication check(struct principal *principal, const char **fault)

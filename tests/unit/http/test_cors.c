@@ -1,5 +1,6 @@
 /* Pages of other origins: whom answers name as allowed, what preflights say, what caches hear. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/context.h"
@@ -22,13 +23,12 @@ static void begin(const char *list, enum http_method method)
     assert_true(origin_list_parse(&origins, list == NULL ? "" : list, error));
     context = (struct http_context){.cors_origins = list == NULL ? NULL : &origins};
     request = (struct request){.context = &context, .method = method};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
+    unit_request_init(&request);
 }
 
 static void send(const char *name, const char *value)
 {
-    assert_true(header_note(&request, slice_of(name), slice_of(value)));
+    unit_request_note(&request, name, value);
 }
 
 static void finish(void)
@@ -37,22 +37,9 @@ static void finish(void)
     finish_answer(&request);
 }
 
-/* The value of the one field of that name; NULL: there is none. */
-static const char *field(const char *name)
-{
-    const char *value = NULL;
-    for (size_t i = 0; i < request.answer.header_count; i++) {
-        if (strcmp(request.answer.headers[i].name, name) == 0) {
-            assert_null(value);
-            value = request.answer.headers[i].value;
-        }
-    }
-    return value;
-}
-
 static void expect(const char *name, const char *value)
 {
-    const char *got = field(name);
+    const char *got = unit_request_answered(&request, name);
     if ((got == NULL) != (value == NULL) || (got != NULL && strcmp(got, value) != 0)) {
         fail_msg("%s: '%s', not '%s'", name, got == NULL ? "none" : got,
                  value == NULL ? "none" : value);

@@ -1,5 +1,6 @@
 /* The stages of the gate: their order, and how much of a request each needs. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/gate.h"
@@ -45,14 +46,13 @@ static void begin(enum http_method method, const char *target)
 {
     arena_reset(&request.arena);
     request = (struct request){.context = &context, .route = &all[0], .method = method};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
+    unit_request_init(&request);
     assert_true(request_set_uri(&request, target));
 }
 
 static void add_header(const char *name, const char *value)
 {
-    assert_true(header_note(&request, slice_of(name), slice_of(value)));
+    unit_request_note(&request, name, value);
 }
 
 /* The same request, each time without the fault that was found first: what comes before what. */

@@ -1,5 +1,6 @@
 /* The header fields of a request: which are noted, and in which order they are given back. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/header.h"
 
@@ -10,13 +11,7 @@ enum { VALUES_MAX = 4 };
 static void init(struct request *request)
 {
     *request = (struct request){0};
-    arena_init(&request->arena, request->first_block, sizeof request->first_block);
-    list_init(&request->header_fields);
-}
-
-static void note(struct request *request, const char *name, const char *value)
-{
-    assert_true(header_note(request, slice_of(name), slice_of(value)));
+    unit_request_init(request);
 }
 
 static void expect_field(const struct request *request, enum header_name name, const char *value)
@@ -29,12 +24,12 @@ static void test_names(NO_STATE)
 {
     struct request request;
     init(&request);
-    note(&request, "host", "a");
-    note(&request, "X-REQUEST-ID", "b");
-    note(&request, "Content-Type", "");
-    note(&request, "X-Request-Id2", "c");
-    note(&request, "X-Request-I", "d");
-    note(&request, "Accept", "f");
+    unit_request_note(&request, "host", "a");
+    unit_request_note(&request, "X-REQUEST-ID", "b");
+    unit_request_note(&request, "Content-Type", "");
+    unit_request_note(&request, "X-Request-Id2", "c");
+    unit_request_note(&request, "X-Request-I", "d");
+    unit_request_note(&request, "Accept", "f");
     expect_field(&request, HEADER_HOST, "a");
     expect_field(&request, HEADER_X_REQUEST_ID, "b");
     expect_field(&request, HEADER_CONTENT_TYPE, "");
@@ -71,7 +66,7 @@ static void test_every_name_has_a_field_of_its_own(NO_STATE)
     struct request request;
     init(&request);
     for (size_t i = HEADER_NAME_COUNT; i-- > 0;) {
-        note(&request, names[i], names[i]);
+        unit_request_note(&request, names[i], names[i]);
     }
     for (size_t i = 0; i < HEADER_NAME_COUNT; i++) {
         assert_int_equal(header_named(slice_of(names[i])), i);
@@ -91,8 +86,8 @@ static void test_values_in_their_order(NO_STATE)
     init(&request);
     for (unsigned i = 0; i < SENT; i++) {
         snprintf(sent[i], sizeof sent[i], "%u", i);
-        note(&request, i % 2 == 0 ? "If-None-Match" : "if-none-match", sent[i]);
-        note(&request, "Host", "h");
+        unit_request_note(&request, i % 2 == 0 ? "If-None-Match" : "if-none-match", sent[i]);
+        unit_request_note(&request, "Host", "h");
     }
     assert_int_equal(header_values(&request, HEADER_IF_NONE_MATCH, values, SENT + 1), SENT);
     for (unsigned i = 0; i < SENT; i++) {

@@ -1,5 +1,6 @@
 /* Which limit a request is held to, and what its answer tells of it. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/connection.h"
@@ -60,41 +61,27 @@ static void begin(void)
                                .client = &connection,
                                .principal = &principal,
                                .method = HTTP_GET};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
-}
-
-/* The value of the one field of that name; NULL: there is none. */
-static const char *field(const char *name)
-{
-    const char *value = NULL;
-    for (size_t i = 0; i < request.answer.header_count; i++) {
-        if (strcmp(request.answer.headers[i].name, name) == 0) {
-            assert_null(value);
-            value = request.answer.headers[i].value;
-        }
-    }
-    return value;
+    unit_request_init(&request);
 }
 
 static void expect_fields(const char *policy, const char *remaining)
 {
     how_often_add_fields(&request);
-    assert_string_equal(field("RateLimit-Policy"), policy);
-    assert_string_equal(field("RateLimit"), remaining);
+    assert_string_equal(unit_request_answered(&request, "RateLimit-Policy"), policy);
+    assert_string_equal(unit_request_answered(&request, "RateLimit"), remaining);
 }
 
 static void expect_no_fields(void)
 {
     how_often_add_fields(&request);
-    assert_null(field("RateLimit-Policy"));
-    assert_null(field("RateLimit"));
+    assert_null(unit_request_answered(&request, "RateLimit-Policy"));
+    assert_null(unit_request_answered(&request, "RateLimit"));
 }
 
 static void expect_refused(const char *retry_after)
 {
     assert_int_equal(request.answer.status, 429);
-    assert_string_equal(field("Retry-After"), retry_after);
+    assert_string_equal(unit_request_answered(&request, "Retry-After"), retry_after);
 }
 
 static void test_addresses(NO_STATE)
@@ -135,7 +122,7 @@ static void expect_two(const char *policy, const char *retry_after, enum metric 
         assert_true(how_often_by_principal(&request) && how_often_by_named_user(&request));
     }
     how_often_add_fields(&request);
-    assert_string_equal(field("RateLimit-Policy"), policy);
+    assert_string_equal(unit_request_answered(&request, "RateLimit-Policy"), policy);
     begin();
     assert_false(how_often_by_principal(&request));
     expect_refused(retry_after);

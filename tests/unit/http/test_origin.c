@@ -1,5 +1,6 @@
 /* Which requests come from a page of another origin. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/origin.h"
@@ -12,13 +13,12 @@ struct row {
 static void check(const struct row *row)
 {
     struct request request = {0};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
+    unit_request_init(&request);
     const char *const fields[][2] = {
         {"Host", row->host}, {"Origin", row->origin}, {"Sec-Fetch-Site", row->site}};
     for (size_t i = 0; i < LENGTH(fields); i++) {
         if (fields[i][1] != NULL) {
-            assert_true(header_note(&request, slice_of(fields[i][0]), slice_of(fields[i][1])));
+            unit_request_note(&request, fields[i][0], fields[i][1]);
         }
     }
     if (origin_is_own(&request) != row->own) {
@@ -105,12 +105,11 @@ static void test_more_than_once(NO_STATE)
                                             {"Sec-Fetch-Site", "same-origin"}};
     for (size_t i = 0; i < LENGTH(fields); i++) {
         struct request request = {0};
-        arena_init(&request.arena, request.first_block, sizeof request.first_block);
-        list_init(&request.header_fields);
-        assert_true(header_note(&request, slice_of("Host"), slice_of("a.org")));
-        assert_true(header_note(&request, slice_of(fields[i][0]), slice_of(fields[i][1])));
+        unit_request_init(&request);
+        unit_request_note(&request, "Host", "a.org");
+        unit_request_note(&request, fields[i][0], fields[i][1]);
         assert_true(origin_is_own(&request));
-        assert_true(header_note(&request, slice_of(fields[i][0]), slice_of(fields[i][1])));
+        unit_request_note(&request, fields[i][0], fields[i][1]);
         assert_false(origin_is_own(&request));
         arena_reset(&request.arena);
     }

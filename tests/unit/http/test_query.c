@@ -1,5 +1,6 @@
 /* Parameters by name: what is taken, what is refused, and with which problem. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/query.h"
 #include "rsvpd/http/routes.h"
@@ -9,7 +10,7 @@ static void begin(struct request *request, const char *query)
 {
     *request = (struct request){.path = slice_of("/x"), .route = &routes.at[0]};
     request->query = slice_of(query);
-    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    unit_request_init(request);
 }
 
 /* Whether it was taken; if not, the problem has been answered, once. */

@@ -1,5 +1,6 @@
 /* Answers that go out on the socket, past the HTTP library. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/connection.h"
@@ -22,8 +23,7 @@ static int set_up(NO_STATE)
     theirs = ends[1];
     request =
         (struct request){.context = &context, .client = &client, .method = HTTP_POST, .id = "r1"};
-    list_init(&request.header_fields);
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
+    unit_request_init(&request);
     return 0;
 }
 

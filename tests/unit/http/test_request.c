@@ -1,5 +1,6 @@
 /* A request's URI taken apart: path, query, parameters. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/request.h"
@@ -7,7 +8,7 @@
 static void init(struct request *request)
 {
     *request = (struct request){0};
-    arena_init(&request->arena, request->first_block, sizeof request->first_block);
+    unit_request_init(request);
 }
 
 static void test_path_and_query(NO_STATE)

@@ -1,5 +1,6 @@
 /* Whom a request comes from: the connection's peer, or whom its fields name. */
 #include "unit.h"
+#include "unit_request.h"
 
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/context.h"
@@ -17,8 +18,7 @@ static int set_up(NO_STATE)
     char error[CIDR_ERROR_SIZE_BYTES];
     context = (struct http_context){.trusted_proxies = &trusted};
     request = (struct request){.context = &context, .client = &client};
-    arena_init(&request.arena, request.first_block, sizeof request.first_block);
-    list_init(&request.header_fields);
+    unit_request_init(&request);
     return cidr_list_parse(&trusted, "10.0.0.0/8", error) &&
                    ip_address_parse(slice_of("10.0.0.1"), &client.address)
                ? 0
@@ -34,7 +34,7 @@ static int tear_down(NO_STATE)
 
 static void note(const char *name, const char *value)
 {
-    assert_true(header_note(&request, slice_of(name), slice_of(value)));
+    unit_request_note(&request, name, value);
 }
 
 static void expect_client(const char *text)
