@@ -29,23 +29,9 @@ enum {
     REFUSALS_MAX = 20
 };
 
-static int group_setup(test_state state)
-{
-    int status = fixture_setup(state);
-    shell_set_up(fixture.database_url);
-    return status;
-}
-
-static int group_teardown(test_state state)
-{
-    shell_tear_down();
-    return fixture_teardown(state);
-}
-
 static int set_up(NO_STATE)
 {
     shell_clear_tables();
-    pg_execute(fixture.database_url, "TRUNCATE idempotency_keys");
     return 0;
 }
 
@@ -674,5 +660,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_likes_go_step_by_step, set_up, fixture_heal),
         cmocka_unit_test_setup_teardown(the_command_is_killed_and_run_again, set_up, fixture_heal),
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, shell_group_setup_with_service, shell_group_teardown);
 }

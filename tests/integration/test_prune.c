@@ -32,19 +32,6 @@ enum {
 static struct load *load;
 static bool writers_end;
 
-static int group_setup(test_state state)
-{
-    int status = fixture_setup(state);
-    shell_set_up(fixture.database_url);
-    return status;
-}
-
-static int group_teardown(test_state state)
-{
-    shell_tear_down();
-    return fixture_teardown(state);
-}
-
 static int tear_down(test_state state)
 {
     load_destroy(&load);
@@ -181,5 +168,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(it_is_killed_beside_writers_and_run_again, tear_down),
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, shell_group_setup_with_service, shell_group_teardown);
 }

@@ -17,7 +17,7 @@ static char directory[PROCESS_PATH_SIZE];
 static char path_entry[PATH_SIZE];
 static char database_entry[PATH_SIZE];
 
-void shell_set_up(const char *database_url)
+static void set_up(const char *database_url)
 {
     const char *binary = getenv("RSVPD_BINARY");
     if (binary == NULL) {
@@ -29,7 +29,7 @@ void shell_set_up(const char *database_url)
     snprintf(database_entry, sizeof database_entry, "DATABASE_URL=%s", database_url);
 }
 
-void shell_tear_down(void)
+static void tear_down(void)
 {
     process_remove_directory(directory);
 }
@@ -187,18 +187,26 @@ void expect_err(const char *word)
 int shell_group_setup(void **state)
 {
     fixture_setup_servers(state);
-    shell_set_up(fixture.database_url);
+    set_up(fixture.database_url);
     return 0;
+}
+
+int shell_group_setup_with_service(void **state)
+{
+    int status = fixture_setup(state);
+    set_up(fixture.database_url);
+    return status;
 }
 
 int shell_group_teardown(void **state)
 {
-    shell_tear_down();
+    tear_down();
     return fixture_teardown(state);
 }
 
 void shell_clear_tables(void)
 {
     pg_execute(fixture.database_url,
-               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
+               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist, "
+               "idempotency_keys");
 }

@@ -6,16 +6,13 @@
 
 #include <sys/types.h>
 
-/* Makes the directory that all command lines run in, where `rsvpd` is the binary and DATABASE_URL
- * this. */
-void shell_set_up(const char *database_url);
-/* Removes it with all that is in it. */
-void shell_tear_down(void);
-
-/* Group fixtures: the servers and the migrated database of fixture.h, and the directory. */
+/* Group fixtures: the servers and the migrated database of fixture.h, and the directory that all
+ * command lines run in, where `rsvpd` is the binary and DATABASE_URL that database. */
 int shell_group_setup(void **state);
+/* The same with the service, as fixture_setup starts it. */
+int shell_group_setup_with_service(void **state);
 int shell_group_teardown(void **state);
-/* Empties the tables of that database. */
+/* Empties the tables of that database: memberships, settings and kept answers. */
 void shell_clear_tables(void);
 
 /* Writes, or reads, a file of the directory. The caller frees what was read. */
