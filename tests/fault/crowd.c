@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -19,7 +20,7 @@ enum {
     STALL_US = 20000, /* a beat that comes so late */
 };
 
-const char *const crowd_kind_names[CROWD_KINDS] = {"write", "look-up", "count"};
+const char *const crowd_kind_names[CROWD_KINDS] = {"write", "look-up", "count", "erasure"};
 
 struct latencies {
     uint32_t *us;
@@ -40,13 +41,13 @@ struct member {
     struct load_random random;
     int64_t due_us;
     unsigned port_index;
+    struct ledger_pair *unfinished; /* of a user whose erasure is to be repeated; NULL: none */
     /* what is on its way */
-    struct ledger_pair *pair;
     enum crowd_kind kind;
     enum crowd_phase phase;
-    bool join;
-    bool exact;         /* a count of max_stale_ms=0 */
-    int64_t stalled_us; /* the crowd's, when it was asked */
+    struct ledger_write write; /* of the others, the pair alone */
+    bool exact;                /* a count of max_stale_ms=0 */
+    int64_t stalled_us;        /* the crowd's, when it was asked */
 };
 
 struct crowd {
@@ -73,18 +74,55 @@ static unsigned port_of(const struct member *member)
     return port != 0 ? port : atomic_load(&member->crowd->ports[0]);
 }
 
-/* Six in ten are writes, two look-ups, two counts. */
+static enum crowd_kind choose_kind(struct member *member)
+{
+    if (member->unfinished != NULL && load_random_below(&member->random, 4) == 0) {
+        return CROWD_ERASE;
+    }
+    const unsigned dice = load_random_below(&member->random, 50);
+    return dice < 30   ? CROWD_WRITE
+           : dice < 40 ? CROWD_LOOKUP
+           : dice < 49 ? CROWD_COUNT
+                       : CROWD_ERASE;
+}
+
+static struct ledger_pair *choose_pair(struct member *member)
+{
+    struct ledger_pair *pair;
+    do {
+        pair = &member->client->pairs[load_random_below(&member->random, LEDGER_MEMBERSHIPS)];
+    } while (member->kind == CROWD_COUNT && pair->things == NULL);
+    return pair;
+}
+
+/* Thirty in fifty are writes, ten look-ups, nine counts, one is an erasure. That is sent again
+ * until it is complete, as its answers ask for, with other requests in between. */
 static void choose(struct member *member, int64_t now_us)
 {
-    const unsigned dice = load_random_below(&member->random, 10);
-    member->kind = dice < 6 ? CROWD_WRITE : dice < 8 ? CROWD_LOOKUP : CROWD_COUNT;
-    member->join = load_random_below(&member->random, 2) == 0;
+    struct ledger_write *write = &member->write;
+    member->kind = choose_kind(member);
     member->exact = load_random_below(&member->random, 2) == 0;
-    do {
-        member->pair = &member->client->pairs[load_random_below(&member->random, LEDGER_PAIRS)];
-    } while (member->kind == CROWD_COUNT && member->pair->things == NULL);
-    if (member->kind == CROWD_WRITE && member->pair->rests_until_us > now_us) {
+    write->pair = choose_pair(member);
+    write->kind = load_random_below(&member->random, 2) == 0 ? LEDGER_JOIN : LEDGER_LEAVE;
+    write->keyed = member->kind == CROWD_WRITE && load_random_below(&member->random, 8) == 0;
+    if (member->kind == CROWD_WRITE && write->pair->rests_until_us > now_us) {
         member->kind = CROWD_LOOKUP;
+    } else if (member->kind == CROWD_ERASE) {
+        write->kind = LEDGER_ERASE;
+        write->pair = member->unfinished != NULL ? member->unfinished : write->pair;
+        member->unfinished = write->pair;
+    }
+}
+
+/* Its key is one that the user has not used. */
+static void ask_write(const struct member *member, struct load_request *request, uint16_t port,
+                      int64_t now_us)
+{
+    const struct ledger_write *write = &member->write;
+    const struct ledger_pair *pair = write->pair;
+    load_ask_write(request, port, pair->relation, write->kind == LEDGER_JOIN, pair->id, pair->user);
+    if (write->keyed) {
+        snprintf(request->key, sizeof request->key, "%lld", (long long)now_us);
     }
 }
 
@@ -102,12 +140,16 @@ static enum load_step next_request(struct load *load, void *context, struct load
     member->phase = (enum crowd_phase)atomic_load(&crowd->phase);
     member->stalled_us = atomic_load(&crowd->stalled_us);
     choose(member, now_us);
-    const struct ledger_pair *pair = member->pair;
+    const struct ledger_pair *pair = member->write.pair;
     const uint16_t port = (uint16_t)port_of(member);
     switch (member->kind) {
     case CROWD_WRITE:
-        ledger_write_asked(member->client, member->pair, member->join, now_us);
-        load_ask_write(request, port, pair->relation, member->join, pair->id, pair->user);
+        ledger_write_asked(member->client, &member->write, now_us);
+        ask_write(member, request, port, now_us);
+        break;
+    case CROWD_ERASE:
+        ledger_write_asked(member->client, &member->write, now_us);
+        load_ask_erasure(request, port, pair->user);
         break;
     case CROWD_LOOKUP:
         load_ask_member(request, port, pair->relation, pair->id, pair->user);
@@ -169,35 +211,69 @@ static bool is_full(const struct load_exchange *exchange)
            strcmp(json_string_value(code), "event-full") == 0;
 }
 
+static bool read_write(const struct load_exchange *exchange, const struct member *member,
+                       struct load_write *write)
+{
+    const struct ledger_pair *pair = member->write.pair;
+    const bool join = member->write.kind == LEDGER_JOIN;
+    return pair->place == LEDGER_QUEUED_EVENT
+               ? load_read_queued_write(exchange, join, pair->id, pair->user, write)
+               : load_read_write(exchange, pair->relation, join, pair->id, pair->user, write);
+}
+
+static bool has_seats(const struct ledger_pair *pair)
+{
+    return pair->place == LEDGER_FULL_EVENT || pair->place == LEDGER_QUEUED_EVENT;
+}
+
 static void take_write(const struct load_exchange *exchange, struct member *member)
 {
-    struct ledger_pair *pair = member->pair;
+    const struct ledger_pair *pair = member->write.pair;
+    const bool join = member->write.kind == LEDGER_JOIN;
     const int64_t now_us = exchange->answer->received_us;
     struct load_write write;
-    if (pair->place == LEDGER_FULL_EVENT && member->join && is_full(exchange)) {
+    if (pair->place == LEDGER_FULL_EVENT && join && is_full(exchange)) {
         if (pair->before == LEDGER_IN) {
             load_exchange_violation(exchange, "refused, and was in before");
         }
-        ledger_write_refused(member->client, pair, now_us);
-    } else if (load_read_write(exchange, pair->relation, member->join, pair->id, pair->user,
-                               &write)) {
+        ledger_write_refused(member->client, &member->write, now_us);
+    } else if (read_write(exchange, member, &write)) {
         /* A write that was sent again may find its own work done, but none changes what was so. */
-        if (write.changed && pair->before == (member->join ? LEDGER_IN : LEDGER_OUT)) {
+        if (write.changed && pair->before == (join ? LEDGER_IN : LEDGER_OUT)) {
             load_exchange_violation(exchange, "changed what an acknowledged write had made so");
         }
-        if (pair->place == LEDGER_FULL_EVENT && write.count > LEDGER_CAPACITY) {
+        if (has_seats(pair) && write.count > LEDGER_CAPACITY) {
             load_exchange_violation(exchange, "more than there are seats");
         }
-        ledger_write_acknowledged(member->client, pair, member->join, now_us);
+        ledger_write_acknowledged(member->client, &member->write, now_us);
     }
+}
+
+/* Whether it is complete. */
+static bool take_erasure(const struct load_exchange *exchange, struct member *member)
+{
+    bool complete;
+    if (!load_read_erasure(exchange, member->write.pair->user, &complete)) {
+        return false;
+    }
+    if (complete) {
+        ledger_write_acknowledged(member->client, &member->write, exchange->answer->received_us);
+        member->unfinished = NULL;
+    } else {
+        ledger_write_unknown(member->client, &member->write, 0);
+    }
+    return complete;
 }
 
 static void take_lookup(const struct load_exchange *exchange, const struct member *member)
 {
-    const struct ledger_pair *pair = member->pair;
+    const struct ledger_pair *pair = member->write.pair;
     bool is_in;
-    if (load_read_member(exchange, pair->relation, pair->id, pair->user, &is_in) &&
-        !ledger_may_be(pair, is_in)) {
+    const bool good =
+        pair->place == LEDGER_QUEUED_EVENT
+            ? load_read_queued_member(exchange, pair->id, pair->user, &is_in)
+            : load_read_member(exchange, pair->relation, pair->id, pair->user, &is_in);
+    if (good && !ledger_may_be(pair, is_in)) {
         load_exchange_violation(exchange, "the last acknowledged write says otherwise");
     }
 }
@@ -206,7 +282,7 @@ static void take_lookup(const struct load_exchange *exchange, const struct membe
 static bool take_count(const struct load_exchange *exchange, const struct member *member)
 {
     const struct load_answer *answer = exchange->answer;
-    const struct ledger_pair *pair = member->pair;
+    const struct ledger_pair *pair = member->write.pair;
     struct load_count count;
     if (!load_read_count(exchange, pair->relation, pair->id, &count)) {
         return false;
@@ -226,6 +302,11 @@ static bool take_count(const struct load_exchange *exchange, const struct member
     return !count.stale;
 }
 
+static bool is_write(const struct member *member)
+{
+    return member->kind == CROWD_WRITE || member->kind == CROWD_ERASE;
+}
+
 static void take_failure(const struct load_exchange *exchange, struct member *member,
                          enum load_refusal refusal)
 {
@@ -238,18 +319,43 @@ static void take_failure(const struct load_exchange *exchange, struct member *me
     if (!in_fault || !(crowd->options.tolerated & (lost ? CROWD_LOSSES : CROWD_REFUSALS))) {
         load_exchange_violation(exchange, "a request failed that no fault excuses");
     }
-    if (member->kind == CROWD_WRITE && refusal == REFUSAL_UNDONE) {
-        ledger_write_refused(member->client, member->pair, answer->received_us);
-    } else if (member->kind != CROWD_WRITE && refusal == REFUSAL_UNKNOWN) {
-        load_exchange_violation(exchange, "a read of unknown outcome");
+    if (refusal == REFUSAL_UNKNOWN && member->kind != CROWD_WRITE) {
+        load_exchange_violation(exchange, "of unknown outcome, and no write of a membership");
+    } else if (is_write(member) && refusal == REFUSAL_UNDONE) {
+        ledger_write_refused(member->client, &member->write, answer->received_us);
+    } else if (is_write(member)) {
+        ledger_write_unknown(member->client, &member->write,
+                             lost ? answer->received_us + REST_US : 0);
     }
     figures->refused += refusal == REFUSAL_UNDONE;
     figures->unknown += refusal != REFUSAL_UNDONE;
-    figures->failed_own += member->pair->things != NULL;
+    figures->failed_own += member->kind != CROWD_ERASE && member->write.pair->things != NULL;
     if (lost) { /* the way of a load balancer: the other one is asked next */
-        member->pair->rests_until_us = answer->received_us + REST_US;
         member->port_index++;
     }
+}
+
+/* Whether it is; else it is noted what it is instead. */
+static bool take_success(const struct load_exchange *exchange, struct member *member,
+                         struct crowd_figures *figures)
+{
+    bool success = true;
+    switch (member->kind) {
+    case CROWD_WRITE:
+        take_write(exchange, member);
+        break;
+    case CROWD_LOOKUP:
+        take_lookup(exchange, member);
+        break;
+    case CROWD_ERASE:
+        success = take_erasure(exchange, member);
+        figures->unknown += !success;
+        break;
+    default:
+        success = take_count(exchange, member);
+        figures->stale += !success;
+    }
+    return success;
 }
 
 static void on_answer(const struct load_exchange *exchange, void *context)
@@ -259,24 +365,22 @@ static void on_answer(const struct load_exchange *exchange, void *context)
     const struct load_answer *answer = exchange->answer;
     const enum load_refusal refusal = load_read_refusal(answer);
     struct crowd_figures *figures = &crowd->report.figures[member->phase][member->kind];
-    bool success = answer->status != 0 && refusal == REFUSAL_NONE;
+    const bool refused = answer->status == 0 || refusal != REFUSAL_NONE;
+    bool success = false;
     load_note_progress(exchange->load);
     check_deadline(crowd, member, answer);
-    if (!success) {
+    if (refused) {
         take_failure(exchange, member, refusal);
-    } else if (member->kind == CROWD_WRITE) {
-        take_write(exchange, member);
-    } else if (member->kind == CROWD_LOOKUP) {
-        take_lookup(exchange, member);
     } else {
-        success = take_count(exchange, member);
-        figures->stale += !success;
+        success = take_success(exchange, member, figures);
     }
     figures->acknowledged += success;
-    if (success && member->pair->things != NULL) {
+    if (success && (member->kind == CROWD_ERASE || member->write.pair->things != NULL)) {
         note_latency(crowd, member, answer->received_us - answer->sent_us);
     }
-    note_result(crowd, member->kind, answer, success);
+    if (success || member->kind != CROWD_ERASE || refused) { /* an incomplete one has not failed */
+        note_result(crowd, member->kind, answer, success);
+    }
 }
 
 /* ---- the side of the test ---- */

@@ -1,5 +1,6 @@
-/* The load under which faults happen: clients that write, look up and count at a steady pace, hold
- * every answer against the ledger, and note how long it took and when success was back. */
+/* The load under which faults happen: clients that write, look up, count and erase at a steady
+ * pace, hold every answer against the ledger, and note how long it took and when success was back.
+ */
 #ifndef RSVPD_TESTS_CROWD_H
 #define RSVPD_TESTS_CROWD_H
 
@@ -11,7 +12,7 @@
 
 struct crowd;
 
-enum crowd_kind { CROWD_WRITE, CROWD_LOOKUP, CROWD_COUNT, CROWD_KINDS };
+enum crowd_kind { CROWD_WRITE, CROWD_LOOKUP, CROWD_COUNT, CROWD_ERASE, CROWD_KINDS };
 extern const char *const crowd_kind_names[CROWD_KINDS];
 
 /* The parts of a run, in their order. Each answer belongs to the phase in which it was asked for.
@@ -33,12 +34,12 @@ struct crowd_options {
 };
 
 struct crowd_figures {
-    uint64_t acknowledged; /* successes; of counts, fresh ones */
+    uint64_t acknowledged; /* successes; of counts, fresh ones; of erasures, complete ones */
     uint64_t refused;      /* 503 */
-    uint64_t unknown;      /* 504, or no answer */
+    uint64_t unknown;      /* 504, or no answer; of erasures, 202 */
     uint64_t stale;        /* counts that say so */
     uint64_t failed_own;   /* of refused and unknown: on a client's own event or post */
-    uint32_t p50_us;       /* of successes, on things that are not hot */
+    uint32_t p50_us;       /* of successes, on things that are not hot; of erasures, of all */
     uint32_t p99_us;
 };
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void note_moment(struct ledger_client *client, const struct ledger_pair *pair,
                         int64_t now_us)
@@ -33,14 +34,18 @@ static void name_pair(struct ledger_pair *pair, unsigned client, unsigned number
 {
     static const struct {
         const char *id; /* NULL: one of the client's own */
-        unsigned relation;
+        const struct relation *relation;
     } places[LEDGER_PLACES] = {
-        [LEDGER_OWN_EVENT] = {NULL, RELATION_RSVP},    [LEDGER_OWN_POST] = {NULL, RELATION_LIKE},
-        [LEDGER_HOT_EVENT] = {"hot", RELATION_RSVP},   [LEDGER_HOT_POST] = {"hot", RELATION_LIKE},
-        [LEDGER_FULL_EVENT] = {"full", RELATION_RSVP},
+        [LEDGER_OWN_EVENT] = {NULL, &relations[RELATION_RSVP]},
+        [LEDGER_OWN_POST] = {NULL, &relations[RELATION_LIKE]},
+        [LEDGER_HOT_EVENT] = {"hot", &relations[RELATION_RSVP]},
+        [LEDGER_HOT_POST] = {"hot", &relations[RELATION_LIKE]},
+        [LEDGER_FULL_EVENT] = {"full", &relations[RELATION_RSVP]},
+        [LEDGER_QUEUED_EVENT] = {"queued", &relations[RELATION_RSVP]},
+        [LEDGER_KEPT] = {"", NULL},
     };
     pair->place = (enum ledger_place)(number / LEDGER_USERS);
-    pair->relation = &relations[places[pair->place].relation];
+    pair->relation = places[pair->place].relation;
     pair->possible = LEDGER_OUT;
     if (places[pair->place].id == NULL) {
         snprintf(pair->id, sizeof pair->id, "own-%u", client);
@@ -65,28 +70,100 @@ struct ledger *ledger_create(int64_t now_us)
     return ledger;
 }
 
-void ledger_write_asked(struct ledger_client *client, struct ledger_pair *pair, bool join,
+static bool is_same_user(const struct ledger_pair *pair, const struct ledger_pair *other)
+{
+    return strcmp(pair->user, other->user) == 0;
+}
+
+/* What the write makes of the pair; 0: it does not touch it. */
+static enum ledger_possible effect_on(const struct ledger_pair *pair,
+                                      const struct ledger_write *write)
+{
+    if (!is_same_user(pair, write->pair)) {
+        return 0;
+    }
+    if (write->kind == LEDGER_ERASE) {
+        return LEDGER_OUT;
+    }
+    if (pair->place == LEDGER_KEPT) {
+        return write->keyed ? LEDGER_IN : 0;
+    }
+    return pair != write->pair ? 0 : write->kind == LEDGER_JOIN ? LEDGER_IN : LEDGER_OUT;
+}
+
+/* What may be done yet, of what an erasure could not see. */
+static enum ledger_possible late_of(const struct ledger_client *client,
+                                    const struct ledger_pair *pair)
+{
+    enum ledger_possible late = pair->late;
+    for (size_t i = 0; pair->place == LEDGER_KEPT && i < LEDGER_MEMBERSHIPS; i++) {
+        const struct ledger_pair *other = &client->pairs[i];
+        if (is_same_user(pair, other) && other->late != 0) {
+            late |= LEDGER_IN;
+        }
+    }
+    return late;
+}
+
+void ledger_write_asked(struct ledger_client *client, const struct ledger_write *write,
                         int64_t now_us)
 {
-    pair->before = pair->possible;
-    set_possible(client, pair, pair->possible | (join ? LEDGER_IN : LEDGER_OUT), now_us);
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &client->pairs[i];
+        const enum ledger_possible effect = effect_on(pair, write);
+        if (effect != 0) {
+            pair->before = pair->possible;
+            set_possible(client, pair, pair->possible | effect, now_us);
+        }
+    }
 }
 
-void ledger_write_acknowledged(struct ledger_client *client, struct ledger_pair *pair, bool join,
+void ledger_write_acknowledged(struct ledger_client *client, const struct ledger_write *write,
                                int64_t now_us)
 {
-    set_possible(client, pair, join ? LEDGER_IN : LEDGER_OUT, now_us);
+    if (write->kind != LEDGER_ERASE) {
+        write->pair->late = 0;
+    }
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &client->pairs[i];
+        enum ledger_possible effect = effect_on(pair, write);
+        if (effect != 0) {
+            effect |= write->kind == LEDGER_ERASE ? late_of(client, pair) : 0;
+            set_possible(client, pair, effect, now_us);
+        }
+    }
 }
 
-void ledger_write_refused(struct ledger_client *client, struct ledger_pair *pair, int64_t now_us)
+void ledger_write_refused(struct ledger_client *client, const struct ledger_write *write,
+                          int64_t now_us)
 {
-    set_possible(client, pair, pair->before, now_us);
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &client->pairs[i];
+        if (effect_on(pair, write) != 0) {
+            set_possible(client, pair, pair->before, now_us);
+        }
+    }
+}
+
+void ledger_write_unknown(struct ledger_client *client, const struct ledger_write *write,
+                          int64_t rests_until_us)
+{
+    if (write->kind != LEDGER_ERASE) {
+        write->pair->late |= effect_on(write->pair, write);
+    }
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &client->pairs[i];
+        if (rests_until_us > pair->rests_until_us && effect_on(pair, write) != 0) {
+            pair->rests_until_us = rests_until_us;
+        }
+    }
 }
 
 void ledger_settle(struct ledger_client *client, struct ledger_pair *pair, bool is_in,
                    int64_t now_us)
 {
     pair->rests_until_us = 0;
+    pair->late = 0;
     set_possible(client, pair, is_in ? LEDGER_IN : LEDGER_OUT, now_us);
 }
 

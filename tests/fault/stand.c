@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "expect.h"
 #include "load.h"
 #include "load_relation.h"
@@ -51,15 +52,12 @@ void stand_put_relays(struct stand *stand)
     }
 }
 
-static void limit_the_full_event(uint16_t port)
+static void limit_events(uint16_t port)
 {
     struct http_client *client = http_client_create(port);
-    struct http_response *response =
-        http_request(client, "PUT", "/v1/events/full",
-                     &(const struct http_options){.body = "{\"capacity\":48,\"waitlist\":false}"});
-    _Static_assert(LEDGER_CAPACITY == 48, "the body says how many");
-    expect_status(response, 200);
-    http_response_free(&response);
+    event_put(client, "full", "{\"capacity\":48,\"waitlist\":false}");
+    event_put(client, "queued", "{\"capacity\":48,\"waitlist\":true}");
+    _Static_assert(LEDGER_CAPACITY == 48, "the bodies say how many");
     http_client_destroy(&client);
 }
 
@@ -79,7 +77,7 @@ void stand_start_services(struct stand *stand, unsigned count, const char *const
     for (unsigned i = 0; i < count; i++) {
         stand_start_service(stand, i);
     }
-    limit_the_full_event(stand->services[0]->port);
+    limit_events(stand->services[0]->port);
 }
 
 void stand_tear_down(struct stand *stand)
@@ -223,86 +221,122 @@ static PGresult *query(PGconn *session, const char *sql)
     return result;
 }
 
+/* What the database has of each pair. */
+enum finding { FOUND_NOTHING, FOUND_MEMBER, FOUND_WAITING, FOUND_KEPT };
+
+struct findings {
+    enum finding of[LEDGER_CLIENTS][LEDGER_PAIRS];
+};
+
+/* Where users are named. Those of the swarm are nobody's pairs. */
+static const struct {
+    const char *name;
+    const struct relation *relation; /* NULL: LEDGER_KEPT */
+    enum finding finding;
+    const char *users; /* event or post, user */
+} tables[] = {
+    {"rsvps", &relations[RELATION_RSVP], FOUND_MEMBER, "SELECT event_id, user_id FROM rsvps"},
+    {"likes", &relations[RELATION_LIKE], FOUND_MEMBER,
+     "SELECT post_id, user_id FROM likes WHERE post_id NOT LIKE 'swarm-%'"},
+    {"waitlist", &relations[RELATION_RSVP], FOUND_WAITING,
+     "SELECT event_id, user_id FROM waitlist"},
+    {"idempotency_keys", NULL, FOUND_KEPT, "SELECT DISTINCT '', user_id FROM idempotency_keys"},
+};
+
 /* Finds the row among those of a client's pairs, by the number that its user's name carries. */
-static struct ledger_pair *find_pair(struct ledger *ledger, const struct relation *relation,
-                                     const char *id, const char *user)
+static enum finding *find_pair(const struct ledger *ledger, struct findings *findings,
+                               const struct relation *relation, const char *id, const char *user)
 {
     unsigned client;
     if (sscanf(user, "user-%u.", &client) != 1 || client >= LEDGER_CLIENTS) {
         return NULL;
     }
     for (size_t i = 0; i < LEDGER_PAIRS; i++) {
-        struct ledger_pair *pair = &ledger->clients[client].pairs[i];
+        const struct ledger_pair *pair = &ledger->clients[client].pairs[i];
         if (pair->relation == relation && strcmp(pair->id, id) == 0 &&
             strcmp(pair->user, user) == 0) {
-            return pair;
+            return &findings->of[client][i];
         }
     }
     return NULL;
 }
 
-/* Marks the pairs that have a row; one that nobody asked for fails the test. */
-static void mark_rows(struct stand *stand, PGconn *session, const struct relation *relation,
-                      bool (*rows)[LEDGER_PAIRS])
+/* A row that nobody asked for fails the test, and so does whoever goes and waits. */
+static void find_rows(const struct stand *stand, struct findings *findings)
 {
-    char sql[128];
-    /* Those of the swarm are nobody's pairs. */
-    snprintf(sql, sizeof sql, "SELECT %s, user_id FROM %s WHERE %s NOT LIKE 'swarm-%%'",
-             relation->id_member, relation->table, relation->id_member);
-    PGresult *result = query(session, sql);
-    for (int i = 0; i < PQntuples(result); i++) {
-        const char *id = PQgetvalue(result, i, 0);
-        const char *user = PQgetvalue(result, i, 1);
-        const struct ledger_pair *pair = find_pair(stand->ledger, relation, id, user);
-        if (pair == NULL) {
-            process_fail("%s has a row that nobody asked for: %s %s", relation->table, id, user);
-        }
-        for (size_t j = 0; j < LEDGER_CLIENTS; j++) {
-            struct ledger_client *client = &stand->ledger->clients[j];
-            if (pair >= client->pairs && pair < client->pairs + LEDGER_PAIRS) {
-                rows[j][pair - client->pairs] = true;
-            }
-        }
-    }
-    PQclear(result);
-}
-
-static void compare_with_database(struct stand *stand)
-{
-    bool rows[LEDGER_CLIENTS][LEDGER_PAIRS] = {{false}};
     PGconn *session = PQconnectdb(stand->database_url);
-    for (size_t i = 0; i < RELATION_COUNT; i++) {
-        mark_rows(stand, session, &relations[i], rows);
+    *findings = (struct findings){.of = {{FOUND_NOTHING}}};
+    for (size_t i = 0; i < LENGTH(tables); i++) {
+        PGresult *result = query(session, tables[i].users);
+        for (int row = 0; row < PQntuples(result); row++) {
+            const char *id = PQgetvalue(result, row, 0);
+            const char *user = PQgetvalue(result, row, 1);
+            enum finding *finding =
+                find_pair(stand->ledger, findings, tables[i].relation, id, user);
+            if (finding == NULL || *finding != FOUND_NOTHING) {
+                process_fail("%s has a row that %s: %s %s", tables[i].name,
+                             finding == NULL ? "nobody asked for" : "another table excludes", id,
+                             user);
+            }
+            *finding = tables[i].finding;
+        }
+        PQclear(result);
     }
     PQfinish(session);
+}
+
+static void expect_seats_are_taken(const char *database_url)
+{
+    assert_true(
+        pg_query_int64(database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'full'") <=
+        LEDGER_CAPACITY);
+    const int64_t going =
+        pg_query_int64(database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'queued'");
+    const int64_t waiting =
+        pg_query_int64(database_url, "SELECT count(*) FROM waitlist WHERE event_id = 'queued'");
+    if (going > LEDGER_CAPACITY || (waiting > 0 && going < LEDGER_CAPACITY)) {
+        process_fail("%lld go and %lld wait where there are %d seats", (long long)going,
+                     (long long)waiting, LEDGER_CAPACITY);
+    }
+    assert_int_equal(
+        pg_query_int64(database_url, "SELECT waiting FROM events WHERE event_id = 'queued'"),
+        waiting);
+}
+
+static void compare_with_database(struct stand *stand, const struct findings *findings)
+{
     for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
         struct ledger_client *client = &stand->ledger->clients[i];
         for (size_t j = 0; j < LEDGER_PAIRS; j++) {
             struct ledger_pair *pair = &client->pairs[j];
-            if (!ledger_may_be(pair, rows[i][j])) {
+            const bool is_in = findings->of[i][j] != FOUND_NOTHING;
+            if (!ledger_may_be(pair, is_in)) {
                 process_fail("%s %s %s: %s row, against the last acknowledged write",
-                             pair->relation->table, pair->id, pair->user,
-                             rows[i][j] ? "there is a" : "there is no");
+                             pair->relation != NULL ? pair->relation->table : "kept answers",
+                             pair->id, pair->user, is_in ? "there is a" : "there is no");
             }
-            ledger_settle(client, pair, rows[i][j], load_now_us());
+            ledger_settle(client, pair, is_in, load_now_us());
         }
     }
     expect_counters_equal_rows(stand->database_url);
-    assert_true(
-        pg_query_int64(stand->database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'full'") <=
-        LEDGER_CAPACITY);
+    expect_seats_are_taken(stand->database_url);
 }
 
-static void compare_with_service(const struct stand *stand, const struct service *service)
+static void compare_with_service(const struct stand *stand, const struct findings *findings,
+                                 const struct service *service)
 {
     struct http_client *client = http_client_create(service->port);
     for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
         int64_t counts[LEDGER_PLACES] = {0};
         const struct ledger_pair *pairs = stand->ledger->clients[i].pairs;
-        for (size_t j = 0; j < LEDGER_PAIRS; j++) {
+        for (size_t j = 0; j < LEDGER_MEMBERSHIPS; j++) {
             const struct ledger_pair *pair = &pairs[j];
-            expect_member(client, pair->relation, pair->id, pair->user,
-                          pair->possible == LEDGER_IN);
+            if (findings->of[i][j] == FOUND_WAITING) {
+                expect_event_user(client, pair->id, pair->user, "waitlisted");
+            } else {
+                expect_member(client, pair->relation, pair->id, pair->user,
+                              pair->possible == LEDGER_IN);
+            }
             counts[pair->place] += pair->possible == LEDGER_IN;
         }
         for (size_t place = LEDGER_OWN_EVENT; place <= LEDGER_OWN_POST; place++) {
@@ -319,8 +353,10 @@ void stand_check(struct stand *stand, struct crowd_report *report)
     crowd_destroy(&stand->crowd);
     /* What is asked next can only be compared when no transaction of before is still to come. */
     pg_await(stand->database_url, "SELECT count(*) = 0" SERVICE_SESSIONS " AND state <> 'idle'");
-    compare_with_database(stand);
+    struct findings findings;
+    find_rows(stand, &findings);
+    compare_with_database(stand, &findings);
     for (unsigned i = 0; i < stand->service_count; i++) {
-        compare_with_service(stand, stand->services[i]);
+        compare_with_service(stand, &findings, stand->services[i]);
     }
 }

@@ -51,6 +51,14 @@ void load_ask_count(struct load_request *request, uint16_t port, const struct re
     request->method = "GET";
 }
 
+void load_ask_erasure(struct load_request *request, uint16_t port, const char *user)
+{
+    char target[RELATION_TARGET_SIZE];
+    snprintf(target, sizeof target, "/v1/users/%s", user);
+    set_url(request, port, target, "");
+    request->method = "DELETE";
+}
+
 /* ---- answers ---- */
 
 /* The member is this text; NULL: it is not there. */
@@ -107,6 +115,63 @@ bool load_read_member(const struct load_exchange *exchange, const struct relatio
                       read_flag(answer->json, relation, is_in);
     if (!good) {
         load_exchange_violation(exchange, "this says nothing about a membership");
+    }
+    return good;
+}
+
+/* Whoever waits does not go yet, and an answer to a write tells the position. */
+static bool is_waiting(const struct load_exchange *exchange, const char *id, const char *user,
+                       bool is_write)
+{
+    const struct load_answer *answer = exchange->answer;
+    const json_t *position = json_object_get(answer->json, "waitlist_position");
+    return has_text(answer->json, "status", "waitlisted") &&
+           is_about(answer, &relations[RELATION_RSVP], is_write ? 202 : 200, is_write ? 7 : 4, id,
+                    user) &&
+           json_is_false(json_object_get(answer->json, relations[RELATION_RSVP].flag)) &&
+           (is_write ? json_integer_value(position) >= 1 : position == NULL);
+}
+
+bool load_read_queued_write(const struct load_exchange *exchange, bool join, const char *id,
+                            const char *user, struct load_write *write)
+{
+    const json_t *json = exchange->answer->json;
+    const json_t *changed = json_object_get(json, "changed");
+    const json_t *count = json_object_get(json, relations[RELATION_RSVP].count_member);
+    if (join && is_waiting(exchange, id, user, true) && json_is_boolean(changed) &&
+        json_is_integer(count)) {
+        *write = (struct load_write){json_is_true(changed), json_integer_value(count)};
+        return true;
+    }
+    return load_read_write(exchange, &relations[RELATION_RSVP], join, id, user, write);
+}
+
+bool load_read_queued_member(const struct load_exchange *exchange, const char *id, const char *user,
+                             bool *is_in)
+{
+    if (is_waiting(exchange, id, user, false)) {
+        *is_in = true;
+        return true;
+    }
+    return load_read_member(exchange, &relations[RELATION_RSVP], id, user, is_in);
+}
+
+bool load_read_erasure(const struct load_exchange *exchange, const char *user, bool *complete)
+{
+    static const char *const kinds[] = {"rsvps", "likes", "waitlist", "idempotency_keys"};
+    const struct load_answer *answer = exchange->answer;
+    const json_t *flag = json_object_get(answer->json, "complete");
+    const json_t *erased = json_object_get(answer->json, "erased");
+    bool good = json_is_boolean(flag) && answer->status == (json_is_true(flag) ? 200 : 202) &&
+                json_object_size(answer->json) == 3 && has_text(answer->json, "user_id", user) &&
+                json_object_size(erased) == sizeof kinds / sizeof kinds[0];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        const json_t *count = json_object_get(erased, kinds[i]);
+        good = good && json_is_integer(count) && json_integer_value(count) >= 0;
+    }
+    *complete = json_is_true(flag);
+    if (!good) {
+        load_exchange_violation(exchange, "this is no success of an erasure");
     }
     return good;
 }

@@ -16,6 +16,8 @@ void load_ask_member(struct load_request *request, uint16_t port, const struct r
 /* max_stale_ms of -1 is left out of the request. */
 void load_ask_count(struct load_request *request, uint16_t port, const struct relation *relation,
                     const char *id, int max_stale_ms);
+/* All that is held about the user. */
+void load_ask_erasure(struct load_request *request, uint16_t port, const char *user);
 
 /* These read a success; false, and a violation, when it is not exactly what the contract says. */
 
@@ -28,6 +30,14 @@ bool load_read_write(const struct load_exchange *exchange, const struct relation
 
 bool load_read_member(const struct load_exchange *exchange, const struct relation *relation,
                       const char *id, const char *user, bool *is_in);
+
+/* The same of an event with a waiting list: is_in is whether the user goes or waits. */
+bool load_read_queued_write(const struct load_exchange *exchange, bool join, const char *id,
+                            const char *user, struct load_write *write);
+bool load_read_queued_member(const struct load_exchange *exchange, const char *id, const char *user,
+                             bool *is_in);
+
+bool load_read_erasure(const struct load_exchange *exchange, const char *user, bool *complete);
 
 struct load_count {
     int64_t count;
