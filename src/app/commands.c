@@ -159,8 +159,8 @@ static const struct command commands[] = {
     {"serve", run_serve, "serve the HTTP API",
      "usage: rsvpd serve\n\n"
      "Serves the HTTP API until SIGTERM or SIGINT. Configured by environment variables alone;\n"
-     "'rsvpd config' lists them. SIGHUP reads DATABASE_URL_FILE, REDIS_URL_FILE and\n"
-     "LOG_LEVEL_FILE again. Logs go to standard error.\n"
+     "'rsvpd config' lists them. SIGHUP reads again what DATABASE_URL_FILE and other\n"
+     "variables ending in _FILE name. Logs go to standard error.\n"
      "Exit status: 0 after an orderly end, 1 where it cannot start, 2 where a variable is "
      "wrong.\n"},
     {"migrate", run_migrate, "bring the database's schema up to date",

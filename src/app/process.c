@@ -533,6 +533,8 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     }
     process.reload.ended = on_reloaded;
     process.reload.owner = &process;
+    process.reload.lookup = environment;
+    process.reload.rates = &process.rates;
     service_manager_init(&process.manager, environment);
     body_prepare();
     crowd_init(&process.clients, client_limit(config));

@@ -30,7 +30,8 @@ bool rates_init(struct rates *rates, const struct config *config, const struct p
         .capacity = CALLERS_MAX,
         .shared = shared,
     };
-    bool limited = false;
+    bool limited = config->rate_limit_user_file != NULL || config->rate_limit_key_file != NULL ||
+                   config->rate_limit_address_file != NULL;
     *rates = (struct rates){0};
     for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
         limited = limited || setup.limits.of[i].requests > 0;
@@ -46,6 +47,19 @@ bool rates_init(struct rates *rates, const struct config *config, const struct p
     memcpy(&setup.secret, bytes, sizeof setup.secret);
     rates->table = rate_table_create(&setup);
     return rates->table != NULL;
+}
+
+bool rates_value_valid(const char *value)
+{
+    struct rate rate;
+    return rate_parse(slice_of(value), &rate);
+}
+
+void rates_replace(struct rates *rates, enum rate_kind kind, const char *value)
+{
+    const struct rate rate = limit(value);
+    assert(rates->table != NULL); /* the value came from a file */
+    rate_table_set_limit(rates->table, kind, &rate);
 }
 
 void rates_free(struct rates *rates)

@@ -1,5 +1,6 @@
 /* What SIGHUP asks for. */
 #include "rsvpd/app/reload.h"
+#include "rsvpd/base/config_print.h"
 #include "rsvpd/base/jwk.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
@@ -8,6 +9,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
+
+enum { NAMES_SIZE_BYTES = 192, FIXED_SIZE_BYTES = 1024 };
 
 static bool database_url_valid(const char *value)
 {
@@ -27,6 +30,27 @@ static bool jwt_secret_valid(const char *value)
     return strlen(value) >= JWK_SECRET_SIZE_MIN_BYTES;
 }
 
+/* As RATE_LIMIT_USER and the others have them. */
+static const char *const limit_names[RATE_KIND_COUNT] = {[RATE_USER] = "RATE_LIMIT_USER",
+                                                         [RATE_KEY] = "RATE_LIMIT_KEY",
+                                                         [RATE_ADDRESS] = "RATE_LIMIT_ADDRESS"};
+
+static bool init_limits(struct reload *reload, const struct config *config)
+{
+    const char *const values[RATE_KIND_COUNT] = {[RATE_USER] = config->rate_limit_user,
+                                                 [RATE_KEY] = config->rate_limit_key,
+                                                 [RATE_ADDRESS] = config->rate_limit_address};
+    const char *const files[RATE_KIND_COUNT] = {[RATE_USER] = config->rate_limit_user_file,
+                                                [RATE_KEY] = config->rate_limit_key_file,
+                                                [RATE_ADDRESS] = config->rate_limit_address_file};
+    bool made = true;
+    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
+        reload->limits[i] = secret_create(limit_names[i], files[i], values[i], rates_value_valid);
+        made = made && reload->limits[i] != NULL;
+    }
+    return made;
+}
+
 bool reload_init(struct reload *reload, const struct config *config)
 {
     assert(config->database_url != NULL && config->redis_url != NULL);
@@ -40,7 +64,9 @@ bool reload_init(struct reload *reload, const struct config *config)
                                     config->auth_jwt_secret, jwt_secret_valid),
         .log_level = (enum log_level)config->log_level,
     };
-    if (reload->database_url == NULL || reload->redis_url == NULL || reload->jwt_secret == NULL) {
+    bool made = init_limits(reload, config);
+    if (!made || reload->database_url == NULL || reload->redis_url == NULL ||
+        reload->jwt_secret == NULL) {
         reload_free(reload);
         return false;
     }
@@ -53,6 +79,9 @@ void reload_free(struct reload *reload)
     secret_destroy(&reload->database_url);
     secret_destroy(&reload->redis_url);
     secret_destroy(&reload->jwt_secret);
+    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
+        secret_destroy(&reload->limits[i]);
+    }
 }
 
 /* The keys of tokens: a secret, a file, or both. */
@@ -72,6 +101,22 @@ static void read_token_keys(struct reload *reload)
     reload->jwks_change = jwks_read_file(reload->token_keys);
 }
 
+static void read_limits(struct reload *reload)
+{
+    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
+        reload->limit_changes[i] = secret_reload(reload->limits[i]);
+        if (reload->limit_changes[i] == SECRET_CHANGED) {
+            char *value = secret_now(reload->limits[i]);
+            if (value != NULL) {
+                rates_replace(reload->rates, (enum rate_kind)i, value);
+            } else {
+                reload->limit_changes[i] = SECRET_FAILED;
+            }
+            free(value);
+        }
+    }
+}
+
 static void read_on_thread(uv_work_t *work)
 {
     struct reload *reload = work->data;
@@ -79,6 +124,7 @@ static void read_on_thread(uv_work_t *work)
     reload->database_change = secret_reload(reload->database_url);
     reload->redis_change = secret_reload(reload->redis_url);
     read_token_keys(reload);
+    read_limits(reload);
     bool read = config_read_log_level_again(reload->config, &reload->level, &reload->level_error);
     reload->level_change = !read                                ? SECRET_FAILED
                            : reload->level != reload->log_level ? SECRET_CHANGED
@@ -101,11 +147,17 @@ static void tell(const struct reload *reload)
         {"REDIS_URL", reload->redis_change},
         {"AUTH_JWT_SECRET", reload->jwt_secret_change},
         {"AUTH_JWKS_FILE", reload->jwks_change},
+        {limit_names[RATE_USER], reload->limit_changes[RATE_USER]},
+        {limit_names[RATE_KEY], reload->limit_changes[RATE_KEY]},
+        {limit_names[RATE_ADDRESS], reload->limit_changes[RATE_ADDRESS]},
         {"LOG_LEVEL", reload->level_change},
     };
-    char changed_bytes[96], failed_bytes[96];
+    char changed_bytes[NAMES_SIZE_BYTES], failed_bytes[NAMES_SIZE_BYTES];
+    char fixed_bytes[FIXED_SIZE_BYTES];
     struct text changed = text_over(changed_bytes, sizeof changed_bytes);
     struct text failed = text_over(failed_bytes, sizeof failed_bytes);
+    struct text fixed = text_over(fixed_bytes, sizeof fixed_bytes);
+    config_list_fixed(reload->lookup, &fixed);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].change == SECRET_CHANGED) {
             add_name(&changed, parts[i].name);
@@ -114,7 +166,8 @@ static void tell(const struct reload *reload)
         }
     }
     log_event(failed.size > 0 ? LOG_WARN : LOG_INFO, "reloaded",
-              LOG_STR("changed", text_slice(&changed)), LOG_STR("failed", text_slice(&failed)));
+              LOG_STR("changed", text_slice(&changed)), LOG_STR("failed", text_slice(&failed)),
+              LOG_STR("fixed", text_slice(&fixed)));
 }
 
 static void was_read(uv_work_t *work, int status)

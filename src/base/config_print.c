@@ -71,3 +71,15 @@ void config_print_markdown(FILE *out)
                     : "");
     }
 }
+
+void config_list_fixed(config_lookup_fn *lookup, struct text *names)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        const struct config_option *option = &config_options[i];
+        const char *value = lookup(option->name);
+        if (value != NULL && *value != '\0' && !option->names_file) {
+            text_add_cstr(names, names->size == 0 ? "" : " ");
+            text_add_cstr(names, option->name);
+        }
+    }
+}

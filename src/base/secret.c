@@ -1,4 +1,4 @@
-/* A secret of the configuration that may be replaced while the process runs. */
+/* A value of the configuration that may be replaced while the process runs. */
 #include "rsvpd/base/secret.h"
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/log.h"
@@ -60,7 +60,7 @@ bool secret_is_in_file(const struct secret *secret)
 static void report(struct secret *secret, const char *failure)
 {
     if (*failure != '\0' && strcmp(failure, secret->failure) != 0) {
-        log_event(LOG_WARN, "cannot reload a secret: the last good value stays",
+        log_event(LOG_WARN, "cannot reload a variable: the last good value stays",
                   LOG_CSTR("variable", secret->name), LOG_CSTR("reason", failure));
     }
     snprintf(secret->failure, sizeof secret->failure, "%s", failure);

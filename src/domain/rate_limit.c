@@ -21,7 +21,9 @@ static int64_t debt(const struct rate *limit, const struct rate_state *state, in
         return 0;
     }
     int64_t ahead_us = state->tat_us - now_us;
-    return ahead_us >= max_us ? max_us * limit->requests : ahead_us * limit->requests + state->part;
+    /* The parts may be of another limit, which was in force before. */
+    int64_t part = state->part < limit->requests ? state->part : limit->requests - 1;
+    return ahead_us >= max_us ? max_us * limit->requests : ahead_us * limit->requests + part;
 }
 
 static int64_t divide_up(int64_t number, int64_t by)
@@ -41,6 +43,10 @@ struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state 
     assert(limit->requests > 0 && limit->seconds > 0);
     int64_t cost = window_us(limit);
     int64_t full = cost * limit->requests;
+    int64_t latest_us = now_us + rate_limit_debt_max_us(limit);
+    if (state->tat_us > latest_us) {
+        *state = (struct rate_state){.tat_us = latest_us};
+    }
     int64_t owed = debt(limit, state, now_us);
     bool allowed = owed + cost <= full;
     if (allowed) {
@@ -49,6 +55,7 @@ struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state 
         state->part = (uint32_t)(owed % limit->requests);
     }
     return (struct rate_verdict){
+        .limit = *limit,
         .allowed = allowed,
         .remaining = owed < full ? (int32_t)((full - owed) / cost) : 0,
         .reset_s = seconds(limit, owed),

@@ -33,8 +33,8 @@ struct stripe {
 };
 
 struct rate_table {
-    void *allocation; /* in which this lies, where a cache line begins */
-    struct rate_limits limits;
+    void *allocation;                         /* in which this lies, where a cache line begins */
+    _Atomic uint64_t limits[RATE_KIND_COUNT]; /* packed, so that each is read and replaced whole */
     uint64_t secret;
     bool shared;
     uint64_t mask; /* number of buckets of a kind - 1; the number is a power of two */
@@ -60,7 +60,9 @@ struct rate_table *rate_table_create(const struct rate_table_setup *setup)
     struct rate_table *table =
         (void *)(allocation + CACHE_LINE_BYTES - (uintptr_t)allocation % CACHE_LINE_BYTES);
     table->allocation = allocation;
-    table->limits = setup->limits;
+    for (int kind = 0; kind < RATE_KIND_COUNT; kind++) {
+        rate_table_set_limit(table, (enum rate_kind)kind, &setup->limits.of[kind]);
+    }
     table->secret = setup->secret;
     table->shared = setup->shared;
     table->mask = count - 1;
@@ -84,9 +86,20 @@ void rate_table_destroy(struct rate_table **table)
     }
 }
 
-const struct rate *rate_table_limit(const struct rate_table *table, enum rate_kind kind)
+struct rate rate_table_limit(const struct rate_table *table, enum rate_kind kind)
 {
-    return &table->limits.of[kind];
+    uint64_t packed = atomic_load_explicit(&table->limits[kind], memory_order_relaxed);
+    return (struct rate){.requests = (int64_t)(packed >> 32),
+                         .seconds = (int64_t)(packed & UINT32_MAX)};
+}
+
+void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit)
+{
+    assert(limit->requests >= 0 && limit->requests <= RATE_REQUESTS_MAX && limit->seconds >= 0 &&
+           limit->seconds <= RATE_SECONDS_MAX);
+    atomic_store_explicit(&table->limits[kind],
+                          (uint64_t)limit->requests << 32 | (uint64_t)limit->seconds,
+                          memory_order_relaxed);
 }
 
 /* ---- buckets; the stripe is locked ---- */
@@ -187,6 +200,10 @@ static uint64_t hash_of(const struct rate_table *table, enum rate_kind kind, str
 struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kind,
                                     struct slice name, int64_t now_us)
 {
+    const struct rate limit = rate_table_limit(table, kind);
+    if (limit.requests == 0) {
+        return (struct rate_verdict){.allowed = true};
+    }
     uint64_t hash = hash_of(table, kind, name);
     struct bucket *bucket = bucket_of(table, kind, hash);
     struct stripe *stripe = lock_stripe_of(table, hash);
@@ -195,9 +212,9 @@ struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kin
         way = claim(stripe, bucket, hash, now_us);
     }
     struct rate_state state = state_of(bucket, way);
-    struct rate_verdict verdict = rate_limit_take(&table->limits.of[kind], &state, now_us);
+    struct rate_verdict verdict = rate_limit_take(&limit, &state, now_us);
+    set_state(bucket, way, &state);
     if (verdict.allowed) {
-        set_state(bucket, way, &state);
         add_share(table, stripe, bucket, way, 1);
     }
     unlock_stripe(stripe);
@@ -206,6 +223,19 @@ struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kin
 
 /* ---- sharing ---- */
 
+/* What the shares of a caller cost, as far as it still owes that. */
+static int64_t charge_us(const struct rate *limit, const struct bucket *bucket, size_t way,
+                         int64_t now_us)
+{
+    if (limit->requests == 0) { /* nobody owes anything any more */
+        return 0;
+    }
+    struct rate_state state = state_of(bucket, way);
+    int64_t debt_us = rate_limit_debt_us(limit, &state, now_us);
+    int64_t cost_us = rate_limit_cost_us(limit, bucket->shares[way]);
+    return cost_us < debt_us ? cost_us : debt_us;
+}
+
 /* Takes the first of the stripe's list out. False where that has no share any more. */
 static bool take_share(struct rate_table *table, struct stripe *stripe, struct rate_share *share,
                        int64_t now_us)
@@ -213,16 +243,13 @@ static bool take_share(struct rate_table *table, struct stripe *stripe, struct r
     struct bucket *bucket = &table->buckets[stripe->first / WAYS];
     size_t way = stripe->first % WAYS;
     enum rate_kind kind = (enum rate_kind)(stripe->first / WAYS / (table->mask + 1));
-    const struct rate *limit = &table->limits.of[kind];
-    struct rate_state state = state_of(bucket, way);
-    int64_t debt_us = rate_limit_debt_us(limit, &state, now_us);
-    int64_t cost_us = rate_limit_cost_us(limit, bucket->shares[way]);
+    const struct rate limit = rate_table_limit(table, kind);
     *share = (struct rate_share){
         .kind = kind,
         .hash = bucket->hashes[way],
         .requests = bucket->shares[way],
-        .charge_us = cost_us < debt_us ? cost_us : debt_us,
-        .debt_max_us = rate_limit_debt_max_us(limit),
+        .charge_us = charge_us(&limit, bucket, way, now_us),
+        .debt_max_us = rate_limit_debt_max_us(&limit),
     };
     stripe->first = bucket->next[way];
     stripe->last = stripe->first == NOWHERE ? NOWHERE : stripe->last;
@@ -268,16 +295,17 @@ void rate_table_learn(struct rate_table *table, const struct rate_share *share, 
                       int64_t now_us)
 {
     assert(share->answered);
+    const struct rate limit = rate_table_limit(table, share->kind);
     struct bucket *bucket = bucket_of(table, share->kind, share->hash);
     struct stripe *stripe = lock_stripe_of(table, share->hash);
     size_t way = find(bucket, share->hash);
-    if (way < WAYS) { /* else it is forgotten, and begins with what others know next time */
-        const struct rate *limit = &table->limits.of[share->kind];
+    if (limit.requests > 0 && way < WAYS) { /* else it is forgotten, and begins with what others
+                                               know next time */
         struct rate_state state = state_of(bucket, way);
         /* What the exchange told others is in the debt; what came since is not. That the time of
          * sending counts is in favour of the caller, by as much as the exchange took. */
-        int64_t tat_us = sent_us + share->debt_us + rate_limit_cost_us(limit, bucket->shares[way]);
-        rate_limit_learn(limit, &state, tat_us, now_us);
+        int64_t tat_us = sent_us + share->debt_us + rate_limit_cost_us(&limit, bucket->shares[way]);
+        rate_limit_learn(&limit, &state, tat_us, now_us);
         set_state(bucket, way, &state);
     }
     unlock_stripe(stripe);

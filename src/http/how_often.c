@@ -20,7 +20,7 @@ static const enum metric refused[RATE_KIND_COUNT] = {[RATE_USER] = METRIC_RATE_L
 static bool applies(const struct request *request, enum rate_kind kind)
 {
     const struct rate_table *rates = request->context->rates;
-    return rates != NULL && rate_table_limit(rates, kind)->requests > 0 &&
+    return rates != NULL && rate_table_limit(rates, kind).requests > 0 &&
            (request->route->flags & ROUTE_HEALTH) == 0;
 }
 
@@ -39,6 +39,9 @@ static bool take(struct request *request, enum rate_kind kind, struct slice name
     const struct http_context *context = request->context;
     struct rate_verdict verdict = rate_table_take(context->rates, kind, name, context->now_us());
     struct request_rate *nearest = &request->rate;
+    if (verdict.limit.requests == 0) {
+        return true; /* the limit was taken away just now */
+    }
     if (!nearest->applied || !verdict.allowed || verdict.remaining < nearest->verdict.remaining) {
         nearest->applied = true;
         nearest->kind = kind;
@@ -97,8 +100,7 @@ void how_often_add_fields(struct request *request)
     }
     struct text policy = request_text(request, RATE_LIMIT_FIELD_SIZE_BYTES);
     struct text remaining = request_text(request, RATE_LIMIT_FIELD_SIZE_BYTES);
-    rate_limit_write_policy(&policy, nearest->kind,
-                            rate_table_limit(request->context->rates, nearest->kind));
+    rate_limit_write_policy(&policy, nearest->kind, &nearest->verdict.limit);
     rate_limit_write_remaining(&remaining, nearest->kind, &nearest->verdict);
     text_add(&policy, slice_make("", 1)); /* the zero that ends it */
     text_add(&remaining, slice_make("", 1));

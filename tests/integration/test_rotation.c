@@ -25,6 +25,7 @@ static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static struct {
     char directory[PROCESS_PATH_SIZE];
     char database_url[PATH_SIZE], redis_url[PATH_SIZE], log_level[PATH_SIZE]; /* files */
+    char rate_limit_user[PATH_SIZE];
     uint16_t redis_port;
     int redis_lock;
     struct service *service;
@@ -62,12 +63,16 @@ static void want_password_of_app(void)
 
 static void start_service(void)
 {
-    char variables[3][PATH_SIZE + 32];
+    char variables[4][PATH_SIZE + 32];
     snprintf(variables[0], sizeof variables[0], "DATABASE_URL_FILE=%s", rotation.database_url);
     snprintf(variables[1], sizeof variables[1], "REDIS_URL_FILE=%s", rotation.redis_url);
     snprintf(variables[2], sizeof variables[2], "LOG_LEVEL_FILE=%s", rotation.log_level);
-    rotation.service = service_start(
-        "", NULL, (const char *const[]){variables[0], variables[1], variables[2], NULL});
+    snprintf(variables[3], sizeof variables[3], "RATE_LIMIT_USER_FILE=%s",
+             rotation.rate_limit_user);
+    rotation.service =
+        service_start("", NULL,
+                      (const char *const[]){variables[0], variables[1], variables[2], variables[3],
+                                            "KEEPALIVE_TIMEOUT_MS=60000", NULL});
 }
 
 static int set_up(void **state)
@@ -77,6 +82,7 @@ static int set_up(void **state)
     snprintf(rotation.database_url, PATH_SIZE, "%s/database_url", rotation.directory);
     snprintf(rotation.redis_url, PATH_SIZE, "%s/redis_url", rotation.directory);
     snprintf(rotation.log_level, PATH_SIZE, "%s/log_level", rotation.directory);
+    snprintf(rotation.rate_limit_user, PATH_SIZE, "%s/rate_limit_user", rotation.directory);
     want_password_of_app();
     rotation.redis_port = port_reserve(&rotation.redis_lock);
     redis_server_execute(fixture.redis, "CONFIG SET bind 127.0.0.1");
@@ -85,6 +91,7 @@ static int set_up(void **state)
     write_database_url("app:one");
     write_redis_url("one");
     process_write_file(rotation.log_level, "info\n");
+    process_write_file(rotation.rate_limit_user, "off\n");
     start_service();
     return 0;
 }
@@ -107,19 +114,25 @@ static int write_once(const char *event, const char *user)
     return status;
 }
 
-static void await_log(const char *words)
+/* Until the log has these words behind its first `size` bytes. */
+static void await_log_after(size_t size, const char *words)
 {
     const int64_t end_ms = process_now_ms() + BOUND_MS;
     bool found = false;
     while (!found) {
         char *log = service_read_log(rotation.service);
-        found = strstr(log, words) != NULL;
+        found = strlen(log) > size && strstr(log + size, words) != NULL;
         free(log);
         if (!found && process_now_ms() > end_ms) {
             process_fail("the log does not have: %s", words);
         }
         process_nap();
     }
+}
+
+static void await_log(const char *words)
+{
+    await_log_after(0, words);
 }
 
 /* All sessions of the service's end; then writes are done again, over new ones. */
@@ -204,6 +217,47 @@ static void what_is_no_value_changes_nothing(NO_STATE)
     free(log);
     write_database_url("app:three");
     write_redis_url("two");
+}
+
+/* Gives another limit, and waits until it is in force. */
+static void limit_users(const char *limit, const char *reloaded)
+{
+    char words[128];
+    process_write_file(rotation.rate_limit_user, limit);
+    snprintf(words, sizeof words, "\"message\":\"reloaded\",%s", reloaded);
+    char *before = service_read_log(rotation.service);
+    const size_t size = strlen(before);
+    free(before);
+    kill(rotation.service->pid, SIGHUP);
+    await_log_after(size, words);
+}
+
+static void limits_of_rates_are_read_again(NO_STATE)
+{
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(write_once("limits", "busy") / 100, 2);
+    }
+    limit_users("2/3600\n", "\"changed\":\"RATE_LIMIT_USER\",\"failed\":\"\"");
+    assert_int_equal(write_once("limits", "busy"), 200);
+    assert_int_equal(write_once("limits", "busy"), 200);
+    assert_int_equal(write_once("limits", "busy"), 429);
+    limit_users("many\n", "\"changed\":\"\",\"failed\":\"RATE_LIMIT_USER\"");
+    assert_int_equal(write_once("limits", "busy"), 429); /* the last good one stays */
+    limit_users("1000/1\n", "\"changed\":\"RATE_LIMIT_USER\",\"failed\":\"\"");
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    while (write_once("limits", "busy") == 429) { /* it owes no more than two windows now */
+        assert_true(process_now_ms() < end_ms);
+        process_nap();
+    }
+    limit_users("off\n", "\"changed\":\"RATE_LIMIT_USER\",\"failed\":\"\"");
+    assert_int_equal(write_once("limits", "busy"), 200);
+}
+
+/* The environment of a process that runs cannot change. */
+static void what_is_fixed_is_named(NO_STATE)
+{
+    kill(rotation.service->pid, SIGHUP);
+    await_log("\"fixed\":\"PORT ADMIN_PORT WORKERS KEEPALIVE_TIMEOUT_MS SHUTDOWN_DRAIN_MS\"");
 }
 
 /* Those that mean nothing here, and SIGHUP again and again. */
@@ -294,6 +348,8 @@ int main(void)
         cmocka_unit_test(the_next_session_has_the_new_password),
         cmocka_unit_test(the_next_connection_to_redis_has_the_new_password),
         cmocka_unit_test(hangup_reloads),
+        cmocka_unit_test(limits_of_rates_are_read_again),
+        cmocka_unit_test(what_is_fixed_is_named),
         cmocka_unit_test(what_is_no_value_changes_nothing),
         cmocka_unit_test(other_signals_do_nothing),
         cmocka_unit_test_teardown(silent_postgres_does_not_keep_the_end, fixture_heal),

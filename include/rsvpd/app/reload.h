@@ -2,6 +2,7 @@
 #ifndef RSVPD_APP_RELOAD_H
 #define RSVPD_APP_RELOAD_H
 
+#include "rsvpd/app/rates.h"
 #include "rsvpd/base/config.h"
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
@@ -11,7 +12,10 @@
 
 struct reload {
     const struct config *config;
+    config_lookup_fn *lookup; /* of the environment */
     struct secret *database_url, *redis_url, *jwt_secret;
+    struct secret *limits[RATE_KIND_COUNT];
+    struct rates *rates;        /* the caller's */
     struct jwks *token_keys;    /* the caller's; NULL: there are none */
     enum log_level log_level;   /* in force */
     void (*ended)(void *owner); /* the caller's: called when all is read again that was asked for */
@@ -23,6 +27,7 @@ struct reload {
     /* Of the thread that reads, while busy. */
     enum secret_change database_change, redis_change, level_change;
     enum secret_change jwt_secret_change, jwks_change;
+    enum secret_change limit_changes[RATE_KIND_COUNT];
     enum log_level level;
     struct config_error level_error;
 };

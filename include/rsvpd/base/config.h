@@ -33,6 +33,9 @@ struct config {
     char *rate_limit_user;
     char *rate_limit_key;
     char *rate_limit_address;
+    char *rate_limit_user_file; /* the files that they came from; NULL: none */
+    char *rate_limit_key_file;
+    char *rate_limit_address_file;
     char *trusted_proxies;
     char *cors_origins;
     int64_t port;
@@ -78,6 +81,7 @@ struct config_option {
     const char *(*check)(const char *value);
     bool required;
     bool secret;        /* never printed */
+    bool names_file;    /* its value is the path of a file that is read again */
     size_t file_offset; /* of the member for the path that NAME_FILE gives; 0: no NAME_FILE */
     const char *default_shown; /* for people, where default_value does not say it */
     const char *help;

@@ -1,5 +1,5 @@
-/* A secret of the configuration that may change while the process runs. If it came from a file
- * (NAME_FILE), the file is read again before each use. */
+/* A value of the configuration that may change while the process runs, such as a secret. If it came
+ * from a file (NAME_FILE), the file is read again before each use. */
 #ifndef RSVPD_BASE_SECRET_H
 #define RSVPD_BASE_SECRET_H
 

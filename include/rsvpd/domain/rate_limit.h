@@ -19,6 +19,7 @@ struct rate_state {
 };
 
 struct rate_verdict {
+    struct rate limit; /* that the request was held to; off: to none */
     bool allowed;
     int32_t remaining;     /* requests that would be allowed now, at once */
     int32_t reset_s;       /* seconds until all are, rounded up */
@@ -32,7 +33,8 @@ enum {
 };
 
 /* Lets a request of the caller pass, and notes it, or refuses it and notes nothing. `limit` is one,
- * not off. */
+ * not off. It may be another one than before: what is owed stays as it is, in time, and what is
+ * more than the most that a caller may owe is forgiven. */
 struct rate_verdict rate_limit_take(const struct rate *limit, struct rate_state *state,
                                     int64_t now_us);
 

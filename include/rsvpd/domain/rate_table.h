@@ -50,10 +50,13 @@ struct rate_table *rate_table_create(const struct rate_table_setup *setup);
 void rate_table_destroy(struct rate_table **table);
 
 /* The limit for callers of that kind, or off. */
-const struct rate *rate_table_limit(const struct rate_table *table, enum rate_kind kind);
+struct rate rate_table_limit(const struct rate_table *table, enum rate_kind kind);
 
-/* Lets a request of the caller pass, or refuses it: see rate_limit_take. There must be a limit for
- * callers of that kind. `name` is what tells a caller from others of that kind. */
+/* Puts another limit in force, or takes it out of force (off), for requests from now on. */
+void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit);
+
+/* Lets a request of the caller pass, or refuses it: see rate_limit_take. Where no limit for callers
+ * of that kind is in force, it passes, held to none. `name` is what tells a caller from others of that kind. */
 struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kind,
                                     struct slice name, int64_t now_us);
 

@@ -30,6 +30,20 @@ static void test_what_a_verdict_says(NO_STATE)
     expect_verdict(rate_limit_take(&limit, &caller, 31 * SECOND_US), true, 298, 31, 0);
 }
 
+/* A debt under a long window, and a short one from now on. */
+static void test_a_shorter_window_forgives(NO_STATE)
+{
+    const struct rate before = {1, RATE_SECONDS_MAX}, after = {10, 10}, one = {1, 1};
+    struct rate_state caller = {0};
+    assert_true(rate_limit_take(&before, &caller, 0).allowed);
+    assert_int_equal(rate_limit_take(&after, &caller, 0).retry_after_s, 11); /* two windows */
+    assert_false(rate_limit_take(&after, &caller, 11 * SECOND_US - 1).allowed);
+    assert_true(rate_limit_take(&after, &caller, 11 * SECOND_US).allowed);
+    /* Parts of a microsecond of another limit are less than one. */
+    caller = (struct rate_state){.tat_us = 0, .part = RATE_REQUESTS_MAX - 1};
+    assert_true(rate_limit_take(&one, &caller, 0).allowed);
+}
+
 static void test_one_request_in_a_day(NO_STATE)
 {
     const struct rate limit = {1, RATE_SECONDS_MAX};
@@ -184,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_verdict_says),
+        cmocka_unit_test(test_a_shorter_window_forgives),
         cmocka_unit_test(test_one_request_in_a_day),
         cmocka_unit_test(test_retry_after_is_enough_and_not_too_much),
         cmocka_unit_test(test_retry_after_of_those_who_passed),

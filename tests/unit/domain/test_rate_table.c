@@ -55,7 +55,7 @@ static void test_callers_do_not_share_a_limit(NO_STATE)
     assert_int_equal(rate_table_take(table, RATE_ADDRESS, slice_of("u1"), NOW_US).remaining, 1);
     assert_int_equal(rate_table_take(table, RATE_ADDRESS, slice_of("u1"), NOW_US).remaining, 0);
     assert_false(rate_table_take(table, RATE_ADDRESS, slice_of("u1"), NOW_US).allowed);
-    assert_int_equal(rate_table_limit(table, RATE_KEY)->requests, 0);
+    assert_int_equal(rate_table_limit(table, RATE_KEY).requests, 0);
     rate_table_destroy(&table);
     assert_null(table);
 }
@@ -312,6 +312,51 @@ static void test_what_came_meanwhile_counts(NO_STATE)
     rate_table_destroy(&table);
 }
 
+/* Another limit holds from the next request on, and what was owed stays owed. */
+static void test_a_limit_may_change(NO_STATE)
+{
+    const struct rate smaller = {2, 60}, larger = {600, 60}, off = {0, 0};
+    struct rate_share shares[SHARES_MAX];
+    struct rate_table *table = make_table(6, 60, 1024);
+    take_times(table, "u1", 2); /* which owes 20 s now */
+    rate_table_set_limit(table, RATE_USER, &smaller);
+    assert_true(take(table, "u1", NOW_US).allowed);
+    struct rate_verdict verdict = take(table, "u1", NOW_US);
+    assert_false(verdict.allowed);
+    assert_int_equal(verdict.limit.requests, 2);
+    assert_int_equal(verdict.retry_after_s, 20);
+    rate_table_set_limit(table, RATE_USER, &larger);
+    take_times(table, "u1", 100);
+    assert_false(take(table, "u1", NOW_US).allowed);
+    rate_table_set_limit(table, RATE_USER, &off);
+    assert_int_equal(rate_table_limit(table, RATE_USER).requests, 0);
+    verdict = take(table, "u1", NOW_US);
+    assert_true(verdict.allowed);
+    assert_int_equal(verdict.limit.requests, 0);
+    assert_int_equal(collect(table, shares, NOW_US), 0); /* nobody owes anything */
+    rate_table_set_limit(table, RATE_USER, &larger);
+    assert_int_equal(rate_table_limit(table, RATE_USER).seconds, 60);
+    assert_false(take(table, "u1", NOW_US).allowed);
+    rate_table_destroy(&table);
+}
+
+/* What others know of a caller comes when there is no limit any more. */
+static void test_an_answer_for_a_limit_that_is_gone(NO_STATE)
+{
+    const struct rate off = {0, 0};
+    struct rate_share shares[SHARES_MAX];
+    struct rate_table *table = make_table(6, 60, 1024);
+    take_times(table, "u1", 2);
+    assert_int_equal(collect(table, shares, NOW_US), 1);
+    rate_table_set_limit(table, RATE_USER, &off);
+    shares[0].answered = true;
+    shares[0].debt_us = 60 * SECOND_US;
+    rate_table_learn(table, &shares[0], NOW_US, NOW_US);
+    rate_table_put_back(table, &shares[0]);
+    assert_int_equal(collect(table, shares, NOW_US), 0);
+    rate_table_destroy(&table);
+}
+
 static void test_one_exchange_at_a_time(NO_STATE)
 {
     struct rate_table *table = make_table(10, 10, 1024);
@@ -336,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_shares_of_the_forgotten_are_counted),
         cmocka_unit_test(test_two_processes_learn_from_each_other),
         cmocka_unit_test(test_what_came_meanwhile_counts),
+        cmocka_unit_test(test_a_limit_may_change),
+        cmocka_unit_test(test_an_answer_for_a_limit_that_is_gone),
         cmocka_unit_test(test_one_exchange_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
