@@ -17,6 +17,7 @@ enum {
     TICK_MS = 10,
     EXPIRE_KEYS_EVERY_US = 10 * 1000 * 1000,
     PROMOTE_EVERY_US = 1000 * 1000,
+    COUNTS_PER_RELATION_MAX = 128 * 1024,
     ROUNDS_MAX = 3, /* rounds of answering and sending before the sockets are looked at again */
     FINISH_GRACE_US =
         500 * 1000, /* beyond a request's deadline: then clients that do not read are cut off */
@@ -204,6 +205,7 @@ static bool make_service(struct worker *worker)
         .redis = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
         .counts = worker->setup.counts,
         .metrics = worker->metrics,
+        .counts_max = COUNTS_PER_RELATION_MAX,
         .pending_max = share(config->max_pending, config->workers),
         .write_connections = (size_t)config->pg_write_connections,
         .read_connections = (size_t)config->pg_read_connections,

@@ -5,7 +5,6 @@
 #include <assert.h>
 
 enum {
-    CACHE_ENTRIES = 128 * 1024, /* per relation and worker */
     /* What a count may spend between its commit and Redis having it, and back: part of the 4 s
        bound. */
     SHARED_DELAY_MAX_US = 500 * 1000,
@@ -19,9 +18,9 @@ static_assert(CONFIG_COUNT_TTL_SUM_MAX_MS * 1000 + SHARED_DELAY_MAX_US <= COUNT_
 static_assert(PUBLISH_EVERY_US < (int)SHARED_DELAY_MAX_US, "Redis learns of a count in time");
 
 bool counts_init(struct counts *counts, struct operations *operations, struct dispatch *dispatch,
-                 struct count_memory *memory, const struct redis_counts_port *redis,
-                 struct metrics *metrics, int64_t deadline_us, int64_t local_lifetime_us,
-                 int64_t redis_lifetime_us)
+                 struct count_memory *memory, size_t capacity,
+                 const struct redis_counts_port *redis, struct metrics *metrics,
+                 int64_t deadline_us, int64_t local_lifetime_us, int64_t redis_lifetime_us)
 {
     *counts = (struct counts){
         .operations = operations,
@@ -32,7 +31,7 @@ bool counts_init(struct counts *counts, struct operations *operations, struct di
         .redis_age_max_us = redis_lifetime_us + SHARED_DELAY_MAX_US,
     };
     for (size_t i = 0; i < RELATION_COUNT; i++) {
-        if (!count_cache_init(&counts->caches[i], memory, &relations[i], CACHE_ENTRIES,
+        if (!count_cache_init(&counts->caches[i], memory, &relations[i], capacity,
                               local_lifetime_us)) {
             return false;
         }

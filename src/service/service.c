@@ -62,7 +62,7 @@ struct service *service_create(const struct service_setup *setup)
         dispatch_init(&service->dispatch, &service->operations, setup->primary, setup->metrics,
                       setup->write_connections, setup->read_connections, setup->hash_secret) &&
         counts_init(&service->counts, &service->operations, &service->dispatch, setup->counts,
-                    setup->redis, setup->metrics, setup->deadline_us,
+                    setup->counts_max, setup->redis, setup->metrics, setup->deadline_us,
                     setup->count_local_lifetime_us, setup->count_redis_lifetime_us);
     if (!made) {
         service_destroy(&service);

@@ -12,7 +12,7 @@
 struct plan {
     bool mild; /* only faults that retries hide: everything has to succeed */
     unsigned processes, workers, write_links, read_links;
-    size_t counts_known; /* by each process at a time */
+    size_t counts_known; /* by each process at a time, and of each relation by each worker */
     unsigned entities, users, clients;
     size_t pending_max;
     int64_t deadline_us, local_lifetime_us, redis_lifetime_us;

@@ -114,6 +114,7 @@ static void start_worker(struct worker *worker, uint64_t hash_secret)
         .redis = plan->redis ? &worker->redis.port : NULL,
         .counts = worker->process->counts,
         .metrics = worker->metrics,
+        .counts_max = plan->counts_known,
         .pending_max = plan->pending_max,
         .write_connections = plan->write_links,
         .read_connections = plan->read_links,

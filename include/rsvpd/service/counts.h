@@ -22,8 +22,9 @@ struct counts {
     int64_t publish_at_us; /* monotonic: not before this */
 };
 
+/* For `capacity` entities of each relation at a time. */
 MUST_CHECK bool counts_init(struct counts *counts, struct operations *operations,
-                            struct dispatch *dispatch, struct count_memory *memory,
+                            struct dispatch *dispatch, struct count_memory *memory, size_t capacity,
                             const struct redis_counts_port *redis, struct metrics *metrics,
                             int64_t deadline_us, int64_t local_lifetime_us,
                             int64_t redis_lifetime_us);

@@ -15,6 +15,7 @@ struct service_setup {
     const struct redis_counts_port *redis; /* NULL where there is no Redis */
     struct count_memory *counts;           /* of the process */
     struct metrics *metrics;
+    size_t counts_max;        /* of each relation that this worker holds at a time */
     size_t pending_max;       /* operations at a time */
     size_t write_connections; /* that the primary has */
     size_t read_connections;

@@ -31,6 +31,7 @@ static bool make_service(void)
                                         .redis = &shared.port,
                                         .counts = counts,
                                         .metrics = metrics,
+                                        .counts_max = 1024,
                                         .pending_max = 64,
                                         .write_connections = 1,
                                         .read_connections = 1,

@@ -30,6 +30,7 @@ static void test_no_memory_while_it_is_made(NO_STATE)
     const struct service_setup setup = {.primary = &primary,
                                         .counts = counts,
                                         .metrics = metrics,
+                                        .counts_max = 64,
                                         .pending_max = 64,
                                         .write_connections = 1,
                                         .read_connections = 1,

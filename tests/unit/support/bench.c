@@ -51,6 +51,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .redis = setup->has_redis ? &bench->redis.port : NULL,
         .counts = bench->counts,
         .metrics = bench->metrics,
+        .counts_max = COUNTS_MAX,
         .pending_max = setup->pending_max,
         .write_connections = setup->write_connections,
         .read_connections = setup->read_connections,
