@@ -92,7 +92,7 @@ static void databases_may_share_a_redis(NO_STATE)
  * the same number. */
 static void a_dump_restored_elsewhere_may_share_a_redis(NO_STATE)
 {
-    struct pg_server *elsewhere = pg_server_create();
+    struct pg_server *elsewhere = pg_server_create_anew();
     char *maintenance = pg_server_url(elsewhere, "postgres");
     char *urls[2] = {pg_fresh_database(fixture.pg, "dumped"), pg_server_url(elsewhere, "dumped")};
     const int64_t oid = pg_query_int64(

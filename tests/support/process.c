@@ -43,7 +43,7 @@ int64_t process_now_ms(void)
 
 void process_nap(void)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
 /* ---- failing ---- */
@@ -348,6 +348,17 @@ static const struct passwd *find_user(const char *name)
     return user;
 }
 
+void process_give_directory(const char *path, const char *user)
+{
+    if (user == NULL) {
+        return;
+    }
+    const struct passwd *owner = find_user(user);
+    if (chown(path, owner->pw_uid, owner->pw_gid) != 0) {
+        process_fail("chown %s: %s", path, strerror(errno));
+    }
+}
+
 void process_make_directory(char path[PROCESS_PATH_SIZE], const char *user)
 {
     snprintf(path, PROCESS_PATH_SIZE, "/tmp/rsvpd-test-XXXXXX");
@@ -355,12 +366,7 @@ void process_make_directory(char path[PROCESS_PATH_SIZE], const char *user)
         process_fail("mkdtemp: %s", strerror(errno));
     }
     guard_tell("d %s\n", path);
-    if (user != NULL) {
-        const struct passwd *owner = find_user(user);
-        if (chown(path, owner->pw_uid, owner->pw_gid) != 0) {
-            process_fail("chown %s: %s", path, strerror(errno));
-        }
-    }
+    process_give_directory(path, user);
 }
 
 static void redirect(int descriptor, const char *path, int flags)

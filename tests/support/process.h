@@ -39,6 +39,8 @@ void process_print_context(void);
 
 /* A fresh directory under /tmp with mode 700 and a short name, owned by user (NULL: the caller). */
 void process_make_directory(char path[PROCESS_PATH_SIZE], const char *user);
+/* Makes it that user's (NULL: leaves it). */
+void process_give_directory(const char *path, const char *user);
 /* Removes it with all that is in it; a directory that is gone is no error. */
 void process_remove_directory(const char *path);
 

@@ -108,28 +108,86 @@ static void run_program(struct pg_server *server, const char *name, const char *
     }
 }
 
-static struct pg_server *create_empty(void)
+/* With owners and rights. False where it cannot be done. */
+static bool copy_tree(const char *from, const char *to)
 {
+    const char *const argv[] = {"/bin/cp", "-a", "--no-target-directory", "--", from, to, NULL};
+    const struct process_spec spec = {.argv = argv, .environment = plain_environment};
+    return process_run(&spec) == 0;
+}
+
+static void data_path(const struct pg_server *server, char path[PROCESS_PATH_SIZE + 16])
+{
+    snprintf(path, PROCESS_PATH_SIZE + 16, "%s/data", server->directory);
+}
+
+/* With a copy of that cluster; NULL: without one. It is copied before the directory becomes the
+ * server's user's: root follows no links of others. */
+static struct pg_server *create_stopped(const char *template)
+{
+    char data[PROCESS_PATH_SIZE + 16];
     struct pg_server *server = calloc(1, sizeof *server);
     server->user = geteuid() == 0 ? "postgres" : NULL;
     find_postgres(server->bin);
-    process_make_directory(server->directory, server->user);
+    process_make_directory(server->directory, NULL);
+    data_path(server, data);
+    if (template != NULL && !copy_tree(template, data)) {
+        process_fail("cannot copy %s to %s", template, data);
+    }
+    process_give_directory(server->directory, server->user);
     return server;
+}
+
+static struct pg_server *create_anew(void)
+{
+    struct pg_server *server = create_stopped(NULL);
+    run_program(server, "initdb",
+                (const char *const[]){"--no-sync", "-E", "UTF8", "--locale=C", "--auth=trust", "-U",
+                                      "postgres", NULL});
+    return server;
+}
+
+/* Whole or not at all: several programs may try at once. */
+static void publish_template(const struct pg_server *server, const char *template)
+{
+    char data[PROCESS_PATH_SIZE + 16];
+    char *unfinished = NULL;
+    data_path(server, data);
+    if (asprintf(&unfinished, "%s.%d", template, (int)getpid()) < 0) {
+        process_fail("out of memory");
+    }
+    if (!copy_tree(data, unfinished) || rename(unfinished, template) != 0) {
+        process_remove_directory(unfinished);
+    }
+    free(unfinished);
 }
 
 struct pg_server *pg_server_create(void)
 {
-    struct pg_server *server = create_empty();
-    run_program(server, "initdb",
-                (const char *const[]){"--no-sync", "-E", "UTF8", "--locale=C", "--auth=trust", "-U",
-                                      "postgres", NULL});
+    const char *template = getenv("RSVPD_PG_TEMPLATE");
+    struct pg_server *server;
+    if (template != NULL && access(template, F_OK) == 0) {
+        server = create_stopped(template);
+    } else {
+        server = create_anew();
+        if (template != NULL) {
+            publish_template(server, template);
+        }
+    }
+    pg_server_start(server);
+    return server;
+}
+
+struct pg_server *pg_server_create_anew(void)
+{
+    struct pg_server *server = create_anew();
     pg_server_start(server);
     return server;
 }
 
 struct pg_server *pg_server_create_standby(const struct pg_server *primary)
 {
-    struct pg_server *server = create_empty();
+    struct pg_server *server = create_stopped(NULL);
     run_program(server, "pg_basebackup",
                 (const char *const[]){"-R", "-h", primary->directory, "-p", "5432", "-U",
                                       "postgres", "-c", "fast", NULL});
@@ -388,6 +446,14 @@ bool pg_query_bool(const char *url, const char *format, ...)
     return strcmp(value, "t") == 0;
 }
 
+static bool query_bool_in(PGconn *session, const char *sql)
+{
+    char value[32];
+    fetch_one(run_in_session(session, sql), value, sizeof value);
+    return strcmp(value, "t") == 0;
+}
+
+/* In one session: a new one for each look would cost more than what is waited for. */
 void pg_await(const char *url, const char *format, ...)
 {
     const int64_t give_up_ms = process_now_ms() + AWAIT_BOUND_MS;
@@ -398,12 +464,14 @@ void pg_await(const char *url, const char *format, ...)
         process_fail("out of memory");
     }
     va_end(arguments);
-    while (!pg_query_bool(url, "%s", query)) {
+    PGconn *session = PQconnectdb(url);
+    while (!query_bool_in(session, query)) {
         if (process_now_ms() > give_up_ms) {
             process_fail("not true for %d s: %s", AWAIT_BOUND_MS / 1000, query);
         }
         process_nap();
     }
+    PQfinish(session);
     free(query);
 }
 

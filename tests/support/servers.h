@@ -12,8 +12,11 @@ struct pg_conn; /* libpq's PGconn */
 struct pg_server;
 struct redis_server;
 
-/* Creates a cluster with durable settings and starts it. */
+/* Creates a cluster with durable settings and starts it: a copy of the one in $RSVPD_PG_TEMPLATE,
+ * which the first program that finds none puts there; without that variable, a new one. */
 struct pg_server *pg_server_create(void);
+/* The same, always a new one: with a number that no other cluster has. */
+struct pg_server *pg_server_create_anew(void);
 /* Stops the server if it runs and removes its directory; *server becomes NULL. */
 void pg_server_destroy(struct pg_server **server);
 /* Starts it again and returns once it accepts connections. */
