@@ -299,7 +299,8 @@ static bool prepare(struct fetch *fetch, const char *url)
            curl_easy_setopt(transfer, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2) == CURLE_OK &&
+           curl_easy_setopt(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
+               CURLE_OK &&
            (!own_ca || (curl_easy_setopt(transfer, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
                         curl_easy_setopt(transfer, CURLOPT_CAPATH, NULL) == CURLE_OK)) &&
            curl_easy_setopt(transfer, CURLOPT_TIMEOUT_MS, (long)fetch->setup.timeout_ms) ==

@@ -39,7 +39,7 @@ static void test_rows_find_their_operations(NO_STATE)
         {0, 1, 2, 0}, {2, 1, 0, 2}, {1, 2, 2, 1}, {0, 2, 1, 1}, {2, 2, 0, 0}, {1, 0, 1, 2},
     };
     static struct operation operations[SIZE];
-    struct batch batch = {.size = SIZE};
+    static struct batch batch = {.size = SIZE};
     static struct pg_exchange exchange;
     exchange.batch = &batch;
     for (size_t i = 0; i < SIZE; i++) {
