@@ -198,6 +198,7 @@ static void refuse_request_line(struct wire *wire, enum wire_fault fault, struct
         parsed.target = slice_of("/");
     }
     wire->minor_zero = false;
+    wire->has_host = false; /* the request before it may have had one */
     wire->line = 1;
     give_request_line(wire, &parsed, out);
     refuse_fields(wire, fault, out);

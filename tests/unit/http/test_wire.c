@@ -418,24 +418,48 @@ static void nothing_grows_without_bound(NO_STATE)
     expect_bound(CHUNKED "0\r\n", "a", WIRE_HEAD_SIZE_MAX_BYTES, WIRE_TOO_LARGE);
 }
 
-/* The faults of one request are not those of the one before it. */
+#define SOUND_GET GET "Host:h\r\n\r\n"
+
 static void a_line_that_does_not_come_whole_is_made_a_request_to_refuse(NO_STATE)
 {
     static const struct {
-        const char *line, *given;
+        const char *before, *line, *given;
     } cases[] = {
-        {"G", "GET / HTTP/1.1\r\n" NO_HOST NOTHING_FITS},
-        {"POST /a?b=c HTT", "POST /a HTTP/1.1\r\n" NO_HOST NOTHING_FITS},
+        {"", "G", REFUSED_GET},
+        {"", "POST /a?b=c HTT", "POST /a HTTP/1.1\r\n" NO_HOST NOTHING_FITS},
+        {SOUND_GET, "G", SOUND_GET REFUSED_GET},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         char bytes[256];
         struct wire wire = {0};
         struct wire_output out = {.data = bytes};
+        struct slice before = slice_of(cases[i].before);
+        assert_int_equal(wire_feed(&wire, before, &out), before.size);
         assert_int_equal(wire_feed(&wire, slice_of(cases[i].line), &out), 0);
         wire_expire(&wire, slice_of(cases[i].line), &out);
         assert_true(slice_equal(slice_make(out.data, out.size), slice_of(cases[i].given)));
         assert_int_equal(wire.fault, WIRE_LATE);
-        assert_int_equal(wire.requests, 1);
+        assert_int_equal(wire.requests, before.size > 0 ? 2 : 1);
+    }
+}
+
+/* The library has each request by itself: what it wants of a head is in that head. */
+static void a_fault_is_not_mended_by_the_request_before_it(NO_STATE)
+{
+    static const struct {
+        struct slice in, out;
+        enum wire_fault fault;
+    } cases[] = {
+        {TEXT(SOUND_GET "G\r\n"), TEXT(SOUND_GET REFUSED_GET "G\r\n"), WIRE_BAD_LINE},
+        {TEXT(SOUND_GET GET "A\r\n"), TEXT(SOUND_GET REFUSED_GET "A\r\n"), WIRE_BAD_FIELD},
+        {TEXT(SOUND_GET GET "\r\n"), TEXT(SOUND_GET REFUSED_GET "\r\n"), WIRE_HOSTS},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct fed fed = feed_every_way(cases[i].in);
+        expect_output(&fed, cases[i].out, cases[i].in.data);
+        assert_int_equal(fed.wire.fault, cases[i].fault);
+        assert_int_equal(fed.wire.requests, 2);
+        feed_end(&fed);
     }
 }
 
@@ -470,6 +494,7 @@ int main(void)
         cmocka_unit_test(no_byte_passes_in_disguise),
         cmocka_unit_test(heads_are_taken_up_to_their_limit),
         cmocka_unit_test(nothing_grows_without_bound),
+        cmocka_unit_test(a_fault_is_not_mended_by_the_request_before_it),
         cmocka_unit_test(a_line_that_does_not_come_whole_is_made_a_request_to_refuse),
         cmocka_unit_test(requests_are_counted),
         cmocka_unit_test(every_fault_has_a_refusal),
