@@ -9,9 +9,11 @@
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/store/pg_secrets.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { POOL_THREADS_MAX = 128 };
 
@@ -213,6 +215,21 @@ static bool asks_for_help(const char *argument)
     return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
 }
 
+static void end_at_once(int number)
+{
+    _exit(128 + number);
+}
+
+/* The kernel ends the first process of a container by no signal that it does not handle: `docker
+ * stop` would wait for its time-out. A command that handles some itself does so later. */
+static void take_signals_as_first_process(void)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; getpid() == 1 && i < sizeof ends / sizeof ends[0]; i++) {
+        signal(ends[i], end_at_once);
+    }
+}
+
 int commands_run(int argc, char **argv)
 {
     if (argc < 2) {
@@ -235,5 +252,6 @@ int commands_run(int argc, char **argv)
             return EXIT_SUCCESS;
         }
     }
+    take_signals_as_first_process();
     return command->run(argc - 2, argv + 2);
 }
