@@ -33,6 +33,12 @@ packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
 # What the fault suite needs on top of packages_test: scripts/fault, scripts/soak, and its short form in scripts/test.
 # shellcheck disable=SC2034
 packages_fault=(haproxy libfaketime)
+# What images are made and run with (scripts/lib/containers.sh): runc, because crun refuses hybrid control groups.
+# shellcheck disable=SC2034
+packages_containers=(podman runc netavark mmdebstrap)
+# What scripts/image needs besides.
+# shellcheck disable=SC2034
+packages_image=(git postgresql redis-server dnsmasq-base iproute2 openssl python3)
 
 packages_file=$(readlink -f "${BASH_SOURCE[0]}")
 
