@@ -6,6 +6,7 @@
 #include "rsvpd/base/progress.h"
 #include "rsvpd/store/jwks.h"
 #include "rsvpd/store/pg_migrate.h"
+#include "rsvpd/store/redis_tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -84,10 +85,27 @@ int command_load_admin(struct config *config)
     return loaded ? EXIT_SUCCESS : wrong_configuration(error.line);
 }
 
+/* Whether the files of TLS are such, where REDIS_URL asks for it. */
+static bool redis_tls_valid(const struct config *config, const struct redis_url *redis_url,
+                            const char **reason)
+{
+    const struct redis_tls_files files = {.ca = config->redis_tls_ca_file,
+                                          .certificate = config->redis_tls_cert_file,
+                                          .key = config->redis_tls_key_file};
+    if (*config->redis_url == '\0' || !redis_url->tls) {
+        return true;
+    }
+    struct redis_tls_context *context = redis_tls_context_create(&files, reason);
+    bool valid = context != NULL;
+    redis_tls_context_destroy(&context);
+    return valid;
+}
+
 int command_load_to_serve(struct config *config, struct redis_url *redis_url)
 {
     struct config_error error;
     char reason[JWKS_ERROR_SIZE_BYTES];
+    const char *tls_reason;
     int status = command_load(config, redis_url, false);
     if (status == EXIT_SUCCESS && !config_may_serve(config, &error)) {
         return wrong_configuration(error.line);
@@ -96,6 +114,9 @@ int command_load_to_serve(struct config *config, struct redis_url *redis_url)
         !jwks_source_valid(config->auth_jwks_url, config->auth_jwks_file,
                            config_token_algorithms(config), reason)) {
         return wrong_configuration(reason);
+    }
+    if (status == EXIT_SUCCESS && !redis_tls_valid(config, redis_url, &tls_reason)) {
+        return wrong_configuration(tls_reason);
     }
     return status;
 }

@@ -450,9 +450,19 @@ static void warn_of_tokens(const struct config *config)
     }
 }
 
-static void announce(const struct config *config)
+static void warn_of_redis_tls(const struct config *config, const struct redis_url *redis_url)
+{
+    bool files = *config->redis_tls_ca_file != '\0' || *config->redis_tls_cert_file != '\0';
+    if (files && redis_url != NULL && !redis_url->tls) {
+        log_event(LOG_WARN, "files of TLS are set, but Redis is asked without it",
+                  LOG_CSTR("variable", "REDIS_URL"));
+    }
+}
+
+static void announce(const struct config *config, const struct redis_url *redis_url)
 {
     warn_of_tokens(config);
+    warn_of_redis_tls(config, redis_url);
     log_event(LOG_INFO, "serving", LOG_CSTR("version", RSVPD_VERSION),
               LOG_CSTR("address", config->bind_address), LOG_INT("port", config->port),
               LOG_CSTR("admin_address", config->admin_bind_address),
@@ -553,7 +563,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         _exit(EXIT_FAILURE); /* workers that did start have threads; the end of the process ends
                                 them */
     }
-    announce(config);
+    announce(config, redis_url);
     uv_run(&process.loop, UV_RUN_DEFAULT);
     uv_run(&process.loop, UV_RUN_NOWAIT); /* what was closed last */
     end_process(&process);

@@ -47,8 +47,14 @@ const struct config_option config_options[] = {
      .help = "PostgreSQL: a libpq URI, several hosts allowed; PG* variables are honoured"},
     {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true,
      .file_offset = AT(redis_url_file), .default_shown = "none",
-     .help = "Redis: redis://[user:password@]host:port/db or unix:///path; without it counts come from PostgreSQL "
-             "through the in-process cache"},
+     .help = "Redis: redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path; without it counts come from "
+             "PostgreSQL through the in-process cache"},
+    {.name = "REDIS_TLS_CA_FILE", .type = OPTION_STRING, .offset = AT(redis_tls_ca_file), .default_shown = "the system's",
+     .names_file = true, .help = "certificates (PEM) of the authorities that a Redis behind rediss:// is trusted by"},
+    {.name = "REDIS_TLS_CERT_FILE", .type = OPTION_STRING, .offset = AT(redis_tls_cert_file), .default_shown = "none",
+     .names_file = true, .help = "the client's own certificate (PEM), where Redis wants one"},
+    {.name = "REDIS_TLS_KEY_FILE", .type = OPTION_STRING, .offset = AT(redis_tls_key_file), .default_shown = "none",
+     .names_file = true, .help = "the key of REDIS_TLS_CERT_FILE (PEM, without a passphrase)"},
     {.name = "PORT", .type = OPTION_INTEGER, .offset = AT(port), .default_value = "8080", .min = 1, .max = 65535,
      .help = "TCP port of the public API"},
     {.name = "BIND_ADDRESS", .type = OPTION_ADDRESS, .offset = AT(bind_address), .default_value = "127.0.0.1",

@@ -59,9 +59,11 @@ struct redis_store {
     struct redis_counts_port port;
     struct redis_rates_listener rates_listener;
     struct redis_rates_port rates_port;
-    enum redis_state state;  /* changed by store_change_state alone */
-    struct redis_url url;    /* while REDIS_READING the pool's thread's */
-    struct redis_link *link; /* NULL while there is none */
+    enum redis_state state;        /* changed by store_change_state alone */
+    struct redis_url url;          /* while REDIS_READING the pool's thread's */
+    struct redis_link *link;       /* NULL while there is none */
+    struct redis_tls_context *tls; /* of the URL; NULL: without TLS. Like the URL the thread's */
+    const char *tls_reason;        /* why there is none though the URL asks for it */
     uv_work_t read_url;
     uv_getaddrinfo_t resolve;
     unsigned address_attempt; /* which of the name's addresses is next */
@@ -474,7 +476,9 @@ static void open_link(struct redis_store *store, const struct sockaddr *address,
 {
     const struct redis_link_owner owner = {store, on_opened, on_failed};
     const char *reason;
-    store->link = redis_link_open(store->setup.loop, address, store->url.path, &owner, &reason);
+    const struct redis_link_target target = {
+        .address = address, .path = store->url.path, .tls = store->tls, .host = store->url.host};
+    store->link = redis_link_open(store->setup.loop, &target, &owner, &reason);
     store_change_state(store, REDIS_CONNECTING);
     if (store->link == NULL) {
         give_up(store, reason, now_us);
@@ -533,9 +537,13 @@ static void connect_by_url(struct redis_store *store, int64_t now_us)
     }
 }
 
-static void read_url_on_thread(uv_work_t *work)
+static bool url_may_change(const struct redis_store *store)
 {
-    struct redis_store *store = work->data;
+    return store->setup.rotated != NULL && secret_is_in_file(store->setup.rotated);
+}
+
+static void read_url(struct redis_store *store)
+{
     struct redis_url url;
     const char *problem;
     char *text = secret_now(store->setup.rotated);
@@ -545,27 +553,41 @@ static void read_url_on_thread(uv_work_t *work)
     free(text);
 }
 
-static void url_was_read(uv_work_t *work, int status)
+static void read_files_on_thread(uv_work_t *work)
 {
     struct redis_store *store = work->data;
-    if (status == 0 && !store->closing) {
-        connect_by_url(store, clock_mono_us());
-    } else {
+    if (url_may_change(store)) {
+        read_url(store);
+    }
+    redis_tls_context_destroy(&store->tls);
+    if (store->url.tls) {
+        store->tls = redis_tls_context_create(&store->setup.tls, &store->tls_reason);
+    }
+}
+
+static void files_were_read(uv_work_t *work, int status)
+{
+    struct redis_store *store = work->data;
+    if (status != 0 || store->closing) {
         store_change_state(store, REDIS_DOWN);
+    } else if (store->url.tls && store->tls == NULL) {
+        give_up(store, store->tls_reason, clock_mono_us());
+    } else {
+        connect_by_url(store, clock_mono_us());
     }
 }
 
 static void start_connecting(struct redis_store *store, int64_t now_us)
 {
     metrics_add(store->setup.metrics, METRIC_STORE_RECONNECTS_REDIS, 1);
-    if (store->setup.rotated == NULL || !secret_is_in_file(store->setup.rotated)) {
+    if (!url_may_change(store) && !store->url.tls) {
         connect_by_url(store, now_us);
         return;
     }
     store_change_state(store, REDIS_READING);
     store->read_url.data = store;
     int failed =
-        uv_queue_work(store->setup.loop, &store->read_url, read_url_on_thread, url_was_read);
+        uv_queue_work(store->setup.loop, &store->read_url, read_files_on_thread, files_were_read);
     assert(failed == 0); /* fails for a NULL argument alone */
 }
 
@@ -674,6 +696,9 @@ void redis_store_close(struct redis_store *store)
 
 void redis_store_destroy(struct redis_store **store)
 {
-    free(*store);
-    *store = NULL;
+    if (*store != NULL) {
+        redis_tls_context_destroy(&(*store)->tls);
+        free(*store);
+        *store = NULL;
+    }
 }

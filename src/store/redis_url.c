@@ -121,8 +121,10 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **probl
         *problem = "has a path of a socket that is longer than the system's limit";
         return strlen(url->path) < sizeof((struct sockaddr_un *)0)->sun_path;
     }
-    if (!starts_with(&rest, "redis://")) {
-        *problem = "is not of the form redis://[user:password@]host:port/db or unix:///path";
+    url->tls = starts_with(&rest, "rediss://");
+    if (!url->tls && !starts_with(&rest, "redis://")) {
+        *problem = "is not of the form redis://[user:password@]host:port/db, rediss://... or "
+                   "unix:///path";
         return false;
     }
     struct slice authority = slice_cut(&rest, '/');

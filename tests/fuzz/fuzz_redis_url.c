@@ -14,7 +14,7 @@ static void build(struct text *text, const struct redis_url *url)
         fuzz_percent_encode(text, slice_of(url->path + 1));
         return;
     }
-    text_add_cstr(text, "redis://");
+    text_add_cstr(text, url->tls ? "rediss://" : "redis://");
     if (url->user[0] != '\0' || url->password[0] != '\0') {
         fuzz_percent_encode(text, slice_of(url->user));
         text_add_cstr(text, ":");
@@ -30,7 +30,7 @@ static void expect_same(const struct redis_url *a, const struct redis_url *b)
 {
     assert(strcmp(a->path, b->path) == 0 && strcmp(a->host, b->host) == 0);
     assert(strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0);
-    assert(a->port == b->port && a->database == b->database);
+    assert(a->port == b->port && a->database == b->database && a->tls == b->tls);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

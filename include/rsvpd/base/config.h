@@ -22,6 +22,9 @@ struct config {
     char *admin_bind_address;
     char *database_url_file; /* the file that it came from; NULL: none */
     char *redis_url_file;
+    char *redis_tls_ca_file; /* paths of PEM files */
+    char *redis_tls_cert_file;
+    char *redis_tls_key_file;
     char *log_level_file;
     char *auth_jwt_algorithms;
     char *auth_jwks_url;

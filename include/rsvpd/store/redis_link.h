@@ -4,6 +4,7 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/store/redis_exchange.h"
+#include "rsvpd/store/redis_tls.h"
 
 #include <uv.h>
 
@@ -13,14 +14,22 @@ struct redis_link;
 struct redis_link_owner {
     void *owner;
     void (*opened)(void *owner);
-    /* It cannot be used any more, and must be closed. `reason` is our own or libuv's. */
+    /* It cannot be used any more, and must be closed. `reason` is our own or libuv's, constant. */
     void (*failed)(void *owner, const char *reason);
 };
 
-/* Begins to connect to the address, or to the Unix socket of that path if the address is NULL. NULL
- * with `reason` set if it cannot begin. */
-MUST_CHECK struct redis_link *redis_link_open(uv_loop_t *loop, const struct sockaddr *address,
-                                              const char *path,
+/* Where to. */
+struct redis_link_target {
+    const struct sockaddr *address; /* NULL: the Unix socket of `path` */
+    const char *path;
+    struct redis_tls_context *tls; /* NULL: without TLS */
+    const char *host;              /* whom the certificate must be for */
+};
+
+/* Begins to connect to the target, which need not outlive the call. NULL with `reason` set if it
+ * cannot begin. */
+MUST_CHECK struct redis_link *redis_link_open(uv_loop_t *loop,
+                                              const struct redis_link_target *target,
                                               const struct redis_link_owner *owner,
                                               const char **reason);
 

@@ -1,5 +1,5 @@
-/* REDIS_URL taken apart: redis://[user:password@]host[:port][/db], as IANA registers the scheme, or
- * unix:///path of a socket. */
+/* REDIS_URL taken apart: redis://[user:password@]host[:port][/db], as IANA registers the scheme,
+ * rediss://… for TLS, or unix:///path of a socket. */
 #ifndef RSVPD_STORE_REDIS_URL_H
 #define RSVPD_STORE_REDIS_URL_H
 
@@ -14,6 +14,7 @@ struct redis_url {
     char host[REDIS_URL_PART_SIZE_BYTES]; /* name or address, without brackets */
     char user[REDIS_URL_PART_SIZE_BYTES]; /* empty: none */
     char password[REDIS_URL_PART_SIZE_BYTES];
+    bool tls; /* rediss:// */
     int port;
     int database;
 };

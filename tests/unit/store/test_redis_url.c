@@ -31,6 +31,8 @@ static void test_good_ones(NO_STATE)
         {"redis://u%3A:%70%2F%40%25%C3%A9@h",
          {TCP("h", 6379, 0), .user = "u:", .password = "p/@%\xC3\xA9"}},
         {"redis://%68", {TCP("h", 6379, 0)}},
+        {"rediss://h", {TCP("h", 6379, 0), .tls = true}},
+        {"rediss://u:p@h:6380/2", {TCP("h", 6380, 2), .user = "u", .password = "p", .tls = true}},
 #undef TCP
         {"unix:///run/redis.sock", {.path = "/run/redis.sock"}},
         {"unix:///r", {.path = "/r"}},
@@ -49,6 +51,7 @@ static void test_good_ones(NO_STATE)
         unit_expect_text(text, slice_of(url.user), expected->user);
         unit_expect_text(text, slice_of(url.password), expected->password);
         assert_int_equal(url.database, expected->database);
+        assert_int_equal(url.tls, expected->tls);
         if (*expected->path == '\0') {
             assert_int_equal(url.port, expected->port);
         }
@@ -66,7 +69,9 @@ static const char *const malformed[] = {
     "redis:/h",
     "redis:h",
     "http://h",
-    "rediss://h",
+    "rediss:/h",
+    "rediss://",
+    "redisss://h",
     "REDIS://h",
     " redis://h",
     "redis+unix:///r",
