@@ -30,6 +30,7 @@ struct stripe {
     _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock;
     uint32_t first, last; /* of those with shares; NOWHERE: there is none */
     uint64_t dropped;
+    int64_t emptied_us; /* monotonic: when its shares were collected, all of them */
 };
 
 struct rate_table {
@@ -223,17 +224,25 @@ struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kin
 
 /* ---- sharing ---- */
 
-/* What the shares of a caller cost, as far as it still owes that. */
+/* How long the shares of a stripe were gathered. */
+static int64_t spell_of(const struct stripe *stripe, int64_t now_us)
+{
+    int64_t spell_us = now_us - stripe->emptied_us;
+    return spell_us < RATE_SPELL_MAX_US ? spell_us : RATE_SPELL_MAX_US;
+}
+
+/* What the shares of a caller cost. Others count the time of the spell as not yet passed, and may
+ * know a debt that it paid off here; so what was paid off within the spell is charged as well. */
 static int64_t charge_us(const struct rate *limit, const struct bucket *bucket, size_t way,
-                         int64_t now_us)
+                         int64_t spell_us, int64_t now_us)
 {
     if (limit->requests == 0) { /* nobody owes anything any more */
         return 0;
     }
     struct rate_state state = state_of(bucket, way);
-    int64_t debt_us = rate_limit_debt_us(limit, &state, now_us);
+    int64_t most_us = rate_limit_debt_us(limit, &state, now_us) + spell_us;
     int64_t cost_us = rate_limit_cost_us(limit, bucket->shares[way]);
-    return cost_us < debt_us ? cost_us : debt_us;
+    return cost_us < most_us ? cost_us : most_us;
 }
 
 /* Takes the first of the stripe's list out. False where that has no share any more. */
@@ -244,11 +253,13 @@ static bool take_share(struct rate_table *table, struct stripe *stripe, struct r
     size_t way = stripe->first % WAYS;
     enum rate_kind kind = (enum rate_kind)(stripe->first / WAYS / (table->mask + 1));
     const struct rate limit = rate_table_limit(table, kind);
+    const int64_t spell_us = spell_of(stripe, now_us);
     *share = (struct rate_share){
         .kind = kind,
         .hash = bucket->hashes[way],
         .requests = bucket->shares[way],
-        .charge_us = charge_us(&limit, bucket, way, now_us),
+        .charge_us = charge_us(&limit, bucket, way, spell_us, now_us),
+        .spell_us = spell_us,
         .debt_max_us = rate_limit_debt_max_us(&limit),
     };
     stripe->first = bucket->next[way];
@@ -270,6 +281,7 @@ size_t rate_table_collect(struct rate_table *table, struct rate_share *shares, s
         }
         *dropped += stripe->dropped;
         stripe->dropped = 0;
+        stripe->emptied_us = stripe->first == NOWHERE ? now_us : stripe->emptied_us;
         unlock_stripe(stripe);
     }
     /* The last stripe may have more: the next collection goes on with the one after it. */

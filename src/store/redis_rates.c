@@ -5,7 +5,7 @@
 
 enum {
     NUMBER_SIZE_BYTES = 8,
-    ENTRY_SIZE_BYTES = 2 * NUMBER_SIZE_BYTES, /* a caller's, in the script's argument */
+    ENTRY_SIZE_BYTES = 3 * NUMBER_SIZE_BYTES, /* a caller's, in the script's argument */
     ENTRIES_SIZE_MAX_BYTES = REDIS_RATES_MAX * ENTRY_SIZE_BYTES,
 };
 static_assert(4 + REDIS_RATES_MAX <= (int)REDIS_WORDS_MAX &&
@@ -13,9 +13,14 @@ static_assert(4 + REDIS_RATES_MAX <= (int)REDIS_WORDS_MAX &&
                       (int)REDIS_WORDS_SIZE_MAX_BYTES - 2 * REDIS_NUMBER_SIZE_BYTES,
               "the words of the largest exchange fit");
 
-/* KEYS: callers; ARGV[1]: for each its charge and the most that it may owe. Redis's own clock tells
- * how much of a debt has been paid off since it was written; if that was put back, nothing has.
- * Numbers have eight bytes, as writing and reading digits took longer than all else. What is not a
+static_assert(RATE_SPELL_MAX_US == 250 * 1000, "the script keeps a value for a spell longer");
+
+/* KEYS: callers; ARGV[1]: for each its charge, the spell in which that came, and the most that it
+ * may owe. Redis's own clock tells how much of a debt has been paid off since it was written; if
+ * that was put back, nothing has. A debt is negative where it was paid off some time ago: a charge
+ * begins at the beginning of its spell, or where the last debt ended, if that was later. So what
+ * several processes charge for the same spell adds up, though each knows it as paid off. Numbers
+ * have eight bytes, as writing and reading digits took longer than all else. What is not a
  * value of ours counts as nothing; a full Redis refuses the first SET. */
 static const char script[] =
     "local time = redis.call('TIME')\n"
@@ -25,20 +30,19 @@ static const char script[] =
     "if held.err then return held end\n"
     "local debts = {}\n"
     "for i = 1, #KEYS do\n"
-    "  local value, debt = held[i], 0\n"
+    "  local charge, spell, most = parts('>i8i8i8', told, i * 24 - 23)\n"
+    "  local value, debt = held[i], -spell\n"
     "  if value and #value == 16 then\n"
     "    local at, owed = parts('>i8i8', value)\n"
     "    if at > now then at = now end\n"
-    "    debt = owed - (now - at)\n"
-    "    if debt < 0 then debt = 0 end\n"
+    "    debt = math.max(owed - (now - at), debt)\n"
     "  end\n"
-    "  local charge, most = parts('>i8i8', told, i * 16 - 15)\n"
-    "  debt = debt + charge\n"
-    "  if debt > most then debt = most end\n"
-    "  local life = (debt - debt % 1000) / 1000 + 1\n"
+    "  debt = math.min(debt + charge, most)\n"
+    "  local owes = math.max(debt, 0)\n"
+    "  local life = (owes - owes % 1000) / 1000 + 251\n"
     "  local set = pcall('SET', KEYS[i], pack('>i8i8', now, debt), 'PX', life)\n"
     "  if set.err then return set end\n"
-    "  debts[i] = pack('>i8', debt)\n"
+    "  debts[i] = pack('>i8', owes)\n"
     "end\n"
     "return {table.concat(debts)}\n";
 
@@ -94,6 +98,7 @@ bool redis_rates_write(struct redis_words *words, const char *namespace, const u
     assert(at != NULL);
     for (size_t i = 0; i < size; i++) {
         at = put_number(at, shares[i].charge_us);
+        at = put_number(at, shares[i].spell_us);
         at = put_number(at, shares[i].debt_max_us);
     }
     redis_words_add_written(words, &entries);

@@ -178,8 +178,8 @@ static void redis_learns_no_names_and_forgets_in_time(NO_STATE)
             fixture.redis, "EVAL %s 0",
             "local n = 0\n"
             "for _, key in ipairs(redis.call('KEYS', 'rsvpd:2:*:rate:*')) do\n"
-            "  if redis.call('PTTL', key) > 2 then n = n + 1 end\n"
-            "  if redis.call('PTTL', key) > 2001 then return -1 end\n"
+            "  if redis.call('PTTL', key) > 252 then n = n + 1 end\n"
+            "  if redis.call('PTTL', key) > 2251 then return -1 end\n"
             "end\n"
             "return n");
         assert_in_range(callers, 0, 1);

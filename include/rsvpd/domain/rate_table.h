@@ -30,10 +30,17 @@ struct rate_share {
     enum rate_kind kind;
     uint64_t hash; /* of the caller; never 0 */
     uint32_t requests;
-    int64_t charge_us;   /* what they cost, or what is left of it */
+    int64_t charge_us;   /* what they cost, as far as it was not paid off before `spell_us` */
+    int64_t spell_us;    /* before now, in which they came; at most RATE_SPELL_MAX_US */
     int64_t debt_max_us; /* more than that nobody owes */
     bool answered;       /* of an exchange that has ended: whether the debt is known */
     int64_t debt_us;     /* what the caller owed all processes as the exchange was made */
+};
+
+enum {
+    /* Shares are exchanged more often than that. Of older ones it is only known what is still owed
+     * of them here. */
+    RATE_SPELL_MAX_US = 250 * 1000,
 };
 
 struct rate_table;
@@ -56,12 +63,14 @@ struct rate rate_table_limit(const struct rate_table *table, enum rate_kind kind
 void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit);
 
 /* Lets a request of the caller pass, or refuses it: see rate_limit_take. Where no limit for callers
- * of that kind is in force, it passes, held to none. `name` is what tells a caller from others of that kind. */
+ * of that kind is in force, it passes, held to none. `name` is what tells a caller from others of
+ * that kind. */
 struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kind,
                                     struct slice name, int64_t now_us);
 
 /* Takes up to `max` shares out, to be handed to others. Adds to `dropped` how many were forgotten
- * before that. */
+ * before that. To be called often, also where there is nothing to hand on: a spell is the time
+ * since the last call. */
 size_t rate_table_collect(struct rate_table *table, struct rate_share *shares, size_t max,
                           int64_t now_us, uint64_t *dropped);
 

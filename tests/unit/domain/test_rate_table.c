@@ -202,6 +202,7 @@ static void test_shares_are_collected_once(NO_STATE)
     assert_int_equal(collect(table, shares, NOW_US), 1);
     assert_int_equal(shares[0].requests, 3);
     assert_int_equal(shares[0].charge_us, 3 * SECOND_US);
+    assert_int_equal(shares[0].spell_us, 0); /* since the collection before */
     assert_int_equal(shares[0].debt_max_us, 20 * SECOND_US);
     assert_int_equal(collect(table, shares, NOW_US), 0);
     /* What is put back comes again, together with what came since. */
@@ -209,12 +210,18 @@ static void test_shares_are_collected_once(NO_STATE)
     rate_table_put_back(table, &shares[0]);
     assert_int_equal(collect(table, shares, NOW_US), 1);
     assert_int_equal(shares[0].requests, 4);
-    /* What is paid off meanwhile is nobody's business. */
+    /* What was paid off before the spell is nobody's business. */
     rate_table_put_back(table, &shares[0]);
     assert_int_equal(collect(table, shares, NOW_US + 3 * SECOND_US), 1);
-    assert_int_equal(shares[0].charge_us, SECOND_US);
+    assert_int_equal(shares[0].spell_us, RATE_SPELL_MAX_US);
+    assert_int_equal(shares[0].charge_us, SECOND_US + RATE_SPELL_MAX_US);
+    /* What was paid off within it may be a debt to others. */
     rate_table_put_back(table, &shares[0]);
-    assert_int_equal(collect(table, shares, NOW_US + 4 * SECOND_US), 0);
+    assert_int_equal(collect(table, shares, NOW_US + 4 * SECOND_US + 1000), 1);
+    assert_int_equal(shares[0].charge_us, shares[0].spell_us);
+    take_times(table, "u2", 1);
+    assert_int_equal(collect(table, shares, NOW_US + 4 * SECOND_US + 3000), 1);
+    assert_int_equal(shares[0].spell_us, 2000);
     rate_table_destroy(&table);
 }
 

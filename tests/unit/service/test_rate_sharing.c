@@ -75,9 +75,10 @@ static void answer(bool answered)
         for (size_t j = 0; j < flight->size && answered; j++) {
             struct held *held = find_held(flight->shares[j].hash);
             int64_t left_us = held->debt_us - (world.now_us - held->at_us);
-            held->debt_us = (left_us > 0 ? left_us : 0) + flight->shares[j].charge_us;
+            int64_t least_us = -flight->shares[j].spell_us;
+            held->debt_us = (left_us > least_us ? left_us : least_us) + flight->shares[j].charge_us;
             held->at_us = world.now_us;
-            flight->shares[j].debt_us = held->debt_us;
+            flight->shares[j].debt_us = held->debt_us > 0 ? held->debt_us : 0;
             flight->shares[j].answered = true;
         }
         rate_sharing_exchanged(&world.sharings[flight->process], flight->shares, flight->size,
@@ -167,6 +168,46 @@ static void test_a_caller_who_spreads_gets_little_more(NO_STATE)
     assert_int_equal(metric(METRIC_RATE_SHARES_DROPPED), 0);
 }
 
+/* Below the limit in each process, above it in all: each knows every request as paid off. */
+static void test_a_caller_who_stays_below_everywhere_is_held(NO_STATE)
+{
+    static const struct rate limit = {100, 1}; /* one in 10 ms */
+    enum { EVERY_MS = 13, DURATION_MS = 20 * 1000, FITS = 50 };
+    int64_t allowed = 0;
+    for (size_t i = 0; i < PROCESSES; i++) {
+        rate_table_set_limit(world.sharings[i].table, RATE_USER, &limit);
+    }
+    for (int ms = 0; ms < DURATION_MS; ms++, world.now_us += 1000) {
+        for (size_t i = 0; i < PROCESSES; i++) {
+            allowed += (ms + 4 * (int)i) % EVERY_MS == 0 && take(i, "u1");
+        }
+        if (ms % 10 == 5) {
+            answer(true);
+            tick();
+        }
+    }
+    assert_in_range(allowed, 100 + 100 * DURATION_MS / 1000, 100 + 100 * DURATION_MS / 1000 + FITS);
+}
+
+/* Just at the limit, in one process: it is not charged for what others have not seen. */
+static void test_a_caller_at_the_limit_is_not_refused(NO_STATE)
+{
+    static const struct rate limit = {100, 1};
+    for (size_t i = 0; i < PROCESSES; i++) {
+        rate_table_set_limit(world.sharings[i].table, RATE_USER, &limit);
+    }
+    for (int i = 0; i < 99; i++) {
+        assert_true(take(0, "u1"));
+    }
+    for (int ms = 0; ms < 20 * 1000; ms++, world.now_us += 1000) {
+        assert_true(ms % 10 != 0 || take(0, "u1"));
+        if (ms % 10 == 5) {
+            answer(true);
+            tick();
+        }
+    }
+}
+
 static void test_without_redis_each_holds_its_own(NO_STATE)
 {
     world.away = true;
@@ -176,7 +217,8 @@ static void test_without_redis_each_holds_its_own(NO_STATE)
     tick();
     answer(true);
     assert_int_equal(world.held_size, 1);
-    assert_in_range(world.held[0].debt_us, 2 * 9 * SECOND_US, 3 * 10 * SECOND_US);
+    assert_in_range(world.held[0].debt_us, 2 * 9 * SECOND_US,
+                    3 * (10 * SECOND_US + RATE_SPELL_MAX_US));
 }
 
 static void test_a_flush_forgets_nothing_here(NO_STATE)
@@ -193,7 +235,8 @@ static void test_a_flush_forgets_nothing_here(NO_STATE)
     tick();
     answer(true);
     assert_false(take(0, "u1"));
-    assert_int_equal(world.held[0].debt_us, SECOND_US / 10);
+    assert_int_equal(world.held_size, 1);
+    assert_int_equal(world.held[0].debt_us, 0); /* one request, at the beginning of its spell */
 }
 
 static void test_what_is_lost_is_counted(NO_STATE)
@@ -249,6 +292,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_caller_who_spreads_gets_little_more),
+        CASE(test_a_caller_who_stays_below_everywhere_is_held),
+        CASE(test_a_caller_at_the_limit_is_not_refused),
         CASE(test_without_redis_each_holds_its_own),
         CASE(test_a_flush_forgets_nothing_here),
         CASE(test_what_is_lost_is_counted),

@@ -16,14 +16,16 @@ static void expect_word(const struct redis_words *words, int place, const char *
 static void test_the_command(NO_STATE)
 {
     const struct rate_share shares[] = {
-        {.hash = 7, .charge_us = 100000, .debt_max_us = 120000000},
-        {.hash = 8, .charge_us = 1, .debt_max_us = 2000000},
+        {.hash = 7, .charge_us = 100000, .spell_us = 258, .debt_max_us = 120000000},
+        {.hash = 8, .charge_us = 1, .spell_us = 0, .debt_max_us = 2000000},
     };
     struct redis_words words;
     assert_true(redis_rates_write(&words, namespace, key, shares, 2));
     static const char entries[] = "\0\0\0\0\0\1\x86\xa0"    /* 100000 */
+                                  "\0\0\0\0\0\0\1\2"        /* 258 */
                                   "\0\0\0\0\7\x27\x0e\0"    /* 120000000 */
                                   "\0\0\0\0\0\0\0\1"        /* 1 */
+                                  "\0\0\0\0\0\0\0\0"        /* 0 */
                                   "\0\0\0\0\0\x1e\x84\x80"; /* 2000000 */
     assert_int_equal(words.count, 3 + 2 + 1);
     expect_word(&words, 0, "EVAL");
@@ -68,8 +70,10 @@ static void test_the_largest_exchange(NO_STATE)
     static struct rate_share shares[REDIS_RATES_MAX];
     struct redis_words words;
     for (size_t i = 0; i < REDIS_RATES_MAX; i++) {
-        shares[i] = (struct rate_share){
-            .hash = UINT64_MAX - i, .charge_us = INT64_MAX, .debt_max_us = INT64_MAX};
+        shares[i] = (struct rate_share){.hash = UINT64_MAX - i,
+                                        .charge_us = INT64_MAX,
+                                        .spell_us = INT64_MAX,
+                                        .debt_max_us = INT64_MAX};
     }
     assert_true(redis_rates_write(&words, namespace, key, shares, REDIS_RATES_MAX));
     assert_int_equal(words.count, 3 + REDIS_RATES_MAX + 1);
