@@ -7,6 +7,7 @@
 #include "rsvpd/app/process.h"
 #include "rsvpd/app/api_keys_reader.h"
 #include "rsvpd/app/credentials.h"
+#include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/rates.h"
 #include "rsvpd/app/reload.h"
@@ -50,6 +51,7 @@ struct process {
     struct api_keys_reader *api_keys; /* likewise; else NULL */
     uv_timer_t drain, tick;
     uv_prepare_t iteration_end;
+    struct loop_lag lag;
     uv_async_t worker_ended;
     struct metrics *metrics; /* of the admin port */
     struct http_server *admin;
@@ -108,6 +110,8 @@ static void render_metrics(void *process_, struct text *out)
     struct process *process = process_;
     const struct metrics *sets[CONFIG_WORKERS_MAX + 1];
     const char *names[METRICS_ROUTES_MAX];
+    struct process_usage usage;
+    bool usage_known = process_usage_read(&usage);
     size_t count = 0;
     for (size_t i = 0; i < process->worker_count; i++) {
         sets[count++] = worker_metrics(process->workers[i]);
@@ -121,7 +125,8 @@ static void render_metrics(void *process_, struct text *out)
                                           .set_count = count,
                                           .route_names = names,
                                           .route_count = routes.count,
-                                          .redis_configured = process->redis_url != NULL},
+                                          .redis_configured = process->redis_url != NULL,
+                                          .usage = usage_known ? &usage : NULL},
                    out);
 }
 
@@ -251,7 +256,9 @@ static void tell_manager(struct process *process)
 static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
-    http_server_tick(process->admin, clock_now());
+    struct instant now = clock_now();
+    loop_lag_note(&process->lag, process->metrics, HISTOGRAM_LAG_MAIN, ADMIN_TICK_MS, now.mono_us);
+    http_server_tick(process->admin, now);
     (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open));
     tell_manager(process);
 }
@@ -306,6 +313,7 @@ static bool start_admin(struct process *process)
         log_event(LOG_ERROR, "not enough memory for the admin port");
         return false;
     }
+    metrics_set(process->metrics, METRIC_CONNECTIONS_MAX, (uint64_t)process->clients.limit);
     process->admin = http_server_create(&(struct http_server_setup){
         .loop = &process->loop,
         .listen_fd = fd,

@@ -1,6 +1,7 @@
 /* One event loop on a thread of its own, with one of everything. */
 #include "rsvpd/app/worker.h"
 #include "rsvpd/app/credentials.h"
+#include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/rates.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/routes.h"
@@ -40,6 +41,7 @@ struct worker {
     struct rate_sharing sharing;         /* where there are limits, and a Redis */
     struct authenticator *authenticator; /* NULL: callers are trusted */
     struct http_server *http;
+    struct loop_lag lag;
     bool finishing;
     int64_t finish_by_us;
 
@@ -120,6 +122,7 @@ static void on_tick(uv_timer_t *tick)
 {
     struct worker *worker = tick->data;
     struct instant now = clock_now();
+    loop_lag_note(&worker->lag, worker->metrics, HISTOGRAM_LAG_WORKERS, TICK_MS, now.mono_us);
     pg_store_tick(worker->pg, now);
     if (worker->redis != NULL) {
         redis_store_tick(worker->redis, now);

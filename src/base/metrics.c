@@ -6,9 +6,12 @@
 #include <stdlib.h>
 
 enum metric_type {
-    COUNTER,   /* sets are added up */
-    GAUGE_SUM, /* sets are added up */
-    GAUGE_ANY  /* 1 where any set has it */
+    COUNTER,      /* sets are added up */
+    COUNTER_TIME, /* likewise; microseconds, shown in seconds */
+    COUNTER_MOST, /* what every thread sees by itself: the set that saw the most */
+    GAUGE_SUM,    /* sets are added up */
+    GAUGE_MOST,   /* the highest of the sets */
+    GAUGE_ANY     /* 1 where any set has it */
 };
 
 struct metric_row {
@@ -39,6 +42,15 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_EXPIRED] = {"rsvpd_requests_expired_total", "", "Requests whose deadline passed before their answer came.", COUNTER},
     [METRIC_STORE_RECONNECTS_POSTGRES] = {"rsvpd_dependency_connects_total", "dependency=\"postgres\"", "Attempts to connect to a dependency.", COUNTER},
     [METRIC_STORE_RECONNECTS_REDIS] = {"rsvpd_dependency_connects_total", "dependency=\"redis\"", "", COUNTER},
+    [METRIC_PRIMARY_CHANGES] = {"rsvpd_primary_changes_total", "", "Times that writes went on at another PostgreSQL, or at one that had started again.", COUNTER_MOST},
+    [METRIC_SESSIONS_FENCED] = {"rsvpd_sessions_fenced_total", "", "Sessions of PostgreSQL that were given up with writes, and ended before anything else was written.", COUNTER},
+    [METRIC_SCHEMA_VERSION] = {"rsvpd_schema_version", "", "The number of the last migration of the database, as the newest connection found it.", GAUGE_MOST},
+    [METRIC_POOL_SIZE_WRITES] = {"rsvpd_pool_size", "pool=\"writes\"", "Connections to PostgreSQL that a pool is to have.", GAUGE_SUM},
+    [METRIC_POOL_SIZE_READS] = {"rsvpd_pool_size", "pool=\"reads\"", "", GAUGE_SUM},
+    [METRIC_POOL_USABLE_WRITES] = {"rsvpd_pool_connections", "pool=\"writes\"", "Connections to PostgreSQL that are set up and can be used.", GAUGE_SUM},
+    [METRIC_POOL_USABLE_READS] = {"rsvpd_pool_connections", "pool=\"reads\"", "", GAUGE_SUM},
+    [METRIC_POOL_BUSY_WRITES] = {"rsvpd_pool_busy_seconds_total", "pool=\"writes\"", "Time in which connections to PostgreSQL waited for answers, added up.", COUNTER_TIME},
+    [METRIC_POOL_BUSY_READS] = {"rsvpd_pool_busy_seconds_total", "pool=\"reads\"", "", COUNTER_TIME},
     [METRIC_QUEUE_WRITES] = {"rsvpd_queue_depth", "queue=\"writes\"", "Operations waiting for or with a store.", GAUGE_SUM},
     [METRIC_QUEUE_LOOKUPS] = {"rsvpd_queue_depth", "queue=\"lookups\"", "", GAUGE_SUM},
     [METRIC_QUEUE_COUNTS] = {"rsvpd_queue_depth", "queue=\"counts\"", "", GAUGE_SUM},
@@ -47,6 +59,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
     [METRIC_TOKENS_CHECKED] = {"rsvpd_tokens_checked_total", "", "Tokens whose signature was checked: those that were not remembered.", COUNTER},
     [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
+    [METRIC_CONNECTIONS_MAX] = {"rsvpd_http_connections_max", "", "Client connections that the public port admits.", GAUGE_SUM},
     [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections past a limit, refused or closed at once.", COUNTER},
     [METRIC_KEYS_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"good\"", "Key sets fetched from AUTH_JWKS_URL, by outcome.", COUNTER},
     [METRIC_KEYS_NOT_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"failed\"", "", COUNTER},
@@ -57,6 +70,8 @@ static const uint64_t duration_bounds_us[METRICS_BUCKETS_MAX] = {
     5000, 10000, 25000, 50000, 75000, 100000, 150000, 250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000};
 static const uint64_t latency_bounds_us[METRICS_BUCKETS_MAX] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
+static const uint64_t lag_bounds_us[METRICS_BUCKETS_MAX] = {
+    1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
 static const uint64_t size_bounds[METRICS_BUCKETS_MAX] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
 
 struct histogram_row {
@@ -72,6 +87,8 @@ static const struct histogram_row histogram_rows[HISTOGRAM_COUNT] = {
     [HISTOGRAM_BATCH_LISTS] = {"rsvpd_batch_size", "kind=\"lists\"", "", size_bounds, false},
     [HISTOGRAM_LATENCY_POSTGRES] = {"rsvpd_dependency_latency_seconds", "dependency=\"postgres\"", "From sending to a dependency until its answer.", latency_bounds_us, true},
     [HISTOGRAM_LATENCY_REDIS] = {"rsvpd_dependency_latency_seconds", "dependency=\"redis\"", "", latency_bounds_us, true},
+    [HISTOGRAM_LAG_MAIN] = {"rsvpd_loop_lag_seconds", "loop=\"main\"", "How much later than asked for an event loop's timer fired.", lag_bounds_us, true},
+    [HISTOGRAM_LAG_WORKERS] = {"rsvpd_loop_lag_seconds", "loop=\"workers\"", "", lag_bounds_us, true},
 };
 
 const char *const http_method_names[HTTP_METHOD_COUNT] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"};
@@ -153,6 +170,24 @@ static void render_head(struct text *out, const char *family, const char *type, 
     text_add_format(out, "# HELP %s %s\n# TYPE %s %s\n", family, help, family, type);
 }
 
+/* A metric's value over all sets. */
+static uint64_t merge(const struct metrics_view *view, size_t metric)
+{
+    enum metric_type type = rows[metric].type;
+    uint64_t sum = 0, most = 0;
+    for (size_t set = 0; set < view->set_count; set++) {
+        uint64_t value = get(&view->sets[set]->values[metric]);
+        sum += value;
+        most = value > most ? value : most;
+    }
+    return type == COUNTER_MOST || type == GAUGE_MOST ? most : type == GAUGE_ANY ? sum > 0 : sum;
+}
+
+static const char *type_name(enum metric_type type)
+{
+    return type == COUNTER || type == COUNTER_TIME || type == COUNTER_MOST ? "counter" : "gauge";
+}
+
 static void render_values(const struct metrics_view *view, struct text *out)
 {
     const char *family = "";
@@ -161,17 +196,18 @@ static void render_values(const struct metrics_view *view, struct text *out)
         if (i == METRIC_UP_REDIS && !view->redis_configured) {
             continue;
         }
-        uint64_t sum = 0;
-        for (size_t set = 0; set < view->set_count; set++) {
-            sum += get(&view->sets[set]->values[i]);
-        }
+        uint64_t value = merge(view, i);
         if (strcmp(family, row->family) != 0) {
             family = row->family;
-            render_head(out, family, row->type == COUNTER ? "counter" : "gauge", row->help);
+            render_head(out, family, type_name(row->type), row->help);
         }
-        text_add_format(out, "%s%s%s%s %llu\n", family, *row->labels == '\0' ? "" : "{",
-                        row->labels, *row->labels == '\0' ? "" : "}",
-                        (unsigned long long)(row->type == GAUGE_ANY ? sum > 0 : sum));
+        text_add_format(out, "%s%s%s%s ", family, *row->labels == '\0' ? "" : "{", row->labels,
+                        *row->labels == '\0' ? "" : "}");
+        if (row->type == COUNTER_TIME) {
+            text_add_format(out, "%.6f\n", (double)value / 1e6);
+        } else {
+            text_add_format(out, "%llu\n", (unsigned long long)value);
+        }
     }
 }
 
@@ -255,11 +291,33 @@ static void render_requests(const struct metrics_view *view, struct text *out)
     }
 }
 
+/* Named as Prometheus's own client libraries name them. */
+static void render_usage(const struct process_usage *usage, struct text *out)
+{
+    render_head(out, "process_start_time_seconds", "gauge",
+                "When the process started, as Unix time.");
+    text_add_format(out, "process_start_time_seconds %.2f\n", usage->started_s);
+    render_head(out, "process_cpu_seconds_total", "counter",
+                "Processor time of the process, user and system.");
+    text_add_format(out, "process_cpu_seconds_total %.6f\n", usage->cpu_s);
+    render_head(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.");
+    text_add_format(out, "process_resident_memory_bytes %llu\n",
+                    (unsigned long long)usage->resident_bytes);
+    render_head(out, "process_open_fds", "gauge", "Descriptors that are open.");
+    text_add_format(out, "process_open_fds %llu\n", (unsigned long long)usage->open_descriptors);
+    render_head(out, "process_max_fds", "gauge", "Descriptors that may be open.");
+    text_add_format(out, "process_max_fds %llu\n", (unsigned long long)usage->descriptors_max);
+}
+
 void metrics_render(const struct metrics_view *view, struct text *out)
 {
     assert(view->route_count <= METRICS_ROUTES_MAX);
     render_head(out, "rsvpd_build_info", "gauge", "Always 1; the labels say what runs.");
-    text_add_cstr(out, "rsvpd_build_info{version=\"" RSVPD_VERSION "\"} 1\n");
+    text_add_cstr(out, "rsvpd_build_info{version=\"" RSVPD_VERSION "\",commit=\"" RSVPD_COMMIT
+                       "\"} 1\n");
+    if (view->usage != NULL) {
+        render_usage(view->usage, out);
+    }
     render_head(out, "rsvpd_log_lines_dropped_total", "counter",
                 "Log lines dropped because their reader was slow.");
     text_add_format(out, "rsvpd_log_lines_dropped_total %llu\n", (unsigned long long)log_dropped());

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <libpq-fe.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void pg_session_parse(struct pg_session *session, const struct pg_result *rows)
@@ -12,6 +13,8 @@ void pg_session_parse(struct pg_session *session, const struct pg_result *rows)
     if (PQntuples(rows) == 1) {
         snprintf(session->pid, sizeof session->pid, "%s", PQgetvalue(rows, 0, 0));
         snprintf(session->start, sizeof session->start, "%s", PQgetvalue(rows, 0, 1));
+        snprintf(session->server_start, sizeof session->server_start, "%s", PQgetvalue(rows, 0, 2));
+        session->schema_version = strtoull(PQgetvalue(rows, 0, 3), NULL, 10);
     }
 }
 

@@ -95,6 +95,11 @@ bool pg_link_is_read_only(const struct pg_link *link)
     return pg_is_read_only(link->connection);
 }
 
+const struct pg_session *pg_link_session(const struct pg_link *link)
+{
+    return &link->session;
+}
+
 static bool awaits_answers(const struct pg_link *link)
 {
     return link->state == PG_LINK_SETTING_UP || link->state == PG_LINK_BUSY ||

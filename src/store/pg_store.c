@@ -49,19 +49,26 @@ struct pg_store {
     struct pg_link_log link_log;
     size_t next_member; /* whose turn it is to try to connect */
     int64_t latency_us;
+    char
+        primary_start[PG_SERVER_START_SIZE_BYTES]; /* of whom the last session for writes is with */
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
     size_t member_count;
     struct member members[];
 };
 
-static size_t usable_count(const struct pg_store *store)
+static size_t usable_of(const struct pg_store *store, enum pool pool)
 {
     size_t count = 0;
     for (size_t i = 0; i < store->member_count; i++) {
-        count += pg_link_is_usable(store->members[i].link);
+        count += store->members[i].pool == pool && pg_link_is_usable(store->members[i].link);
     }
     return count;
+}
+
+static size_t usable_count(const struct pg_store *store)
+{
+    return usable_of(store, POOL_WRITE) + usable_of(store, POOL_READ);
 }
 
 /* Whether it serves everything. */
@@ -134,10 +141,25 @@ static void note_access(const struct member *member, struct instant now)
     report_availability(store, "the server is read-only", now.mono_us);
 }
 
+/* Notes which server a new session is with. */
+static void note_server(struct member *member)
+{
+    struct pg_store *store = member->store;
+    const struct pg_session *session = pg_link_session(member->link);
+    metrics_set(store->setup.metrics, METRIC_SCHEMA_VERSION, session->schema_version);
+    if (member->pool == POOL_WRITE && !pg_link_is_read_only(member->link)) {
+        bool known = store->primary_start[0] != '\0';
+        bool changed = known && strcmp(store->primary_start, session->server_start) != 0;
+        metrics_add(store->setup.metrics, METRIC_PRIMARY_CHANGES, changed);
+        memcpy(store->primary_start, session->server_start, sizeof store->primary_start);
+    }
+}
+
 static void on_set_up(void *member_, struct instant now)
 {
     struct member *member = member_;
     breaker_success(&member->store->breaker);
+    note_server(member);
     member->stands_in = pg_link_is_read_only(member->link);
     member->stands_in_until_us = now.mono_us + NEWS_US;
     member->store->reads_tried = true;
@@ -201,6 +223,8 @@ static void on_idle(void *member_, struct instant now)
 static void on_fenced(void *member_)
 {
     const struct member *member = member_;
+    const struct pg_store *store = member->store;
+    metrics_add(store->setup.metrics, METRIC_SESSIONS_FENCED, store->fence.ending_count);
     pg_fence_ended(&member->store->fence);
 }
 
@@ -210,6 +234,9 @@ static void on_measured(void *member_, int64_t latency_us)
     struct pg_store *store = member->store;
     store->latency_us = latency_us;
     metrics_observe(store->setup.metrics, HISTOGRAM_LATENCY_POSTGRES, (uint64_t)latency_us);
+    metrics_add(store->setup.metrics,
+                member->pool == POOL_WRITE ? METRIC_POOL_BUSY_WRITES : METRIC_POOL_BUSY_READS,
+                (uint64_t)latency_us);
 }
 
 static void on_batch_ended(void *member_, struct batch *batch, enum batch_outcome outcome,
@@ -289,6 +316,8 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
     store->latency_us = -1;
     store->port = (struct primary_port){
         .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
+    metrics_set(setup->metrics, METRIC_POOL_SIZE_WRITES, setup->write_connections);
+    metrics_set(setup->metrics, METRIC_POOL_SIZE_READS, setup->read_connections);
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
     bool created = true;
     size_t writes = 0;
@@ -339,6 +368,8 @@ void pg_store_tick(struct pg_store *store, struct instant now)
     }
     log_availability(store, now.mono_us);
     metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, is_up(store));
+    metrics_set(store->setup.metrics, METRIC_POOL_USABLE_WRITES, usable_of(store, POOL_WRITE));
+    metrics_set(store->setup.metrics, METRIC_POOL_USABLE_READS, usable_of(store, POOL_READ));
 }
 
 struct dependency_state pg_store_state(const struct pg_store *store)

@@ -617,6 +617,13 @@ static void the_rest_of_the_metrics_is_there(NO_STATE)
         "rsvpd_dependency_up",
         "rsvpd_dependency_latency_seconds_bucket",
         "rsvpd_counts_served_total",
+        "rsvpd_loop_lag_seconds_bucket",
+        "rsvpd_pool_busy_seconds_total",
+        "process_start_time_seconds",
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
     };
     static const char *const no_labels[] = {NULL};
     struct prometheus *metrics = read_metrics(fixture.admin);

@@ -162,9 +162,9 @@ static size_t count_in_log(const struct service *service, const char *words)
     return count;
 }
 
-static long connects(const struct service *service)
+/* The value of a metric; `name` with its labels, between a line end and a space. */
+static long metric(const struct service *service, const char *name)
 {
-    static const char name[] = "\nrsvpd_dependency_connects_total{dependency=\"postgres\"} ";
     struct http_client *admin = http_client_create(service->admin_port);
     struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
     const char *line = strstr(response->body, name);
@@ -172,6 +172,11 @@ static long connects(const struct service *service)
     http_response_free(&response);
     http_client_destroy(&admin);
     return count;
+}
+
+static long connects(const struct service *service)
+{
+    return metric(service, "\nrsvpd_dependency_connects_total{dependency=\"postgres\"} ");
 }
 
 static void await_connects(const struct service *service, long times)
@@ -184,6 +189,30 @@ static void await_connects(const struct service *service, long times)
         }
         process_nap();
     }
+}
+
+/* Sessions that are made anew with the same server do not count, one that started again does. */
+static void a_server_that_started_again_is_another_one(NO_STATE)
+{
+    static const char changes[] = "\nrsvpd_primary_changes_total ";
+    char *url = pg_fresh_database(fixture.pg, "again");
+    service_migrate(url);
+    struct service *service = service_start(url, NULL, one_worker);
+    set_read_only(url, "on");
+    await_connects(service, 3);
+    service_wait_ready(service, 503);
+    set_read_only(url, "off");
+    service_wait_ready(service, 200);
+    assert_int_equal(metric(service, changes), 0);
+    assert_true(metric(service, "\nrsvpd_schema_version ") > 0);
+    pg_server_stop_immediate(fixture.pg);
+    service_wait_ready(service, 503);
+    pg_server_start(fixture.pg);
+    service_wait_ready(service, 200);
+    expect_writable(service, "again", 1);
+    assert_int_equal(metric(service, changes), 1);
+    service_stop(&service);
+    free(url);
 }
 
 /* Nobody asks for anything: each session learns it by itself, those for writes first. */
@@ -267,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_standby_is_read_until_it_is_promoted),
         cmocka_unit_test(a_server_set_to_read_only_is_read),
+        cmocka_unit_test(a_server_that_started_again_is_another_one),
         cmocka_unit_test(an_idle_service_learns_that_its_server_only_reads),
         cmocka_unit_test(a_standby_that_may_lag_is_not_read),
         cmocka_unit_test(a_server_that_only_reads_leaves_the_log_quiet),

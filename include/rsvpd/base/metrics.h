@@ -4,6 +4,7 @@
 #ifndef RSVPD_BASE_METRICS_H
 #define RSVPD_BASE_METRICS_H
 
+#include "rsvpd/base/process_usage.h"
 #include "rsvpd/base/text.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,15 @@ enum metric {
     METRIC_EXPIRED,
     METRIC_STORE_RECONNECTS_POSTGRES,
     METRIC_STORE_RECONNECTS_REDIS,
+    METRIC_PRIMARY_CHANGES,
+    METRIC_SESSIONS_FENCED,
+    METRIC_SCHEMA_VERSION,
+    METRIC_POOL_SIZE_WRITES,
+    METRIC_POOL_SIZE_READS,
+    METRIC_POOL_USABLE_WRITES,
+    METRIC_POOL_USABLE_READS,
+    METRIC_POOL_BUSY_WRITES, /* microseconds */
+    METRIC_POOL_BUSY_READS,  /* likewise */
     METRIC_QUEUE_WRITES,
     METRIC_QUEUE_LOOKUPS,
     METRIC_QUEUE_COUNTS,
@@ -42,6 +52,7 @@ enum metric {
     METRIC_UP_REDIS,
     METRIC_TOKENS_CHECKED,
     METRIC_CONNECTIONS,
+    METRIC_CONNECTIONS_MAX,
     METRIC_CONNECTIONS_REFUSED,
     METRIC_KEYS_FETCHED,
     METRIC_KEYS_NOT_FETCHED,
@@ -56,6 +67,8 @@ enum histogram {
     HISTOGRAM_BATCH_LISTS,
     HISTOGRAM_LATENCY_POSTGRES,
     HISTOGRAM_LATENCY_REDIS,
+    HISTOGRAM_LAG_MAIN,
+    HISTOGRAM_LAG_WORKERS,
     HISTOGRAM_COUNT
 };
 
@@ -96,7 +109,7 @@ void metrics_add(struct metrics *metrics, enum metric metric, uint64_t amount);
 void metrics_set(struct metrics *metrics, enum metric metric, uint64_t value);
 uint64_t metrics_get(const struct metrics *metrics, enum metric metric);
 
-/* Batch sizes in operations, latencies in microseconds. */
+/* Batch sizes in operations, latencies and lags in microseconds. */
 void metrics_observe(struct metrics *metrics, enum histogram histogram, uint64_t value);
 
 /* `route` is the route's place in the names given to metrics_render. */
@@ -108,7 +121,8 @@ struct metrics_view {
     size_t set_count;
     const char *const *route_names;
     size_t route_count;
-    bool redis_configured; /* without it there is no Redis whose state could be told */
+    bool redis_configured;             /* without it there is no Redis whose state could be told */
+    const struct process_usage *usage; /* NULL: not known, and left out */
 };
 
 /* Writes all metrics. The gauge of a dependency is 1 if any set has it up. */

@@ -8,18 +8,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pg_conn;   /* libpq's PGconn */
 struct pg_result; /* libpq's PGresult */
 
-enum { PG_FENCE_SESSIONS_MAX = 32 };
+enum { PG_FENCE_SESSIONS_MAX = 32, PG_SERVER_START_SIZE_BYTES = 48 };
 static_assert((int)PG_FENCE_SESSIONS_MAX >= CONFIG_PG_CONNECTIONS_MAX,
               "each link for writes may lose a session");
 
-/* Identifies a session, as sql/session/identity.sql reads it. The pid is empty before it is known.
- */
+/* A session, as sql/session/identity.sql reads it. All is empty before it is known. */
 struct pg_session {
-    char pid[16], start[48];
+    char pid[16], start[48];                       /* which session it is */
+    char server_start[PG_SERVER_START_SIZE_BYTES]; /* tells its server from others, and from itself
+                                                      started again */
+    uint64_t schema_version;                       /* of its database, when the session began */
 };
 
 /* All zero: there are none. */

@@ -92,6 +92,9 @@ bool pg_link_is_usable(const struct pg_link *link);
 /* Whether its server only reads, as far as the server has told. It must have a connection. */
 bool pg_link_is_read_only(const struct pg_link *link);
 
+/* The server's end of it. */
+const struct pg_session *pg_link_session(const struct pg_link *link);
+
 /* Begins to connect; it must be down. `set_up`, `not_connected` or `lost` tells how that ended. */
 void pg_link_connect(struct pg_link *link);
 

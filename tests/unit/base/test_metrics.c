@@ -14,6 +14,7 @@ static const char *const routes[] = {"/none", "/v1/a/{id}"};
 struct numbers {
     struct metrics *sets[SETS];
     bool redis_configured;
+    const struct process_usage *usage;
     size_t size;
     char page[PAGE_SIZE + 1];
 };
@@ -50,6 +51,7 @@ static void render(struct numbers *numbers)
         .route_names = routes,
         .route_count = LENGTH(routes),
         .redis_configured = numbers->redis_configured,
+        .usage = numbers->usage,
     };
     metrics_render(&view, &text);
     assert_false(text.truncated);
@@ -94,9 +96,56 @@ static void test_counters_and_gauges_add_up(void **state)
     expect_line(numbers, "rsvpd_counts_published_total 7");
     expect_line(numbers, "rsvpd_queue_depth{queue=\"writes\"} 9");
     expect_line(numbers, "rsvpd_http_connections 12");
-    expect_line(numbers, "rsvpd_build_info{version=\"" RSVPD_VERSION "\"} 1");
+    assert_non_null(
+        strstr(numbers->page, "\nrsvpd_build_info{version=\"" RSVPD_VERSION "\",commit=\""));
     expect_line(numbers, "# TYPE rsvpd_counts_served_total counter");
     expect_line(numbers, "# TYPE rsvpd_queue_depth gauge");
+}
+
+/* Each thread sees a change of the primary by itself. */
+static void test_what_every_thread_sees_counts_once(void **state)
+{
+    struct numbers *numbers = *state;
+    metrics_add(numbers->sets[0], METRIC_PRIMARY_CHANGES, 2);
+    metrics_add(numbers->sets[1], METRIC_PRIMARY_CHANGES, 1);
+    metrics_set(numbers->sets[0], METRIC_SCHEMA_VERSION, 7);
+    metrics_set(numbers->sets[1], METRIC_SCHEMA_VERSION, 8);
+    render(numbers);
+    expect_line(numbers, "rsvpd_primary_changes_total 2");
+    expect_line(numbers, "rsvpd_schema_version 8");
+    expect_line(numbers, "# TYPE rsvpd_primary_changes_total counter");
+    expect_line(numbers, "# TYPE rsvpd_schema_version gauge");
+}
+
+static void test_times_are_in_seconds(void **state)
+{
+    struct numbers *numbers = *state;
+    metrics_add(numbers->sets[0], METRIC_POOL_BUSY_READS, 1);
+    metrics_add(numbers->sets[2], METRIC_POOL_BUSY_READS, 1500000);
+    render(numbers);
+    expect_line(numbers, "rsvpd_pool_busy_seconds_total{pool=\"reads\"} 1.500001");
+    expect_line(numbers, "# TYPE rsvpd_pool_busy_seconds_total counter");
+}
+
+static void test_usage_of_the_process(void **state)
+{
+    static const struct process_usage usage = {.started_s = 1700000000.25,
+                                               .cpu_s = 12.5,
+                                               .resident_bytes = 123456789012,
+                                               .open_descriptors = 42,
+                                               .descriptors_max = 1024};
+    struct numbers *numbers = *state;
+    render(numbers);
+    assert_null(strstr(numbers->page, "process_"));
+    numbers->usage = &usage;
+    render(numbers);
+    expect_line(numbers, "process_start_time_seconds 1700000000.25");
+    expect_line(numbers, "process_cpu_seconds_total 12.500000");
+    expect_line(numbers, "process_resident_memory_bytes 123456789012");
+    expect_line(numbers, "process_open_fds 42");
+    expect_line(numbers, "process_max_fds 1024");
+    expect_line(numbers, "# TYPE process_cpu_seconds_total counter");
+    expect_line(numbers, "# TYPE process_open_fds gauge");
 }
 
 static void test_a_dependency_is_up_where_any_thread_has_it_up(void **state)
@@ -210,6 +259,7 @@ static void test_the_page_is_well_formed(void **state)
     char family[128] = "", *seen[4096];
     size_t seen_count = 0;
     metrics_observe_request(numbers->sets[0], 1, HTTP_POST, 201, 5000);
+    numbers->usage = &(const struct process_usage){.open_descriptors = 1};
     render(numbers);
     assert_int_equal(numbers->page[strlen(numbers->page) - 1], '\n');
     char *rest = numbers->page, *line;
@@ -239,6 +289,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_counters_and_gauges_add_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_dependency_is_up_where_any_thread_has_it_up, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_what_every_thread_sees_counts_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_times_are_in_seconds, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_usage_of_the_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_buckets_are_cumulative, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latencies_are_in_seconds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
