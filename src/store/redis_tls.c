@@ -270,7 +270,7 @@ size_t redis_tls_unsent(const struct redis_tls *tls)
 
 void redis_tls_take(struct redis_tls *tls, char *bytes, size_t size)
 {
-    assert(size <= INT_MAX);
+    assert(size > 0 && size <= INT_MAX);
     int taken = BIO_read(tls->unsent, bytes, (int)size);
     assert(taken == (int)size);
     (void)taken;

@@ -43,7 +43,7 @@ MUST_CHECK const char *redis_tls_write(struct redis_tls *tls, struct slice bytes
 /* Whether the handshake has ended. */
 bool redis_tls_is_open(const struct redis_tls *tls);
 
-/* How many bytes there are to send; and takes that many of them. */
+/* How many bytes there are to send; and takes that many of them, one or more. */
 size_t redis_tls_unsent(const struct redis_tls *tls);
 void redis_tls_take(struct redis_tls *tls, char *bytes, size_t size);
 
