@@ -5,6 +5,8 @@
 source_dir=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." && pwd)
 # shellcheck source=scripts/lib/packages.sh
 . "$source_dir/scripts/lib/packages.sh"
+# shellcheck source=scripts/lib/debian.sh
+. "$source_dir/scripts/lib/debian.sh"
 
 # containers_begin DIR: installs what is missing. DIR is the caller's own; it will hold some 2 GB, and containers_end removes it.
 containers_begin() {
@@ -48,7 +50,7 @@ containers_make_base() {
     mkdir -p "$containers_cache"
     if [[ -z $(find "$base" -mtime -7 2>/dev/null) ]]; then
         echo "making Debian's $release (a minute or more)"
-        mmdebstrap --quiet --variant=minbase --include=ca-certificates "$release" "$base.new.tar"
+        debian_make "$release" "$base.new.tar"
         mv "$base.new.tar" "$base"
     fi
     "${containers_podman[@]}" import --quiet "$base" "docker.io/library/debian:$release-slim"
@@ -56,10 +58,12 @@ containers_make_base() {
 
 # containers_build IMAGE RELEASE: from the sources here, as `docker build` would.
 containers_build() {
-    local image=$1 release=$2 revision packages=$containers_cache/$2.packages
+    local image=$1 release=$2 revision packages=$containers_cache/$2.packages proxy=$containers_dir/proxy
     mkdir -p "$packages/partial"
+    debian_proxy >"$proxy"
     revision=$(git -C "$source_dir" rev-parse HEAD 2>/dev/null) || revision=''
     "${containers_podman[@]}" build --isolation=chroot --format docker --volume "$packages:/var/cache/apt/archives" \
+        --volume "$proxy:/etc/apt/apt.conf.d/90proxy:ro" \
         --file "$source_dir/docker/Dockerfile" --tag "$image" --build-arg RELEASE="$release" \
         --build-arg VERSION="$(containers_version)" --build-arg REVISION="$revision" "$source_dir"
 }

@@ -141,7 +141,7 @@ package_main() {
     local service
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     undo=() services=()
-    for service in postgresql redis-server haproxy pgbouncer; do
+    for service in postgresql redis-server haproxy pgbouncer podman; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
     [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)
