@@ -436,16 +436,34 @@ static void every_problem_is_explained(NO_STATE)
     "23456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123" \
     "45678901234567890123456789\r\n"
 
-static void expect_refused(const char *request)
+/* A connection, as the first request finds it or as one behind others does. */
+static struct http_raw *open_connection(bool with_a_request)
 {
     struct http_raw *raw = http_raw_connect(fixture.service->port);
-    process_note("%s", request);
     assert_non_null(raw);
-    http_raw_send_text(raw, request);
-    struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
-    expect_problem(response, 400, "invalid-parameter");
-    http_response_free(&response);
-    http_raw_close(&raw);
+    if (with_a_request) {
+        assert_true(http_raw_send_text(raw, "GET /livez HTTP/1.1\r\nHost: test\r\n\r\n"));
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_status(response, 200);
+        http_response_free(&response);
+    }
+    return raw;
+}
+
+/* By an answer of ours. libmicrohttpd has pages of its own, and what it refuses with them differs
+ * from version to version: 1.0 refuses more than 0.9.75. */
+static void expect_refused(const char *request)
+{
+    for (int with_a_request = 0; with_a_request <= 1; with_a_request++) {
+        struct http_raw *raw = open_connection(with_a_request);
+        process_note("%s", request);
+        http_raw_send_text(raw, request);
+        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+        expect_problem(response, 400, "invalid-parameter");
+        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+        http_response_free(&response);
+        http_raw_close(&raw);
+    }
 }
 
 static void what_is_no_http_is_refused(NO_STATE)
@@ -453,6 +471,12 @@ static void what_is_no_http_is_refused(NO_STATE)
     expect_refused("GARBAGE\r\n\r\n");
     expect_refused("\x16\x03\x01\x02\xfc\x03\x03\r\n\r\n"); /* somebody speaks TLS */
     expect_refused("GET /livez HTTP/1.1\r\n\r\n");          /* no Host: RFC 9112, section 3.2 */
+    /* One blank stands between the parts of a request line (section 3), and nothing else. */
+    expect_refused("GET  /livez HTTP/1.1\r\nHost: test\r\n\r\n");
+    expect_refused("GET\t/livez HTTP/1.1\r\nHost: test\r\n\r\n");
+    expect_refused("GET /livez HTTP/1.1 \r\nHost: test\r\n\r\n");
+    expect_refused("GET /livez\r\n\r\n");
+    expect_refused("GET /livez http/1.1\r\nHost: test\r\n\r\n");
 }
 
 /* Less common forms of a request, all of them in RFC 9112. */
@@ -468,18 +492,28 @@ static void other_forms_of_requests_are_understood(NO_STATE)
         {"GET HTTP://test:80/nope HTTP/1.1\r\nHost: test\r\n\r\n", 404},
         {"OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n", 204},
         {"\r\nGET /livez HTTP/1.1\r\nhost:test\r\n\r\n", 200},
+        {"\r\n\r\n\r\nGET /livez HTTP/1.1\nHost: test\n\n", 200},
+        {"GET /livez HTTP/1.2\r\nHost: test\r\n\r\n", 200},
+        {"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200},
+        {"GET /livez HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200},
+        {"GET /livez HTTP/1.1\r\nHost: test\r\nContent-Length: 000\r\n\r\n", 200},
+        {"GET /livez HTTP/1.1\r\nHost: test\r\nCookie: ;;=;\"\r\n\r\n", 200},
         {"GET /livez HTTP/1.1\r\nHost: \t test \t\r\n\r\n", 200},
         {"POST /v1/events/forms/rsvp HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: Chunked\r\n\r\n"
          "8;ext=1\r\n{\"user_i\r\n8\r\nd\":\"u1\"}\r\n0\r\nTrailer: x\r\n\r\n",
          201},
+        {"POST /v1/events/forms/rsvp HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "00F ; a=\"b;\\\"c\"\r\n{\"user_id\":\"u1\"\r\n1\r\n}\r\n000\r\n\r\n",
+         200},
     };
-    for (size_t i = 0; i < LENGTH(rows); i++) {
-        process_note("%s", rows[i].request);
-        struct http_raw *raw = http_raw_connect(fixture.service->port);
-        assert_non_null(raw);
-        assert_true(http_raw_send_text(raw, rows[i].request));
+    for (size_t i = 0; i < 2 * LENGTH(rows); i++) {
+        const bool again = i % 2 == 1;
+        const int status = rows[i / 2].status;
+        process_note("%s", rows[i / 2].request);
+        struct http_raw *raw = open_connection(again);
+        assert_true(http_raw_send_text(raw, rows[i / 2].request));
         struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
-        expect_status(response, rows[i].status);
+        expect_status(response, again && status == 201 ? 200 : status); /* they are in by then */
         http_response_free(&response);
         http_raw_close(&raw);
     }
@@ -498,6 +532,16 @@ static void malformed_requests_are_refused(void **state)
         {"HTTP/1.1", "Content-Length: -16\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "no colon\r\nContent-Length: 16\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "zz\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "0x10\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", " 10\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "10\n{\"user_id\":\"u1\"}\n0\n\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "10;=\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\n", "10\r\n{\"user_id\":\"u1\"}0\r\n\r\n"},
+        {"HTTP/1.1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+         "10\r\n{\"user_id\":\"u1\"}\r\n0\r\n\r\n"},
+        {"HTTP/1.0", "Transfer-Encoding: chunked\r\n", "10\r\n{\"user_id\":\"u1\"}\r\n0\r\n\r\n"},
+        {"HTTP/1.1", "Content-Length: 16, 16\r\n", "{\"user_id\":\"u1\"}"},
+        {"HTTP/1.1", "Content-Length: +16\r\n", "{\"user_id\":\"u1\"}"},
         /* RFC 9112, section 6.3: a proxy may believe the other one, and requests be smuggled */
         {"HTTP/1.1", "Content-Length: 16\r\nContent-Length: 5\r\n", "{\"user_id\":\"u1\"}"},
         {"HTTP/1.1", "Content-Length: 16\r\nTransfer-Encoding: chunked\r\n",
@@ -541,16 +585,7 @@ static void malformed_fields_are_refused(void **state)
                  "POST /v1/%s/fields/%s?user_id=u1 HTTP/1.1\r\n%sHost: test\r\n\r\n"
                  "GET /livez HTTP/1.1\r\nHost: smuggled\r\n\r\n",
                  relation->collection, relation->action, fields[i]);
-        process_note("%s", request);
-        struct http_raw *raw = http_raw_connect(fixture.service->port);
-        assert_non_null(raw);
-        assert_true(http_raw_send_text(raw, request));
-        struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
-        expect_status(response, 400);
-        assert_non_null(strstr(response->body, "invalid-parameter"));
-        assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
-        http_response_free(&response);
-        http_raw_close(&raw);
+        expect_refused(request);
     }
     expect_exact_count(fixture.client, relation, "fields", 0);
 }
