@@ -32,8 +32,10 @@ MODELS = {
     ("batch/v1", "Job"): "V1Job",
     ("networking.k8s.io/v1", "NetworkPolicy"): "V1NetworkPolicy",
     ("policy/v1", "PodDisruptionBudget"): "V1PodDisruptionBudget",
-    # autoscaling/v2 has the fields of its last beta, which older models know alone.
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): "V2beta2HorizontalPodAutoscaler",
+    # autoscaling/v2 has the fields of its last beta, which Debian 12's models know alone.
+    ("autoscaling/v2", "HorizontalPodAutoscaler"): "V2HorizontalPodAutoscaler"
+    if hasattr(models, "V2HorizontalPodAutoscaler")
+    else "V2beta2HorizontalPodAutoscaler",
 }
 # Fields that are younger than Debian 12's models (Kubernetes 1.22), and the version that has them.
 NEWER = {("V1PodDisruptionBudgetSpec", "unhealthyPodEvictionPolicy"): "1.27"}
