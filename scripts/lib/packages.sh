@@ -13,13 +13,15 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
-    nginx-light python3 python3-yaml python3-jsonschema python3-kubernetes pgbouncer openssl)
+    nginx-light python3 python3-yaml python3-jsonschema python3-kubernetes pgbouncer openssl
+    dnsmasq-base)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
 # What scripts/coverage needs on top of packages_build.
 # shellcheck disable=SC2034
-packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema pgbouncer openssl)
+packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema pgbouncer openssl
+    dnsmasq-base)
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
