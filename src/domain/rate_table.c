@@ -192,9 +192,13 @@ static void add_share(struct rate_table *table, struct stripe *stripe, struct bu
 
 /* ---- taking ---- */
 
-static uint64_t hash_of(const struct rate_table *table, enum rate_kind kind, struct slice name)
+/* Under another window a caller is another one: what they owed in a day says nothing of a minute.
+ */
+static uint64_t hash_of(const struct rate_table *table, enum rate_kind kind, int64_t window_s,
+                        struct slice name)
 {
-    uint64_t hash = hash_bytes(table->secret + (uint64_t)kind, name);
+    uint64_t limited = (uint64_t)window_s * RATE_KIND_COUNT + (uint64_t)kind;
+    uint64_t hash = hash_bytes(table->secret + limited, name);
     return hash == 0 ? 1 : hash;
 }
 
@@ -205,7 +209,7 @@ struct rate_verdict rate_table_take(struct rate_table *table, enum rate_kind kin
     if (limit.requests == 0) {
         return (struct rate_verdict){.allowed = true};
     }
-    uint64_t hash = hash_of(table, kind, name);
+    uint64_t hash = hash_of(table, kind, limit.seconds, name);
     struct bucket *bucket = bucket_of(table, kind, hash);
     struct stripe *stripe = lock_stripe_of(table, hash);
     size_t way = find(bucket, hash);

@@ -59,7 +59,9 @@ void rate_table_destroy(struct rate_table **table);
 /* The limit for callers of that kind, or off. */
 struct rate rate_table_limit(const struct rate_table *table, enum rate_kind kind);
 
-/* Puts another limit in force, or takes it out of force (off), for requests from now on. */
+/* Puts another limit in force, or takes it out of force (off), for requests from now on. What a
+ * caller owes stays owed under a limit with the same window. Under another one nobody owes
+ * anything yet: a debt of hours would else refuse those who are far below a limit of a minute. */
 void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit);
 
 /* Lets a request of the caller pass, or refuses it: see rate_limit_take. Where no limit for callers

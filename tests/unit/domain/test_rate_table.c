@@ -347,6 +347,28 @@ static void test_a_limit_may_change(NO_STATE)
     rate_table_destroy(&table);
 }
 
+/* A debt of a day must not refuse who is far below a limit of a minute, neither here nor by what
+ * others know, and is still there when the day's limit comes back. */
+static void test_under_another_window_all_begin_anew(NO_STATE)
+{
+    const struct rate day = {10, 86400}, minute = {10, 60};
+    struct rate_share shares[SHARES_MAX];
+    struct rate_table *table = make_table(day.requests, day.seconds, 1024);
+    take_times(table, "u1", 10);
+    assert_int_equal(collect(table, shares, NOW_US), 1);
+    rate_table_set_limit(table, RATE_USER, &minute);
+    take_times(table, "u1", 5);
+    shares[0].answered = true;
+    shares[0].debt_us = 86400 * SECOND_US;
+    rate_table_learn(table, &shares[0], NOW_US, NOW_US); /* of the day's exchange */
+    rate_table_put_back(table, &shares[0]);
+    take_times(table, "u1", 5);
+    assert_false(take(table, "u1", NOW_US).allowed);
+    rate_table_set_limit(table, RATE_USER, &day);
+    assert_false(take(table, "u1", NOW_US + 60 * SECOND_US).allowed);
+    rate_table_destroy(&table);
+}
+
 /* What others know of a caller comes when there is no limit any more. */
 static void test_an_answer_for_a_limit_that_is_gone(NO_STATE)
 {
@@ -389,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_two_processes_learn_from_each_other),
         cmocka_unit_test(test_what_came_meanwhile_counts),
         cmocka_unit_test(test_a_limit_may_change),
+        cmocka_unit_test(test_under_another_window_all_begin_anew),
         cmocka_unit_test(test_an_answer_for_a_limit_that_is_gone),
         cmocka_unit_test(test_one_exchange_at_a_time),
     };
