@@ -21,7 +21,8 @@ static_assert(RATE_SPELL_MAX_US == 250 * 1000, "the script keeps a value for a s
  * begins at the beginning of its spell, or where the last debt ended, if that was later. So what
  * several processes charge for the same spell adds up, though each knows it as paid off. Numbers
  * have eight bytes, as writing and reading digits took longer than all else. What is not a
- * value of ours counts as nothing; a full Redis refuses the first SET. */
+ * value of ours counts as nothing, a debt above the most as well; a full Redis refuses the first
+ * SET. */
 static const char script[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000000 + time[2]\n"
@@ -35,7 +36,7 @@ static const char script[] =
     "  if value and #value == 16 then\n"
     "    local at, owed = parts('>i8i8', value)\n"
     "    if at > now then at = now end\n"
-    "    debt = math.max(owed - (now - at), debt)\n"
+    "    if owed <= most then debt = math.max(owed - (now - at), debt) end\n"
     "  end\n"
     "  debt = math.min(debt + charge, most)\n"
     "  local owes = math.max(debt, 0)\n"

@@ -199,6 +199,9 @@ static const char *const leftovers[] = {
     "redis.call('SET', key, 'rubbish')",
     "redis.call('SET', key, '1764345678123456:86400000')",
     "redis.call('SET', key, string.rep(string.char(255), 16))",
+    "redis.call('SET', key, string.rep('x', 16))",
+    "redis.call('SET', key, struct.pack('>i8i8', 0, 172800000001))",
+    "redis.call('SET', key, struct.pack('>i8i8', 2 ^ 62, 172800000001))",
     "redis.call('SET', key, string.rep(string.char(255), 24))",
     "redis.call('DEL', key) redis.call('LPUSH', key, 'rubbish')",
 };
