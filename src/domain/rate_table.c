@@ -45,6 +45,15 @@ struct rate_table {
     struct bucket buckets[]; /* first all of the first kind, and so on */
 };
 
+static void store_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit)
+{
+    assert(limit->requests >= 0 && limit->requests <= RATE_REQUESTS_MAX && limit->seconds >= 0 &&
+           limit->seconds <= RATE_SECONDS_MAX);
+    atomic_store_explicit(&table->limits[kind],
+                          (uint64_t)limit->requests << 32 | (uint64_t)limit->seconds,
+                          memory_order_relaxed);
+}
+
 struct rate_table *rate_table_create(const struct rate_table_setup *setup)
 {
     size_t count = STRIPES;
@@ -62,7 +71,7 @@ struct rate_table *rate_table_create(const struct rate_table_setup *setup)
         (void *)(allocation + CACHE_LINE_BYTES - (uintptr_t)allocation % CACHE_LINE_BYTES);
     table->allocation = allocation;
     for (int kind = 0; kind < RATE_KIND_COUNT; kind++) {
-        rate_table_set_limit(table, (enum rate_kind)kind, &setup->limits.of[kind]);
+        store_limit(table, (enum rate_kind)kind, &setup->limits.of[kind]);
     }
     table->secret = setup->secret;
     table->shared = setup->shared;
@@ -92,15 +101,6 @@ struct rate rate_table_limit(const struct rate_table *table, enum rate_kind kind
     uint64_t packed = atomic_load_explicit(&table->limits[kind], memory_order_relaxed);
     return (struct rate){.requests = (int64_t)(packed >> 32),
                          .seconds = (int64_t)(packed & UINT32_MAX)};
-}
-
-void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit)
-{
-    assert(limit->requests >= 0 && limit->requests <= RATE_REQUESTS_MAX && limit->seconds >= 0 &&
-           limit->seconds <= RATE_SECONDS_MAX);
-    atomic_store_explicit(&table->limits[kind],
-                          (uint64_t)limit->requests << 32 | (uint64_t)limit->seconds,
-                          memory_order_relaxed);
 }
 
 /* ---- buckets; the stripe is locked ---- */
@@ -188,6 +188,31 @@ static void add_share(struct rate_table *table, struct stripe *stripe, struct bu
         table->buckets[stripe->last / WAYS].next[stripe->last % WAYS] = place;
     }
     stripe->last = place;
+}
+
+/* Frees the places of all callers of that kind. They stay in the lists if they are there. */
+static void clear(struct rate_table *table, enum rate_kind kind)
+{
+    for (size_t number = 0; number < STRIPES; number++) {
+        struct stripe *stripe = lock_stripe(table, number);
+        for (size_t i = number; i <= table->mask; i += STRIPES) {
+            struct bucket *bucket = bucket_of(table, kind, i);
+            memset(bucket->hashes, 0, sizeof bucket->hashes);
+            memset(bucket->tats_us, 0, sizeof bucket->tats_us);
+            memset(bucket->parts, 0, sizeof bucket->parts);
+            memset(bucket->shares, 0, sizeof bucket->shares);
+        }
+        unlock_stripe(stripe);
+    }
+}
+
+void rate_table_set_limit(struct rate_table *table, enum rate_kind kind, const struct rate *limit)
+{
+    const int64_t before_s = rate_table_limit(table, kind).seconds;
+    store_limit(table, kind, limit);
+    if (before_s != 0 && limit->seconds != 0 && limit->seconds != before_s) {
+        clear(table, kind); /* who owes for a day must not keep others out of the table so long */
+    }
 }
 
 /* ---- taking ---- */

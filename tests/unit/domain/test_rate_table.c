@@ -348,7 +348,7 @@ static void test_a_limit_may_change(NO_STATE)
 }
 
 /* A debt of a day must not refuse who is far below a limit of a minute, neither here nor by what
- * others know, and is still there when the day's limit comes back. */
+ * others know. */
 static void test_under_another_window_all_begin_anew(NO_STATE)
 {
     const struct rate day = {10, 86400}, minute = {10, 60};
@@ -364,8 +364,27 @@ static void test_under_another_window_all_begin_anew(NO_STATE)
     rate_table_put_back(table, &shares[0]);
     take_times(table, "u1", 5);
     assert_false(take(table, "u1", NOW_US).allowed);
-    rate_table_set_limit(table, RATE_USER, &day);
-    assert_false(take(table, "u1", NOW_US + 60 * SECOND_US).allowed);
+    rate_table_destroy(&table);
+}
+
+/* A table full of those who owe for a day has room for those who owe for a minute. */
+static void test_under_another_window_all_find_room(NO_STATE)
+{
+    const struct rate minute = {10, 60};
+    enum { CALLERS = 256 * 8 };
+    char name[16];
+    struct rate_table *table = make_table(1, 86400, CALLERS);
+    for (int i = 0; i < 4 * CALLERS; i++) {
+        snprintf(name, sizeof name, "u%d", i);
+        (void)take(table, name, NOW_US);
+    }
+    rate_table_set_limit(table, RATE_USER, &minute);
+    for (int turn = 9; turn >= 0; turn--) {
+        for (int i = 0; i < CALLERS / 16; i++) {
+            snprintf(name, sizeof name, "u%d", i);
+            assert_int_equal(take(table, name, NOW_US).remaining, turn);
+        }
+    }
     rate_table_destroy(&table);
 }
 
@@ -412,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_what_came_meanwhile_counts),
         cmocka_unit_test(test_a_limit_may_change),
         cmocka_unit_test(test_under_another_window_all_begin_anew),
+        cmocka_unit_test(test_under_another_window_all_find_room),
         cmocka_unit_test(test_an_answer_for_a_limit_that_is_gone),
         cmocka_unit_test(test_one_exchange_at_a_time),
     };
