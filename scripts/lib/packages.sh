@@ -14,7 +14,7 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
 # shellcheck disable=SC2034
 packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
     nginx-light python3 python3-yaml python3-jsonschema python3-kubernetes pgbouncer openssl
-    dnsmasq-base)
+    dnsmasq-base prometheus)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_fuzz=(clang libclang-rt-dev)
@@ -143,7 +143,7 @@ package_main() {
     local service
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     undo=() services=()
-    for service in postgresql redis-server haproxy pgbouncer podman; do
+    for service in postgresql redis-server haproxy pgbouncer podman prometheus; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
     [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)

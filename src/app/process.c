@@ -314,6 +314,7 @@ static bool start_admin(struct process *process)
         return false;
     }
     metrics_set(process->metrics, METRIC_CONNECTIONS_MAX, (uint64_t)process->clients.limit);
+    metrics_set(process->metrics, METRIC_PENDING_MAX, (uint64_t)config->max_pending);
     process->admin = http_server_create(&(struct http_server_setup){
         .loop = &process->loop,
         .listen_fd = fd,

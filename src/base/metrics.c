@@ -55,6 +55,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_QUEUE_LOOKUPS] = {"rsvpd_queue_depth", "queue=\"lookups\"", "", GAUGE_SUM},
     [METRIC_QUEUE_COUNTS] = {"rsvpd_queue_depth", "queue=\"counts\"", "", GAUGE_SUM},
     [METRIC_QUEUE_LISTS] = {"rsvpd_queue_depth", "queue=\"lists\"", "", GAUGE_SUM},
+    [METRIC_PENDING_MAX] = {"rsvpd_queue_depth_max", "", "Operations that may wait for or be with a store, over all queues.", GAUGE_SUM},
     [METRIC_UP_POSTGRES] = {"rsvpd_dependency_up", "dependency=\"postgres\"", "Whether the dependency answers.", GAUGE_ANY},
     [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
     [METRIC_TOKENS_CHECKED] = {"rsvpd_tokens_checked_total", "", "Tokens whose signature was checked: those that were not remembered.", COUNTER},

@@ -200,6 +200,9 @@ def main():
             for manifest in manifests_of(path):
                 check_manifest(checks, manifest, path.relative_to(KUBERNETES))
                 check_pod(checks, manifest, known, path.relative_to(KUBERNETES))
+    written = rules_of(KUBERNETES / "monitoring" / "prometheusrule.yaml")
+    checks.that(written == rules_of(KUBERNETES.parent / "prometheus" / "rules.yaml"),
+                "prometheusrule.yaml has other rules than docker/prometheus/rules.yaml: run scripts/prometheusrule")
     for overlay in overlays:
         check_overlay(checks, overlay, known)
         if arguments.render:
