@@ -41,6 +41,9 @@ packages_containers=(podman runc netavark mmdebstrap)
 # What scripts/image needs besides.
 # shellcheck disable=SC2034
 packages_image=(git postgresql redis-server dnsmasq-base iproute2 openssl python3)
+# What the Debian package is made with (cpack -G DEB), and what scripts/package tests it with.
+# shellcheck disable=SC2034
+packages_package=(python3 dpkg-dev file lintian mandoc systemd mmdebstrap)
 
 packages_file=$(readlink -f "${BASH_SOURCE[0]}")
 

@@ -1,0 +1,94 @@
+#!/usr/bin/python3
+"""Checks what packaging/ makes of the tables of $RSVPD_BINARY, without making the package, which scripts/package does.
+
+The manual page, the completion and the sample of variables name every command and variable, and the unit's credentials are
+variables. Bash itself says what it completes.
+"""
+import gzip
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+BINARY = os.environ["RSVPD_BINARY"]
+
+
+def read(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    return (gzip.decompress(data) if path.endswith(".gz") else data).decode("utf-8")
+
+
+def output(*arguments):
+    return subprocess.run(arguments, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+def completed(script, *words):
+    """What bash offers behind these words; the last is the one that is being written."""
+    program = 'compopt() { :; }; . "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _rsvpd; printf "%s\\n" "${COMPREPLY[@]}"'
+    return output("bash", "-c", program, "bash", script, *words).split()
+
+
+def check_completion(script, commands):
+    cases = [(("rsvpd", ""), commands + ["--help", "--version"]), (("rsvpd", "help", ""), commands + ["--help"]),
+             (("rsvpd", "im"), ["import"]), (("rsvpd", "export", "--relation", "w"), ["waitlist"]),
+             (("rsvpd", "migrate", "--wait", ""), []), (("rsvpd", "keys", "r"), ["revoke"])]
+    for words, expected in cases:
+        found = completed(script, *words)
+        if sorted(found) != sorted(expected):
+            yield f"behind '{' '.join(words)}' bash completes {found}, not {expected}"
+    for command in commands:
+        options = set(re.findall(r"--[a-z-]+", output(BINARY, "help", command).split("\n\n")[0]))
+        for option in sorted(options - set(completed(script, "rsvpd", command, "--"))):
+            yield f"the completion of {command} does not have {option}"
+
+
+def check_texts(page, sample, commands, variables):
+    page = page.replace("\\-", "-")
+    for command in commands:
+        if f"\n.SS rsvpd {command}\n" not in page:
+            yield f"the manual page has no section on {command}"
+    for name in variables:
+        if f"\n.TP\n.B {name}\n" not in page:
+            yield f"the manual page does not explain {name}"
+        if not re.search(rf"^#{name}(_FILE)?=", sample, re.MULTILINE) and name != "DATABASE_URL":
+            yield f"the sample of variables does not have {name}"
+    for line in sample.splitlines():
+        if line and not line.startswith("#"):
+            yield f"the sample sets a variable: {line}"
+
+
+def check_unit(unit, variables, markdown):
+    known = set(variables) | {f"{name}_FILE" for name in re.findall(r"^\| `(\w+)` .*also read from the file", markdown, re.MULTILINE)}
+    credentials = re.findall(r"^LoadCredential=(\w+):rsvpd\.\1$", unit, re.MULTILINE)
+    if unit.count("\nLoadCredential=") != len(credentials) or not credentials:
+        yield "a credential of the unit is not NAME:rsvpd.NAME"
+    for name in credentials:
+        if f"{name.upper()}_FILE" not in known:
+            yield f"no variable is named as the credential {name}"
+
+
+def main():
+    commands = re.findall(r"^  ([a-z]+) ", output(BINARY, "help"), re.MULTILINE)
+    markdown = output(BINARY, "config", "--markdown")
+    variables = re.findall(r"^\| `(\w+)`", markdown, re.MULTILINE)
+    assert commands and variables
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([f"{ROOT}/packaging/make_files", BINARY, folder, "A <b@c>"], check=True)
+        page, sample = read(f"{folder}/rsvpd.8.gz"), read(f"{folder}/rsvpd.default")
+        version = output(BINARY, "version").split()[1]
+        faults = [f"Debian's changelog does not begin with {version}"] * (not read(f"{folder}/changelog.gz").startswith(f"rsvpd ({version}) "))
+        faults += check_completion(f"{folder}/rsvpd", commands)
+    faults += check_texts(page, sample, commands, variables)
+    faults += check_unit(read(f"{ROOT}/packaging/rsvpd.service"), variables, markdown)
+    # It finds what is missing.
+    assert len(list(check_texts(page, sample + "\nPORT=1\n", commands + ["gone"], variables + ["GONE"]))) == 4
+    assert list(check_unit("\nLoadCredential=gone:rsvpd.gone\n", variables, markdown))
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
+sys.exit(main())
