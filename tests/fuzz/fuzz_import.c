@@ -28,19 +28,20 @@ static void add_time(struct text *line, int64_t unix_us)
 static void add_field(struct text *line, int field, const struct import_row *row)
 {
     const struct settings *settings = &row->settings;
+    const int setting = field - IMPORT_SETTING; /* an enum setting; negative: none */
     if (field == IMPORT_ENTITY) {
         text_add(line, identifier_slice(&row->entity));
     } else if (field == IMPORT_USER) {
         text_add(line, identifier_slice(&row->user));
     } else if (field == IMPORT_CREATED_AT && row->created_us != IMPORT_NOW) {
         add_time(line, row->created_us);
-    } else if (field == IMPORT_SETTING + SETTING_CAPACITY && settings->limited) {
+    } else if (setting == SETTING_CAPACITY && settings->limited) {
         text_add_int(line, settings->capacity);
-    } else if (field == IMPORT_SETTING + SETTING_WAITLIST) {
+    } else if (setting == SETTING_WAITLIST) {
         text_add_cstr(line, settings->waitlist ? "t" : "f");
-    } else if (field == IMPORT_SETTING + SETTING_OPENS_AT && settings->opens) {
+    } else if (setting == SETTING_OPENS_AT && settings->opens) {
         add_time(line, settings->opens_at_us);
-    } else if (field == IMPORT_SETTING + SETTING_CLOSES_AT && settings->closes) {
+    } else if (setting == SETTING_CLOSES_AT && settings->closes) {
         add_time(line, settings->closes_at_us);
     }
 }
