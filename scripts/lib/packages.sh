@@ -12,12 +12,12 @@ packages_build=(gcc libc6-dev cmake ninja-build pkg-config curl
     libcurl4-openssl-dev)
 # What scripts/test needs on top.
 # shellcheck disable=SC2034
-packages_test=(git clang clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
+packages_test=(git clang llvm clang-format clang-tidy cppcheck libclang-rt-dev shellcheck libcmocka-dev
     nginx-light python3 python3-yaml python3-jsonschema python3-kubernetes pgbouncer openssl
     dnsmasq-base prometheus)
 # What scripts/fuzz needs on top of packages_build.
 # shellcheck disable=SC2034
-packages_fuzz=(clang libclang-rt-dev)
+packages_fuzz=(clang llvm libclang-rt-dev)
 # What scripts/coverage needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema pgbouncer openssl
