@@ -12,6 +12,7 @@
 #include "rsvpd/app/rates.h"
 #include "rsvpd/app/reload.h"
 #include "rsvpd/app/service_manager.h"
+#include "rsvpd/app/trace_exporter.h"
 #include "rsvpd/app/worker.h"
 #include "rsvpd/base/config_serving.h"
 #include "rsvpd/base/log.h"
@@ -58,6 +59,7 @@ struct process {
     struct memory_keeper memory;
     struct count_memory *counts;
     struct rates rates;
+    struct trace_exporter *traces; /* NULL: nothing is traced */
     _Atomic enum phase
         phase; /* changed by change_phase alone, on the main thread; workers read it */
     struct worker *workers[CONFIG_WORKERS_MAX];
@@ -108,7 +110,7 @@ static void health(void *process_, struct http_health *health)
 static void render_metrics(void *process_, struct text *out)
 {
     struct process *process = process_;
-    const struct metrics *sets[CONFIG_WORKERS_MAX + 1];
+    const struct metrics *sets[CONFIG_WORKERS_MAX + 2];
     const char *names[METRICS_ROUTES_MAX];
     struct process_usage usage;
     bool usage_known = process_usage_read(&usage);
@@ -117,6 +119,9 @@ static void render_metrics(void *process_, struct text *out)
         sets[count++] = worker_metrics(process->workers[i]);
     }
     sets[count++] = process->metrics;
+    if (process->traces != NULL) {
+        sets[count++] = trace_exporter_metrics(process->traces);
+    }
     assert(routes.count <= METRICS_ROUTES_MAX);
     for (size_t i = 0; i < routes.count; i++) {
         names[i] = routes.at[i].pattern[0] == '\0' ? "none" : routes.at[i].pattern;
@@ -376,6 +381,8 @@ static bool start_workers(struct process *process)
             .crowd = &process->clients,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
+            .tracer =
+                process->traces == NULL ? NULL : trace_exporter_tracer(process->traces, (size_t)i),
             .trusted_proxies = &process->trusted_proxies,
             .cors_origins = &process->cors_origins,
             .ended = worker_has_ended,
@@ -409,6 +416,19 @@ static bool start_api_keys(struct process *process)
         return false;
     }
     api_keys_reader_start(process->api_keys, &process->loop);
+    return true;
+}
+
+static bool start_traces(struct process *process)
+{
+    if (!trace_exporter_wanted(process->config)) {
+        return true;
+    }
+    process->traces = trace_exporter_create(process->config);
+    if (process->traces == NULL || !trace_exporter_start(process->traces)) {
+        log_event(LOG_ERROR, "not enough resources for traces");
+        return false;
+    }
     return true;
 }
 
@@ -487,6 +507,7 @@ static void end_process(struct process *process)
         ended = worker_join(&process->workers[i]) && ended;
     }
     ended = uv_loop_close(&process->loop) == 0 && ended;
+    ended = (process->traces == NULL || trace_exporter_stop(process->traces)) && ended;
     service_manager_end(&process->manager);
     log_event(LOG_INFO, "ended");
     log_stop();
@@ -498,6 +519,7 @@ static void end_process(struct process *process)
     if (wants_credentials(process)) {
         credentials_free(&process->credentials);
     }
+    trace_exporter_destroy(&process->traces);
     count_memory_destroy(&process->counts);
     rates_free(&process->rates);
     cidr_list_free(&process->trusted_proxies);
@@ -567,7 +589,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         return EXIT_FAILURE;
     }
     log_attach_thread();
-    if (!start_workers(&process)) {
+    if (!start_traces(&process) || !start_workers(&process)) {
         log_stop();
         _exit(EXIT_FAILURE); /* workers that did start have threads; the end of the process ends
                                 them */

@@ -4,6 +4,7 @@
 #include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/rates.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/base/tracer.h"
 #include "rsvpd/http/routes.h"
 #include "rsvpd/service/operations.h"
 #include "rsvpd/service/rate_sharing.h"
@@ -211,6 +212,7 @@ static bool make_service(struct worker *worker)
         .redis = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
         .counts = worker->setup.counts,
         .metrics = worker->metrics,
+        .tracer = worker->setup.tracer,
         .counts_max = COUNTS_PER_RELATION_MAX,
         .pending_max = share(config->max_pending, config->workers),
         .write_connections = (size_t)config->pg_write_connections,
@@ -266,6 +268,7 @@ static bool make_http(struct worker *worker)
                     .now_us = clock_mono_us,
                     .service = worker->service,
                     .metrics = worker->metrics,
+                    .tracer = worker->setup.tracer,
                     .authenticator = worker->authenticator,
                     .access = {.open_counts = config->auth_open_counts != 0,
                                .open_lists = config->auth_open_listings != 0},
@@ -311,6 +314,9 @@ struct worker *worker_create(const struct worker_setup *setup)
         uv_async_init(&worker->loop, &worker->finish, on_finish) != 0 || !make_stores(worker) ||
         !make_service(worker) || !make_authenticator(worker) || !make_http(worker)) {
         return NULL; /* the process ends */
+    }
+    if (worker->setup.tracer != NULL) {
+        worker->setup.tracer->metrics = worker->metrics;
     }
     start_handles(worker);
     return worker;

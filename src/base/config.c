@@ -3,7 +3,9 @@
 #include "rsvpd/base/cidr.h"
 #include "rsvpd/base/jwt.h"
 #include "rsvpd/base/origin_list.h"
+#include "rsvpd/base/pair_list.h"
 #include "rsvpd/base/rate.h"
+#include "rsvpd/base/trace.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -37,6 +39,41 @@ static const char *check_rate(const char *value)
 {
     struct rate rate;
     return rate_parse(slice_of(value), &rate) ? NULL : "is not " RATE_RULE;
+}
+
+static const char *check_share(const char *value)
+{
+    double share;
+    return trace_share_parse(slice_of(value), &share) ? NULL : "is not " TRACE_SHARE_RULE;
+}
+
+/* Credentials in it would be printed with it. */
+static const char *check_endpoint(const char *value)
+{
+    const char *host = strncmp(value, "http://", 7) == 0    ? value + 7
+                       : strncmp(value, "https://", 8) == 0 ? value + 8
+                                                            : "";
+    bool plain = strpbrk(value, "@ \t\r\n") == NULL;
+    return *host != '\0' && *host != '/' && plain
+               ? NULL
+               : "is not an http or https URL without a user, such as http://collector:4318";
+}
+
+static const char *check_pairs(const char *value)
+{
+    char decoded[PAIR_VALUE_SIZE_MAX_BYTES];
+    struct slice rest = slice_of(value), key;
+    size_t size, pairs = 0;
+    bool malformed, plain = true;
+    while (pair_list_next(&rest, &key, decoded, &size, &malformed)) {
+        pairs++;
+        plain = plain && memchr(decoded, '\r', size) == NULL &&
+                memchr(decoded, '\n', size) == NULL && memchr(decoded, '\0', size) == NULL;
+    }
+    return malformed || pairs == 0 ? "is not a list of key=value with commas between them, whose "
+                                     "values are percent-encoded and have at most 1024 bytes"
+           : !plain                ? "has a line end in a value"
+                                   : NULL;
 }
 
 /* clang-format off */
@@ -139,6 +176,20 @@ const struct config_option config_options[] = {
      .choices = "json text", .help = "json for machines, text for people"},
     {.name = "ACCESS_LOG_EVERY", .type = OPTION_INTEGER, .offset = AT(access_log_every), .default_value = "1",
      .min = 0, .max = 1000000, .help = "log one request in this many; 1 logs all, 0 none"},
+    {.name = "OTEL_EXPORTER_OTLP_ENDPOINT", .type = OPTION_STRING, .offset = AT(otel_endpoint), .check = check_endpoint,
+     .default_shown = "none: no traces",
+     .help = "collector of traces, asked by OTLP over HTTP in JSON at its path /v1/traces"},
+    {.name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", .type = OPTION_STRING, .offset = AT(otel_traces_endpoint),
+     .check = check_endpoint, .default_shown = "none", .help = "the same, with its whole path; goes before the other one"},
+    {.name = "OTEL_EXPORTER_OTLP_HEADERS", .type = OPTION_STRING, .offset = AT(otel_headers), .secret = true,
+     .file_offset = AT(otel_headers_file), .check = check_pairs, .default_shown = "none",
+     .help = "header fields for the collector: key=value, separated by commas, values percent-encoded"},
+    {.name = "OTEL_SERVICE_NAME", .type = OPTION_STRING, .offset = AT(otel_service_name), .default_shown = "rsvpd",
+     .help = "service.name of traces"},
+    {.name = "OTEL_RESOURCE_ATTRIBUTES", .type = OPTION_STRING, .offset = AT(otel_resource_attributes), .check = check_pairs,
+     .default_shown = "none", .help = "attributes of all traces: key=value, separated by commas, values percent-encoded"},
+    {.name = "TRACE_SAMPLE", .type = OPTION_STRING, .offset = AT(trace_sample), .default_value = "0.01", .check = check_share,
+     .help = "share of requests that are traced, from 0 to 1, of those whose callers do not say by traceparent"},
 };
 /* clang-format on */
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];

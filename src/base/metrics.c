@@ -64,6 +64,9 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections past a limit, refused or closed at once.", COUNTER},
     [METRIC_KEYS_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"good\"", "Key sets fetched from AUTH_JWKS_URL, by outcome.", COUNTER},
     [METRIC_KEYS_NOT_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"failed\"", "", COUNTER},
+    [METRIC_SPANS_EXPORTED] = {"rsvpd_spans_total", "outcome=\"exported\"", "Spans of traced requests, by what became of them.", COUNTER},
+    [METRIC_SPANS_DROPPED] = {"rsvpd_spans_total", "outcome=\"dropped\"", "", COUNTER},
+    [METRIC_SPANS_FAILED] = {"rsvpd_spans_total", "outcome=\"failed\"", "", COUNTER},
 };
 
 /* The upper bounds of buckets, ascending, 0 ends them. */

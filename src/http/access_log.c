@@ -3,12 +3,26 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/route.h"
 
+/* The trace that the request belongs to, whether this process writes down its part of it or not. */
+static struct slice trace_id(const struct request *request, char digits[TRACE_ID_DIGITS])
+{
+    struct trace_parent parent;
+    struct trace_ref ref = request->trace;
+    if (ref.span == 0 && !trace_parent_parse(request->traceparent, &parent)) {
+        return slice_make(NULL, 0);
+    }
+    trace_write_trace_id(ref.span == 0 ? &parent.ref : &ref, digits);
+    return slice_make(digits, TRACE_ID_DIGITS);
+}
+
 void access_log_note(struct access_log *log, const struct request *request, int64_t duration_us)
 {
     if (log->every == 0 || !log_enabled(LOG_INFO) || ++log->sequence % log->every != 0) {
         return;
     }
     const struct answer *answer = &request->answer;
+    char digits[TRACE_ID_DIGITS];
+    struct slice trace = trace_id(request, digits);
     struct slice route = slice_of(request->route->pattern);
     struct log_field fields[] = {
         LOG_CSTR("request_id", request->id),
@@ -17,8 +31,10 @@ void access_log_note(struct access_log *log, const struct request *request, int6
         LOG_INT("status", answer->status),
         LOG_USEC("duration_ms", duration_us),
         LOG_INT("bytes", answer->body.size),
+        LOG_STR("trace_id", trace),
         LOG_STR("traceparent", request->traceparent),
     };
-    size_t count = sizeof fields / sizeof fields[0] - (request->traceparent.size == 0 ? 1 : 0);
+    size_t count = sizeof fields / sizeof fields[0];
+    count -= request->traceparent.size > 0 ? 0 : trace.size > 0 ? 1 : 2;
     log_write(LOG_INFO, "request", fields, count);
 }

@@ -6,6 +6,7 @@
 #include "rsvpd/http/gate.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/base/tracer.h"
 #include "rsvpd/base/uri.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/authenticator.h"
@@ -23,7 +24,6 @@
 
 enum {
     ALLOW_SIZE_BYTES = 64,
-    TRACEPARENT_SIZE_BYTES = 55,
     FRESH_ID_SIZE_BYTES = 32,
 };
 static_assert((int)FRESH_ID_SIZE_BYTES <= REQUEST_ID_SIZE_MAX_BYTES, "our own ids fit a request");
@@ -64,25 +64,28 @@ static void parse_request_id(struct request *request)
     }
 }
 
-/* W3C Trace Context, section 3.2: version-traceid-parentid-flags, in lower-case hexadecimal. */
+/* Decides whether the request is traced: its caller does, or chance. */
+static void begin_trace(struct request *request, const struct trace_parent *parent)
+{
+    struct tracer *tracer = request->context->tracer;
+    if (tracer != NULL) {
+        request->trace = tracer_begin(tracer, parent);
+        request->trace_parent = parent == NULL ? 0 : parent->ref.span;
+    }
+}
+
 static void set_traceparent(struct request *request)
 {
     struct slice value = slice_trim(header_value(request, HEADER_TRACEPARENT));
-    if (value.size < TRACEPARENT_SIZE_BYTES) {
+    struct trace_parent parent;
+    if (!trace_parent_parse(value, &parent)) {
+        begin_trace(request, NULL);
         return;
     }
-    value.size = TRACEPARENT_SIZE_BYTES; /* later versions may append to it */
-    for (size_t i = 0; i < value.size; i++) {
-        bool dash = i == 2 || i == 35 || i == 52;
-        char c = value.data[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        if (dash ? c != '-' : !hex) {
-            return;
-        }
-    }
     struct text copy = request_text(request, TRACEPARENT_SIZE_BYTES);
-    text_add(&copy, value);
+    text_add(&copy, slice_make(value.data, TRACEPARENT_SIZE_BYTES)); /* later versions append */
     request->traceparent = text_slice(&copy);
+    begin_trace(request, &parent);
 }
 
 /* A declared size that is too large need not arrive to be refused. */

@@ -3,6 +3,7 @@
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/request_trace.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -95,6 +96,9 @@ static void note(struct requests *requests, const struct request *request)
     metrics_observe_request(requests->context->metrics, route, request->method,
                             request->answer.status, (uint64_t)duration_us);
     access_log_note(&requests->access_log, request, duration_us);
+    if (request->trace.span != 0) {
+        request_trace_note(request, end_us);
+    }
 }
 
 static void close_stream(struct requests *requests, struct request *request)

@@ -17,6 +17,7 @@ struct operation *submission_take(struct request *request, enum operation_kind k
         operation->deadline_us = request->started.mono_us + context->limits.deadline_us;
         operation->done = done;
         operation->owner = request;
+        operation->trace = request->trace;
         if (request->idempotency_key.size > 0) {
             operation_write(operation)->key = request->idempotency_key;
         }

@@ -112,6 +112,14 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
 
 static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us);
 
+/* The trace of one who waits for the entry: a load is in one trace only. */
+static struct trace_ref first_trace(const struct count_entry *entry)
+{
+    struct list_node *node = list_first(&entry->waiters);
+    assert(node != NULL);
+    return list_entry(node, struct operation, link)->trace;
+}
+
 /* Asks Postgres on behalf of all who wait for the entry. */
 static void load_from_truth(struct counts *counts, struct count_entry *entry,
                             const struct relation *relation, int64_t now_us)
@@ -129,6 +137,7 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
     load->deadline_us = now_us + counts->deadline_us;
     load->done = load_ended;
     load->owner = counts;
+    load->trace = first_trace(entry);
     operations_watch(counts->operations, load);
     dispatch_submit(counts->dispatch, load, now_us);
 }

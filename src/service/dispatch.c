@@ -1,5 +1,6 @@
 /* Carries operations to Postgres and back. */
 #include "rsvpd/service/dispatch.h"
+#include "rsvpd/service/batch_trace.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -345,6 +346,9 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
 {
     struct batcher *queue = &dispatch->queues[queue_index(batch->relation, batch->kind)];
     assert(batch->size > 0);
+    if (dispatch->tracer != NULL) {
+        batch_trace_note(dispatch->tracer, batch, outcome, now_us);
+    }
     contention_note_ended(&dispatch->contention, batch);
     pace_note_ended(pace_of(dispatch, queue, batch->path), batch, now_us);
     switch (outcome) {

@@ -84,6 +84,7 @@ static struct operation *take(struct operation *asked, enum operation_kind kind,
     operation->deadline_us = asked->deadline_us;
     operation->done = done;
     operation->owner = asked;
+    operation->trace = asked->trace;
     return operation;
 }
 

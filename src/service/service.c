@@ -69,6 +69,7 @@ struct service *service_create(const struct service_setup *setup)
         return NULL;
     }
     service->eraser = (struct eraser){&service->operations, &service->dispatch};
+    service->dispatch.tracer = setup->tracer;
     service->dispatch.counted = counted;
     service->dispatch.listener = service;
     return service;

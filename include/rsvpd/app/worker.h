@@ -14,6 +14,7 @@
 
 struct count_memory;
 struct credentials;
+struct tracer;
 struct worker;
 
 struct worker_setup {
@@ -29,6 +30,7 @@ struct worker_setup {
     struct crowd *crowd;                   /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;
+    struct tracer *tracer; /* of this worker alone; NULL: nothing is traced */
     const struct cidr_list *trusted_proxies;
     const struct origin_list *cors_origins;
     void (*ended)(

@@ -41,6 +41,13 @@ struct config {
     char *rate_limit_address_file;
     char *trusted_proxies;
     char *cors_origins;
+    char *otel_endpoint;
+    char *otel_traces_endpoint;
+    char *otel_headers;
+    char *otel_headers_file; /* the file that it came from; NULL: none */
+    char *otel_service_name;
+    char *otel_resource_attributes;
+    char *trace_sample;
     int64_t port;
     int64_t admin_port;
     int64_t workers; /* event loops; resolved to the number of processors when not set */

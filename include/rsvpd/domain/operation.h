@@ -5,6 +5,7 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/hash_table.h"
 #include "rsvpd/base/list.h"
+#include "rsvpd/base/trace.h"
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/precondition.h"
@@ -221,6 +222,9 @@ struct operation {
     enum outcome verdict; /* of one whose batch is done: OUTCOME_DONE, or the rule against it */
     bool attempted;       /* a write that was with Postgres once, and how that ended is not known */
     bool answered;        /* `done` was called while it was still with Postgres */
+
+    struct trace_ref trace;  /* the span of whoever asks; its `span` is 0 where none is traced */
+    int64_t traced_until_us; /* of one that is sent again: when its last batch ended; monotonic */
 
     const struct relation *relation;
     operation_done_fn *done;

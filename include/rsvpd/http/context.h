@@ -15,6 +15,7 @@
 struct authenticator;
 struct rate_table;
 struct service;
+struct tracer;
 
 /* What the process as a whole knows, for the health routes. */
 struct http_health {
@@ -46,6 +47,7 @@ struct http_context {
     int64_t (*now_us)(void); /* the monotonic clock */
     struct service *service; /* NULL where the routes need none */
     struct metrics *metrics; /* of the thread */
+    struct tracer *tracer;   /* NULL: nothing is traced */
     struct authenticator *authenticator; /* NULL: callers are trusted */
     struct access_policy access;
     struct rate_table *rates; /* of the process; NULL: there are no limits */

@@ -8,6 +8,7 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/list.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/base/trace.h"
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/domain/problem.h"
@@ -93,6 +94,8 @@ struct request {
     const struct route *route; /* never NULL once routed */
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */
+    struct trace_ref trace;   /* its span; its `span` is 0 where it is not traced */
+    uint64_t trace_parent;    /* the span of the caller; 0: none */
 
     const struct principal *principal; /* who sends it; NULL until that is known */
     bool keys_awaited;                 /* it has waited for newer keys to tell */

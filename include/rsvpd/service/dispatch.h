@@ -5,6 +5,7 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/metrics.h"
+#include "rsvpd/base/tracer.h"
 #include "rsvpd/domain/contention.h"
 #include "rsvpd/domain/entity_set.h"
 #include "rsvpd/domain/pace.h"
@@ -26,6 +27,7 @@ struct dispatch {
     struct operations *operations;
     const struct primary_port *primary;
     struct metrics *metrics;
+    struct tracer *tracer; /* NULL: nothing is traced */
     dispatch_counted_fn *counted;
     void *listener;
 

@@ -9,12 +9,14 @@
 
 struct count_memory;
 struct service;
+struct tracer;
 
 struct service_setup {
     const struct primary_port *primary;
     const struct redis_counts_port *redis; /* NULL where there is no Redis */
     struct count_memory *counts;           /* of the process */
     struct metrics *metrics;
+    struct tracer *tracer;    /* NULL: nothing is traced */
     size_t counts_max;        /* of each relation that this worker holds at a time */
     size_t pending_max;       /* operations at a time */
     size_t write_connections; /* that the primary has */

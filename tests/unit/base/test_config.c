@@ -443,6 +443,32 @@ static void test_the_table_is_consistent(NO_STATE)
     }
 }
 
+static void test_collectors_of_traces(NO_STATE)
+{
+    static const char *const wrong[][2] = {
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT", "http://"},
+        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://user:password@collector/v1/traces"},
+        {"OTEL_EXPORTER_OTLP_HEADERS", "Authorization"},
+        {"OTEL_EXPORTER_OTLP_HEADERS", "a=b%0D%0Ac: d"},
+        {"OTEL_RESOURCE_ATTRIBUTES", "a=%zz"},
+        {"TRACE_SAMPLE", "1.1"},
+    };
+    struct config config;
+    for (size_t i = 0; i < LENGTH(wrong); i++) {
+        expect_refused(wrong[i][0], wrong[i][1]);
+    }
+    environment_load_well(&config, (struct environment_variable[]){
+                                       {"DATABASE_URL", ENVIRONMENT_SECRET},
+                                       {"OTEL_EXPORTER_OTLP_ENDPOINT", "https://[::1]:4318/otlp"},
+                                       {"OTEL_EXPORTER_OTLP_HEADERS", "a=b,c=d"},
+                                       {NULL, NULL}});
+    assert_string_equal(config.otel_endpoint, "https://[::1]:4318/otlp");
+    assert_string_equal(config.trace_sample, "0.01");
+    config_free(&config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -462,6 +488,7 @@ int main(void)
         cmocka_unit_test(test_a_file_has_a_largest_size),
         cmocka_unit_test(test_a_file_that_is_not_there),
         cmocka_unit_test(test_the_table_is_consistent),
+        cmocka_unit_test(test_collectors_of_traces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
