@@ -13,6 +13,7 @@ install(FILES ${package_files}/rsvpd.default DESTINATION /etc/default RENAME rsv
 install(FILES packaging/rsvpd.service DESTINATION lib/systemd/system)
 install(FILES sql/roles/service_role.sql DESTINATION share/rsvpd)
 install(FILES docker/prometheus/rules.yaml DESTINATION share/rsvpd/prometheus)
+install(FILES docker/grafana/rsvpd.json DESTINATION share/rsvpd/grafana)
 install(FILES ${package_files}/changelog.gz packaging/debian/copyright README.md CHANGELOG.md DESTINATION share/doc/rsvpd)
 install(DIRECTORY docs DESTINATION share/doc/rsvpd)
 install(FILES packaging/debian/lintian-overrides DESTINATION share/lintian/overrides RENAME rsvpd)
