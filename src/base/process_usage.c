@@ -2,9 +2,8 @@
 #include "rsvpd/base/process_usage.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,22 +14,37 @@ enum {
     SYSTEM_STAT_SIZE_BYTES = 256 * 1024, /* a line for each core, and a long one of interrupts */
 };
 
+static bool parse_number(const char *text, uint64_t *number)
+{
+    errno = 0;
+    *number = strtoull(text, NULL, 10);
+    return *text >= '0' && *text <= '9' && errno == 0;
+}
+
+/* The field that comes so many fields behind this one; its end where there are fewer. */
+static const char *skip_fields(const char *at, int count)
+{
+    for (int i = 0; i < count; i++) {
+        at += strcspn(at, " ");
+        at += strspn(at, " ");
+    }
+    return at;
+}
+
 bool process_usage_parse_stat(const char *stat, uint64_t *start_ticks, uint64_t *pages)
 {
-    /* The second field is the name in parentheses, which may hold any byte: fields count behind
-     * the last one. `%*s` skips those from the third to the 21st. */
-    const char *fields = strrchr(stat, ')');
-    return fields != NULL &&
-           sscanf(fields + 1,
-                  " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                  "%" SCNu64 " %*s %" SCNu64,
-                  start_ticks, pages) == 2;
+    /* The second field is the name in parentheses, which may hold any byte: fields count from the
+     * last one on, which ends it. */
+    const char *name_end = strrchr(stat, ')');
+    return name_end != NULL && parse_number(skip_fields(name_end, 22 - 2), start_ticks) &&
+           parse_number(skip_fields(name_end, 24 - 2), pages);
 }
 
 bool process_usage_parse_boot(const char *system_stat, uint64_t *boot_s)
 {
-    const char *line = strstr(system_stat, "\nbtime ");
-    return line != NULL && sscanf(line, "\nbtime %" SCNu64, boot_s) == 1;
+    static const char name[] = "\nbtime ";
+    const char *line = strstr(system_stat, name);
+    return line != NULL && parse_number(line + sizeof name - 1, boot_s);
 }
 
 /* Reads as much of a file as fits, and ends it with a zero. */
