@@ -285,14 +285,11 @@ static size_t take_bytes(char *bytes, size_t one, size_t size, void *fetch_)
 }
 
 /* CURLOPT_QUICK_EXIT: a name server that does not answer is not waited for. */
-static bool prepare(struct fetch *fetch, const char *url)
+bool fetch_set_common(void *transfer, void *fields)
 {
-    CURL *transfer = fetch->transfer;
-    const char *ca_file = fetch->setup.ca_file;
-    bool own_ca = ca_file != NULL && *ca_file != '\0';
-    return curl_easy_setopt(transfer, CURLOPT_URL, url) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_PROTOCOLS_STR, "https,http") == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_HTTPHEADER, fetch->fields) == CURLE_OK &&
+    return curl_easy_setopt(transfer, CURLOPT_PROTOCOLS_STR, "https,http") == CURLE_OK &&
+           curl_easy_setopt(transfer, CURLOPT_HTTPHEADER, (struct curl_slist *)fields) ==
+               CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_USERAGENT, "rsvpd/" RSVPD_VERSION) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
@@ -301,6 +298,17 @@ static bool prepare(struct fetch *fetch, const char *url)
            curl_easy_setopt(transfer, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
                CURLE_OK &&
+           curl_easy_setopt(transfer, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(transfer, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+}
+
+static bool prepare(struct fetch *fetch, const char *url)
+{
+    CURL *transfer = fetch->transfer;
+    const char *ca_file = fetch->setup.ca_file;
+    bool own_ca = ca_file != NULL && *ca_file != '\0';
+    return curl_easy_setopt(transfer, CURLOPT_URL, url) == CURLE_OK &&
+           fetch_set_common(transfer, fetch->fields) &&
            (!own_ca || (curl_easy_setopt(transfer, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
                         curl_easy_setopt(transfer, CURLOPT_CAPATH, NULL) == CURLE_OK)) &&
            curl_easy_setopt(transfer, CURLOPT_TIMEOUT_MS, (long)fetch->setup.timeout_ms) ==
@@ -309,9 +317,7 @@ static bool prepare(struct fetch *fetch, const char *url)
                CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_WRITEFUNCTION, take_bytes) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_WRITEDATA, fetch) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+           curl_easy_setopt(transfer, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK;
 }
 
 bool fetch_begin(struct fetch *fetch, const char *url)

@@ -3,6 +3,7 @@
 #include "rsvpd/base/clock.h"
 #include "rsvpd/base/pair_list.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/store/fetch.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -76,27 +77,15 @@ static bool set_url(const struct otlp_post *post, const struct otlp_post_setup *
     return set;
 }
 
-/* CURLOPT_QUICK_EXIT: a name server that does not answer is not waited for. */
 static bool prepare(struct otlp_post *post)
 {
     CURL *transfer = post->transfer;
-    return curl_easy_setopt(transfer, CURLOPT_PROTOCOLS_STR, "https,http") == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_HTTPHEADER, post->fields) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_USERAGENT, "rsvpd/" RSVPD_VERSION) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) ==
-               CURLE_OK &&
+    return fetch_set_common(transfer, post->fields) &&
            curl_easy_setopt(transfer, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_WRITEFUNCTION, drop_bytes) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_XFERINFOFUNCTION, gives_up) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_XFERINFODATA, post) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+           curl_easy_setopt(transfer, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
 }
 
 struct otlp_post *otlp_post_create(const struct otlp_post_setup *setup)

@@ -402,18 +402,23 @@ def check_coverage(run):
         run.complaints.append(f"{name} {status} is described, and nothing here provokes it")
 
 
-def main(arguments):
+def check_all(run, servers):
+    good, bad = check_token_modes(run, servers)
+    check_without_keys(run, servers, good, bad)
+    check_trusting(run, servers, good + bad)
+    check_rates(run, servers)
+    check_coverage(run)
+
+
+def run_checks(arguments, usage, check):
+    """Has servers checked by check(run, servers), tells what was found and returns the exit status."""
     if arguments:
-        sys.exit(__doc__)
+        sys.exit(usage)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are stopped as well
     with Servers(BINARY) as servers:
         run = Run(load(DOCUMENT), servers)
         try:
-            good, bad = check_token_modes(run, servers)
-            check_without_keys(run, servers, good, bad)
-            check_trusting(run, servers, good + bad)
-            check_rates(run, servers)
-            check_coverage(run)
+            check(run, servers)
         except Exception as error:  # what was found until then is told as well
             run.complaints.append(f"the run broke off: {type(error).__name__}: {error}")
         if run.complaints:
@@ -424,4 +429,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_checks(sys.argv[1:], __doc__, check_all))

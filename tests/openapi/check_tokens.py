@@ -9,17 +9,15 @@ import hmac
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 sys.dont_write_bytecode = True
-from check_access import REALM, SECRET, encode  # noqa: E402
-from check_openapi import BINARY, DOCUMENT, Run  # noqa: E402
-from document import load, parse_json  # noqa: E402
-from servers import Servers, header, send_raw  # noqa: E402
+from check_access import REALM, SECRET, encode, run_checks  # noqa: E402
+from document import parse_json  # noqa: E402
+from servers import header, send_raw  # noqa: E402
 
 USER, ISSUER, AUDIENCE = "ann-7Gq2", "https://id.example/", "rsvp"
 SIZE_MAX = 8192
@@ -327,22 +325,5 @@ def check_all(run, servers):
     run.judge("it goes on", servers.is_ready())
 
 
-def main(arguments):
-    if arguments:
-        sys.exit(__doc__)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are stopped as well
-    with Servers(BINARY) as servers:
-        run = Run(load(DOCUMENT), servers)
-        try:
-            check_all(run, servers)
-        except Exception as error:  # what was found until then is told as well
-            run.complaints.append(f"the run broke off: {type(error).__name__}: {error}")
-        if run.complaints:
-            print(f"--- the end of rsvpd's log\n{servers.log('rsvpd')[-4000:]}---")
-    print(*run.complaints[:100], sep="\n", end="\n" if run.complaints else "")
-    print(f"{run.checked} checks" + (f", {len(run.complaints)} complaints" if run.complaints else " passed"))
-    return 1 if run.complaints else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_checks(sys.argv[1:], __doc__, check_all))

@@ -21,6 +21,11 @@ MUST_CHECK bool fetch_url_valid(const char *url, char error[FETCH_ERROR_SIZE_BYT
 /* The URL as it may be logged: without user, password, query and fragment. */
 void fetch_url_show(const char *url, char shown[FETCH_SHOWN_SIZE_BYTES]);
 
+/* Sets what every transfer of ours (a CURL *) has: HTTPS verified from TLS 1.2 on, or HTTP; no
+ * redirects, no proxy, no signals. `fields` (a struct curl_slist *) stays the caller's, and is used
+ * by the transfer. False where memory is exhausted. */
+MUST_CHECK bool fetch_set_common(void *transfer, void *fields);
+
 struct fetch;
 
 struct fetch_setup {
