@@ -63,26 +63,7 @@ WORKS = (
 )
 
 
-class Rsvpd(contestants.Rsvpd):
-    """One that is set up in some way, on the database of this run."""
-
-    def __init__(self, bench, name, **environment):
-        self.name = name
-        super().__init__(bench, None)
-        self.database = bench.database
-        self.environment = environment
-
-    def __enter__(self):
-        try:
-            self.start(**self.environment)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
+class Rsvpd(contestants.RsvpdOfRun):
     def check(self):
         """Whoever asks for tokens refuses a request without one; the answers themselves are checked by the other bench."""
         status, _, _ = processes.ask(self.port, "GET", f"/v1/events/{MEMBERS_EVENT}/users/0")

@@ -20,9 +20,9 @@ POOL_DEFAULT = 10  # of pg, per process
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
-def run_wrk(port, clients, seconds, stream, must_last):
+def run_wrk(port, clients, seconds, stream, must_last, threads=2):
     """must_last: the stream may not begin again, because its users must be new."""
-    threads = min(2, clients)
+    threads = min(threads, clients)
     command = ["wrk", f"-t{threads}", f"-c{clients}", f"-d{seconds}s", "--timeout", f"{TIMEOUT_S}s", "-s",
                f"{HERE}/stream.lua", f"http://127.0.0.1:{port}", "--", stream, str(threads)]
     output, used_s = processes.run_load(command, seconds + 3 * TIMEOUT_S)
@@ -91,6 +91,27 @@ class Rsvpd(Service):
         status, _, answer = processes.ask(self.port, method, f"/v1/events/{event}", body)
         if status != 200:
             raise RuntimeError(f"{method} of the settings of {event}: {status} {answer}")
+
+
+class RsvpdOfRun(Rsvpd):
+    """One that is set up in some way, on the one database of this run, for as long as a `with` block lasts."""
+
+    def __init__(self, bench, name, **environment):
+        self.name = name
+        super().__init__(bench, None)
+        self.database = bench.database
+        self.environment = environment
+
+    def __enter__(self):
+        try:
+            self.start(**self.environment)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
 
 
 class Fastify(Service):

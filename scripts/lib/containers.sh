@@ -41,19 +41,23 @@ containers_end() {
     rm -rf --one-file-system "$containers_dir"
 }
 
-# containers_make_base RELEASE: the base that docker/Dockerfile names, as its registry has it: a minimal Debian. It is kept for a
-# week. Sets containers_cache, where more may be kept.
-containers_make_base() {
-    local release=$1 base
+# containers_keep_system RELEASE [NAME PACKAGE...]: makes a minimal Debian, with these packages; NAME tells it from one without. Sets
+# containers_system, the archive. It is kept for a week in containers_cache, where more may be kept.
+containers_keep_system() {
+    local release=$1 name=$1${2:+-$2}
     containers_cache=${XDG_CACHE_HOME:-$HOME/.cache}/rsvpd/images
-    base=$containers_cache/$release.tar
+    containers_system=$containers_cache/$name.tar
     mkdir -p "$containers_cache"
-    if [[ -z $(find "$base" -mtime -7 2>/dev/null) ]]; then
-        echo "making Debian's $release (a minute or more)"
-        debian_make "$release" "$base.new.tar"
-        mv "$base.new.tar" "$base"
-    fi
-    "${containers_podman[@]}" import --quiet "$base" "docker.io/library/debian:$release-slim"
+    [[ -z $(find "$containers_system" -mtime -7 2>/dev/null) ]] || return 0
+    echo "making a Debian for $name (a minute or more)"
+    debian_make "$release" "$containers_system.new.tar" "${@:3}"
+    mv "$containers_system.new.tar" "$containers_system"
+}
+
+# containers_make_base RELEASE: the base that docker/Dockerfile names, as its registry has it.
+containers_make_base() {
+    containers_keep_system "$1"
+    "${containers_podman[@]}" import --quiet "$containers_system" "docker.io/library/debian:$1-slim"
 }
 
 # containers_build IMAGE RELEASE: from the sources here, as `docker build` would.

@@ -25,9 +25,12 @@ packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema p
 # What scripts/bench needs on top.
 # shellcheck disable=SC2034
 packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
-# What scripts/oidc needs on top of packages_build.
+# What scripts/oidc and scripts/webhooks need on top of packages_build.
 # shellcheck disable=SC2034
-packages_oidc=(postgresql redis-server nodejs npm python3)
+packages_npm=(postgresql redis-server nodejs npm python3)
+# What scripts/browser needs on top of packages_build.
+# shellcheck disable=SC2034
+packages_browser=(postgresql redis-server chromium python3)
 # What scripts/bench --scale and --auth need instead.
 # shellcheck disable=SC2034
 packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
@@ -35,12 +38,21 @@ packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
 # What the fault suite needs on top of packages_test: scripts/fault, scripts/soak, and its short form in scripts/test.
 # shellcheck disable=SC2034
 packages_fault=(haproxy libfaketime)
+# What scripts/drill needs on top of packages_build.
+# shellcheck disable=SC2034
+packages_drill=(haproxy prometheus pgbackrest dnsmasq-base openssl libcmocka-dev python3 python3-yaml
+    etcd-server patroni python3-etcd nftables iproute2)
 # What images are made and run with (scripts/lib/containers.sh): runc, because crun refuses hybrid control groups.
 # shellcheck disable=SC2034
 packages_containers=(podman runc netavark mmdebstrap)
 # What scripts/image needs besides.
 # shellcheck disable=SC2034
 packages_image=(git postgresql redis-server dnsmasq-base iproute2 openssl python3)
+# What scripts/stack needs, and what it has in the system with Docker.
+# shellcheck disable=SC2034
+packages_stack=(git mmdebstrap slirp4netns)
+# shellcheck disable=SC2034
+packages_stack_system=(docker.io docker-cli docker-compose docker-buildx iptables iproute2 procps curl python3 python3-yaml)
 # What the Debian package is made with (cpack -G DEB), and what scripts/package tests it with.
 # shellcheck disable=SC2034
 packages_package=(python3 dpkg-dev file lintian mandoc systemd mmdebstrap)
@@ -146,9 +158,10 @@ package_main() {
     local service
     export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
     undo=() services=()
-    for service in postgresql redis-server haproxy pgbouncer podman prometheus; do
+    for service in postgresql redis-server haproxy pgbouncer podman prometheus patroni; do
         [[ -e /etc/init.d/$service || " $* " != *" $service "* ]] || services+=("$service")
     done
+    [[ -e /etc/init.d/etcd || " $* " != *" etcd-server "* ]] || services+=(etcd)
     [[ -e /etc/init.d/nginx || " $* " != *" nginx-light "* ]] || services+=(nginx)
     log=$(mktemp)
     trap package_release_services EXIT

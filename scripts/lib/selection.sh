@@ -25,7 +25,7 @@ selection_target() {
     unit_* | integration_* | torture_* | fuzz_*) echo "$1" ;;
     faults_*) echo rsvpd_fault ;;
     sim_*) echo rsvpd_sim ;;
-    *) echo rsvpd ;;
+    *) echo all ;; # scripts, which run what they please
     esac
 }
 

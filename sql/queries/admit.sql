@@ -7,20 +7,23 @@
 -- Mostly they are equal, and nothing is counted. Otherwise up to 10,000 positions are counted from the front; further back
 -- the answer is the lower bound. Window functions avoid a join of two sets of users, and read a waiting list once for all
 -- users of the batch: each counts from the one before.
+--
+-- Where the counter says that there are settings and somebody has deleted them, nothing limits the entity: whoever asks gets
+-- a seat, and none is left without a verdict.
 -- $1, $2: entities and users; $3: their order of arrival.
 WITH asked AS (
     SELECT
-        a.id, a.user_id, a.arrival, e.waitlist, e.waiting, e.last_ticket, e.passed_ticket, w.ticket,
+        a.id, a.user_id, a.arrival, e.waitlist, coalesce(e.waiting, 0) AS waiting, e.last_ticket, e.passed_ticket, w.ticket,
         e.waiting - (e.last_ticket - w.ticket) AS place_min, w.ticket - e.passed_ticket AS place_max,
         CASE WHEN e.capacity IS NOT NULL THEN greatest(e.capacity - c.count - e.waiting, 0) END AS seats,
         CASE
             WHEN statement_timestamp() < e.opens_at OR statement_timestamp() >= e.closes_at THEN 3
             WHEN m.user_id IS NOT NULL THEN 0
-            WHEN w.ticket IS NOT NULL THEN 1
+            WHEN w.ticket IS NOT NULL AND e.event_id IS NOT NULL THEN 1
         END AS known -- the verdict, NULL for newcomers
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (id, user_id, arrival)
     JOIN :counters AS c ON c.:id = a.id
-    JOIN events AS e ON e.event_id = a.id
+    LEFT JOIN events AS e ON e.event_id = a.id
     LEFT JOIN :members AS m ON m.:id = a.id AND m.user_id = a.user_id
     LEFT JOIN waitlist AS w ON w.event_id = a.id AND w.user_id = a.user_id
 ), asking AS (

@@ -5,10 +5,12 @@
 #include "rsvpd/app/health_command.h"
 #include "rsvpd/app/keys_command.h"
 #include "rsvpd/app/process.h"
+#include "rsvpd/app/relay_command.h"
 #include "rsvpd/base/config_print.h"
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/store/pg_secrets.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +123,7 @@ static int run_config(int argc, char **argv)
     struct redis_url redis_url;
     if (argc == 1 && strcmp(argv[0], "--markdown") == 0) {
         config_print_markdown(stdout);
-        return EXIT_SUCCESS;
+        return command_finish_output(EXIT_SUCCESS);
     }
     if (argc > 0) {
         return command_unexpected("config", argv[0]);
@@ -129,6 +131,7 @@ static int run_config(int argc, char **argv)
     int status = command_load(&config, &redis_url, true);
     if (status == EXIT_SUCCESS) {
         config_print(&config, stdout);
+        status = command_finish_output(EXIT_SUCCESS);
     }
     config_free(&config);
     return status;
@@ -140,21 +143,21 @@ static int run_version(int argc, char **argv)
         return command_unexpected("version", argv[0]);
     }
     puts("rsvpd " RSVPD_VERSION);
-    return EXIT_SUCCESS;
+    return command_finish_output(EXIT_SUCCESS);
 }
 
 static int run_help(int argc, char **argv)
 {
     if (argc == 0) {
         print_commands(stdout);
-        return EXIT_SUCCESS;
+        return command_finish_output(EXIT_SUCCESS);
     }
     const struct command *command = command_named(argv[0]);
     if (command == NULL) {
         return command_unexpected("help", argv[0]);
     }
     fputs(command->help, stdout);
-    return EXIT_SUCCESS;
+    return command_finish_output(EXIT_SUCCESS);
 }
 
 static const struct command commands[] = {
@@ -181,6 +184,7 @@ static const struct command commands[] = {
     {"erase", erase_command, "erase everything about a user", erase_help},
     {"prune", prune_command, "remove events that closed long ago", prune_help},
     {"verify", verify_command, "compare the counters with the rows", verify_help},
+    {"relay", relay_command, "tell another system what happened", relay_help},
     {"keys", keys_command, "create, list and revoke the API keys of services", keys_help},
     {"health", health_command, "ask a running service whether it is well", health_help},
     {"config", run_config, "print the configuration in force",
@@ -230,15 +234,31 @@ static void take_signals_as_first_process(void)
     }
 }
 
+/* Whoever starts us may have closed the standard streams. The next file or socket would get their
+ * numbers, and what is printed would go into it. What takes their places can be neither read nor
+ * written, so that a command that must print fails. */
+static bool fill_standard_streams(void)
+{
+    bool filled = true;
+    for (int fd = STDIN_FILENO; filled && fd <= STDERR_FILENO; fd++) {
+        int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+        filled = fcntl(fd, F_GETFD) >= 0 || open("/dev/null", mode) == fd;
+    }
+    return filled;
+}
+
 int commands_run(int argc, char **argv)
 {
+    if (!fill_standard_streams()) {
+        return EXIT_FAILURE;
+    }
     if (argc < 2) {
         print_commands(stderr);
         return EXIT_USAGE;
     }
     if (asks_for_help(argv[1])) {
         print_commands(stdout);
-        return EXIT_SUCCESS;
+        return command_finish_output(EXIT_SUCCESS);
     }
     const struct command *command =
         command_named(strcmp(argv[1], "--version") == 0 ? "version" : argv[1]);
@@ -249,7 +269,7 @@ int commands_run(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (asks_for_help(argv[i])) {
             fputs(command->help, stdout);
-            return EXIT_SUCCESS;
+            return command_finish_output(EXIT_SUCCESS);
         }
     }
     take_signals_as_first_process();

@@ -87,7 +87,7 @@ static void on_answer(void *check_, struct slice answer, const char *reason)
 /* Asks, and waits for the answer. */
 static void ask(struct check *check, const char *url)
 {
-    snprintf(check->finding, sizeof check->finding, "not enough memory");
+    snprintf(check->finding, sizeof check->finding, "not enough memory or descriptors");
     if (uv_loop_init(&check->loop) != 0) {
         return;
     }

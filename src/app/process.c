@@ -5,7 +5,9 @@
  * sees /readyz 503 and goes elsewhere, clients are told to close their connections), finishing (no
  * new connections, requests in flight end), ended. A further signal skips the rest of the phase. */
 #include "rsvpd/app/process.h"
+#include "rsvpd/app/admin_port.h"
 #include "rsvpd/app/api_keys_reader.h"
+#include "rsvpd/app/client_limits.h"
 #include "rsvpd/app/credentials.h"
 #include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/memory.h"
@@ -18,6 +20,7 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/domain/count_memory.h"
 #include "rsvpd/http/body.h"
+#include "rsvpd/http/count_stream.h"
 #include "rsvpd/http/listener.h"
 #include "rsvpd/http/routes.h"
 
@@ -25,16 +28,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     STUCK_AFTER_US = 5 * 1000 * 1000, /* a loop that has not turned for so long is stuck */
-    ADMIN_CONNECTIONS_MAX = 128,
     ADMIN_TICK_MS = 20,
-    ADMIN_DEADLINE_US = 5 * 1000 * 1000,
     END_GRACE_US = 5 * 1000 * 1000, /* beyond drain and deadline: then all is closed, by far */
-    DESCRIPTORS_PER_WORKER = 64,    /* besides those of clients */
     COUNTS_MAX = 256 * 1024,        /* known at a time */
 };
 
@@ -54,8 +53,7 @@ struct process {
     uv_prepare_t iteration_end;
     struct loop_lag lag;
     uv_async_t worker_ended;
-    struct metrics *metrics; /* of the admin port */
-    struct http_server *admin;
+    struct admin_port admin;
     struct memory_keeper memory;
     struct count_memory *counts;
     struct rates rates;
@@ -66,7 +64,8 @@ struct process {
     size_t worker_count;
     _Atomic size_t workers_ended;
     _Atomic bool draining;
-    struct crowd clients, admin_clients;
+    struct crowd clients;
+    struct stream_limit streams;
     struct cidr_list trusted_proxies;
     struct origin_list cors_origins; /* of the public port alone */
 };
@@ -118,7 +117,7 @@ static void render_metrics(void *process_, struct text *out)
     for (size_t i = 0; i < process->worker_count; i++) {
         sets[count++] = worker_metrics(process->workers[i]);
     }
-    sets[count++] = process->metrics;
+    sets[count++] = process->admin.metrics;
     if (process->traces != NULL) {
         sets[count++] = trace_exporter_metrics(process->traces);
     }
@@ -147,7 +146,7 @@ static struct http_process http_process(struct process *process)
 
 static void close_loop_handles(struct process *process)
 {
-    http_server_destroy(&process->admin);
+    admin_port_close(&process->admin);
     if (process->api_keys != NULL) {
         api_keys_reader_stop(process->api_keys);
     }
@@ -165,7 +164,8 @@ static void close_loop_handles(struct process *process)
 static void on_worker_ended(uv_async_t *async)
 {
     struct process *process = async->data;
-    if (process->admin != NULL && atomic_load(&process->workers_ended) == process->worker_count) {
+    if (process->admin.server != NULL &&
+        atomic_load(&process->workers_ended) == process->worker_count) {
         close_loop_handles(process);
     }
 }
@@ -247,14 +247,14 @@ static void on_reloaded(void *process_)
 
 /* ---- the start ---- */
 
-static void tell_manager(struct process *process)
+static void tell_manager(struct process *process, int64_t now_us)
 {
     struct http_health now;
     bool ready;
-    if (service_manager_is_there(&process->manager)) {
+    if (service_manager_wants_news(&process->manager, now_us)) {
         health(process, &now);
         const char *word = http_health_word(&now, &ready);
-        service_manager_tick(&process->manager, now.alive, ready, word, clock_mono_us());
+        service_manager_tick(&process->manager, now.alive, ready, word, now_us);
     }
 }
 
@@ -262,78 +262,31 @@ static void on_tick(uv_timer_t *tick)
 {
     struct process *process = tick->data;
     struct instant now = clock_now();
-    loop_lag_note(&process->lag, process->metrics, HISTOGRAM_LAG_MAIN, ADMIN_TICK_MS, now.mono_us);
-    http_server_tick(process->admin, now);
-    (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open));
-    tell_manager(process);
+    loop_lag_note(&process->lag, process->admin.metrics, HISTOGRAM_LAG_MAIN, ADMIN_TICK_MS,
+                  now.mono_us);
+    admin_port_tick(&process->admin, now);
+    (void)memory_note_connections(&process->memory, atomic_load(&process->clients.open) +
+                                                        atomic_load(&process->streams.open));
+    tell_manager(process, now.mono_us);
 }
 
 static void on_iteration_end(uv_prepare_t *prepare)
 {
     struct process *process = prepare->data;
-    if (process->admin != NULL) {
-        (void)http_server_end_iteration(process->admin); /* what is left waits for the next tick */
-    }
-}
-
-/* Raises the limit on descriptors as far as the system lets us. Answers how many clients may
- * connect: fewer than MAX_CONNECTIONS where the descriptors do not reach, so that those of the
- * admin port and of the stores are there whatever clients do. */
-static int64_t client_limit(const struct config *config)
-{
-    struct rlimit limit;
-    int64_t others = config->workers * DESCRIPTORS_PER_WORKER + CROWD_OVER_LIMIT_MAX +
-                     ADMIN_CONNECTIONS_MAX + CROWD_OVER_LIMIT_MAX;
-    int64_t wanted = config->max_connections + others;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return config->max_connections;
-    }
-    rlim_t soft = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        limit.rlim_cur = soft;
-    }
-    if (limit.rlim_cur >= (rlim_t)wanted) {
-        return config->max_connections;
-    }
-    int64_t clients = (int64_t)limit.rlim_cur > others ? (int64_t)limit.rlim_cur - others : 1;
-    log_event(LOG_WARN, "too few descriptors for MAX_CONNECTIONS: raise the limit (ulimit -n)",
-              LOG_INT("wanted", wanted), LOG_INT("limit", limit.rlim_cur),
-              LOG_INT("connections", clients));
-    return clients;
+    admin_port_end_iteration(&process->admin);
 }
 
 static bool start_admin(struct process *process)
 {
     const struct config *config = process->config;
-    char error[LISTENER_ERROR_SIZE_BYTES];
-    int fd;
-    if (!listener_open(config->admin_bind_address, (uint16_t)config->admin_port, &fd, 1, error)) {
-        log_event(LOG_ERROR, "cannot open the admin port", LOG_CSTR("variable", "ADMIN_PORT"),
-                  LOG_CSTR("reason", error));
+    const struct http_process self = http_process(process);
+    if (!admin_port_open(&process->admin, config, &process->loop, &self)) {
         return false;
     }
-    process->metrics = metrics_create();
-    if (process->metrics == NULL) {
-        log_event(LOG_ERROR, "not enough memory for the admin port");
-        return false;
-    }
-    metrics_set(process->metrics, METRIC_CONNECTIONS_MAX, (uint64_t)process->clients.limit);
-    metrics_set(process->metrics, METRIC_PENDING_MAX, (uint64_t)config->max_pending);
-    process->admin = http_server_create(&(struct http_server_setup){
-        .loop = &process->loop,
-        .listen_fd = fd,
-        .context = {.routes = &routes,
-                    .port = ROUTE_ADMIN,
-                    .now_us = clock_mono_us,
-                    .metrics = process->metrics,
-                    .process = http_process(process),
-                    .limits = {.deadline_us = ADMIN_DEADLINE_US}},
-        .crowd = &process->admin_clients,
-        .keepalive_us = config->keepalive_timeout_ms * 1000,
-        .random_seed = clock_entropy(),
-    });
-    return process->admin != NULL;
+    metrics_set(process->admin.metrics, METRIC_CONNECTIONS_MAX, (uint64_t)process->clients.limit);
+    metrics_set(process->admin.metrics, METRIC_STREAMS_MAX, (uint64_t)process->streams.max);
+    metrics_set(process->admin.metrics, METRIC_PENDING_MAX, (uint64_t)config->max_pending);
+    return true;
 }
 
 static bool start_token_keys(struct process *process)
@@ -342,7 +295,7 @@ static bool start_token_keys(struct process *process)
         return true;
     }
     if (!credentials_start(&process->credentials, process->config, &process->loop,
-                           process->metrics)) {
+                           process->admin.metrics)) {
         return false;
     }
     process->reload.token_keys = process->credentials.source;
@@ -379,6 +332,7 @@ static bool start_workers(struct process *process)
             .counts = process->counts,
             .rates = &process->rates,
             .crowd = &process->clients,
+            .streams = &process->streams,
             .hash_secret = hash_secret,
             .secrets = process->secrets,
             .tracer =
@@ -524,7 +478,7 @@ static void end_process(struct process *process)
     rates_free(&process->rates);
     cidr_list_free(&process->trusted_proxies);
     origin_list_free(&process->cors_origins);
-    free(process->metrics);
+    free(process->admin.metrics);
 }
 
 static void end_before_serving(int signal)
@@ -578,8 +532,9 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.reload.rates = &process.rates;
     service_manager_init(&process.manager, environment);
     body_prepare();
-    crowd_init(&process.clients, client_limit(config));
-    crowd_init(&process.admin_clients, ADMIN_CONNECTIONS_MAX);
+    struct client_limits limits = client_limits_find(config);
+    crowd_init(&process.clients, limits.connections);
+    process.streams.max = limits.streams;
     if (!start_loop(&process) || !start_api_keys(&process) || !start_admin(&process) ||
         !start_token_keys(&process)) {
         return EXIT_FAILURE;

@@ -16,6 +16,11 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+    NEWS_EVERY_US = 1000 * 1000,
+    NEWS_AT_START_EVERY_US = 100 * 1000, /* whoever waits for the start waits no longer */
+};
+
 /* A path, or '@' and a name in the abstract namespace. */
 static bool parse_address(struct service_manager *manager, const char *text)
 {
@@ -52,13 +57,17 @@ static void read_watchdog(struct service_manager *manager, config_lookup_fn *loo
     if (manager->alive_every_us == 0) {
         log_event(LOG_WARN, "cannot feed the watchdog", LOG_CSTR("variable", "WATCHDOG_USEC"),
                   LOG_CSTR("reason", "it is not a number of microseconds"));
+        return;
     }
+    /* A whole number of them is the time after which it is told: it is never told late. */
+    int64_t parts = (manager->alive_every_us + NEWS_EVERY_US - 1) / NEWS_EVERY_US;
+    manager->news_every_us = manager->alive_every_us / parts;
 }
 
 void service_manager_init(struct service_manager *manager, config_lookup_fn *lookup)
 {
     const char *name = lookup("NOTIFY_SOCKET"), *reason = NULL;
-    *manager = (struct service_manager){.fd = -1};
+    *manager = (struct service_manager){.fd = -1, .news_every_us = NEWS_EVERY_US};
     if (name == NULL || *name == '\0') {
         return;
     }
@@ -82,11 +91,6 @@ void service_manager_end(struct service_manager *manager)
         close(manager->fd);
         manager->fd = -1;
     }
-}
-
-bool service_manager_is_there(const struct service_manager *manager)
-{
-    return manager->fd >= 0;
 }
 
 /* Sends what is unsent. A manager that is gone is no fault of the process: it hears the next one.
@@ -116,6 +120,16 @@ static void tell(struct service_manager *manager, const char *format, ...)
     send_unsent(manager);
 }
 
+bool service_manager_wants_news(struct service_manager *manager, int64_t now_us)
+{
+    if (manager->fd < 0 || (now_us < manager->news_at_us && manager->unsent[0] == '\0')) {
+        return false;
+    }
+    bool soon = !manager->ready && manager->news_every_us > NEWS_AT_START_EVERY_US;
+    manager->news_at_us = now_us + (soon ? NEWS_AT_START_EVERY_US : manager->news_every_us);
+    return true;
+}
+
 void service_manager_tick(struct service_manager *manager, bool alive, bool ready,
                           const char *status, int64_t now_us)
 {
@@ -135,8 +149,9 @@ void service_manager_tick(struct service_manager *manager, bool alive, bool read
     }
     if (alive && manager->alive_every_us > 0 &&
         now_us - manager->alive_told_us >= manager->alive_every_us && manager->unsent[0] == '\0') {
-        manager->alive_told_us = now_us;
         tell(manager, "WATCHDOG=1\n");
+        bool told = manager->unsent[0] == '\0'; /* or another message may take its place */
+        manager->alive_told_us = told ? now_us : manager->alive_told_us;
     }
 }
 

@@ -17,9 +17,8 @@ enum {
     RETRY_MAX_S = 30,               /* however long the collector wants to be left alone */
     END_US = 1000 * 1000,           /* for what is left at the end */
     END_GRACE_US = 2 * 1000 * 1000, /* libcurl looks once a second whether it is to give up */
-    RESOURCE_SIZE_MAX_BYTES = 64 * 1024,
     DOCUMENT_SIZE_MAX_BYTES =
-        TRACE_BATCH_SPANS * OTLP_SPAN_SIZE_MAX_BYTES + RESOURCE_SIZE_MAX_BYTES,
+        TRACE_BATCH_SPANS * OTLP_SPAN_SIZE_MAX_BYTES + OTLP_RESOURCE_SIZE_MAX_BYTES,
 };
 
 struct trace_exporter {

@@ -5,6 +5,7 @@
 #include "rsvpd/app/rates.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/tracer.h"
+#include "rsvpd/http/count_stream.h"
 #include "rsvpd/http/routes.h"
 #include "rsvpd/service/operations.h"
 #include "rsvpd/service/rate_sharing.h"
@@ -174,11 +175,11 @@ static bool make_stores(struct worker *worker)
     if (worker->setup.redis_url != NULL) {
         worker->redis = redis_store_create(&(struct redis_store_setup){
             .loop = &worker->loop,
-            .url = worker->setup.redis_url,
-            .rotated = worker->setup.redis_secret,
-            .tls = {.ca = config->redis_tls_ca_file,
-                    .certificate = config->redis_tls_cert_file,
-                    .key = config->redis_tls_key_file},
+            .address = {.url = worker->setup.redis_url,
+                        .rotated = worker->setup.redis_secret,
+                        .tls = {.ca = config->redis_tls_ca_file,
+                                .certificate = config->redis_tls_cert_file,
+                                .key = config->redis_tls_key_file}},
             .namespace = worker->setup.secrets->redis_namespace,
             .ttl_ms = config->count_redis_ttl_ms,
             .rates_key = worker->setup.rates->table == NULL ? NULL : worker->setup.rates->redis_key,
@@ -212,6 +213,7 @@ static bool make_service(struct worker *worker)
         .redis = worker->redis == NULL ? NULL : redis_store_port(worker->redis),
         .counts = worker->setup.counts,
         .metrics = worker->metrics,
+        .write_event = count_stream_write,
         .tracer = worker->setup.tracer,
         .counts_max = COUNTS_PER_RELATION_MAX,
         .pending_max = share(config->max_pending, config->workers),
@@ -272,9 +274,11 @@ static bool make_http(struct worker *worker)
                     .authenticator = worker->authenticator,
                     .access = {.open_counts = config->auth_open_counts != 0,
                                .open_lists = config->auth_open_listings != 0},
+                    .streams = worker->setup.streams,
                     .rates = worker->setup.rates->table,
                     .process = worker->setup.process,
-                    .limits = {.deadline_us = config->request_deadline_ms * 1000},
+                    .limits = {.deadline_us = config->request_deadline_ms * 1000,
+                               .drain_us = config->shutdown_drain_ms * 1000},
                     .page_token_key = worker->setup.secrets->page_token_key,
                     .trusted_proxies = worker->setup.trusted_proxies,
                     .cors_origins = worker->setup.cors_origins},

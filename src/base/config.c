@@ -6,18 +6,17 @@
 #include "rsvpd/base/pair_list.h"
 #include "rsvpd/base/rate.h"
 #include "rsvpd/base/trace.h"
+#include "rsvpd/base/webhook.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+enum { QUOTED_SIZE_BYTES = 64 };
 
 static const char *check_jwt_secret(const char *value)
 {
@@ -47,6 +46,21 @@ static const char *check_share(const char *value)
     return trace_share_parse(slice_of(value), &share) ? NULL : "is not " TRACE_SHARE_RULE;
 }
 
+static const char *check_relay_secret(const char *value)
+{
+    struct webhook_secrets secrets;
+    return webhook_secrets_parse(slice_of(value), &secrets) ? NULL : "is not " WEBHOOK_SECRET_RULE;
+}
+
+/* As PostgreSQL has them, which takes longer names for shorter ones. */
+static const char *check_slot(const char *value)
+{
+    size_t size = strlen(value);
+    return size <= 63 && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_") == size
+               ? NULL
+               : "is not a name of at most 63 characters out of a-z, 0-9 and _";
+}
+
 /* Credentials in it would be printed with it. */
 static const char *check_endpoint(const char *value)
 {
@@ -57,6 +71,14 @@ static const char *check_endpoint(const char *value)
     return *host != '\0' && *host != '/' && plain
                ? NULL
                : "is not an http or https URL without a user, such as http://collector:4318";
+}
+
+static const char *check_relay_target(const char *value)
+{
+    return strcmp(value, "-") == 0 || check_endpoint(value) == NULL
+               ? NULL
+               : "is neither - for standard output nor a URL without a user, such as "
+                 "https://example.org/changes";
 }
 
 static const char *check_pairs(const char *value)
@@ -76,6 +98,36 @@ static const char *check_pairs(const char *value)
                                    : NULL;
 }
 
+/* The collector's fields go into a head. */
+static const char *check_headers(const char *value)
+{
+    char decoded[PAIR_VALUE_SIZE_MAX_BYTES];
+    struct slice rest = slice_of(value), key;
+    const char *problem = check_pairs(value);
+    size_t size;
+    bool malformed;
+    while (problem == NULL && pair_list_next(&rest, &key, decoded, &size, &malformed)) {
+        for (size_t i = 0; i < key.size && problem == NULL; i++) {
+            bool good = key.data[i] > ' ' && key.data[i] < 0x7f && key.data[i] != ':';
+            problem = good ? NULL : "has a key that is no name of a header field";
+        }
+    }
+    return problem;
+}
+
+static const char *check_attributes(const char *value)
+{
+    return strlen(value) > TRACE_ATTRIBUTES_SIZE_MAX_BYTES ? "has more than 4096 bytes"
+                                                           : check_pairs(value);
+}
+
+static const char *check_service_name(const char *value)
+{
+    return strlen(value) > TRACE_NAME_SIZE_MAX_BYTES ? "has more than 256 bytes" : NULL;
+}
+static_assert(TRACE_ATTRIBUTES_SIZE_MAX_BYTES == 4096 && TRACE_NAME_SIZE_MAX_BYTES == 256,
+              "the words say so");
+
 /* clang-format off */
 #define AT(member) offsetof(struct config, member)
 const struct config_option config_options[] = {
@@ -84,8 +136,9 @@ const struct config_option config_options[] = {
      .help = "PostgreSQL: a libpq URI, several hosts allowed; PG* variables are honoured"},
     {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true,
      .file_offset = AT(redis_url_file), .default_shown = "none",
-     .help = "Redis: redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path; without it counts come from "
-             "PostgreSQL through the in-process cache"},
+     .help = "Redis: redis://[user:password@]host:port/db, rediss:// for TLS, "
+             "redis+sentinel://[user:password@]host:port,host:port/name/db to ask sentinels, or unix:///path; "
+             "without it counts come from PostgreSQL through the in-process cache"},
     {.name = "REDIS_TLS_CA_FILE", .type = OPTION_STRING, .offset = AT(redis_tls_ca_file), .default_shown = "the system's",
      .names_file = true, .help = "certificates (PEM) of the authorities that a Redis behind rediss:// is trusted by"},
     {.name = "REDIS_TLS_CERT_FILE", .type = OPTION_STRING, .offset = AT(redis_tls_cert_file), .default_shown = "none",
@@ -108,13 +161,16 @@ const struct config_option config_options[] = {
      .min = 1000, .max = 3600000,
      .help = "how long a connection may wait for a further request; longer than in the load balancer in front"},
     {.name = "MAX_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(max_connections), .default_value = "10000",
-     .min = 1, .max = 1000000, .help = "client connections per process; past it clients are refused, not queued"},
+     .min = 1, .max = 1000000, .help = "client connections per process, besides streams; past it clients are refused, not queued"},
     {.name = "MAX_CONNECTIONS_PER_ADDRESS", .type = OPTION_INTEGER, .offset = AT(max_connections_per_address),
      .default_value = "0", .min = 0, .max = 1000000,
      .help = "client connections per process from one address; 0 sets no limit, as behind a load balancer"},
     {.name = "MAX_PENDING", .type = OPTION_INTEGER, .offset = AT(max_pending), .default_value = "20000",
      .min = CONFIG_PENDING_PER_WORKER_MIN, .max = 1000000,
      .help = "requests waiting for a store, per process, shared out among the workers; past it requests are refused, not queued"},
+    {.name = "MAX_STREAMS", .type = OPTION_INTEGER, .offset = AT(max_streams), .default_value = "10000",
+     .min = 0, .max = 1000000,
+     .help = "open streams of counts, per process; past it streams are refused. They are not among MAX_CONNECTIONS"},
     {.name = "PG_WRITE_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_write_connections), .default_value = "2",
      .min = 1, .max = CONFIG_PG_CONNECTIONS_MAX, .help = "PostgreSQL connections for writes, per worker"},
     {.name = "PG_READ_CONNECTIONS", .type = OPTION_INTEGER, .offset = AT(pg_read_connections), .default_value = "2",
@@ -182,14 +238,28 @@ const struct config_option config_options[] = {
     {.name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", .type = OPTION_STRING, .offset = AT(otel_traces_endpoint),
      .check = check_endpoint, .default_shown = "none", .help = "the same, with its whole path; goes before the other one"},
     {.name = "OTEL_EXPORTER_OTLP_HEADERS", .type = OPTION_STRING, .offset = AT(otel_headers), .secret = true,
-     .file_offset = AT(otel_headers_file), .check = check_pairs, .default_shown = "none",
+     .file_offset = AT(otel_headers_file), .check = check_headers, .default_shown = "none",
      .help = "header fields for the collector: key=value, separated by commas, values percent-encoded"},
-    {.name = "OTEL_SERVICE_NAME", .type = OPTION_STRING, .offset = AT(otel_service_name), .default_shown = "rsvpd",
+    {.name = "OTEL_SERVICE_NAME", .type = OPTION_STRING, .offset = AT(otel_service_name),
+     .check = check_service_name, .default_shown = "rsvpd",
      .help = "service.name of traces"},
-    {.name = "OTEL_RESOURCE_ATTRIBUTES", .type = OPTION_STRING, .offset = AT(otel_resource_attributes), .check = check_pairs,
+    {.name = "OTEL_RESOURCE_ATTRIBUTES", .type = OPTION_STRING, .offset = AT(otel_resource_attributes),
+     .check = check_attributes,
      .default_shown = "none", .help = "attributes of all traces: key=value, separated by commas, values percent-encoded"},
     {.name = "TRACE_SAMPLE", .type = OPTION_STRING, .offset = AT(trace_sample), .default_value = "0.01", .check = check_share,
      .help = "share of requests that are traced, from 0 to 1, of those whose callers do not say by traceparent"},
+    {.name = "RELAY_TARGET", .type = OPTION_STRING, .offset = AT(relay_target), .default_value = "-", .check = check_relay_target,
+     .secret = true, .shows_host = true, .file_offset = AT(relay_target_file),
+     .help = "where rsvpd relay hands changes to: - for standard output, or the URL of a webhook: https, or http to loopback"},
+    {.name = "RELAY_SECRET", .type = OPTION_STRING, .offset = AT(relay_secret), .secret = true,
+     .file_offset = AT(relay_secret_file), .default_shown = "none", .check = check_relay_secret,
+     .help = "what webhooks are signed with: whsec_ and 24 to 64 bytes in Base64; two with a blank between while one is replaced"},
+    {.name = "RELAY_BATCH_MAX", .type = OPTION_INTEGER, .offset = AT(relay_batch_max), .default_value = "100",
+     .min = 1, .max = 1000, .help = "changes in one webhook"},
+    {.name = "RELAY_TYPES", .type = OPTION_STRING, .offset = AT(relay_types), .default_shown = "all",
+     .help = "types of changes that are told, separated by commas, such as rsvp.created,rsvp.promoted"},
+    {.name = "RELAY_SLOT", .type = OPTION_STRING, .offset = AT(relay_slot), .default_value = "rsvpd_relay", .check = check_slot,
+     .help = "name of the relay's replication slot and publication"},
 };
 /* clang-format on */
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];
@@ -231,21 +301,33 @@ static bool parse_integer(const char *text, int64_t *value)
     return true;
 }
 
+/* Writes the value as messages begin with it. One of a file is hidden like a secret: it may be one
+ * that got into the wrong file. */
+static void quote(const char *text, bool hidden, char out[QUOTED_SIZE_BYTES])
+{
+    out[0] = '\0';
+    if (!hidden) {
+        snprintf(out, QUOTED_SIZE_BYTES, "'%.60s' ", text);
+    }
+}
+
 static bool set_integer(struct config *config, const struct config_option *option, const char *text,
-                        struct config_error *error)
+                        bool hidden, struct config_error *error)
 {
     int64_t value;
     if (parse_integer(text, &value) && value >= option->min && value <= option->max) {
         *integer_at(config, option) = value;
         return true;
     }
-    snprintf(error->line, sizeof error->line, "%s: '%.40s' is not a whole number from %lld to %lld",
-             option->name, text, (long long)option->min, (long long)option->max);
+    char quoted[QUOTED_SIZE_BYTES];
+    quote(text, hidden, quoted);
+    snprintf(error->line, sizeof error->line, "%s: %sis not a whole number from %lld to %lld",
+             option->name, quoted, (long long)option->min, (long long)option->max);
     return false;
 }
 
 static bool set_choice(struct config *config, const struct config_option *option, const char *text,
-                       struct config_error *error)
+                       bool hidden, struct config_error *error)
 {
     const char *word = option->choices;
     size_t wanted = strlen(text);
@@ -257,27 +339,30 @@ static bool set_choice(struct config *config, const struct config_option *option
         }
         word += size + (word[size] == ' ');
     }
-    snprintf(error->line, sizeof error->line, "%s: '%.40s' is not one of: %s", option->name, text,
+    char quoted[QUOTED_SIZE_BYTES];
+    quote(text, hidden, quoted);
+    snprintf(error->line, sizeof error->line, "%s: %sis not one of: %s", option->name, quoted,
              option->choices);
     return false;
 }
 
 static bool set_string(struct config *config, const struct config_option *option, const char *text,
-                       struct config_error *error)
+                       bool hidden, struct config_error *error)
 {
     struct in6_addr scratch;
+    char quoted[QUOTED_SIZE_BYTES];
+    bool may_have_password = strchr(text, '@') != NULL; /* a URL with a user */
+    quote(text, hidden || may_have_password, quoted);
     if (option->type == OPTION_ADDRESS && inet_pton(AF_INET, text, &scratch) != 1 &&
         inet_pton(AF_INET6, text, &scratch) != 1) {
         snprintf(error->line, sizeof error->line,
-                 "%s: '%.60s' is not an IPv4 or IPv6 address such as 127.0.0.1 or ::1",
-                 option->name, text);
+                 "%s: %sis not an IPv4 or IPv6 address such as 127.0.0.1 or ::1", option->name,
+                 quoted);
         return false;
     }
     const char *problem = option->check == NULL || *text == '\0' ? NULL : option->check(text);
     if (problem != NULL) {
-        bool shown = !option->secret;
-        snprintf(error->line, sizeof error->line, "%s: %s%.60s%s%s", option->name, shown ? "'" : "",
-                 shown ? text : "", shown ? "' " : "", problem);
+        snprintf(error->line, sizeof error->line, "%s: %s%s", option->name, quoted, problem);
         return false;
     }
     char **at = string_at(config, option);
@@ -287,52 +372,19 @@ static bool set_string(struct config *config, const struct config_option *option
 }
 
 static bool set_option(struct config *config, const struct config_option *option, const char *text,
-                       struct config_error *error)
+                       bool hidden, struct config_error *error)
 {
     switch (option->type) {
     case OPTION_INTEGER:
-        return set_integer(config, option, text, error);
+        return set_integer(config, option, text, hidden, error);
     case OPTION_CHOICE:
-        return set_choice(config, option, text, error);
+        return set_choice(config, option, text, hidden, error);
     case OPTION_STRING:
     case OPTION_ADDRESS:
-        return set_string(config, option, text, error);
+        return set_string(config, option, text, hidden, error);
     }
     assert(false && "a type that the table does not use");
     return false;
-}
-
-/* Reads the value that a file holds, without the line end that editors leave. Messages do not
- * repeat the path: it may be the secret itself, given to the wrong variable. */
-static bool read_value(const char *name, int fd, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
-                       struct config_error *error)
-{
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-    if (file == NULL) {
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): glibc's strerror is safe since 2.32 */
-        const char *why = strerror(errno);
-        snprintf(error->line, sizeof error->line, "%s_FILE: cannot read the file that it names: %s",
-                 name, why);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return false;
-    }
-    size_t size = fread(value, 1, CONFIG_FILE_VALUE_SIZE_BYTES, file);
-    bool broken = ferror(file) != 0 || size == CONFIG_FILE_VALUE_SIZE_BYTES ||
-                  memchr(value, '\0', size) != NULL;
-    (void)fclose(file);
-    while (size > 0 && (value[size - 1] == '\n' || value[size - 1] == '\r')) {
-        size--;
-    }
-    if (broken || size == 0) {
-        snprintf(error->line, sizeof error->line,
-                 "%s_FILE: the file that it names does not hold one value of at most %d bytes",
-                 name, CONFIG_FILE_VALUE_SIZE_BYTES - 1);
-        return false;
-    }
-    value[size] = '\0';
-    return true;
 }
 
 static bool set_from_file(struct config *config, const struct config_option *option,
@@ -344,19 +396,8 @@ static bool set_from_file(struct config *config, const struct config_option *opt
     if (*kept == NULL) {
         return fail(error, option->name, "out of memory");
     }
-    return read_value(option->name, open(path, O_RDONLY | O_CLOEXEC), value, error) &&
-           set_option(config, option, value, error);
-}
-
-bool config_read_again(const char *name, const char *path, char value[CONFIG_FILE_VALUE_SIZE_BYTES],
-                       struct config_error *error)
-{
-    struct stat about;
-    /* What is no regular file may keep us waiting. */
-    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
-        return fail(error, name, "the file that it came from is no regular one");
-    }
-    return read_value(name, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), value, error);
+    return config_file_read(option->name, path, value, error) &&
+           set_option(config, option, value, true, error);
 }
 
 static bool load_option(struct config *config, const struct config_option *option,
@@ -377,7 +418,7 @@ static bool load_option(struct config *config, const struct config_option *optio
     }
     if (value != NULL && !(option->required && *value == '\0')) {
         bool unset_by_empty = *value == '\0' && option->type == OPTION_STRING;
-        return unset_by_empty || set_option(config, option, value, error);
+        return unset_by_empty || set_option(config, option, value, option->secret, error);
     }
     if (option->required && !lenient) {
         return fail(error, option->name,
@@ -399,7 +440,7 @@ static bool set_default(struct config *config, const struct config_option *optio
 {
     const char *value = option->default_value;
     if (holds_string(option)) {
-        return set_string(config, option, value, error);
+        return set_string(config, option, value, false, error);
     }
     if (*value == '\0') { /* the one default that depends on the machine */
         assert(option->offset == offsetof(struct config, workers));
@@ -407,7 +448,7 @@ static bool set_default(struct config *config, const struct config_option *optio
         *integer_at(config, option) = count < option->max ? count : option->max;
         return true;
     }
-    return set_option(config, option, value, error);
+    return set_option(config, option, value, false, error);
 }
 
 /* One line, whatever a value has in it. */
@@ -511,10 +552,10 @@ bool config_read_log_level_again(const struct config *config, enum log_level *le
         option++;
     }
     bool read = config->log_level_file == NULL ||
-                (config_read_again(option->name, config->log_level_file, value, error) &&
-                 set_choice(&scratch, option, value, error));
+                (config_file_read_again(option->name, config->log_level_file, value, error) &&
+                 set_option(&scratch, option, value, true, error));
     *level = (enum log_level)scratch.log_level;
-    return read || refuse(error);
+    return read;
 }
 
 void config_free(struct config *config)

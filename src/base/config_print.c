@@ -1,5 +1,6 @@
 /* The configuration for people: the values in force, and the table of what there is. */
 #include "rsvpd/base/config_print.h"
+#include "rsvpd/base/uri.h"
 
 #include <string.h>
 
@@ -22,12 +23,21 @@ static const char *string_of(const struct config *config, const struct config_op
     return *(char *const *)(const void *)((const char *)config + option->offset);
 }
 
+static void print_without_path(const char *url, FILE *out)
+{
+    struct slice shown = uri_origin(url);
+    fprintf(out, "%.*s%s", (int)shown.size, shown.data,
+            url[shown.size] == '\0' ? "" : "/<redacted>");
+}
+
 static void print_value(const struct config *config, const struct config_option *option, FILE *out)
 {
     if (option->type == OPTION_INTEGER) {
         fprintf(out, "%lld", (long long)integer_of(config, option));
     } else if (option->type == OPTION_CHOICE) {
         print_choice(option, integer_of(config, option), out);
+    } else if (option->shows_host) {
+        print_without_path(string_of(config, option), out);
     } else if (option->secret && *string_of(config, option) != '\0') {
         fputs("<redacted>", out);
     } else {

@@ -6,20 +6,28 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <pthread.h>
+#include <stdatomic.h>
 
-static pthread_once_t looked_up = PTHREAD_ONCE_INIT;
-static EVP_MD *sha256; /* NULL: memory was exhausted */
-
-static void look_up(void)
+/* NULL while memory is exhausted. */
+static const EVP_MD *sha256(void)
 {
-    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    static EVP_MD *_Atomic kept;
+    EVP_MD *found = atomic_load_explicit(&kept, memory_order_acquire);
+    if (found == NULL && (found = EVP_MD_fetch(NULL, "SHA256", NULL)) != NULL) {
+        EVP_MD *first = NULL;
+        if (!atomic_compare_exchange_strong(&kept, &first, found)) {
+            EVP_MD_free(found);
+            found = first; /* another thread's */
+        }
+    }
+    return found;
 }
 
 bool digest_compute(struct slice bytes, unsigned char digest[DIGEST_SIZE_BYTES])
 {
-    return pthread_once(&looked_up, look_up) == 0 && sha256 != NULL &&
-           EVP_Digest(bytes.data, bytes.size, digest, NULL, sha256, NULL) == 1;
+    const EVP_MD *algorithm = sha256();
+    return algorithm != NULL &&
+           EVP_Digest(bytes.data, bytes.size, digest, NULL, algorithm, NULL) == 1;
 }
 
 bool digest_equal(const unsigned char a[DIGEST_SIZE_BYTES],

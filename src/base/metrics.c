@@ -11,6 +11,7 @@ enum metric_type {
     COUNTER_MOST, /* what every thread sees by itself: the set that saw the most */
     GAUGE_SUM,    /* sets are added up */
     GAUGE_MOST,   /* the highest of the sets */
+    GAUGE_TIME,   /* likewise; microseconds, shown in seconds */
     GAUGE_ANY     /* 1 where any set has it */
 };
 
@@ -42,6 +43,7 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_EXPIRED] = {"rsvpd_requests_expired_total", "", "Requests whose deadline passed before their answer came.", COUNTER},
     [METRIC_STORE_RECONNECTS_POSTGRES] = {"rsvpd_dependency_connects_total", "dependency=\"postgres\"", "Attempts to connect to a dependency.", COUNTER},
     [METRIC_STORE_RECONNECTS_REDIS] = {"rsvpd_dependency_connects_total", "dependency=\"redis\"", "", COUNTER},
+    [METRIC_SENTINEL_FAILURES] = {"rsvpd_sentinel_failures_total", "", "Times that a sentinel was asked where the primary of Redis is, and did not tell.", COUNTER},
     [METRIC_PRIMARY_CHANGES] = {"rsvpd_primary_changes_total", "", "Times that writes went on at another PostgreSQL, or at one that had started again.", COUNTER_MOST},
     [METRIC_SESSIONS_FENCED] = {"rsvpd_sessions_fenced_total", "", "Sessions of PostgreSQL that were given up with writes, and ended before anything else was written.", COUNTER},
     [METRIC_SCHEMA_VERSION] = {"rsvpd_schema_version", "", "The number of the last migration of the database, as the newest connection found it.", GAUGE_MOST},
@@ -59,14 +61,36 @@ static const struct metric_row rows[METRIC_COUNT] = {
     [METRIC_UP_POSTGRES] = {"rsvpd_dependency_up", "dependency=\"postgres\"", "Whether the dependency answers.", GAUGE_ANY},
     [METRIC_UP_REDIS] = {"rsvpd_dependency_up", "dependency=\"redis\"", "", GAUGE_ANY},
     [METRIC_TOKENS_CHECKED] = {"rsvpd_tokens_checked_total", "", "Tokens whose signature was checked: those that were not remembered.", COUNTER},
-    [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open.", GAUGE_SUM},
+    [METRIC_CONNECTIONS] = {"rsvpd_http_connections", "", "Client connections that are open, but for streams.", GAUGE_SUM},
     [METRIC_CONNECTIONS_MAX] = {"rsvpd_http_connections_max", "", "Client connections that the public port admits.", GAUGE_SUM},
     [METRIC_CONNECTIONS_REFUSED] = {"rsvpd_http_connections_refused_total", "", "Client connections past a limit, refused or closed at once.", COUNTER},
+    [METRIC_STREAMS] = {"rsvpd_streams", "", "Streams of counts that are open.", GAUGE_SUM},
+    [METRIC_STREAMS_MAX] = {"rsvpd_streams_max", "", "Streams of counts that may be open.", GAUGE_SUM},
+    [METRIC_STREAMS_REFUSED] = {"rsvpd_streams_refused_total", "", "Streams of counts refused past a limit.", COUNTER},
+    [METRIC_STREAM_EVENTS] = {"rsvpd_stream_events_total", "", "Counts sent to streams.", COUNTER},
+    [METRIC_STREAM_SKIPPED] = {"rsvpd_stream_counts_skipped_total", "", "Counts that a stream was not sent, because a newer one took their place first.", COUNTER},
     [METRIC_KEYS_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"good\"", "Key sets fetched from AUTH_JWKS_URL, by outcome.", COUNTER},
     [METRIC_KEYS_NOT_FETCHED] = {"rsvpd_token_keys_fetches_total", "outcome=\"failed\"", "", COUNTER},
     [METRIC_SPANS_EXPORTED] = {"rsvpd_spans_total", "outcome=\"exported\"", "Spans of traced requests, by what became of them.", COUNTER},
     [METRIC_SPANS_DROPPED] = {"rsvpd_spans_total", "outcome=\"dropped\"", "", COUNTER},
     [METRIC_SPANS_FAILED] = {"rsvpd_spans_total", "outcome=\"failed\"", "", COUNTER},
+    [METRIC_RELAY_STREAMING] = {"rsvpd_relay_streaming", "", "Whether this relay reads the slot: 0 where another one does, or PostgreSQL is away.", GAUGE_ANY},
+    [METRIC_RELAY_LAG_BYTES] = {"rsvpd_relay_lag_bytes", "", "Bytes of PostgreSQL's log that are not confirmed yet.", GAUGE_MOST},
+    [METRIC_RELAY_LAG_US] = {"rsvpd_relay_lag_seconds", "", "How long ago the oldest change was committed that is not confirmed yet.", GAUGE_TIME},
+    [METRIC_RELAY_CHANGES] = {"rsvpd_relay_changes_total", "type=\"rsvp.created\"", "Changes that the target confirmed, by type.", COUNTER},
+    [METRIC_RELAY_CHANGES + 1] = {"rsvpd_relay_changes_total", "type=\"rsvp.cancelled\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 2] = {"rsvpd_relay_changes_total", "type=\"rsvp.waitlisted\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 3] = {"rsvpd_relay_changes_total", "type=\"rsvp.left_waitlist\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 4] = {"rsvpd_relay_changes_total", "type=\"rsvp.promoted\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 5] = {"rsvpd_relay_changes_total", "type=\"like.created\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 6] = {"rsvpd_relay_changes_total", "type=\"like.deleted\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 7] = {"rsvpd_relay_changes_total", "type=\"event.configured\"", "", COUNTER},
+    [METRIC_RELAY_CHANGES + 8] = {"rsvpd_relay_changes_total", "type=\"event.released\"", "", COUNTER},
+    [METRIC_RELAY_BATCHES_CONFIRMED] = {"rsvpd_relay_deliveries_total", "outcome=\"confirmed\"", "Batches handed to the target, by outcome.", COUNTER},
+    [METRIC_RELAY_BATCHES_FAILED] = {"rsvpd_relay_deliveries_total", "outcome=\"failed\"", "", COUNTER},
+    [METRIC_RELAY_CONFIRMED_LSN] = {"rsvpd_relay_confirmed_lsn", "", "How far PostgreSQL's log is confirmed, as a number of bytes.", GAUGE_MOST},
+    [METRIC_RELAY_CONFIRMED_AT] = {"rsvpd_relay_confirmed_timestamp_seconds", "", "When the target confirmed last, as Unix time.", GAUGE_TIME},
+    [METRIC_RELAY_CONNECTS] = {"rsvpd_relay_connects_total", "", "Attempts to read the slot.", COUNTER},
 };
 
 /* The upper bounds of buckets, ascending, 0 ends them. */
@@ -74,6 +98,8 @@ static const uint64_t duration_bounds_us[METRICS_BUCKETS_MAX] = {
     5000, 10000, 25000, 50000, 75000, 100000, 150000, 250000, 500000, 750000, 1000000, 2500000, 5000000, 7500000, 10000000};
 static const uint64_t latency_bounds_us[METRICS_BUCKETS_MAX] = {
     100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
+static const uint64_t stream_bounds_us[METRICS_BUCKETS_MAX] = {
+    1000, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 750000, 1000000, 1500000, 2000000, 3000000, 5000000};
 static const uint64_t lag_bounds_us[METRICS_BUCKETS_MAX] = {
     1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
 static const uint64_t size_bounds[METRICS_BUCKETS_MAX] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024};
@@ -93,6 +119,8 @@ static const struct histogram_row histogram_rows[HISTOGRAM_COUNT] = {
     [HISTOGRAM_LATENCY_REDIS] = {"rsvpd_dependency_latency_seconds", "dependency=\"redis\"", "", latency_bounds_us, true},
     [HISTOGRAM_LAG_MAIN] = {"rsvpd_loop_lag_seconds", "loop=\"main\"", "How much later than asked for an event loop's timer fired.", lag_bounds_us, true},
     [HISTOGRAM_LAG_WORKERS] = {"rsvpd_loop_lag_seconds", "loop=\"workers\"", "", lag_bounds_us, true},
+    [HISTOGRAM_STREAM_LAG] = {"rsvpd_stream_lag_seconds", "relation=\"rsvp\"", "From a change of a count until it is sent to a stream.", stream_bounds_us, true},
+    [HISTOGRAM_STREAM_LAG_LAST] = {"rsvpd_stream_lag_seconds", "relation=\"like\"", "", stream_bounds_us, true},
 };
 
 const char *const http_method_names[HTTP_METHOD_COUNT] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "other"};
@@ -184,7 +212,9 @@ static uint64_t merge(const struct metrics_view *view, size_t metric)
         sum += value;
         most = value > most ? value : most;
     }
-    return type == COUNTER_MOST || type == GAUGE_MOST ? most : type == GAUGE_ANY ? sum > 0 : sum;
+    return type == COUNTER_MOST || type == GAUGE_MOST || type == GAUGE_TIME ? most
+           : type == GAUGE_ANY                                              ? sum > 0
+                                                                            : sum;
 }
 
 static const char *type_name(enum metric_type type)
@@ -197,7 +227,8 @@ static void render_values(const struct metrics_view *view, struct text *out)
     const char *family = "";
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         const struct metric_row *row = &rows[i];
-        if (i == METRIC_UP_REDIS && !view->redis_configured) {
+        if ((i >= METRIC_RELAY_STREAMING) != view->is_relay ||
+            (i == METRIC_UP_REDIS && !view->redis_configured)) {
             continue;
         }
         uint64_t value = merge(view, i);
@@ -207,7 +238,7 @@ static void render_values(const struct metrics_view *view, struct text *out)
         }
         text_add_format(out, "%s%s%s%s ", family, *row->labels == '\0' ? "" : "{", row->labels,
                         *row->labels == '\0' ? "" : "}");
-        if (row->type == COUNTER_TIME) {
+        if (row->type == COUNTER_TIME || row->type == GAUGE_TIME) {
             text_add_format(out, "%.6f\n", (double)value / 1e6);
         } else {
             text_add_format(out, "%llu\n", (unsigned long long)value);
@@ -215,20 +246,25 @@ static void render_values(const struct metrics_view *view, struct text *out)
     }
 }
 
-/* The sum of one histogram over the sets. `offset` is the place of its values in struct metrics. */
-static void sum_histograms(const struct metrics_view *view, size_t offset,
-                           uint64_t buckets[METRICS_BUCKETS_MAX + 1], uint64_t *sum)
+/* The sum of one histogram over the sets. `offset` is the place of its values in struct metrics.
+ * Returns how many values were observed. */
+static uint64_t sum_histograms(const struct metrics_view *view, size_t offset,
+                               uint64_t buckets[METRICS_BUCKETS_MAX + 1], uint64_t *sum)
 {
+    uint64_t seen = 0;
     memset(buckets, 0, (METRICS_BUCKETS_MAX + 1) * sizeof *buckets);
     *sum = 0;
     for (size_t set = 0; set < view->set_count; set++) {
         const char *base = (const char *)view->sets[set];
         const struct histogram_values *values = (const void *)(base + offset);
         for (size_t i = 0; i <= METRICS_BUCKETS_MAX; i++) {
-            buckets[i] += get(&values->buckets[i]);
+            const uint64_t count = get(&values->buckets[i]);
+            buckets[i] += count;
+            seen += count;
         }
         *sum += get(&values->sum);
     }
+    return seen;
 }
 
 static void add_in_unit(struct text *out, uint64_t value, bool microseconds)
@@ -243,11 +279,8 @@ static void add_in_unit(struct text *out, uint64_t value, bool microseconds)
 static void render_histogram(const struct metrics_view *view, size_t offset,
                              const struct histogram_row *row, bool even_if_empty, struct text *out)
 {
-    uint64_t buckets[METRICS_BUCKETS_MAX + 1], sum, seen = 0;
-    sum_histograms(view, offset, buckets, &sum);
-    for (size_t i = 0; i <= METRICS_BUCKETS_MAX; i++) {
-        seen += buckets[i];
-    }
+    uint64_t buckets[METRICS_BUCKETS_MAX + 1], sum;
+    const uint64_t seen = sum_histograms(view, offset, buckets, &sum);
     if (seen == 0 && !even_if_empty) {
         return;
     }
@@ -270,6 +303,18 @@ static void render_histogram(const struct metrics_view *view, size_t offset,
                     (unsigned long long)seen);
 }
 
+static bool has_requests(const struct metrics_view *view, size_t route, size_t method)
+{
+    uint64_t buckets[METRICS_BUCKETS_MAX + 1], sum, seen = 0;
+    for (size_t status = 0; status < METRICS_STATUS_COUNT && seen == 0; status++) {
+        seen = sum_histograms(view, offsetof(struct metrics, requests[route][method][status]),
+                              buckets, &sum);
+    }
+    return seen > 0;
+}
+
+/* Failures of what is asked for are there before the first one: Prometheus sees no increase in a
+ * series that begins with it, and they come by the hundred at once. */
 static void render_requests(const struct metrics_view *view, struct text *out)
 {
     struct histogram_row row = {.family = "rsvpd_http_request_duration_seconds",
@@ -279,6 +324,7 @@ static void render_requests(const struct metrics_view *view, struct text *out)
                 "From a request's first line until its answer, by route, method and status.");
     for (size_t route = 0; route < view->route_count; route++) {
         for (size_t method = 0; method < HTTP_METHOD_COUNT; method++) {
+            const bool is_used = has_requests(view, route, method);
             for (size_t status = 0; status < METRICS_STATUS_COUNT; status++) {
                 char buffer[256];
                 struct text labels = text_over(buffer, sizeof buffer - 1);
@@ -289,7 +335,7 @@ static void render_requests(const struct metrics_view *view, struct text *out)
                 buffer[labels.size] = '\0';
                 row.labels = buffer;
                 render_histogram(view, offsetof(struct metrics, requests[route][method][status]),
-                                 &row, false, out);
+                                 &row, is_used && statuses[status] >= 500, out);
             }
         }
     }
@@ -329,6 +375,9 @@ void metrics_render(const struct metrics_view *view, struct text *out)
     const char *family = "";
     for (size_t i = 0; i < HISTOGRAM_COUNT; i++) {
         const struct histogram_row *row = &histogram_rows[i];
+        if (view->is_relay && i != HISTOGRAM_LAG_MAIN) {
+            continue;
+        }
         if (strcmp(family, row->family) != 0) {
             family = row->family;
             render_head(out, family, "histogram", row->help);

@@ -48,12 +48,30 @@ static void add_number(struct json_writer *json, const char *key, int64_t number
     json_write_object_end(json);
 }
 
+/* Whether a list of pairs has one of this key. */
+static bool lists(struct slice list, struct slice wanted)
+{
+    char value[PAIR_VALUE_SIZE_MAX_BYTES];
+    struct slice key;
+    size_t size;
+    bool malformed;
+    while (pair_list_next(&list, &key, value, &size, &malformed)) {
+        if (slice_equal(key, wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No key may come twice: what is set goes before what is listed, and that before our own. */
 static void write_resource(struct json_writer *json, const struct otlp_resource *resource)
 {
     static const struct slice name_key = {"service.name", sizeof "service.name" - 1};
+    static const struct slice version_key = {"service.version", sizeof "service.version" - 1};
+    const struct slice listed = slice_of(resource->attributes);
     bool named = *resource->service_name != '\0', malformed;
     char value[PAIR_VALUE_SIZE_MAX_BYTES];
-    struct slice rest = slice_of(resource->attributes), key;
+    struct slice rest = listed, key;
     size_t size;
     json_write_object_begin(json, "resource");
     json_write_array_begin(json, "attributes");
@@ -61,16 +79,17 @@ static void write_resource(struct json_writer *json, const struct otlp_resource 
         add_slice(json, name_key, slice_of(resource->service_name));
     }
     while (pair_list_next(&rest, &key, value, &size, &malformed)) {
-        bool is_name = slice_equal(key, name_key);
-        if (!is_name || *resource->service_name == '\0') {
+        bool set = named && slice_equal(key, name_key);
+        if (!set && !lists(rest, key)) {
             add_slice(json, key, slice_make(value, size));
         }
-        named = named || is_name;
     }
-    if (!named) {
+    if (!named && !lists(listed, name_key)) {
         add_slice(json, name_key, slice_of(default_service_name));
     }
-    add_string(json, "service.version", RSVPD_VERSION);
+    if (!lists(listed, version_key)) {
+        add_slice(json, version_key, slice_of(RSVPD_VERSION));
+    }
     json_write_array_end(json);
     json_write_object_end(json);
 }
@@ -91,6 +110,7 @@ static void add_http(struct json_writer *json, const struct otlp_resource *resou
     }
     add_string(json, "url.scheme", "http");
     add_string(json, "network.protocol.name", "http");
+    add_string(json, "network.protocol.version", span->http.version);
     add_string(json, "server.address", resource->bind_address);
     add_number(json, "server.port", resource->port);
 }

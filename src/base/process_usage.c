@@ -7,12 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
-enum {
-    STAT_SIZE_BYTES = 1024,
-    SYSTEM_STAT_SIZE_BYTES = 256 * 1024, /* a line for each core, and a long one of interrupts */
-};
+enum { STAT_SIZE_BYTES = 1024 };
 
 static bool parse_number(const char *text, uint64_t *number)
 {
@@ -40,13 +38,6 @@ bool process_usage_parse_stat(const char *stat, uint64_t *start_ticks, uint64_t 
            parse_number(skip_fields(name_end, 24 - 2), pages);
 }
 
-bool process_usage_parse_boot(const char *system_stat, uint64_t *boot_s)
-{
-    static const char name[] = "\nbtime ";
-    const char *line = strstr(system_stat, name);
-    return line != NULL && parse_number(line + sizeof name - 1, boot_s);
-}
-
 /* Reads as much of a file as fits, and ends it with a zero. */
 static bool read_file(const char *path, char *buffer, size_t size_bytes)
 {
@@ -65,13 +56,23 @@ static bool read_file(const char *path, char *buffer, size_t size_bytes)
     return got >= 0;
 }
 
-static bool read_boot(uint64_t *boot_s)
+static double seconds_of(clockid_t clock)
 {
-    char *buffer = malloc(SYSTEM_STAT_SIZE_BYTES);
-    bool known = buffer != NULL && read_file("/proc/stat", buffer, SYSTEM_STAT_SIZE_BYTES) &&
-                 process_usage_parse_boot(buffer, boot_s);
-    free(buffer);
-    return known;
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* By the clocks: /proc/stat, which knows when the system started, is hidden from a service that a
+ * service manager shuts in. Found once, so that it is the same each time. */
+static double started_at(uint64_t ticks)
+{
+    static double started_s;
+    if (started_s == 0) {
+        started_s = seconds_of(CLOCK_REALTIME) - seconds_of(CLOCK_BOOTTIME) +
+                    (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    }
+    return started_s;
 }
 
 static bool count_descriptors(uint64_t *count)
@@ -94,16 +95,16 @@ static bool count_descriptors(uint64_t *count)
 bool process_usage_read(struct process_usage *usage)
 {
     char stat[STAT_SIZE_BYTES];
-    uint64_t boot_s, start_ticks, pages;
+    uint64_t start_ticks, pages;
     struct rlimit limit;
     struct rusage used;
     if (!read_file("/proc/self/stat", stat, sizeof stat) ||
-        !process_usage_parse_stat(stat, &start_ticks, &pages) || !read_boot(&boot_s) ||
+        !process_usage_parse_stat(stat, &start_ticks, &pages) ||
         !count_descriptors(&usage->open_descriptors) || getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
         getrusage(RUSAGE_SELF, &used) != 0) {
         return false;
     }
-    usage->started_s = (double)boot_s + (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
+    usage->started_s = started_at(start_ticks);
     usage->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     usage->descriptors_max = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
     usage->cpu_s = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +

@@ -90,7 +90,7 @@ enum secret_change secret_reload(struct secret *secret)
     if (secret->path == NULL) {
         return SECRET_SAME;
     }
-    bool read = config_read_again(secret->name, secret->path, value, &error);
+    bool read = config_file_read_again(secret->name, secret->path, value, &error);
     if (read && !secret->valid(value)) {
         read = false;
         snprintf(error.line, sizeof error.line,

@@ -36,6 +36,13 @@ static inline int next_byte(struct slice encoded, size_t *at)
     return escaped;
 }
 
+struct slice uri_origin(const char *url)
+{
+    const char *mark = strstr(url, "://");
+    const char *host = mark == NULL ? url : mark + strlen("://");
+    return slice_make(url, (size_t)(host - url) + strcspn(host, "/?#"));
+}
+
 bool uri_decode(struct slice encoded, char *out, size_t capacity, size_t *size)
 {
     size_t at = 0;

@@ -14,6 +14,7 @@ static const int64_t us_per_hour = INT64_C(3600) * 1000 * 1000;
 struct api_keys {
     size_t count;
     struct api_key *keys;        /* sorted by digest */
+    int64_t *ids;                /* sorted */
     _Atomic int64_t *used_hours; /* of each, since the Unix epoch; written when it changes alone */
 };
 
@@ -31,6 +32,12 @@ static int by_digest(const void *a_, const void *b_)
     return memcmp(a->digest, b->digest, DIGEST_SIZE_BYTES);
 }
 
+static int by_number(const void *a_, const void *b_)
+{
+    int64_t a = *(const int64_t *)a_, b = *(const int64_t *)b_;
+    return (a > b) - (a < b);
+}
+
 struct api_keys *api_keys_create(const struct api_key *keys, size_t count)
 {
     struct api_keys *set = calloc(1, sizeof *set);
@@ -40,7 +47,8 @@ struct api_keys *api_keys_create(const struct api_key *keys, size_t count)
     set->count = count;
     set->keys = calloc(count + 1, sizeof *set->keys);
     set->used_hours = calloc(count + 1, sizeof *set->used_hours);
-    if (set->keys == NULL || set->used_hours == NULL) {
+    set->ids = calloc(count + 1, sizeof *set->ids);
+    if (set->keys == NULL || set->used_hours == NULL || set->ids == NULL) {
         api_keys_destroy(&set);
         return NULL;
     }
@@ -48,6 +56,10 @@ struct api_keys *api_keys_create(const struct api_key *keys, size_t count)
         memcpy(set->keys, keys, count * sizeof *keys);
         qsort(set->keys, count, sizeof *set->keys, by_digest);
     }
+    for (size_t i = 0; i < count; i++) {
+        set->ids[i] = keys[i].id;
+    }
+    qsort(set->ids, count, sizeof *set->ids, by_number);
     return set;
 }
 
@@ -56,6 +68,7 @@ void api_keys_destroy(struct api_keys **keys)
     if (*keys != NULL) {
         free((*keys)->keys);
         free((*keys)->used_hours);
+        free((*keys)->ids);
         free(*keys);
         *keys = NULL;
     }
@@ -64,6 +77,11 @@ void api_keys_destroy(struct api_keys **keys)
 size_t api_keys_count(const struct api_keys *keys)
 {
     return keys->count;
+}
+
+bool api_keys_hold(const struct api_keys *keys, int64_t id)
+{
+    return bsearch(&id, keys->ids, keys->count, sizeof *keys->ids, by_number) != NULL;
 }
 
 bool api_keys_equal(const struct api_keys *a, const struct api_keys *b)

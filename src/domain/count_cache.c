@@ -35,7 +35,7 @@ static bool same_entity(const struct hash_node *node, const void *key)
 static bool in_use(const struct count_entry *entry)
 {
     return entry->load != COUNT_LOAD_NONE || !list_empty(&entry->waiters) ||
-           list_linked(&entry->to_publish);
+           list_linked(&entry->to_publish) || entry->watcher != NULL;
 }
 
 /* An entry for a new entity: a fresh one, or the least recently used that is not in use. */
@@ -90,6 +90,12 @@ static struct count_key key_of(const struct count_cache *cache, const struct cou
 {
     return (struct count_key){
         .relation = cache->relation, .entity = &entry->entity, .hash = entry->key.hash};
+}
+
+void count_cache_touch(struct count_cache *cache, struct count_entry *entry)
+{
+    list_remove(&entry->by_use);
+    list_push_back(&cache->by_use, &entry->by_use);
 }
 
 void count_cache_look(const struct count_cache *cache, struct count_entry *entry)

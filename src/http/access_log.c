@@ -3,6 +3,8 @@
 #include "rsvpd/base/log.h"
 #include "rsvpd/http/route.h"
 
+enum { FIELDS_ALWAYS = 6, FIELDS_MAX = FIELDS_ALWAYS + 3 };
+
 /* The trace that the request belongs to, whether this process writes down its part of it or not. */
 static struct slice trace_id(const struct request *request, char digits[TRACE_ID_DIGITS])
 {
@@ -15,7 +17,8 @@ static struct slice trace_id(const struct request *request, char digits[TRACE_ID
     return slice_make(digits, TRACE_ID_DIGITS);
 }
 
-void access_log_note(struct access_log *log, const struct request *request, int64_t duration_us)
+void access_log_note(struct access_log *log, const struct request *request, int64_t duration_us,
+                     int64_t open_us)
 {
     if (log->every == 0 || !log_enabled(LOG_INFO) || ++log->sequence % log->every != 0) {
         return;
@@ -24,17 +27,24 @@ void access_log_note(struct access_log *log, const struct request *request, int6
     char digits[TRACE_ID_DIGITS];
     struct slice trace = trace_id(request, digits);
     struct slice route = slice_of(request->route->pattern);
-    struct log_field fields[] = {
+    struct log_field fields[FIELDS_MAX] = {
         LOG_CSTR("request_id", request->id),
         LOG_CSTR("method", http_method_names[request->method]),
         LOG_STR("route", route.size > 0 ? route : slice_of("none")),
         LOG_INT("status", answer->status),
         LOG_USEC("duration_ms", duration_us),
         LOG_INT("bytes", answer->body.size),
-        LOG_STR("trace_id", trace),
-        LOG_STR("traceparent", request->traceparent),
     };
-    size_t count = sizeof fields / sizeof fields[0];
-    count -= request->traceparent.size > 0 ? 0 : trace.size > 0 ? 1 : 2;
+    size_t count = FIELDS_ALWAYS;
+    if (answer->stream.begun) {
+        fields[count++] = LOG_USEC("open_ms", open_us);
+    }
+    if (trace.size > 0) {
+        fields[count++] = LOG_STR("trace_id", trace);
+    }
+    if (request->traceparent.size > 0) {
+        fields[count++] = LOG_STR("traceparent", request->traceparent);
+    }
+    assert(count <= FIELDS_MAX);
     log_write(LOG_INFO, "request", fields, count);
 }

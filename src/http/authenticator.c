@@ -10,7 +10,7 @@
 enum {
     TOKENS_SIZE_MAX_BYTES = 16 * 1024 * 1024, /* some 18,000 tokens of the usual size */
     SCOPE_WORDS = SCOPE_ADMIN,
-    SECOND_US = 1000 * 1000
+    SECOND_US = 1000 * 1000,
 };
 
 struct authenticator {
@@ -84,6 +84,7 @@ static enum authentication check_api_key(struct authenticator *authenticator, st
         principal->kind = PRINCIPAL_KEY;
         principal->scope = found->scope;
         principal->key_id = found->id;
+        principal->good_until_us = found->expires_us;
         return AUTHENTICATED;
     case API_KEY_MALFORMED:
         *fault = "the API key is not rsvpd_ and 43 characters of base64url";
@@ -136,6 +137,8 @@ static enum authentication check_new_token(struct authenticator *authenticator,
     }
     principal->kind = PRINCIPAL_TOKEN;
     principal->scope = highest(claims.scopes);
+    principal->good_until_us =
+        claims.good_until_s < INT64_MAX / SECOND_US ? claims.good_until_s * SECOND_US : INT64_MAX;
     token_cache_keep(authenticator->tokens, token, authenticator->token_keys.version, principal,
                      claims.good_until_s, now);
     return AUTHENTICATED;
@@ -193,6 +196,28 @@ enum authentication authenticator_check(struct authenticator *authenticator,
         return check_token(authenticator, token, request->started, principal, fault);
     }
     return AUTHENTICATION_NOT_SHOWN;
+}
+
+/* As far as can be told. */
+static bool was_revoked(struct authenticator *authenticator, int64_t key_id)
+{
+    const struct api_keys *keys = published_read(&authenticator->api_keys);
+    return keys != NULL && !api_keys_hold(keys, key_id);
+}
+
+bool authenticator_still_good(struct authenticator *authenticator,
+                              const struct principal *principal, struct instant now,
+                              int64_t *look_us)
+{
+    bool key = principal->kind == PRINCIPAL_KEY;
+    if (!key && principal->kind != PRINCIPAL_TOKEN) {
+        *look_us = INT64_MAX;
+        return true;
+    }
+    int64_t left_us = principal->good_until_us - now.wall_us;
+    int64_t latest_us = key ? AUTHENTICATOR_LOOK_EVERY_US : AUTHENTICATOR_LOOK_LATEST_US;
+    *look_us = now.mono_us + (left_us < latest_us ? left_us : latest_us);
+    return left_us > 0 && !(key && was_revoked(authenticator, principal->key_id));
 }
 
 /* ---- those that wait for newer keys ---- */

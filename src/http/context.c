@@ -6,6 +6,7 @@ const char *http_health_word(const struct http_health *health, bool *ready)
     *ready = !health->draining && health->postgres.up && health->keys_here;
     return health->draining                                ? "draining"
            : !*ready                                       ? "unavailable"
+           : health->standby                               ? "standby"
            : health->redis.configured && !health->redis.up ? "degraded"
                                                            : "ready";
 }

@@ -6,7 +6,7 @@
 
 static const char request_fields[] =
     "Authorization, X-API-Key, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-    "X-Request-Id, X-User-Id, traceparent";
+    "Last-Event-ID, X-Request-Id, X-User-Id, traceparent";
 static const char answer_fields[] = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, ETag, "
                                     "Link, Idempotency-Replayed";
 

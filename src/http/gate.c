@@ -76,8 +76,10 @@ static void begin_trace(struct request *request, const struct trace_parent *pare
 
 static void set_traceparent(struct request *request)
 {
-    struct slice value = slice_trim(header_value(request, HEADER_TRACEPARENT));
+    struct slice values[2]; /* a second one makes both worth nothing */
     struct trace_parent parent;
+    size_t count = header_values(request, HEADER_TRACEPARENT, values, 2);
+    struct slice value = count == 1 ? slice_trim(values[0]) : slice_of("");
     if (!trace_parent_parse(value, &parent)) {
         begin_trace(request, NULL);
         return;

@@ -23,6 +23,7 @@ static const struct slice names[HEADER_NAME_COUNT] = {
     [HEADER_IDEMPOTENCY_KEY] = NAME("Idempotency-Key"),
     [HEADER_IF_MATCH] = NAME("If-Match"),
     [HEADER_IF_NONE_MATCH] = NAME("If-None-Match"),
+    [HEADER_LAST_EVENT_ID] = NAME("Last-Event-ID"),
     [HEADER_ORIGIN] = NAME("Origin"),
     [HEADER_SEC_FETCH_SITE] = NAME("Sec-Fetch-Site"),
     [HEADER_TRACEPARENT] = NAME("traceparent"),

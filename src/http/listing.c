@@ -18,12 +18,11 @@
 #include <stdlib.h>
 
 enum {
-    MANY_MAX = 100,
     HEAD_SIZE_BYTES = IDENTIFIER_SIZE_MAX_BYTES + PAGE_TOKEN_SIZE_BYTES + 64, /* all but lines */
     LINE_SIZE_BYTES = 128, /* beyond its identifier */
 };
 
-static_assert(2 * MANY_MAX < CONFIG_PENDING_PER_WORKER_MIN,
+static_assert(2 * HANDLE_MANY_MAX < CONFIG_PENDING_PER_WORKER_MIN,
               "many counts and their loads fit the smallest limit on what waits");
 
 /* Which way a listing goes: from an entity to its users, or from a user to its entities. */
@@ -216,14 +215,14 @@ static void handle_many(struct request *request, const struct identifier *ids, s
                         enum operation_kind kind, bool about_users, int64_t not_before_us,
                         void (*answer)(struct request *, const struct many *))
 {
-    struct operation *operations[MANY_MAX];
+    struct operation *operations[HANDLE_MANY_MAX];
     struct many *many = arena_take(&request->arena, sizeof *many + size * sizeof many->items[0]);
     size_t taken = 0;
     while (many != NULL && taken < size &&
            (operations[taken] = submission_take(request, kind, one_done)) != NULL) {
         taken++;
     }
-    if (taken < size) {
+    if (many == NULL || taken < size) {
         for (size_t i = 0; i < taken; i++) {
             submission_give_back(request, operations[i]);
         }
@@ -282,7 +281,7 @@ void handle_listing(struct request *request)
     struct identifier *ids;
     struct slice page_size, page_token;
     size_t size;
-    if (!query_identifiers(request, direction.many_parameter, MANY_MAX, &ids, &size)) {
+    if (!query_identifiers(request, direction.many_parameter, HANDLE_MANY_MAX, &ids, &size)) {
         return;
     }
     if (size == 0) {
@@ -331,14 +330,8 @@ void handle_counts(struct request *request)
     struct identifier *ids;
     size_t size;
     int64_t not_before_us;
-    if (!query_identifiers(request, parameter, MANY_MAX, &ids, &size) ||
-        !handle_count_bound(request, &not_before_us)) {
-        return;
+    if (query_some_identifiers(request, parameter, HANDLE_MANY_MAX, &ids, &size) &&
+        handle_count_bound(request, &not_before_us)) {
+        handle_many(request, ids, size, OPERATION_COUNT, false, not_before_us, answer_counts);
     }
-    if (size == 0) {
-        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
-                              "name 1 to %d with the query parameter '%s'", MANY_MAX, parameter);
-        return;
-    }
-    handle_many(request, ids, size, OPERATION_COUNT, false, not_before_us, answer_counts);
 }

@@ -145,3 +145,16 @@ bool query_identifiers(struct request *request, const char *name, size_t max,
     }
     return true;
 }
+
+bool query_some_identifiers(struct request *request, const char *name, size_t max,
+                            struct identifier **ids, size_t *size)
+{
+    if (!query_identifiers(request, name, max, ids, size)) {
+        return false;
+    }
+    if (*size == 0) {
+        answer_problem_format(request, PROBLEM_INVALID_PARAMETER,
+                              "name 1 to %zu with the query parameter '%s'", max, name);
+    }
+    return *size > 0;
+}

@@ -2,51 +2,21 @@
 #include "rsvpd/http/refusal.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/http/connection.h"
-#include "rsvpd/http/finish.h"
+#include "rsvpd/http/head.h"
 
+#include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
-
-/* Beyond the fields of the answer itself. */
-enum { HEAD_SIZE_BYTES = 512 };
-
-static size_t fields_size(const struct answer *answer)
-{
-    size_t size = 0;
-    for (size_t i = 0; i < answer->header_count; i++) {
-        size +=
-            strlen(answer->headers[i].name) + strlen(answer->headers[i].value) + strlen(": \r\n");
-    }
-    return size;
-}
-
-static void add_date(struct text *text)
-{
-    char date[40];
-    struct tm utc;
-    time_t seconds = (time_t)(clock_now().wall_us / 1000000);
-    (void)strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &utc));
-    text_add_format(text, "Date: %s\r\n", date);
-}
 
 void refusal_send(struct request *request, const char *reason)
 {
+    enum { LENGTH_SIZE_BYTES = 48 };
     const struct answer *answer = &request->answer;
-    assert(answer->status != 0);
-    finish_answer(request);
-    struct text text =
-        request_text(request, HEAD_SIZE_BYTES + fields_size(answer) + answer->body.size);
-    text_add_format(&text, "HTTP/1.1 %u %s\r\n", answer->status, reason);
-    add_date(&text);
-    text_add_format(&text, "Connection: close\r\nX-Request-Id: %s\r\n", request->id);
-    if (answer->content_type != NULL) { /* without one there is no body */
-        text_add_format(&text, "Content-Type: %s\r\nContent-Length: %zu\r\n", answer->content_type,
-                        answer->body.size);
+    char length[LENGTH_SIZE_BYTES] = "";
+    /* Without a type there is no body, and a stream's has no length. */
+    if (answer->content_type != NULL && answer->stream.source == NULL) {
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", answer->body.size);
     }
-    for (size_t i = 0; i < answer->header_count; i++) {
-        text_add_format(&text, "%s: %s\r\n", answer->headers[i].name, answer->headers[i].value);
-    }
-    text_add_cstr(&text, "\r\n");
+    struct text text = head_write(request, reason, length, answer->body.size);
     text_add(&text, request->method == HTTP_HEAD ? slice_of("") : answer->body);
     if (!text.truncated) {
         (void)send(request->client->fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);

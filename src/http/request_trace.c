@@ -6,7 +6,16 @@
 /* Only what a server answers for is an error of its span (conventions of HTTP, status). */
 static const char *error_of(unsigned status)
 {
-    return status < 500 ? NULL : status == 500 ? "500" : status == 503 ? "503" : "5xx";
+    switch (status) {
+    case 500:
+        return "500";
+    case 503:
+        return "503";
+    case 504:
+        return "504";
+    default:
+        return status < 500 ? NULL : "_OTHER";
+    }
 }
 
 void request_trace_note(const struct request *request, int64_t end_us)
@@ -20,5 +29,6 @@ void request_trace_note(const struct request *request, int64_t end_us)
                                 .error = error_of(request->answer.status),
                                 .http = {.method = request->method,
                                          .route = request->route->pattern,
-                                         .status = request->answer.status}});
+                                         .status = request->answer.status,
+                                         .version = request->of_http_1_0 ? "1.0" : "1.1"}});
 }

@@ -3,6 +3,7 @@
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/context.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/outlet.h"
 #include "rsvpd/http/request_trace.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ void requests_init(struct requests *requests, const struct http_context *context
     list_init(&requests->dropping);
     list_init(&requests->sending);
     list_init(&requests->resting);
+    list_init(&requests->woken);
     list_init(&requests->refused);
     list_init(&requests->free);
 }
@@ -91,11 +93,12 @@ static void note(struct requests *requests, const struct request *request)
 {
     /* A client may hang up between the making of its answer and the sending. */
     int64_t end_us = request->answered_us != 0 ? request->answered_us : clock_mono_us();
+    int64_t open_us = request->answer.stream.begun ? clock_mono_us() - end_us : 0;
     int64_t duration_us = end_us - request->started.mono_us;
     size_t route = (size_t)(request->route - requests->context->routes->at);
     metrics_observe_request(requests->context->metrics, route, request->method,
                             request->answer.status, (uint64_t)duration_us);
-    access_log_note(&requests->access_log, request, duration_us);
+    access_log_note(&requests->access_log, request, duration_us, open_us);
     if (request->trace.span != 0) {
         request_trace_note(request, end_us);
     }
@@ -162,17 +165,18 @@ void requests_stream_sends(struct requests *requests, struct request *request, i
     enlist(&requests->sending, request, now_us);
 }
 
+void requests_stream_wakes(struct requests *requests, struct request *request, int64_t now_us)
+{
+    assert(request->answer.stream.begun);
+    request->answer.stream.resting = false;
+    enlist(&requests->woken, request, now_us);
+}
+
 void requests_stream_rests(struct requests *requests, struct request *request, int64_t now_us)
 {
     assert(request->answer.stream.begun && !request->answer.stream.closed);
     request->answer.stream.resting = true;
     enlist(&requests->resting, request, now_us);
-}
-
-void requests_stream_ends(struct requests *requests, struct request *request, int64_t now_us)
-{
-    requests_stream_sends(requests, request, now_us);
-    close_stream(requests, request);
 }
 
 void requests_refuse(struct requests *requests, struct request *request, int64_t now_us)
@@ -205,6 +209,21 @@ struct request *requests_resting(const struct requests *requests)
     return node == NULL ? NULL : list_entry(node, struct request, link);
 }
 
+struct request *requests_any_outlet(const struct requests *requests)
+{
+    const struct list *lists[] = {&requests->woken, &requests->resting, &requests->sending};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        for (struct list_node *node = lists[i]->head.next; node != &lists[i]->head;
+             node = node->next) {
+            struct request *request = list_entry(node, struct request, link);
+            if (request->answer.stream.outlet != NULL) {
+                return request;
+            }
+        }
+    }
+    return NULL;
+}
+
 void requests_end_slow(struct requests *requests, int64_t now_us)
 {
     int64_t take_us = CONNECTION_DEADLINES_TO_TAKE * requests->context->limits.deadline_us;
@@ -215,6 +234,10 @@ void requests_end_slow(struct requests *requests, int64_t now_us)
     }
     while ((request = first_before(&requests->sending, now_us - take_us)) != NULL) {
         list_remove(&request->link);
-        connection_reset(request->client);
+        if (request->answer.stream.outlet != NULL) {
+            outlet_reset(request->answer.stream.outlet);
+        } else {
+            connection_reset(request->client);
+        }
     }
 }

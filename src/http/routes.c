@@ -1,5 +1,6 @@
 /* The routes of the service, and what answers them. */
 #include "rsvpd/http/routes.h"
+#include "rsvpd/http/count_stream.h"
 #include "rsvpd/http/erasure.h"
 #include "rsvpd/http/event_list.h"
 #include "rsvpd/http/export.h"
@@ -28,6 +29,12 @@
 #define COUNTS(ID, name, collection, id, ...) \
     {.pattern = "/v1/" name "_counts", .relation = &relations[RELATION_##ID], \
      .get = {handle_counts, ACCESS_COUNTS}, .flags = ROUTE_PUBLIC, .parameters = id " max_stale_ms"},
+#define COUNT_STREAM(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" collection "/{" id "}/" name "_count/stream", .relation = &relations[RELATION_##ID], \
+     .get = {handle_count_stream, ACCESS_COUNTS}, .flags = ROUTE_PUBLIC, .parameters = ""},
+#define COUNTS_STREAM(ID, name, collection, id, ...) \
+    {.pattern = "/v1/" name "_counts/stream", .relation = &relations[RELATION_##ID], \
+     .get = {handle_counts_stream, ACCESS_COUNTS}, .flags = ROUTE_PUBLIC, .parameters = id},
 
 /* Tried in this order: those that are asked for most stand first. */
 static const struct route all[] = {
@@ -42,6 +49,8 @@ static const struct route all[] = {
     {.pattern = "/v1/events/{event_id}/waitlist", .relation = &relations[RELATION_RSVP], .get = {handle_waitlist, ACCESS_LISTS},
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     RELATIONS(COUNTS)
+    RELATIONS(COUNT_STREAM)
+    RELATIONS(COUNTS_STREAM)
     {.pattern = "/v1/events", .relation = &relations[RELATION_RSVP], .get = {handle_events, ACCESS_ADMIN},
      .flags = ROUTE_PUBLIC, .parameters = "page_size page_token"},
     {.pattern = "/v1/users/{user_id}/export", .get = {handle_export, ACCESS_PERSON}, .flags = ROUTE_PUBLIC,

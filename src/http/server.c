@@ -6,16 +6,18 @@
 #include "rsvpd/http/server.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/http/addresses.h"
 #include "rsvpd/http/answer.h"
 #include "rsvpd/http/authenticator.h"
-#include "rsvpd/http/client_watch.h"
 #include "rsvpd/http/connection.h"
 #include "rsvpd/http/finish.h"
 #include "rsvpd/http/gate.h"
 #include "rsvpd/http/gzip.h"
 #include "rsvpd/http/header.h"
+#include "rsvpd/http/lingering.h"
 #include "rsvpd/http/refusal.h"
 #include "rsvpd/http/requests.h"
+#include "rsvpd/http/streams.h"
 #include "rsvpd/http/tap.h"
 
 #include <assert.h>
@@ -34,8 +36,7 @@ enum {
     FIELD_SIZE_BYTES = 64, /* what it takes for a field beyond its bytes */
     CONNECTION_MEMORY_BYTES =
         WIRE_HEAD_SIZE_MAX_BYTES + WIRE_FIELDS_MAX * FIELD_SIZE_BYTES + 5 * 1024,
-    STREAM_BLOCK_SIZE_BYTES = 1024, /* a hint: libmicrohttpd asks for what it has room for */
-    RUNS_PER_ITERATION_MAX = 4,     /* then the other descriptors of the loop have their turn */
+    RUNS_PER_ITERATION_MAX = 4, /* then the other descriptors of the loop have their turn */
 };
 
 struct http_server {
@@ -48,9 +49,11 @@ struct http_server {
     struct gzip *gzip;
     struct requests requests;
     struct connections connections;
+    struct streams streams;
+    struct lingering lingering; /* connections that ended with an answer, while draining */
+    struct addresses addresses; /* of its streams */
     bool run_wanted; /* libmicrohttpd has something to do though its descriptor may not tell */
     bool stopped_listening;
-    bool stopped_streams; /* those that there are end, and further ones at once */
     bool stopped_serving; /* requests that begin are refused */
     bool closing;         /* no request goes on */
 };
@@ -68,7 +71,7 @@ static bool is_draining(const struct http_server *server)
 
 size_t http_server_active(const struct http_server *server)
 {
-    return server->requests.active - server->requests.streams;
+    return server->requests.active - server->requests.streams + server->lingering.count;
 }
 
 size_t http_server_waiting(const struct http_server *server)
@@ -85,81 +88,44 @@ static void on_answered(void *server_, struct request *request)
     }
 }
 
-/* ---- streams ---- */
-
 static void on_woken(void *server_, struct request *request)
 {
     struct http_server *server = server_;
-    requests_stream_sends(&server->requests, request, clock_mono_us());
-    server->run_wanted = true;
-    MHD_resume_connection(request->connection);
-}
-
-static void on_left(void *request_)
-{
-    struct request *request = request_;
-    request->answer.stream.gone = true;
-    context_wake(request);
-}
-
-/* libmicrohttpd has room for more of a stream. */
-static ssize_t on_room(void *request_, uint64_t position, char *out, size_t capacity)
-{
-    struct request *request = request_;
-    struct http_server *server = server_of(request);
-    struct stream *stream = &request->answer.stream;
-    (void)position;
-    if (stream->gone) {
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    }
-    ssize_t size =
-        server->stopped_streams ? STREAM_ENDS : stream->source->read(stream->state, out, capacity);
-    if (size > 0) {
-        requests_stream_sends(&server->requests, request, clock_mono_us());
-    } else if (size == 0) {
-        requests_stream_rests(&server->requests, request, clock_mono_us());
-        MHD_suspend_connection(request->connection);
-    } else {
-        requests_stream_ends(&server->requests, request, clock_mono_us());
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    }
-    return size;
-}
-
-static void end_streams(struct http_server *server)
-{
-    struct request *request;
-    server->stopped_streams = true;
-    while ((request = requests_resting(&server->requests)) != NULL) {
-        on_woken(server, request);
-    }
+    streams_wake(&server->streams, request);
 }
 
 /* ---- answers ---- */
 
-static struct MHD_Response *make_response(struct request *request)
+/* Lets libmicrohttpd go of the request, which ends in on_completed(). */
+static enum MHD_Result send_stream(struct request *request)
 {
-    const struct answer *answer = &request->answer;
-    if (answer->stream.source == NULL) {
-        return MHD_create_response_from_buffer(answer->body.size, (void *)answer->body.data,
-                                               MHD_RESPMEM_PERSISTENT);
+    struct http_server *server = server_of(request);
+    requests_send(&server->requests, request, clock_mono_us());
+    if (request->method == HTTP_HEAD) {
+        refusal_send(request, MHD_get_reason_phrase_for(request->answer.status));
+        return MHD_NO;
     }
-    /* The library looks after nobody whom it was told to let wait. */
-    request->answer.stream.watch =
-        client_watch_start(server_of(request)->setup.loop, request->client->fd, on_left, request);
-    return request->answer.stream.watch == NULL
-               ? NULL
-               : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_SIZE_BYTES,
-                                                   on_room, request, NULL);
+    if (!streams_take(&server->streams, request)) {
+        return MHD_NO;
+    }
+    MHD_suspend_connection(request->connection); /* takes it out of its epoll set */
+    streams_cut_off(&server->streams, request);
+    MHD_resume_connection(request->connection);
+    server->run_wanted = true;
+    return MHD_YES;
 }
 
 static enum MHD_Result send_answer(struct request *request)
 {
     const struct answer *answer = &request->answer;
+    if (answer->stream.source != NULL) {
+        return send_stream(request);
+    }
     gzip_answer(server_of(request)->gzip, request);
     finish_answer(request);
     requests_send(&server_of(request)->requests, request, clock_mono_us());
-    struct MHD_Response *response = make_response(request);
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        answer->body.size, (void *)answer->body.data, MHD_RESPMEM_PERSISTENT);
     if (response == NULL) {
         return MHD_NO;
     }
@@ -318,9 +284,8 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     (void)server;
     (void)connection;
     (void)url;
-    (void)version;
-    if (request == NULL || server_of(request)->closing) {
-        return MHD_NO; /* no memory for it, or nobody to answer it */
+    if (request == NULL || server_of(request)->closing || request->phase == REQUEST_TAKEN) {
+        return MHD_NO; /* no memory for it, nobody to answer it, or its answer goes on without us */
     }
     bool at_head = !request->handled;
     request->handled = true;
@@ -331,6 +296,7 @@ static enum MHD_Result on_access(void *server, struct MHD_Connection *connection
     }
     if (at_head) {
         request->method = method_named(method);
+        request->of_http_1_0 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
         return take_head(request) ? MHD_YES : MHD_NO;
     }
     if (*data_size == 0) {
@@ -349,8 +315,9 @@ static void on_completed(void *server_, struct MHD_Connection *connection, void 
     struct connection *context = connection_of(connection);
     (void)how;
     *request_ = NULL;
-    if (request != NULL) {
-        client_watch_stop(&request->answer.stream.watch);
+    if (request != NULL && request->phase == REQUEST_TAKEN) {
+        streams_begin(&server->streams, request, MHD_get_reason_phrase_for(request->answer.status));
+    } else if (request != NULL) {
         requests_end(&server->requests, request);
     }
     if (context != NULL) {
@@ -368,6 +335,13 @@ static enum MHD_Result on_accept(void *server_, const struct sockaddr *address, 
         return MHD_NO;
     }
     return MHD_YES;
+}
+
+/* Whether it is we who end it, and its client may have sent more than was answered. */
+static bool ends_with_answer(const struct http_server *server, const struct connection *connection)
+{
+    return is_draining(server) && !server->closing && connection->requests > 0 &&
+           !connection->stream.ended;
 }
 
 /* Without memory for its context a connection ends with its first request. */
@@ -388,6 +362,9 @@ static void on_connection(void *server_, struct MHD_Connection *connection, void
     } else {
         if (context != NULL && context->tapped) {
             tap_remove(server->tap, context->fd, &context->stream);
+        }
+        if (context != NULL && ends_with_answer(server, context)) {
+            lingering_keep(&server->lingering, context->fd, clock_mono_us());
         }
         connection_close(&server->connections, &context);
     }
@@ -449,7 +426,7 @@ bool http_server_end_iteration(struct http_server *server)
     if (server->run_wanted) {
         run(server);
     }
-    return server->run_wanted;
+    return streams_end_iteration(&server->streams) || server->run_wanted;
 }
 
 /* Lets the loop watch libmicrohttpd's descriptor, or not. The library looks away from the listener
@@ -530,8 +507,9 @@ void http_server_tick(struct http_server *server, struct instant now)
         refuse(request);
     }
     take_ready(server, now.mono_us);
+    streams_tick(&server->streams, now);
     if (is_draining(server)) {
-        end_streams(server);
+        streams_drain(&server->streams, now.mono_us);
     }
     requests_end_slow(&server->requests, now.mono_us);
     /* libmicrohttpd accepts nobody any more once descriptors have run out, until one of its
@@ -540,6 +518,7 @@ void http_server_tick(struct http_server *server, struct instant now)
         !server->stopped_listening && !take_waiting(server, server->setup.listen_fd);
     (void)watch(server, !short_of_descriptors || server->connections.count > 0);
     (void)connections_tick(&server->connections, short_of_descriptors, now.mono_us);
+    lingering_tick(&server->lingering, now.mono_us);
     server->run_wanted = true; /* it notices so what was shut down */
 }
 
@@ -570,6 +549,15 @@ static void bound_taking(const struct http_server *server)
                      sizeof bound_ms);
 }
 
+static void free_parts(struct http_server *server)
+{
+    addresses_free(&server->addresses);
+    gzip_destroy(&server->gzip);
+    tap_destroy(&server->tap);
+    lingering_close(&server->lingering);
+    streams_free(&server->streams);
+}
+
 struct http_server *http_server_create(const struct http_server_setup *setup)
 {
     struct http_server *server = calloc(1, sizeof *server);
@@ -585,14 +573,20 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
     server->random.state = setup->random_seed;
     server->context = setup->context;
     server->context.random = &server->random;
+    server->context.addresses = &server->addresses;
     server->context.server = server;
     server->context.answered = on_answered;
     server->context.woken = on_woken;
     requests_init(&server->requests, &server->context, setup->access_log_every);
     connections_init(&server->connections, setup->crowd, setup->keepalive_us,
                      server->context.limits.deadline_us);
+    lingering_init(&server->lingering,
+                   CONNECTION_DEADLINES_TO_TAKE * server->context.limits.deadline_us);
     bound_taking(server);
-    server->tap = tap_is_in_place() ? tap_create(on_began, server) : NULL;
+    bool streams = streams_init(&server->streams, setup->loop, &server->context, &server->requests);
+    bool counts =
+        addresses_init(&server->addresses, setup->connections_per_address_max, setup->random_seed);
+    server->tap = tap_is_in_place() && streams && counts ? tap_create(on_began, server) : NULL;
     server->daemon = server->tap == NULL ? NULL : start_daemon(server);
     const union MHD_DaemonInfo *info =
         server->daemon == NULL ? NULL
@@ -603,8 +597,7 @@ struct http_server *http_server_create(const struct http_server_setup *setup)
             (void)MHD_quiesce_daemon(server->daemon); /* gives the socket back */
             MHD_stop_daemon(server->daemon);
         }
-        gzip_destroy(&server->gzip);
-        tap_destroy(&server->tap);
+        free_parts(server);
         free(server);
         return NULL;
     }
@@ -639,17 +632,17 @@ static void on_poll_closed(uv_handle_t *handle)
 {
     struct http_server *server = handle->data;
     requests_close(&server->requests);
-    gzip_destroy(&server->gzip);
-    tap_destroy(&server->tap);
+    free_parts(server);
     free(server);
 }
 
 void http_server_destroy(struct http_server **server)
 {
     (*server)->closing = true;
-    end_streams(*server);
+    streams_stop(&(*server)->streams);
     run(*server); /* it takes no end while any connection is suspended */
     uv_close((uv_handle_t *)&(*server)->poll, on_poll_closed);
     MHD_stop_daemon((*server)->daemon);
+    streams_close(&(*server)->streams);
     *server = NULL;
 }

@@ -140,6 +140,14 @@ bool who_may(struct request *request)
     return false;
 }
 
+bool who_may_go_on(const struct request *request, struct instant now, int64_t *look_us)
+{
+    const struct http_context *context = request->context;
+    *look_us = INT64_MAX;
+    return context->authenticator == NULL || access_is_open(access_of(request), &context->access) ||
+           authenticator_still_good(context->authenticator, request->principal, now, look_us);
+}
+
 bool who_has_scope(struct request *request, enum scope scope)
 {
     return request->principal->scope >= scope || refuse_scope(request, scope, false);

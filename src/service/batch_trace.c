@@ -1,24 +1,6 @@
 /* Writes down what traced requests spend in a queue and in a batch. */
 #include "rsvpd/service/batch_trace.h"
 
-static const char *const operation_names[] = {
-    [OPERATION_ADD] = "write",
-    [OPERATION_LOOKUP] = "lookup",
-    [OPERATION_COUNT] = "count",
-    [OPERATION_FIND] = "find",
-    [OPERATION_LIST_USERS] = "list_users",
-    [OPERATION_LIST_ENTITIES] = "list_entities",
-    [OPERATION_LIST_WAITING] = "list_waiting",
-    [OPERATION_LIST_WAITS] = "list_waits",
-    [OPERATION_LIST_KEPT] = "list_kept_answers",
-    [OPERATION_LIST_EVENTS] = "list_events",
-    [OPERATION_SETTINGS] = "read_settings",
-    [OPERATION_STORE_SETTINGS] = "change_settings",
-    [OPERATION_CLAIM_PROMOTIONS] = "claim_promotions",
-    [OPERATION_EXPIRE_KEYS] = "expire_kept_answers",
-    [OPERATION_ERASE_KEYS] = "erase_kept_answers",
-};
-
 static const char *const errors[] = {
     [BATCH_DONE] = NULL,
     [BATCH_ROLLED_BACK] = "rolled_back",
@@ -72,16 +54,16 @@ static void note_operation(struct tracer *tracer, struct operation *operation, s
     operation->traced_until_us = end_us;
 }
 
-void batch_trace_note(struct tracer *tracer, struct batch *batch, enum batch_outcome outcome,
-                      int64_t now_us)
+void batch_trace_note(struct tracer *tracer, struct batch *batch, const char *operation,
+                      enum batch_outcome outcome, int64_t now_us)
 {
-    struct span span = {.kind = SPAN_BATCH,
-                        .start_us = batch->sent_at_us,
-                        .end_us = now_us,
-                        .error = errors[outcome],
-                        .db = {.operation = operation_names[batch->kind],
-                               .table = table_of(batch),
-                               .batch_size = batch->size}};
+    assert(operation != NULL && (size_t)outcome < sizeof errors / sizeof errors[0]);
+    struct span span = {
+        .kind = SPAN_BATCH,
+        .start_us = batch->sent_at_us,
+        .end_us = now_us,
+        .error = errors[outcome],
+        .db = {.operation = operation, .table = table_of(batch), .batch_size = batch->size}};
     for (size_t i = 0; i < batch->size; i++) {
         if (batch->operations[i]->trace.span == 0) {
             continue;

@@ -110,17 +110,25 @@ static void answer_waiters(struct counts *counts, struct count_entry *entry, int
     list_splice_back(&entry->waiters, &unsatisfied);
 }
 
+/* Whoever watches the entry hears of what it was told, or that it was not. */
+static void notify(const struct counts *counts, struct count_entry *entry, int64_t now_us)
+{
+    if (entry->watcher != NULL) {
+        counts->noticed(counts->listener, entry, now_us);
+    }
+}
+
 static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us);
 
 /* The trace of one who waits for the entry: a load is in one trace only. */
 static struct trace_ref first_trace(const struct count_entry *entry)
 {
+    static const struct trace_ref none = {.span = 0};
     struct list_node *node = list_first(&entry->waiters);
-    assert(node != NULL);
-    return list_entry(node, struct operation, link)->trace;
+    return node == NULL ? none : list_entry(node, struct operation, link)->trace;
 }
 
-/* Asks Postgres on behalf of all who wait for the entry. */
+/* Asks Postgres on behalf of all who wait for the entry or watch it. */
 static void load_from_truth(struct counts *counts, struct count_entry *entry,
                             const struct relation *relation, int64_t now_us)
 {
@@ -128,6 +136,7 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
     struct operation *load = operations_take(counts->operations);
     if (load == NULL) {
         fail_waiters(counts, entry, OUTCOME_OVERLOADED, now_us);
+        notify(counts, entry, now_us);
         return;
     }
     entry->load = COUNT_LOAD_POSTGRES;
@@ -142,11 +151,11 @@ static void load_from_truth(struct counts *counts, struct count_entry *entry,
     dispatch_submit(counts->dispatch, load, now_us);
 }
 
-/* Starts the cheapest load that can satisfy somebody who waits. */
+/* Starts the cheapest load that can satisfy somebody who waits or watches. */
 static void start_load(struct counts *counts, struct count_entry *entry,
                        const struct relation *relation, bool wants_primary, int64_t now_us)
 {
-    assert(entry->load == COUNT_LOAD_NONE && !list_empty(&entry->waiters));
+    assert(entry->load == COUNT_LOAD_NONE);
     bool may_share =
         !wants_primary && counts->redis != NULL && counts->redis->available(counts->redis->store);
     if (may_share) {
@@ -204,6 +213,44 @@ void counts_learn(struct counts *counts, const struct relation *relation,
     if (count_entry_known(entry)) {
         answer_waiters(counts, entry, count->as_of_mono_us, METRIC_COUNTS_FROM_POSTGRES, now_us);
     }
+    notify(counts, entry, now_us);
+}
+
+struct count_entry *counts_watch(struct counts *counts, const struct relation *relation,
+                                 const struct identifier *entity, void *watcher)
+{
+    struct count_entry *entry = count_cache_entry(&counts->caches[relation->id], entity);
+    if (entry != NULL) {
+        assert(entry->watcher == NULL && watcher != NULL);
+        entry->watcher = watcher;
+    }
+    return entry;
+}
+
+void counts_refresh(struct counts *counts, const struct relation *relation,
+                    struct count_entry *entry, int64_t told_since_us, int64_t now_us)
+{
+    struct count_cache *cache = &counts->caches[relation->id];
+    assert(entry->watcher != NULL);
+    count_cache_touch(cache, entry);
+    count_cache_look(cache, entry);
+    if (count_entry_known(entry) && entry->view.held.put_at_us >= told_since_us) {
+        notify(counts, entry, now_us);
+    } else if (entry->load == COUNT_LOAD_NONE) {
+        start_load(counts, entry, relation, false, now_us);
+    }
+}
+
+bool counts_peek(struct counts *counts, const struct relation *relation, struct count_entry *entry,
+                 int64_t now_us, struct count *count)
+{
+    count_cache_look(&counts->caches[relation->id], entry);
+    if (!count_entry_serves_stale(entry, now_us)) {
+        return false;
+    }
+    *count = entry->view.held.count;
+    count->stale = count->as_of_mono_us < now_us - COUNT_BOUND_US;
+    return true;
 }
 
 static void load_ended(struct operation *load, enum outcome outcome, int64_t now_us)
@@ -215,6 +262,7 @@ static void load_ended(struct operation *load, enum outcome outcome, int64_t now
     entry->load = COUNT_LOAD_NONE;
     if (outcome != OUTCOME_DONE) {
         fail_waiters(counts, entry, outcome, now_us);
+        notify(counts, entry, now_us);
         return;
     }
     counts_learn(counts, load->relation, &load->entity, &load->count, now_us);
@@ -233,19 +281,24 @@ void counts_redis_read_ended(struct counts *counts, const struct redis_count *en
         struct count count = entries[i].count;
         assert(entry->load == COUNT_LOAD_SHARED);
         int64_t age_us = now.wall_us - count.as_of_wall_us;
+        bool known = false;
         if (entries[i].found && age_us <= counts->redis_age_max_us &&
             age_us >= -CLOCKS_APART_MAX_US) {
             count.as_of_mono_us = now.mono_us - (age_us > 0 ? age_us : 0);
             count_cache_put(&counts->caches[entries[i].relation->id], entry, &count,
                             COUNT_FROM_REDIS, now.mono_us);
-            if (count_entry_known(entry)) {
+            known = count_entry_known(entry);
+            if (known) {
                 answer_waiters(counts, entry, entry->view.held.count.as_of_mono_us,
                                METRIC_COUNTS_FROM_REDIS, now.mono_us);
             }
         }
         entry->load = COUNT_LOAD_NONE;
-        if (!list_empty(&entry->waiters)) {
+        if (!list_empty(&entry->waiters) || (entry->watcher != NULL && !known)) {
             load_from_truth(counts, entry, entries[i].relation, now.mono_us);
+        }
+        if (known) {
+            notify(counts, entry, now.mono_us);
         }
     }
 }

@@ -8,29 +8,18 @@ bool operations_init(struct operations *operations, size_t capacity, int64_t dea
                      int64_t now_us)
 {
     assert(capacity > 0 && deadline_us > 0);
-    *operations = (struct operations){
-        .capacity = capacity,
-        .wheel_size = deadline_us / WHEEL_TICK_US + 4,
-        .ticked = now_us / WHEEL_TICK_US,
-    };
+    *operations = (struct operations){.capacity = capacity};
     list_init(&operations->free);
     operations->slab = calloc(capacity, sizeof *operations->slab);
-    operations->wheel = calloc((size_t)operations->wheel_size, sizeof *operations->wheel);
-    if (operations->slab == NULL || operations->wheel == NULL) {
-        return false;
-    }
-    for (int64_t i = 0; i < operations->wheel_size; i++) {
-        list_init(&operations->wheel[i]);
-    }
-    return true;
+    return wheel_init(&operations->deadlines, WHEEL_TICK_US, deadline_us, now_us) &&
+           operations->slab != NULL;
 }
 
 void operations_free(struct operations *operations)
 {
     free(operations->slab);
-    free(operations->wheel);
+    wheel_free(&operations->deadlines);
     operations->slab = NULL;
-    operations->wheel = NULL;
 }
 
 struct operation *operations_take(struct operations *operations)
@@ -78,34 +67,18 @@ void operations_release(struct operations *operations, struct operation *operati
 
 void operations_watch(struct operations *operations, struct operation *operation)
 {
-    /* The tick in which the deadline has passed for certain; never one that was handled already,
-     * and never a whole iteration of the wheel ahead. */
-    assert(!list_linked(&operation->by_deadline));
-    int64_t tick = operation->deadline_us / WHEEL_TICK_US + 1;
-    int64_t last = operations->ticked + operations->wheel_size - 1;
-    tick = tick <= operations->ticked ? operations->ticked + 1 : tick > last ? last : tick;
-    assert(tick > operations->ticked && tick < operations->ticked + operations->wheel_size);
-    list_push_back(&operations->wheel[tick % operations->wheel_size], &operation->by_deadline);
+    wheel_add(&operations->deadlines, &operation->by_deadline, operation->deadline_us);
 }
 
 struct operation *operations_expired(struct operations *operations, int64_t now_us)
 {
-    int64_t now_tick = now_us / WHEEL_TICK_US;
-    if (now_tick - operations->ticked > operations->wheel_size) {
-        operations->ticked = now_tick - operations->wheel_size; /* every bucket is due, once */
-    }
-    while (operations->ticked < now_tick) {
-        struct list *bucket = &operations->wheel[(operations->ticked + 1) % operations->wheel_size];
-        struct list_node *node = list_pop_front(bucket);
-        struct operation *operation =
-            node == NULL ? NULL : list_entry(node, struct operation, by_deadline);
-        if (operation == NULL) {
-            operations->ticked++;
-        } else if (operation->deadline_us < now_us) {
+    struct list_node *node;
+    while ((node = wheel_take(&operations->deadlines, now_us)) != NULL) {
+        struct operation *operation = list_entry(node, struct operation, by_deadline);
+        if (operation->deadline_us < now_us) {
             return operation;
-        } else { /* put in while the wheel stood still: its time has not come */
-            operations_watch(operations, operation);
         }
+        operations_watch(operations, operation); /* its time has not come */
     }
     return NULL;
 }

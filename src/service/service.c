@@ -2,16 +2,25 @@
 #include "rsvpd/service/service.h"
 #include "rsvpd/service/counts.h"
 #include "rsvpd/service/erasure.h"
+#include "rsvpd/service/watch.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { FORGET_MAX = 1000 }; /* kept answers at a time */
+enum {
+    FORGET_MAX = 1000, /* kept answers at a time */
+    /* The part of the operations that asking for what streams watch may use, and of the counts held
+     * that they may watch. */
+    WATCH_PENDING_PART = 4,
+    WATCH_COUNTS_PART = 2,
+};
 
 struct service {
     struct operations operations;
     struct dispatch dispatch;
     struct counts counts;
+    struct hub hub;
+    struct watch watch;
     struct eraser eraser;
     const struct primary_port *primary;
     int64_t deadline_us;
@@ -43,6 +52,18 @@ static void counted(void *listener, const struct batch *batch, int64_t now_us)
     }
 }
 
+static bool make_hub(struct service *service, const struct service_setup *setup)
+{
+    size_t topics_max = setup->counts_max / WATCH_COUNTS_PART;
+    struct hub_source source = watch_source(&service->watch);
+    watch_init(&service->watch, &service->counts, &service->hub, topics_max,
+               setup->pending_max / WATCH_PENDING_PART + 1, setup->now.mono_us);
+    service->counts.noticed = watch_noticed;
+    service->counts.listener = &service->watch;
+    return hub_init(&service->hub, &source, setup->write_event, setup->metrics, topics_max + 1,
+                    setup->hash_secret, setup->now.mono_us);
+}
+
 struct service *service_create(const struct service_setup *setup)
 {
     assert(setup->primary != NULL && setup->counts != NULL && setup->metrics != NULL);
@@ -63,7 +84,8 @@ struct service *service_create(const struct service_setup *setup)
                       setup->write_connections, setup->read_connections, setup->hash_secret) &&
         counts_init(&service->counts, &service->operations, &service->dispatch, setup->counts,
                     setup->counts_max, setup->redis, setup->metrics, setup->deadline_us,
-                    setup->count_local_lifetime_us, setup->count_redis_lifetime_us);
+                    setup->count_local_lifetime_us, setup->count_redis_lifetime_us) &&
+        make_hub(service, setup);
     if (!made) {
         service_destroy(&service);
         return NULL;
@@ -78,12 +100,18 @@ struct service *service_create(const struct service_setup *setup)
 void service_destroy(struct service **service)
 {
     if (*service != NULL) {
+        hub_free(&(*service)->hub);
         counts_free(&(*service)->counts);
         dispatch_free(&(*service)->dispatch);
         operations_free(&(*service)->operations);
         free(*service);
         *service = NULL;
     }
+}
+
+struct hub *service_hub(struct service *service)
+{
+    return &service->hub;
 }
 
 struct operation *service_take(struct service *service)
@@ -231,8 +259,10 @@ void service_tick(struct service *service, struct instant now)
 
 bool service_end_iteration(struct service *service, struct instant now)
 {
+    watch_end_iteration(&service->watch, now.mono_us);
     counts_end_iteration(&service->counts, now);
-    return dispatch_end_iteration(&service->dispatch, now.mono_us);
+    bool telling = hub_end_iteration(&service->hub, now.mono_us);
+    return dispatch_end_iteration(&service->dispatch, now.mono_us) || telling;
 }
 
 void service_batch_ended(void *listener, struct batch *batch, enum batch_outcome outcome,

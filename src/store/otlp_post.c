@@ -9,20 +9,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TIMEOUT_MS = 10 * 1000, FIELD_SIZE_BYTES = PAIR_VALUE_SIZE_MAX_BYTES + 256 };
+enum {
+    ANSWER_SIZE_MAX_BYTES = 64 * 1024,
+    TIMEOUT_MS = 10 * 1000,
+    FIELD_SIZE_BYTES = PAIR_VALUE_SIZE_MAX_BYTES + 256
+};
 
 struct otlp_post {
     CURL *transfer; /* keeps its connection */
     struct curl_slist *fields;
     const _Atomic int64_t *give_up_us;
+    size_t received; /* of the answer's body */
 };
 
-/* The answer may tell of spans that were left out; all that matters here is its status. */
-static size_t drop_bytes(const char *bytes, size_t one, size_t size, void *unused)
+/* The answer may tell of spans that were left out; all that matters here is its status. So one
+ * without an end is cut short. */
+static size_t drop_bytes(const char *bytes, size_t one, size_t size, void *post_)
 {
+    struct otlp_post *post = post_;
     (void)bytes;
-    (void)unused;
-    return one * size;
+    (void)one; /* it is 1 */
+    post->received += size;
+    return post->received <= ANSWER_SIZE_MAX_BYTES ? size : 0;
 }
 
 /* libcurl asks every now and then: at least once in a second. */
@@ -83,6 +91,7 @@ static bool prepare(struct otlp_post *post)
     return fetch_set_common(transfer, post->fields) &&
            curl_easy_setopt(transfer, CURLOPT_TIMEOUT_MS, (long)TIMEOUT_MS) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_WRITEFUNCTION, drop_bytes) == CURLE_OK &&
+           curl_easy_setopt(transfer, CURLOPT_WRITEDATA, post) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_XFERINFOFUNCTION, gives_up) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_XFERINFODATA, post) == CURLE_OK &&
            curl_easy_setopt(transfer, CURLOPT_NOPROGRESS, 0L) == CURLE_OK;
@@ -128,6 +137,7 @@ enum otlp_post_result otlp_post_send(struct otlp_post *post, struct slice docume
     long status = 0;
     curl_off_t after = 0;
     *after_s = 0;
+    post->received = 0;
     if (curl_easy_setopt(post->transfer, CURLOPT_POSTFIELDS, document.data) != CURLE_OK ||
         curl_easy_setopt(post->transfer, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)document.size) !=
             CURLE_OK) {
@@ -135,7 +145,8 @@ enum otlp_post_result otlp_post_send(struct otlp_post *post, struct slice docume
         return OTLP_POST_REFUSED;
     }
     CURLcode result = curl_easy_perform(post->transfer);
-    if (result != CURLE_OK) {
+    bool cut_short = result == CURLE_WRITE_ERROR && post->received > ANSWER_SIZE_MAX_BYTES;
+    if (result != CURLE_OK && !cut_short) {
         snprintf(reason, OTLP_POST_REASON_SIZE_BYTES, "%s", curl_easy_strerror(result));
         return OTLP_POST_LATER;
     }

@@ -59,7 +59,8 @@ struct pg_conn *pg_api_keys_connect(const char *url, char error[PG_ERROR_SIZE_BY
     }
     const struct parameters timeouts = {.count = 2, .values = {STATEMENT_TIMEOUT, LOCK_TIMEOUT}};
     PGresult *result = exchange(session, "session/setup", &timeouts, error);
-    bool suits = result != NULL && (!pg_is_read_only(session) || pg_vet_replayed(session, error));
+    bool suits =
+        result != NULL && (!pg_is_read_only(session) || pg_vet_replayed(session, url, error));
     PQclear(result);
     if (!suits) {
         PQfinish(session);

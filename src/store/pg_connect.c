@@ -1,6 +1,7 @@
 /* Connections to Postgres as DATABASE_URL and the PG* variables describe them. */
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/base/slice.h"
+#include "rsvpd/store/pg_race.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -73,14 +74,10 @@ void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES])
     PQconninfoFree(options);
 }
 
-static void ignore_notice(void *unused, const PGresult *notice)
-{
-    (void)unused;
-    (void)notice;
-}
-
-/* One attempt at every host, for a session of these attributes. */
-static PGconn *attempt(const char *url, const char *attributes, char error[PG_ERROR_SIZE_BYTES])
+/* One attempt at every host, for a session of these attributes. `replication` is NULL but for a
+ * session that can stream. */
+static PGconn *attempt(const char *url, const char *attributes, const char *replication,
+                       char error[PG_ERROR_SIZE_BYTES])
 {
     /* What stands before dbname is a default, which the URL overrides; where the environment has a
      * word of its own there is no default of ours. */
@@ -91,6 +88,7 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
         {"target_session_attrs", attributes, "PGTARGETSESSIONATTRS"},
         {"connect_timeout", "2", "PGCONNECT_TIMEOUT"},
         {"tcp_user_timeout", "5000", NULL},
+        {"replication", replication, NULL},
     };
     const char *keywords[8] = {0};
     const char *values[8] = {0};
@@ -106,21 +104,12 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
     }
     keywords[size] = "dbname";
     values[size] = url;
-    /* The first connection only carries the receiver, which PQreset keeps: while connecting as
-     * well, a server's warning must not go to standard error, where the log is. Where it has failed
-     * at once, PQreset would lose what is wrong with a parameter. */
-    PGconn *connection = PQconnectStartParams(keywords, values, 1);
-    PQsetNoticeReceiver(connection, ignore_notice, NULL);
-    if (PQstatus(connection) != CONNECTION_BAD) {
-        PQreset(connection);
-    }
-    if (PQstatus(connection) != CONNECTION_OK) {
+    char message[PG_RACE_MESSAGE_SIZE_BYTES];
+    PGconn *connection = pg_race(keywords, values, message);
+    if (connection == NULL) {
         char place[PG_PLACE_SIZE_BYTES];
         pg_url_place(url, place);
-        pg_error_connection(connection == NULL ? "out of memory" : PQerrorMessage(connection),
-                            place, error);
-        PQfinish(connection);
-        return NULL;
+        pg_error_connection(message, place, error);
     }
     return connection;
 }
@@ -128,11 +117,16 @@ static PGconn *attempt(const char *url, const char *attributes, char error[PG_ER
 struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG_ERROR_SIZE_BYTES])
 {
     char ignored[PG_ERROR_SIZE_BYTES];
-    PGconn *connection = attempt(url, "read-write", error);
+    PGconn *connection = attempt(url, "read-write", NULL, error);
     if (connection == NULL && access == PG_READS) {
-        connection = attempt(url, "any", ignored); /* the first error says more */
+        connection = attempt(url, "any", NULL, ignored); /* the first error says more */
     }
     return connection;
+}
+
+struct pg_conn *pg_connect_replication(const char *url, char error[PG_ERROR_SIZE_BYTES])
+{
+    return attempt(url, "read-write", "database", error);
 }
 
 static bool is_on(const char *status)

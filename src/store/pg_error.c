@@ -6,6 +6,9 @@
 #include <libpq-fe.h>
 #include <string.h>
 
+#define GRANT_REPLICATION                                                                          \
+    "a superuser gives it by ALTER ROLE, or where the service is managed, its role for that"
+
 /* Parts of the messages of libpq, and of a server that refuses a session (which libpq gives without
  * an SQLSTATE), and what they mean. All that apply are said: there may be several hosts. */
 static const struct {
@@ -30,8 +33,10 @@ static const struct {
     {"no pg_hba.conf entry", "pg_hba.conf has no entry for this client, user and database"},
     {"pg_hba.conf rejects", "pg_hba.conf rejects this client, user and database"},
     {"role \"", "the user does not exist there, or may not log in"},
-    {"database \"", "the database does not exist there, or takes no connections"},
-    {"permission denied", "the user may not connect to the database"},
+    {":  database \"", "the database does not exist there, or takes no connections"},
+    {"permission denied for database", "the user may not connect to the database"},
+    {"to start walsender", "the user lacks REPLICATION: " GRANT_REPLICATION},
+    {"to start WAL sender", "the user lacks REPLICATION: " GRANT_REPLICATION}, /* from 16 on */
     {"too many", "the server has no connection left"},
     {"remaining connection slots", "the server has no connection left"},
     {"starting up", "the server is starting up"},
@@ -110,7 +115,10 @@ void pg_error_statement(const PGconn *connection, const PGresult *result,
     text_add(&text, slice_make(message, strcspn(message, "\n")));
     text_add_format(&text, " (SQLSTATE %.5s)", state);
     if (strcmp(state, "42501") == 0) {
-        text_add_cstr(&text, ": grant it to this role, or connect as the owner of the tables");
+        text_add_cstr(&text,
+                      strstr(message, "replication slot") != NULL
+                          ? ": the role lacks REPLICATION: " GRANT_REPLICATION
+                          : ": grant it to this role, or connect as the owner of the tables");
     }
     finish(&text);
 }

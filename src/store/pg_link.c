@@ -240,7 +240,7 @@ static bool suits(PGconn *connection, const char *url, enum pg_access access, ch
         return false;
     }
     return pg_vet_session(connection, url, error) && pg_vet_tables(connection, error) &&
-           (!read_only || pg_vet_replayed(connection, error));
+           (!read_only || pg_vet_replayed(connection, url, error));
 }
 
 static void connect_on_thread(uv_work_t *work)

@@ -8,6 +8,7 @@
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/base/clock.h"
 #include "rsvpd/store/pg_await.h"
+#include "rsvpd/store/pg_race.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
@@ -125,21 +126,15 @@ bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
            finds_nothing(connection, "schema/keys", error);
 }
 
-static bool has_several_hosts(PGconn *connection)
+bool pg_vet_replayed(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
-    PQconninfoOption *options = PQconninfo(connection);
-    bool several = false;
-    for (const PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++) {
-        bool names_host = strcmp(o->keyword, "host") == 0 || strcmp(o->keyword, "hostaddr") == 0;
-        several = several || (names_host && o->val != NULL && strchr(o->val, ',') != NULL);
+    const size_t hosts = pg_race_host_count(url);
+    if (hosts == 0 || hosts > 2) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "it is one of several standbys, and may lack what was written last");
+        return false;
     }
-    PQconninfoFree(options);
-    return several;
-}
-
-bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
-{
-    const char *values[] = {has_several_hosts(connection) ? "true" : "false"};
+    const char *values[] = {hosts > 1 ? "true" : "false"};
     PGresult *result =
         PQexecParams(connection, sql_text("session/replayed"), 1, NULL, values, NULL, NULL, 0);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
@@ -148,7 +143,7 @@ bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]
         pg_error_statement(connection, result, error);
     } else if (!replayed) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
-                 "it is a standby that may lack what was written last");
+                 "it is in recovery and may lack what was written last");
     }
     PQclear(result);
     return replayed;

@@ -31,6 +31,13 @@ struct redis_exchange {
 const char redis_refusal_unknown[] =
     "it refuses a command: its user may lack a right, or the command has another name there";
 
+const char redis_refusal_no_password[] = "it wants a password (NOAUTH): give it in REDIS_URL";
+const char redis_refusal_wrong_password[] =
+    "it refuses the user or password of REDIS_URL (WRONGPASS)";
+const char redis_refusal_no_right[] =
+    "the user of REDIS_URL lacks a right (NOPERM): EVAL, GET, SET, MGET, TIME on rsvpd:*; with "
+    "sentinels ROLE";
+
 /* The first words of Redis errors. The rest of an error may quote anything, so it is never
  * repeated. */
 static const struct {
@@ -38,10 +45,9 @@ static const struct {
 } refusals[] = {
     {"READONLY", "it is a read-only replica (READONLY)"},
     {"OOM", "its memory is full (OOM): raise maxmemory, or set maxmemory-policy allkeys-lru"},
-    {"NOAUTH", "it wants a password (NOAUTH): give it in REDIS_URL"},
-    {"WRONGPASS", "it refuses the user or password of REDIS_URL (WRONGPASS)"},
-    {"NOPERM",
-     "the user of REDIS_URL lacks a right (NOPERM): EVAL, GET, SET, MGET, TIME on rsvpd:*"},
+    {"NOAUTH", redis_refusal_no_password},
+    {"WRONGPASS", redis_refusal_wrong_password},
+    {"NOPERM", redis_refusal_no_right},
     {"LOADING", "it is loading its data (LOADING)"},
     {"BUSY", "a script keeps it busy (BUSY)"},
     {"MASTERDOWN", "it is a replica whose primary is away (MASTERDOWN)"},
@@ -53,6 +59,7 @@ static const struct {
     {"CROSSSLOT", "it is part of a cluster (CROSSSLOT): use one primary"},
     {"TRYAGAIN", "it is part of a cluster (TRYAGAIN): use one primary"},
     {"NOSCRIPT", "it does not keep scripts (NOSCRIPT)"},
+    {"IDONTKNOW", "it does not know enough yet (IDONTKNOW)"},
 };
 
 static const char *refusal_words(struct slice error)
@@ -80,10 +87,22 @@ static bool in_list(const redisReadTask *task)
     return task->parent != NULL;
 }
 
+/* Of an item that the oldest command's list may have behind what is wanted, or inside of that. */
+static bool is_passed_over(const redisReadTask *task)
+{
+    struct redis_exchange *exchange = task->privdata;
+    const struct redis_command *command = oldest(exchange);
+    return in_list(task) && command->list_is_open &&
+           (task->parent->parent != NULL || (size_t)task->idx >= command->list_size);
+}
+
 /* One value that is all of an answer. */
 static void *found_value(const redisReadTask *task)
 {
     struct redis_exchange *exchange = task->privdata;
+    if (is_passed_over(task)) {
+        return exchange;
+    }
     exchange->seen = !in_list(task) && oldest(exchange)->list_size == 0;
     return exchange->seen ? exchange : NULL;
 }
@@ -92,6 +111,9 @@ static void *found_string(const redisReadTask *task, char *bytes, size_t size)
 {
     struct redis_exchange *exchange = task->privdata;
     const struct redis_command *command = oldest(exchange);
+    if (is_passed_over(task)) {
+        return exchange;
+    }
     if (in_list(task) && task->type == REDIS_REPLY_STRING) {
         command->on_value(command->data, (size_t)task->idx, slice_make(bytes, size));
         return exchange;
@@ -107,9 +129,13 @@ static void *found_string(const redisReadTask *task, char *bytes, size_t size)
 static void *found_list(const redisReadTask *task, list_size size)
 {
     struct redis_exchange *exchange = task->privdata;
-    size_t wanted = oldest(exchange)->list_size;
-    exchange->seen =
-        !in_list(task) && task->type == REDIS_REPLY_ARRAY && wanted > 0 && wanted == (size_t)size;
+    const struct redis_command *command = oldest(exchange);
+    if (is_passed_over(task)) {
+        return exchange;
+    }
+    exchange->seen = !in_list(task) && task->type == REDIS_REPLY_ARRAY && command->list_size > 0 &&
+                     (command->list_is_open ? (size_t)size >= command->list_size
+                                            : (size_t)size == command->list_size);
     return exchange->seen ? exchange : NULL;
 }
 
@@ -121,7 +147,15 @@ static void *found_integer(const redisReadTask *task, long long value)
 
 static void *found_nil(const redisReadTask *task)
 {
-    return in_list(task) ? task->privdata : found_value(task);
+    struct redis_exchange *exchange = task->privdata;
+    if (in_list(task)) {
+        return exchange;
+    }
+    if (oldest(exchange)->list_may_miss) {
+        exchange->seen = true;
+        return exchange;
+    }
+    return found_value(task);
 }
 
 static redisReplyObjectFunctions functions = {

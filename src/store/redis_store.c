@@ -5,15 +5,18 @@
  * commands, and the breaker delays the next attempt. Counts then come from Postgres. Reading alone
  * is not worth a connection: counts in Redis expire within seconds, so a Redis that accepts no new
  * ones (a read-only replica, a full one) is as good as none. So a connection is up once a probe has
- * published a count and read it, under a key of its own. The probe is repeated when it idles. */
+ * published a count and read it, under a key of its own. The probe is repeated when it idles.
+ *
+ * What a sentinel tells may be out of date, and a replica may take writes. So where sentinels are
+ * asked, a connection is up only if the server calls itself a primary. */
 #include "rsvpd/store/redis_store.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/random.h"
 #include "rsvpd/domain/breaker.h"
-#include "rsvpd/store/redis_codec.h"
+#include "rsvpd/store/redis_address.h"
+#include "rsvpd/store/redis_counts.h"
 #include "rsvpd/store/redis_link.h"
 #include "rsvpd/store/redis_rates.h"
-#include "rsvpd/store/redis_words.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,8 +31,7 @@ enum {
     PROVEN_AFTER_US = 1500 * 1000, /* a connection that lasts so long works */
     READS_MAX = 16,                /* in flight */
     EXCHANGES_MAX = 4,             /* of shares of rates, in flight */
-    PORT_SIZE_BYTES = 8,
-    VALUE_FRAMING_SIZE_BYTES = 8, /* what RESP2 puts around a value of a list */
+    VALUE_FRAMING_SIZE_BYTES = 8,  /* what RESP2 puts around a value of a list */
 };
 static_assert(READS_MAX + EXCHANGES_MAX < REDIS_COMMANDS_MAX,
               "reads and exchanges leave room for a publication");
@@ -59,19 +61,15 @@ struct redis_store {
     struct redis_counts_port port;
     struct redis_rates_listener rates_listener;
     struct redis_rates_port rates_port;
-    enum redis_state state;        /* changed by store_change_state alone */
-    struct redis_url url;          /* while REDIS_READING the pool's thread's */
-    struct redis_link *link;       /* NULL while there is none */
-    struct redis_tls_context *tls; /* of the URL; NULL: without TLS. Like the URL the thread's */
-    const char *tls_reason;        /* why there is none though the URL asks for it */
-    uv_work_t read_url;
-    uv_getaddrinfo_t resolve;
-    unsigned address_attempt; /* which of the name's addresses is next */
+    enum redis_state state; /* changed by store_change_state alone */
+    struct redis_address *address;
+    struct redis_link *link; /* NULL while there is none */
     struct breaker breaker;
     struct random random;
     bool closing;
+    bool is_primary;      /* as it answered to ROLE */
     const char *reported; /* what the log was last told: why it is unavailable, or NULL */
-    int64_t timeout_us;   /* while resolving or connecting; monotonic */
+    int64_t timeout_us;   /* while connecting; monotonic */
     int64_t up_us;        /* since when it is up; monotonic */
     bool late;            /* the last tick found a command past its time; if the loop was late
                            * itself, the answer is there by the next */
@@ -82,40 +80,12 @@ struct redis_store {
     struct exchange exchanges[EXCHANGES_MAX];
 };
 
-/* KEYS: counts; ARGV[1]: lifetime in ms; ARGV[i + 1]: the new value of KEYS[i]. A stored value
- * stays only if it is one of ours, of about now, and not older than the new one. Returns the first
- * error.
- */
-static_assert(REDIS_VERSION_DIGITS + 2 == 21 && REDIS_VERSION_DIGITS + 1 + REDIS_AS_OF_DIGITS == 36,
-              "the script takes a value apart by the positions of its parts");
-static const char publish_script[] =
-    "local refused\n"
-    "for i = 1, #KEYS do\n"
-    "  local new = ARGV[i + 1]\n"
-    "  local held = redis.pcall('GET', KEYS[i])\n"
-    "  local keep = false\n"
-    "  if type(held) == 'string' then\n"
-    "    local as_of = string.match(held, '^%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d:(%d+):%d+$')\n"
-    "    local apart = as_of and tonumber(as_of) - tonumber(string.sub(new, 21, 36))\n"
-    "    keep = apart and apart > -5000000 and apart < 5000000 and held >= new\n"
-    "  end\n"
-    "  if not keep then\n"
-    "    local set = redis.pcall('SET', KEYS[i], new, 'PX', ARGV[1])\n"
-    "    if set.err then refused = refused or set end\n"
-    "  end\n"
-    "  if type(held) == 'table' and not string.find(held.err, '^WRONGTYPE') then\n"
-    "    refused = refused or held\n"
-    "  end\n"
-    "end\n"
-    "return refused or #KEYS\n";
-
 /* ---- states ---- */
 
 /* changes[from][to]. */
 static const bool changes[REDIS_STATE_COUNT][REDIS_STATE_COUNT] = {
-    [REDIS_DOWN] = {[REDIS_READING] = true, [REDIS_RESOLVING] = true, [REDIS_CONNECTING] = true},
-    [REDIS_READING] = {[REDIS_RESOLVING] = true, [REDIS_CONNECTING] = true, [REDIS_DOWN] = true},
-    [REDIS_RESOLVING] = {[REDIS_CONNECTING] = true, [REDIS_DOWN] = true},
+    [REDIS_DOWN] = {[REDIS_FINDING] = true},
+    [REDIS_FINDING] = {[REDIS_CONNECTING] = true, [REDIS_DOWN] = true},
     [REDIS_CONNECTING] = {[REDIS_UP] = true, [REDIS_DOWN] = true},
     [REDIS_UP] = {[REDIS_DOWN] = true},
 };
@@ -158,6 +128,9 @@ static void report(struct redis_store *store, const char *reason)
 /* Closes the connection, which ends every command as lost. `reason` is a constant. */
 static void give_up(struct redis_store *store, const char *reason, int64_t now_us)
 {
+    if (store->state == REDIS_CONNECTING) {
+        redis_address_distrust(store->address);
+    }
     store_change_state(store, REDIS_DOWN);
     breaker_failure(&store->breaker, now_us, random_next(&store->random));
     report(store, reason);
@@ -180,21 +153,6 @@ static void note_outcome(struct redis_store *store, const struct redis_answer *a
     if (answer->outcome == REDIS_REFUSED) {
         give_up(store, answer->refusal, store->used_us);
     }
-}
-
-static void add_key(const struct redis_store *store, struct redis_words *words,
-                    const struct redis_count *entry)
-{
-    struct text key = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
-    redis_encode_key(store->setup.namespace, entry, &key);
-    redis_words_add_written(words, &key);
-}
-
-static void add_value(struct redis_words *words, const struct count *count)
-{
-    struct text value = redis_words_space(words, REDIS_VALUE_SIZE_BYTES);
-    redis_encode_value(count, &value);
-    redis_words_add_written(words, &value);
 }
 
 static bool send_words(struct redis_store *store, struct redis_command command,
@@ -240,11 +198,10 @@ static bool port_read(void *store_, const struct redis_count *entries, size_t si
         return false;
     }
     struct redis_words words;
-    redis_words_begin(&words, "MGET");
+    redis_counts_write_read(&words, store->setup.namespace, entries, size);
     for (size_t i = 0; i < size; i++) {
         read->entries[i] = entries[i];
         read->entries[i].found = false;
-        add_key(store, &words, &entries[i]);
     }
     read->store = store;
     read->size = size;
@@ -254,14 +211,6 @@ static bool port_read(void *store_, const struct redis_count *entries, size_t si
             .list_size = size, .on_value = parse_count, .on_end = read_ended, .data = read},
         &words);
     return read->in_use;
-}
-
-/* The words of a publication before its keys, and between its keys and its values. */
-static void begin_publication(struct redis_words *words, size_t size)
-{
-    redis_words_begin(words, "EVAL");
-    redis_words_add(words, slice_of(publish_script));
-    redis_words_add_number(words, (int64_t)size);
 }
 
 static void publish_ended(void *store, const struct redis_answer *answer)
@@ -277,14 +226,8 @@ static bool port_publish(void *store_, const struct redis_count *entries, size_t
         return false;
     }
     struct redis_words words;
-    begin_publication(&words, size);
-    for (size_t i = 0; i < size; i++) {
-        add_key(store, &words, &entries[i]);
-    }
-    redis_words_add_number(&words, store->setup.ttl_ms);
-    for (size_t i = 0; i < size; i++) {
-        add_value(&words, &entries[i].count);
-    }
+    redis_counts_write_publication(&words, store->setup.namespace, store->setup.ttl_ms, entries,
+                                   size);
     return send_words(store, (struct redis_command){.on_end = publish_ended, .data = store},
                       &words);
 }
@@ -358,29 +301,19 @@ static void probe_ended(void *store_, const struct redis_answer *answer)
     }
 }
 
-static void add_probe_key(const struct redis_store *store, struct redis_words *words)
-{
-    struct text key = redis_words_space(words, REDIS_KEY_SIZE_BYTES);
-    redis_encode_probe_key(store->setup.namespace, store->probe, &key);
-    redis_words_add_written(words, &key);
-}
-
 static bool send_count_probe(struct redis_store *store, struct redis_words *words)
 {
     struct instant now = clock_now();
     const struct count count = {.version = now.mono_us, .as_of_wall_us = now.wall_us};
-    begin_publication(words, 1);
-    add_probe_key(store, words);
-    redis_words_add_number(words, store->setup.ttl_ms);
-    add_value(words, &count);
+    redis_counts_write_probe_publication(words, store->setup.namespace, store->setup.ttl_ms,
+                                         store->probe, &count);
     return send_words(store, (struct redis_command){.on_end = publish_ended, .data = store}, words);
 }
 
 static bool send_read_probe(struct redis_store *store, struct redis_words *words,
                             void (*on_end)(void *store, const struct redis_answer *answer))
 {
-    redis_words_begin(words, "MGET");
-    add_probe_key(store, words);
+    redis_counts_write_probe_read(words, store->setup.namespace, store->probe);
     return send_words(
         store,
         (struct redis_command){
@@ -437,7 +370,7 @@ static void select_ended(void *store, const struct redis_answer *answer)
 
 static bool send_auth(struct redis_store *store)
 {
-    const struct redis_url *url = &store->url;
+    const struct redis_url *url = redis_address_url(store->address);
     struct redis_words words;
     redis_words_begin(&words, "AUTH");
     if (url->user[0] != '\0') {
@@ -451,15 +384,46 @@ static bool send_select(struct redis_store *store)
 {
     struct redis_words words;
     redis_words_begin(&words, "SELECT");
-    redis_words_add_number(&words, store->url.database);
+    redis_words_add_number(&words, redis_address_url(store->address)->database);
     return send_words(store, (struct redis_command){.on_end = select_ended, .data = store}, &words);
+}
+
+static void parse_role(void *store_, size_t place, struct slice value)
+{
+    struct redis_store *store = store_;
+    assert(place == 0);
+    store->is_primary = slice_equal(value, slice_of("master"));
+}
+
+static void role_ended(void *store_, const struct redis_answer *answer)
+{
+    struct redis_store *store = store_;
+    note_setup_outcome(store, answer, redis_refusal_no_right);
+    if (answer->outcome == REDIS_ANSWERED && !store->is_primary) {
+        give_up(store, "it is no primary (ROLE), as a sentinel tells", clock_mono_us());
+    }
+}
+
+static bool send_role(struct redis_store *store)
+{
+    struct redis_words words;
+    redis_words_begin(&words, "ROLE");
+    return send_words(store,
+                      (struct redis_command){.list_size = 1,
+                                             .list_is_open = true,
+                                             .on_value = parse_role,
+                                             .on_end = role_ended,
+                                             .data = store},
+                      &words);
 }
 
 static void on_opened(void *store_)
 {
     struct redis_store *store = store_;
-    const struct redis_url *url = &store->url;
+    const struct redis_url *url = redis_address_url(store->address);
+    store->is_primary = false;
     bool sent = (url->password[0] == '\0' || send_auth(store)) &&
+                (url->sentinel_count == 0 || send_role(store)) &&
                 (url->database == 0 || send_select(store)) && send_probe(store);
     if (!sent) {
         give_up(store, "cannot send", clock_mono_us());
@@ -471,124 +435,37 @@ static void on_failed(void *store, const char *reason)
     give_up(store, reason, clock_mono_us());
 }
 
-/* Connects to the address, or, without one, to the socket of REDIS_URL. */
-static void open_link(struct redis_store *store, const struct sockaddr *address, int64_t now_us)
+static void on_moved(void *store_)
 {
+    struct redis_store *store = store_;
+    if (store->state == REDIS_UP) {
+        give_up(store, "a sentinel tells that the primary is elsewhere", clock_mono_us());
+    }
+}
+
+static void open_link(void *store_, const struct redis_link_target *target)
+{
+    struct redis_store *store = store_;
     const struct redis_link_owner owner = {store, on_opened, on_failed};
     const char *reason;
-    const struct redis_link_target target = {
-        .address = address, .path = store->url.path, .tls = store->tls, .host = store->url.host};
-    store->link = redis_link_open(store->setup.loop, &target, &owner, &reason);
+    int64_t now_us = clock_mono_us();
+    if (store->closing) {
+        store_change_state(store, REDIS_DOWN);
+        return;
+    }
+    store->link = redis_link_open(store->setup.loop, target, &owner, &reason);
+    store->timeout_us = now_us + CONNECT_TIMEOUT_US;
     store_change_state(store, REDIS_CONNECTING);
     if (store->link == NULL) {
         give_up(store, reason, now_us);
     }
 }
 
-/* A name may have several addresses, as localhost has, and a server at one of them: each attempt
- * takes the next one. */
-static const struct sockaddr *next_address(struct redis_store *store,
-                                           const struct addrinfo *addresses)
-{
-    const struct addrinfo *address = addresses;
-    assert(addresses != NULL); /* getaddrinfo(3) gives one or more */
-    for (unsigned i = 0; i < store->address_attempt && address != NULL; i++) {
-        address = address->ai_next;
-    }
-    if (address == NULL) {
-        store->address_attempt = 0;
-        address = addresses;
-    }
-    store->address_attempt++;
-    return address->ai_addr;
-}
-
-static void resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *addresses)
-{
-    struct redis_store *store = request->data;
-    if (store->closing) {
-        store_change_state(store, REDIS_DOWN);
-    } else if (status != 0) {
-        give_up(store, uv_strerror(status), clock_mono_us());
-    } else {
-        open_link(store, next_address(store, addresses), clock_mono_us());
-    }
-    uv_freeaddrinfo(addresses);
-}
-
-/* To what REDIS_URL says. */
-static void connect_by_url(struct redis_store *store, int64_t now_us)
-{
-    const struct redis_url *url = &store->url;
-    store->timeout_us = now_us + CONNECT_TIMEOUT_US;
-    if (url->path[0] != '\0') {
-        open_link(store, NULL, now_us);
-        return;
-    }
-    char port[PORT_SIZE_BYTES];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
-    snprintf(port, sizeof port, "%d", url->port);
-    store_change_state(store, REDIS_RESOLVING);
-    store->resolve.data = store;
-    int failed =
-        uv_getaddrinfo(store->setup.loop, &store->resolve, resolved, url->host, port, &hints);
-    if (failed != 0) {
-        give_up(store, uv_strerror(failed), now_us);
-    }
-}
-
-static bool url_may_change(const struct redis_store *store)
-{
-    return store->setup.rotated != NULL && secret_is_in_file(store->setup.rotated);
-}
-
-static void read_url(struct redis_store *store)
-{
-    struct redis_url url;
-    const char *problem;
-    char *text = secret_now(store->setup.rotated);
-    if (text != NULL && redis_url_parse(text, &url, &problem)) {
-        store->url = url;
-    }
-    free(text);
-}
-
-static void read_files_on_thread(uv_work_t *work)
-{
-    struct redis_store *store = work->data;
-    if (url_may_change(store)) {
-        read_url(store);
-    }
-    redis_tls_context_destroy(&store->tls);
-    if (store->url.tls) {
-        store->tls = redis_tls_context_create(&store->setup.tls, &store->tls_reason);
-    }
-}
-
-static void files_were_read(uv_work_t *work, int status)
-{
-    struct redis_store *store = work->data;
-    if (status != 0 || store->closing) {
-        store_change_state(store, REDIS_DOWN);
-    } else if (store->url.tls && store->tls == NULL) {
-        give_up(store, store->tls_reason, clock_mono_us());
-    } else {
-        connect_by_url(store, clock_mono_us());
-    }
-}
-
-static void start_connecting(struct redis_store *store, int64_t now_us)
+static void start_connecting(struct redis_store *store)
 {
     metrics_add(store->setup.metrics, METRIC_STORE_RECONNECTS_REDIS, 1);
-    if (!url_may_change(store) && !store->url.tls) {
-        connect_by_url(store, now_us);
-        return;
-    }
-    store_change_state(store, REDIS_READING);
-    store->read_url.data = store;
-    int failed =
-        uv_queue_work(store->setup.loop, &store->read_url, read_files_on_thread, files_were_read);
-    assert(failed == 0); /* fails for a NULL argument alone */
+    store_change_state(store, REDIS_FINDING);
+    redis_address_find(store->address);
 }
 
 /* ---- life ---- */
@@ -601,7 +478,12 @@ struct redis_store *redis_store_create(const struct redis_store_setup *setup)
         return NULL;
     }
     store->setup = *setup;
-    store->url = *setup->url;
+    const struct redis_address_owner owner = {store, open_link, on_failed, on_moved};
+    store->address = redis_address_create(setup->loop, &setup->address, setup->metrics, &owner);
+    if (store->address == NULL) {
+        free(store);
+        return NULL;
+    }
     store->random.state = setup->random_seed;
     store->probe = random_next(&store->random);
     store->latency_us = -1;
@@ -660,11 +542,10 @@ void redis_store_tick(struct redis_store *store, struct instant now)
     switch (store->state) {
     case REDIS_DOWN:
         if (!store->closing && breaker_allows(&store->breaker, now.mono_us)) {
-            start_connecting(store, now.mono_us);
+            start_connecting(store);
         }
         break;
-    case REDIS_READING:
-    case REDIS_RESOLVING: /* ends by itself; the resolver has time-outs of its own */
+    case REDIS_FINDING: /* ends by itself; the resolver has time-outs of its own, sentinels below */
         break;
     case REDIS_CONNECTING:
         if (now.mono_us > store->timeout_us) {
@@ -672,11 +553,13 @@ void redis_store_tick(struct redis_store *store, struct instant now)
         }
         break;
     case REDIS_UP:
+        redis_address_check(store->address, now.mono_us);
         look_after(store, now.mono_us);
         break;
     case REDIS_STATE_COUNT:
         break;
     }
+    redis_address_tick(store->address, now.mono_us);
     metrics_set(store->setup.metrics, METRIC_UP_REDIS, store->state == REDIS_UP);
 }
 
@@ -689,6 +572,7 @@ struct dependency_state redis_store_state(const struct redis_store *store)
 void redis_store_close(struct redis_store *store)
 {
     store->closing = true;
+    redis_address_close(store->address);
     if (store->link != NULL) {
         give_up(store, "", clock_mono_us());
     }
@@ -697,7 +581,7 @@ void redis_store_close(struct redis_store *store)
 void redis_store_destroy(struct redis_store **store)
 {
     if (*store != NULL) {
-        redis_tls_context_destroy(&(*store)->tls);
+        redis_address_destroy(&(*store)->address);
         free(*store);
         *store = NULL;
     }

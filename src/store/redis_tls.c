@@ -12,6 +12,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+
+enum { FILE_SIZE_MAX_BYTES = 4 * 1024 * 1024 };
 
 struct redis_tls_context {
     SSL_CTX *ssl;
@@ -106,12 +109,21 @@ static bool is_set(const char *path)
     return path != NULL && *path != '\0';
 }
 
+/* What is no regular file may keep the thread for ever: a pipe that nobody writes to, a device
+ * without an end. */
+static bool is_plain_file(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode) &&
+           about.st_size <= FILE_SIZE_MAX_BYTES;
+}
+
 static const char *trust(SSL_CTX *ssl, const struct redis_tls_files *files)
 {
     if (!is_set(files->ca)) {
         return SSL_CTX_set_default_verify_paths(ssl) == 1 ? NULL : no_memory;
     }
-    return SSL_CTX_load_verify_file(ssl, files->ca) == 1
+    return is_plain_file(files->ca) && SSL_CTX_load_verify_file(ssl, files->ca) == 1
                ? NULL
                : "REDIS_TLS_CA_FILE: the file that it names holds no certificates (PEM), or cannot "
                  "be read";
@@ -125,11 +137,13 @@ static const char *use_certificate(SSL_CTX *ssl, const struct redis_tls_files *f
     if (!is_set(files->certificate)) {
         return NULL;
     }
-    if (SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
+    if (!is_plain_file(files->certificate) ||
+        SSL_CTX_use_certificate_chain_file(ssl, files->certificate) != 1) {
         return "REDIS_TLS_CERT_FILE: the file that it names holds no certificate (PEM), or cannot "
                "be read";
     }
-    return SSL_CTX_use_PrivateKey_file(ssl, files->key, SSL_FILETYPE_PEM) == 1
+    return is_plain_file(files->key) &&
+                   SSL_CTX_use_PrivateKey_file(ssl, files->key, SSL_FILETYPE_PEM) == 1
                ? NULL
                : "REDIS_TLS_KEY_FILE: the file that it names holds no key (PEM, without a "
                  "passphrase) of the certificate, or cannot be read";

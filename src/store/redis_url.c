@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
-enum { DEFAULT_PORT = 6379, PORT_MAX = 65535, DATABASE_MAX = 1023 };
+enum { DEFAULT_PORT = 6379, DEFAULT_SENTINEL_PORT = 26379, PORT_MAX = 65535, DATABASE_MAX = 1023 };
 
 static bool starts_with(struct slice *text, const char *prefix)
 {
@@ -75,26 +75,33 @@ static bool parse_credentials(struct slice *authority, struct redis_url *url)
     return parse_part(user, url->user) && parse_part(credentials, url->password);
 }
 
-/* What a name, an IPv4 or an IPv6 address is made of. */
-static bool host_valid(struct slice host)
+bool redis_url_host_valid(struct slice host)
 {
+    static const char others[] = {'.', '-', '_', ':'};
     for (size_t i = 0; i < host.size; i++) {
-        if (!isalnum((unsigned char)host.data[i]) && strchr(".-_:", host.data[i]) == NULL) {
+        if (!isalnum((unsigned char)host.data[i]) &&
+            memchr(others, host.data[i], sizeof others) == NULL) {
             return false;
         }
     }
     return host.size > 0;
 }
 
-static bool parse_host_and_port(struct slice authority, struct redis_url *url)
+bool redis_url_parse_port(struct slice text, int *port)
+{
+    return parse_number(text, PORT_MAX, port) && *port > 0;
+}
+
+/* `port` keeps its value where the text has none. */
+static bool parse_host_and_port(struct slice authority, char host_out[REDIS_URL_PART_SIZE_BYTES],
+                                int *port)
 {
     struct slice host;
     if (authority.size > 0 && authority.data[0] == '[') { /* an IPv6 address */
         if (memchr(authority.data, ']', authority.size) == NULL) {
             return false;
         }
-        authority.data++;
-        authority.size--;
+        authority = slice_skip(authority, 1);
         host = slice_cut(&authority, ']');
         if (authority.size > 0 && authority.data[0] != ':') {
             return false;
@@ -103,28 +110,104 @@ static bool parse_host_and_port(struct slice authority, struct redis_url *url)
     } else {
         host = slice_cut(&authority, ':');
     }
-    url->port = DEFAULT_PORT;
-    return parse_part(host, url->host) && host_valid(slice_of(url->host)) &&
-           (authority.data == NULL ||
-            (parse_number(authority, PORT_MAX, &url->port) && url->port > 0));
+    return parse_part(host, host_out) && redis_url_host_valid(slice_of(host_out)) &&
+           (authority.data == NULL || redis_url_parse_port(authority, port));
 }
+
+static bool parse_database(struct slice text, struct redis_url *url)
+{
+    return text.size == 0 || parse_number(text, DATABASE_MAX, &url->database);
+}
+
+static bool parse_path(struct slice path, struct redis_url *url, const char **problem)
+{
+    *problem = "has no absolute path of a socket after unix://";
+    if (path.size < 2 || path.data[0] != '/' || !parse_part(path, url->path)) {
+        return false;
+    }
+    *problem = "has a path of a socket that is longer than the system's limit";
+    return strlen(url->path) < sizeof((struct sockaddr_un *)0)->sun_path;
+}
+
+/* ---- sentinels ---- */
+
+static bool parse_sentinels(struct slice list, struct redis_url *url, const char **problem)
+{
+    *problem = "has a malformed host or port of a sentinel: they are host:port,host:port,...";
+    do {
+        struct slice one = slice_cut(&list, ',');
+        if (url->sentinel_count == REDIS_SENTINELS_MAX) {
+            *problem = "has more than 16 sentinels";
+            return false;
+        }
+        struct redis_endpoint *sentinel = &url->sentinels[url->sentinel_count++];
+        sentinel->port = DEFAULT_SENTINEL_PORT;
+        if (!parse_host_and_port(one, sentinel->host, &sentinel->port)) {
+            return false;
+        }
+    } while (list.data != NULL);
+    return true;
+}
+
+/* What follows the question mark. */
+static bool parse_parameters(struct slice query, struct redis_url *url)
+{
+    while (query.data != NULL) {
+        struct slice parameter = slice_cut(&query, '&');
+        char *out;
+        if (starts_with(&parameter, "sentinel_username=")) {
+            out = url->sentinel_user;
+        } else if (starts_with(&parameter, "sentinel_password=")) {
+            out = url->sentinel_password;
+        } else {
+            return false;
+        }
+        if (*out != '\0' || parameter.size == 0 || !parse_part(parameter, out)) {
+            return false;
+        }
+    }
+    return url->sentinel_user[0] == '\0' || url->sentinel_password[0] != '\0';
+}
+
+/* What follows the sentinels: name[/db][?parameters]. */
+static bool parse_master(struct slice rest, struct redis_url *url, const char **problem)
+{
+    struct slice path = slice_cut(&rest, '?');
+    struct slice name = slice_cut(&path, '/');
+    *problem = "has no name of the primary behind the sentinels, as in "
+               "redis+sentinel://host:26379/name/0, or one that is malformed or too long";
+    if (name.size == 0 || !parse_part(name, url->master_name)) {
+        return false;
+    }
+    *problem = "has a database that is not a number from 0 to 1023";
+    if (!parse_database(path, url)) {
+        return false;
+    }
+    *problem = "has parameters other than sentinel_password and, with it, sentinel_username, or "
+               "one of these that is empty, malformed, too long or there twice";
+    return parse_parameters(rest, url);
+}
+
+/* ---- all of it ---- */
 
 bool redis_url_parse(const char *text, struct redis_url *url, const char **problem)
 {
     struct slice rest = slice_of(text);
     *url = (struct redis_url){0};
     if (starts_with(&rest, "unix://")) {
-        *problem = "has no absolute path of a socket after unix://";
-        if (rest.size < 2 || rest.data[0] != '/' || !parse_part(rest, url->path)) {
-            return false;
-        }
-        *problem = "has a path of a socket that is longer than the system's limit";
-        return strlen(url->path) < sizeof((struct sockaddr_un *)0)->sun_path;
+        return parse_path(rest, url, problem);
     }
-    url->tls = starts_with(&rest, "rediss://");
-    if (!url->tls && !starts_with(&rest, "redis://")) {
-        *problem = "is not of the form redis://[user:password@]host:port/db, rediss://... or "
-                   "unix:///path";
+    bool sentinels = false;
+    if (starts_with(&rest, "redis+sentinel://")) {
+        sentinels = true;
+    } else if (starts_with(&rest, "rediss+sentinel://")) {
+        sentinels = url->tls = true;
+    } else if (starts_with(&rest, "rediss://")) {
+        url->tls = true;
+    } else if (!starts_with(&rest, "redis://")) {
+        *problem = "is not of the form redis://[user:password@]host:port/db, rediss://..., "
+                   "redis+sentinel://[user:password@]host:port,host:port/name/db, "
+                   "rediss+sentinel://... or unix:///path";
         return false;
     }
     struct slice authority = slice_cut(&rest, '/');
@@ -132,10 +215,14 @@ bool redis_url_parse(const char *text, struct redis_url *url, const char **probl
     if (!parse_credentials(&authority, url)) {
         return false;
     }
+    if (sentinels) {
+        return parse_sentinels(authority, url, problem) && parse_master(rest, url, problem);
+    }
     *problem = "has a malformed host or port";
-    if (!parse_host_and_port(authority, url)) {
+    url->port = DEFAULT_PORT;
+    if (!parse_host_and_port(authority, url->host, &url->port)) {
         return false;
     }
     *problem = "has a database that is not a number from 0 to 1023";
-    return rest.size == 0 || parse_number(rest, DATABASE_MAX, &url->database);
+    return parse_database(rest, url);
 }

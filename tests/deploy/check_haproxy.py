@@ -12,20 +12,22 @@ import json
 import os
 import re
 import signal
-import ssl
-import subprocess
+import socket
 import sys
 import threading
 import traceback
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "openapi"))
-from servers import ENVIRONMENT, REQUEST_S, SOURCE, Servers, free_ports, send, until  # noqa: E402
+from balancer import Balanced  # noqa: E402
+from servers import REQUEST_S, SOURCE, free_ports, until  # noqa: E402
 
-DIRECTORY = f"{SOURCE}/docker/haproxy"
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 CLIENTS = 8  # of the load
 COUNT = "/v1/events/e1/rsvp_count"
+WATCHERS = 6  # streams that are open while a process drains
+
+
+NUMBERS = itertools.count()
 
 
 def expect(condition, *words):
@@ -33,38 +35,18 @@ def expect(condition, *words):
         raise AssertionError(" ".join(str(word) for word in words))
 
 
-class Stack(Servers):
+class Stack(Balanced):
     """Everything behind HAProxy, and HAProxy. Processes are known by their address."""
 
     def start_rsvpd(self, settings=None, ready=200):
-        self.https, self.plain, self.metrics, self.dns, self.port, self.admin_port = free_ports(6)
+        self.port, self.admin_port = free_ports(2)
         self.run([self.binary, "migrate"], env=self.environment())
         self.run([f"{self.programs}/psql", "-X", "-h", self.directory, "-U", "rsvpd", "-v", "role=service",
                   "-f", f"{SOURCE}/sql/roles/service_role.sql"])
-        self.start_names()
-        self.start_haproxy()
+        self.start_names(ADDRESSES)
+        self.start_haproxy(self.port)
         for address in ADDRESSES:
             self.start_process(address, {"RATE_LIMIT_ADDRESS": "20/600"})
-
-    def start_names(self):
-        with open(f"{self.directory}/hosts", "w", encoding="utf-8") as hosts:
-            hosts.writelines(f"{address} rsvpd.test\n" for address in ADDRESSES)
-        os.chmod(self.directory, 0o755)
-        self.spawn("names", ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=",
-                             "--listen-address=127.0.0.1", "--bind-interfaces", f"--port={self.dns}", "--log-facility=-",
-                             f"--addn-hosts={self.directory}/hosts", *(["--user=root"] if os.geteuid() == 0 else [])])
-
-    def start_haproxy(self):
-        self.run([f"{DIRECTORY}/make-certificate", self.directory, "rsvpd.test"])
-        env = ENVIRONMENT | {
-            "HTTPS_BIND": f"127.0.0.1:{self.https}", "HTTP_BIND": f"127.0.0.1:{self.plain}", "HTTPS_PORT": str(self.https),
-            "METRICS_BIND": f"127.0.0.1:{self.metrics}", "CERTIFICATE": f"{self.directory}/site.pem",
-            "NAMESERVER": f"127.0.0.1:{self.dns}", "RSVPD": f"rsvpd.test:{self.port}", "MAXCONN": "500"}
-        haproxy = ["haproxy", "-f", f"{DIRECTORY}/haproxy.cfg"]
-        env["PATH"] += ":/usr/sbin"
-        said = self.run([*haproxy, "-c"], env=env)
-        expect("WARNING" not in said, said)
-        self.spawn("haproxy", [*haproxy, "-db"], env=env)
 
     def start_process(self, address, settings=None):
         env = self.environment(settings) | {
@@ -73,16 +55,6 @@ class Stack(Servers):
             "REQUEST_DEADLINE_MS": "2000"}
         self.spawn(address, [self.binary, "serve"], env=env)
         until(f"{address} in HAProxy", lambda: self.is_up(address))
-
-    def server_states(self, backend):
-        """The names of servers by their state, as HAProxy's metrics have them."""
-        states = collections.defaultdict(set)
-        with contextlib.suppress(OSError):
-            text = send(self.metrics, "GET", "/metrics").body.decode()
-            for name, state in re.findall(rf'^haproxy_server_status{{proxy="{backend}",server="(\w+)",state="(\w+)"}} 1$', text,
-                                          re.MULTILINE):
-                states[state].add(name)
-        return states
 
     def is_up(self, address):
         expect(self.children[address].poll() is None, address, "ended:", self.log(address))
@@ -93,21 +65,10 @@ class Stack(Servers):
             return connection.getresponse().status == 200 and len(self.server_states("ready")["UP"]) == running
         return False
 
-    def connect(self, client="127.0.0.1"):
-        context = ssl.create_default_context(cafile=f"{self.directory}/site.crt")
-        return http.client.HTTPSConnection("127.0.0.1", self.https, timeout=REQUEST_S, context=context, source_address=(client, 0))
-
     def connect_raw(self):
         connection = self.connect()
         connection.connect()
         return connection.sock
-
-    def ask(self, method, target, body=None, client="127.0.0.1", headers=None):
-        """(status, header fields, body) of an answer that came through HAProxy."""
-        with contextlib.closing(self.connect(client)) as connection:
-            connection.request(method, target, body, headers or {})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read()
 
     def curl(self, *arguments):
         return self.run(["curl", "-sS", "--max-time", str(REQUEST_S), "--cacert", f"{self.directory}/site.crt", *arguments])
@@ -204,6 +165,122 @@ def test_limits(stack):
         expect(status == 413, size, status, body)
 
 
+class Watcher:
+    """What a browser's EventSource does: comes back after `retry`, with the version that it has."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.told, self.versions, self.comments, self.begun, self.refused = [], [], 0, 0, []
+        self.pause_s, self.last_id = 1, None
+        self.ending = threading.Event()
+        self.socket = None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self.watch()
+            self.ending.wait(self.pause_s)
+
+    def watch(self):
+        fields = {} if self.last_id is None else {"Last-Event-ID": self.last_id}
+        with contextlib.closing(self.stack.connect()) as connection:
+            connection.request("GET", f"{COUNT}/stream", headers=fields)
+            self.socket = connection.sock
+            if self.ending.is_set():
+                return
+            answer = connection.getresponse()
+            if answer.status != 200:
+                self.refused.append((answer.status, answer.read()))
+                return
+            self.begun += 1
+            while line := answer.readline().decode():
+                self.take(line.rstrip("\n"))
+
+    def take(self, line):
+        name, _, value = line.partition(": ")
+        if line.startswith(":"):
+            self.comments += 1
+        elif name == "retry":
+            self.pause_s = int(value) / 1000
+        elif name == "id":
+            self.last_id = value
+            self.versions.append(int(value))
+        elif name == "data":
+            self.told.append(json.loads(value)["rsvp_count"])
+
+    def end(self):
+        self.ending.set()
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # between two streams
+                socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+        self.thread.join()
+
+    def wait_for(self, count):
+        until(f"the count {count}", lambda: self.told and self.told[-1] == count)
+
+
+@contextlib.contextmanager
+def watchers(stack, number):
+    all_of_them = [Watcher(stack) for _ in range(number)]
+    try:
+        yield all_of_them
+    finally:
+        for one in all_of_them:
+            one.end()
+
+
+def count_of(stack):
+    return json.loads(stack.ask("GET", f"{COUNT}?max_stale_ms=0")[2])["rsvp_count"]
+
+
+def add(stack):
+    """One more RSVP; returns the count then."""
+    status, _, body = stack.ask("POST", "/v1/events/e1/rsvp", json.dumps({"user_id": f"s{next(NUMBERS)}"}))
+    expect(status == 201, status, body)
+    return json.loads(body)["rsvp_count"]
+
+
+def test_streams_by_curl(stack):
+    """Over HTTP/1.1 and HTTP/2: the first event at once, and the next one when there is one."""
+    for protocol, version in (("--http1.1", "HTTP/1.1 200"), ("--http2", "HTTP/2 200")):
+        name = f"curl{protocol}"
+        stack.spawn(name, ["curl", "-sS", "-N", "-i", protocol, "--cacert", stack.certificate,
+                           f"https://localhost:{stack.https}{COUNT}/stream"])
+        for change in (count_of, add):
+            count = change(stack)
+            until(f"{count} of {name}", lambda count=count: f'"rsvp_count":{count},' in stack.log(name))
+        expect(stack.log(name).startswith(version) and "text/event-stream" in stack.log(name), stack.log(name))
+        stack.stop(name, signal.SIGTERM)
+
+
+def test_silent_streams(stack):
+    """Nothing happens for longer than an answer may take: a comment comes, and then the next event of the same stream."""
+    with watchers(stack, 1) as [one]:
+        one.wait_for(count_of(stack))
+        until("a comment", lambda: one.comments)
+        one.wait_for(add(stack))
+        expect(one.begun == 1, "the stream was cut", one.begun - 1, "times")
+
+
+def test_streams_in_a_drain(stack):
+    """Streams of a process that leaves come back on the other one, and miss nothing."""
+    with watchers(stack, WATCHERS) as all_of_them:
+        until("streams", lambda: all(one.told for one in all_of_them))
+        for address in ADDRESSES:
+            begun = sum(one.begun for one in all_of_them)
+            status = stack.stop(address, signal.SIGTERM)
+            expect(status == 0, address, "ended with status", status, stack.log(address))
+            count = add(stack)
+            for one in all_of_them:
+                one.wait_for(count)
+                expect(not one.refused, one.refused)
+                expect(one.versions == sorted(set(one.versions)), "versions:", one.versions)
+            expect(sum(one.begun for one in all_of_them) > begun, "no stream was on", address)
+            stack.start_process(address)
+
+
 def slow_clients(stack):
     """Two that never finish, one its head and one its body; returns what waits for their answers."""
     head = b"POST /v1/events/e1/rsvp HTTP/1.1\r\nHost: localhost\r\n"
@@ -255,7 +332,8 @@ def main():
     failed = 0
     with Stack(os.environ["RSVPD_BINARY"]) as stack:
         slow = slow_clients(stack)
-        tests = (test_http2, test_same_origin, test_address, test_limits, test_rolling_restart, test_without_postgres)
+        tests = (test_http2, test_same_origin, test_address, test_limits, test_rolling_restart,
+                 test_streams_by_curl, test_silent_streams, test_streams_in_a_drain, test_without_postgres)
         for name, test in ((test.__name__, lambda test=test: test(stack)) for test in tests):
             try:
                 test()

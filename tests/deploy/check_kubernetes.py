@@ -18,6 +18,9 @@ from shutil import copytree
 import yaml
 from kubernetes.client import models
 
+sys.dont_write_bytecode = True
+import variables  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 KUBERNETES = ROOT / "docker" / "kubernetes"
 BINARY = os.environ.get("RSVPD_BINARY", ROOT / "build" / "rsvpd")
@@ -112,11 +115,6 @@ def manifests_of(path):
 
 # --- What rsvpd wants -----------------------------------------------------------------------------
 
-def variables():
-    table = subprocess.run([BINARY, "config", "--markdown"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"`([A-Z][A-Z0-9_]+)`", table))
-
-
 def pod_of(manifest):
     return manifest.get("spec", {}).get("template", {}).get("spec")
 
@@ -127,8 +125,9 @@ def is_ours(container):
 
 def check_container(checks, container, known, where):
     for variable in container.get("env", []):
-        name = re.sub("_FILE$", "", variable["name"])
-        checks.that(name in known, f"{where}: rsvpd has no variable {variable['name']}")
+        checks.that(variable["name"] in known, f"{where}: rsvpd has no variable {variable['name']}")
+    missing = variables.missing(BINARY, [variable["name"] for variable in container.get("env", [])])
+    checks.that(not missing, f"{where}: not set: {missing}")
     security = container.get("securityContext", {})
     checks.that(security.get("readOnlyRootFilesystem") is True, f"{where}: the root file system may be written")
     checks.that(security.get("allowPrivilegeEscalation") is False, f"{where}: privileges may be gained")
@@ -175,6 +174,10 @@ def render(checks, overlay, known):
         example = copy / "overlays" / overlay / "secrets.env.example"
         if example.exists():
             example.rename(example.with_suffix(""))
+        kustomization = copy / "overlays" / overlay / "kustomization.yaml"
+        [content] = manifests_of(kustomization)
+        content["components"] = [*content.get("components", []), "../../relay"]  # what is optional, too
+        kustomization.write_text(yaml.safe_dump(content))
         run = subprocess.run(["kubectl", "kustomize", copy / "overlays" / overlay], capture_output=True, text=True)
         checks.that(run.returncode == 0 and run.stderr == "", f"{overlay} does not render: {run.stderr}")
     manifests = [document for document in yaml.safe_load_all(run.stdout) if document is not None]
@@ -193,7 +196,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--render", action="store_true", help="render the overlays with kubectl as well")
     arguments = parser.parse_args()
-    checks, known = Checks(), variables()
+    checks, known = Checks(), variables.known(BINARY)
     overlays = sorted(path for path in (KUBERNETES / "overlays").iterdir() if path.is_dir())
     for path in sorted(KUBERNETES.rglob("*.yaml")):
         if path.name != "kustomization.yaml":

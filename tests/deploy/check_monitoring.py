@@ -2,7 +2,9 @@
 """Runs a real Prometheus against a real service, and evaluates all that docker/ asks of it.
 
 What a panel shows or a rule records must give data, but for what has not happened here (NOT_HERE). An alert must be
-understood, and name no metric of the service that it does not have. RSVPD_BINARY (build/rsvpd) is the service.
+understood, and name no metric of the service or of HAProxy that they do not have. Streams are open, a relay reads the changes,
+and HAProxy is in front.
+RSVPD_BINARY (build/rsvpd) is the service.
 """
 import contextlib
 import itertools
@@ -10,11 +12,9 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import yaml
@@ -22,7 +22,9 @@ import yaml
 sys.dont_write_bytecode = True
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "openapi"))
-from servers import Servers, free_ports, send, until  # noqa: E402
+from balancer import Balanced  # noqa: E402
+from prometheus import Prometheus  # noqa: E402
+from servers import REQUEST_S, free_ports, send, until  # noqa: E402
 
 DASHBOARD = ROOT / "docker" / "grafana" / "rsvpd.json"
 RULES = ROOT / "docker" / "prometheus" / "rules.yaml"
@@ -65,40 +67,55 @@ class Load:
         self.thread.join()
 
 
-class Prometheus:
-    def __init__(self, servers):
-        [self.port] = free_ports(1)
-        rules = yaml.safe_load(RULES.read_text())
-        for group in rules["groups"]:
-            group["interval"] = "1s"
-        configuration = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
-                         "scrape_configs": [{"job_name": "rsvpd", "static_configs": [
-                             {"targets": [f"127.0.0.1:{servers.admin_port}"]}]}]}
-        for name, content in (("rules.yaml", rules), ("prometheus.yaml", configuration)):
-            Path(servers.directory, name).write_text(yaml.safe_dump(content))
-        servers.spawn("prometheus", ["prometheus", "--config.file=prometheus.yaml", "--storage.tsdb.path=prometheus",
-                                     f"--web.listen-address=127.0.0.1:{self.port}"])
-        until("Prometheus", self.is_ready)
+class Streams:
+    """Open one of each relation, and take what comes."""
 
-    def get(self, path, **parameters):
-        query = urllib.parse.urlencode(parameters)
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}?{query}", timeout=30) as answer:
-            return answer.read()
+    def __init__(self, port):
+        self.readers = []
+        for target in ("/v1/events/hot/rsvp_count/stream", "/v1/posts/p/like_count/stream"):
+            reader = socket.create_connection(("127.0.0.1", port), REQUEST_S)
+            reader.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            thread = threading.Thread(target=self.run, args=(reader,), daemon=True)
+            thread.start()
+            self.readers.append((reader, thread))
 
-    def is_ready(self):
+    @staticmethod
+    def run(reader):
         with contextlib.suppress(OSError):
-            return self.get("/-/ready") is not None
-        return False
+            while reader.recv(4096):
+                pass
 
-    def query(self, expression):
-        """The samples; a string that says what is wrong with the expression."""
-        try:
-            return json.loads(self.get("/api/v1/query", query=expression))["data"]["result"]
-        except urllib.error.HTTPError as error:
-            return json.loads(error.read())["error"]
+    def end(self):
+        for reader, thread in self.readers:
+            reader.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            reader.close()
 
-    def names(self):
-        return set(json.loads(self.get("/api/v1/label/__name__/values"))["data"])
+
+def start_relay(servers):
+    """Returns its admin port."""
+    [port] = free_ports(1)
+    servers.command("relay", "--create")
+    servers.spawn("relay", [servers.binary, "relay"], env=servers.environment({"ADMIN_PORT": str(port)}))
+    return port
+
+
+def start_haproxy(servers):
+    """Returns the port of its metrics."""
+    servers.start_names(["127.0.0.1"])
+    servers.start_haproxy(servers.port)
+    until("the process in HAProxy", lambda: servers.server_states("ready")["UP"])
+    return servers.metrics
+
+
+def start_prometheus(servers, **others):
+    rules = yaml.safe_load(RULES.read_text())
+    for group in rules["groups"]:
+        group["interval"] = "1s"
+    return Prometheus(servers, {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+                           for name, port in {"rsvpd": servers.admin_port, **others}.items()]}, rules)
 
 
 def as_grafana_sends(expression):
@@ -137,20 +154,22 @@ def misunderstood(prometheus):
 def unknown_metrics(prometheus):
     names = prometheus.names()
     for where, expression in itertools.chain(shown(), rules("alert")):
-        used = set(re.findall(r"(?<![:\w])(?:rsvpd|process)_[a-z_]+", expression))
+        used = set(re.findall(r"(?<![:\w])(?:rsvpd|process|haproxy)_[a-z_]+", expression))
         yield from (f"{where}: there is no metric {name}" for name in sorted(used - names)
                     if not NOT_HERE.search(name) and not name.startswith("rsvpd_verify_"))
 
 
 def main():
-    with Servers(BINARY) as servers:
-        prometheus, load = Prometheus(servers), Load(servers.port)
+    with Balanced(BINARY) as servers:
+        prometheus = start_prometheus(servers, relay=start_relay(servers), haproxy=start_haproxy(servers))
+        load, streams = Load(servers.port), Streams(servers.port)
         try:
             with contextlib.suppress(TimeoutError):
                 until("data everywhere", lambda: not empty(prometheus), SERIES_WAIT_S)
             wrong = [*empty(prometheus), *misunderstood(prometheus), *unknown_metrics(prometheus)]
         finally:
             load.end()
+            streams.end()
             servers.stop("prometheus", signal.SIGTERM)
     for message in wrong:
         print(f"wrong: {message}")

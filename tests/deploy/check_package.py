@@ -11,6 +11,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+import variables  # noqa: E402
+
 ROOT = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BINARY = os.environ["RSVPD_BINARY"]
 
@@ -45,12 +48,12 @@ def check_completion(script, commands):
             yield f"the completion of {command} does not have {option}"
 
 
-def check_texts(page, sample, commands, variables):
+def check_texts(page, sample, commands, names):
     page = page.replace("\\-", "-")
     for command in commands:
         if f"\n.SS rsvpd {command}\n" not in page:
             yield f"the manual page has no section on {command}"
-    for name in variables:
+    for name in names:
         if f"\n.TP\n.B {name}\n" not in page:
             yield f"the manual page does not explain {name}"
         if not re.search(rf"^#{name}(_FILE)?=", sample, re.MULTILINE) and name != "DATABASE_URL":
@@ -60,8 +63,10 @@ def check_texts(page, sample, commands, variables):
             yield f"the sample sets a variable: {line}"
 
 
-def check_unit(unit, variables, markdown):
-    known = set(variables) | {f"{name}_FILE" for name in re.findall(r"^\| `(\w+)` .*also read from the file", markdown, re.MULTILINE)}
+def check_unit(unit, sample, known):
+    for name in re.findall(r"^#(\w+)=", sample, re.MULTILINE) + re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE):
+        if name not in known:
+            yield f"the unit or the sample has {name}, which is no variable"
     credentials = re.findall(r"^LoadCredential=(\w+):rsvpd\.\1$", unit, re.MULTILINE)
     if unit.count("\nLoadCredential=") != len(credentials) or not credentials:
         yield "a credential of the unit is not NAME:rsvpd.NAME"
@@ -70,22 +75,34 @@ def check_unit(unit, variables, markdown):
             yield f"no variable is named as the credential {name}"
 
 
+def check_values(sample):
+    """Each line with its # away, by itself."""
+    for name, value in re.findall(r"^#(\w+)=(.*)$", sample, re.MULTILINE):
+        if not value.startswith("/run/credentials/"):  # systemd makes those
+            done = subprocess.run([BINARY, "config"], env={name: value}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False,
+                                  text=True)
+            if done.returncode != 0:
+                yield f"the sample has {name}={value}, which is refused: {done.stderr}"
+
+
 def main():
     commands = re.findall(r"^  ([a-z]+) ", output(BINARY, "help"), re.MULTILINE)
-    markdown = output(BINARY, "config", "--markdown")
-    variables = re.findall(r"^\| `(\w+)`", markdown, re.MULTILINE)
-    assert commands and variables
+    names, known = [name for name, *_ in variables.rows(BINARY)], variables.known(BINARY)
+    assert commands and names
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([f"{ROOT}/packaging/make_files", BINARY, folder, "A <b@c>"], check=True)
         page, sample = read(f"{folder}/rsvpd.8.gz"), read(f"{folder}/rsvpd.default")
         version = output(BINARY, "version").split()[1]
         faults = [f"Debian's changelog does not begin with {version}"] * (not read(f"{folder}/changelog.gz").startswith(f"rsvpd ({version}) "))
         faults += check_completion(f"{folder}/rsvpd", commands)
-    faults += check_texts(page, sample, commands, variables)
-    faults += check_unit(read(f"{ROOT}/packaging/rsvpd.service"), variables, markdown)
+    faults += check_texts(page, sample, commands, names)
+    faults += check_unit(read(f"{ROOT}/packaging/rsvpd.service"), sample, known)
+    faults += check_values(sample)
     # It finds what is missing.
-    assert len(list(check_texts(page, sample + "\nPORT=1\n", commands + ["gone"], variables + ["GONE"]))) == 4
-    assert list(check_unit("\nLoadCredential=gone:rsvpd.gone\n", variables, markdown))
+    assert len(list(check_values("#PORT=\n#WORKERS=2\n#AUTH_MODE=\n"))) == 2
+    assert len(list(check_texts(page, sample + "\nPORT=1\n", commands + ["gone"], names + ["GONE"]))) == 4
+    assert list(check_unit("\nLoadCredential=gone:rsvpd.gone\n", "", known))
+    assert len(list(check_unit("\nEnvironment=GONE=\nLoadCredential=database_url:rsvpd.database_url\n", "#PORT_FILE=1\n", known))) == 2
     for fault in faults:
         print(fault)
     return 1 if faults else 0

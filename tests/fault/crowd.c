@@ -18,6 +18,8 @@ enum {
     REST_US = 5000000,          /* longer than a dead process's sessions take to end */
     BEAT_MS = 5,
     STALL_US = 20000, /* a beat that comes so late */
+    RECENT = 1 << 18, /* acknowledged writes whose time is kept */
+    PAUSE_LOOK_MS = 10,
 };
 
 const char *const crowd_kind_names[CROWD_KINDS] = {"write", "look-up", "count", "erasure"};
@@ -52,7 +54,8 @@ struct member {
 
 struct crowd {
     struct load *load;
-    struct member members[LEDGER_CLIENTS];
+    struct ledger *ledger;
+    struct member members[LEDGER_CLIENTS_MAX];
     atomic_uint ports[2];
     struct crowd_options options;
     int64_t pace_us; /* between two requests of a client */
@@ -60,10 +63,17 @@ struct crowd {
     atomic_int_fast64_t end_us; /* of the fault; 0: not yet */
     struct recovery recoveries[CROWD_KINDS];
     struct crowd_report report;
+    int64_t last_write_us; /* acknowledged; at first, the start */
+    int64_t paused_us;     /* since when nothing is on its way, in a pause */
     struct latencies latencies[CROWD_PHASES][CROWD_KINDS];
     pthread_t heart;
     atomic_bool heart_ends;
-    atomic_int_fast64_t stalled_us; /* all told: how long this machine gave us no processor */
+    atomic_int_fast64_t stalled_us;    /* all told: how long this machine gave us no processor */
+    atomic_int_fast64_t last_stall_us; /* when it did so last; 0: it has not */
+    atomic_bool pauses;
+    atomic_uint on_way;     /* requests without an answer yet */
+    int64_t recent[RECENT]; /* when writes were acknowledged: a ring */
+    size_t acknowledged;    /* how many have been put into it */
 };
 
 /* ---- what is asked ---- */
@@ -132,7 +142,9 @@ static enum load_step next_request(struct load *load, void *context, struct load
     struct crowd *crowd = member->crowd;
     const int64_t now_us = load_now_us();
     (void)load;
-    if (now_us < member->due_us) {
+    atomic_fetch_add(&crowd->on_way, 1); /* before the look: whoever pauses sees one or the other */
+    if (now_us < member->due_us || atomic_load(&crowd->pauses)) {
+        atomic_fetch_sub(&crowd->on_way, 1);
         return LOAD_WAIT;
     }
     member->due_us = now_us - member->due_us > crowd->pace_us ? now_us + crowd->pace_us
@@ -278,6 +290,13 @@ static void take_lookup(const struct load_exchange *exchange, const struct membe
     }
 }
 
+/* PostgreSQL reads its clock and then takes its snapshot. Where it stands still in between, the
+ * count is that of a later moment than as_of: allowed where this machine gave us no processor. */
+static int64_t latest_as_of(struct crowd *crowd, const struct load_answer *answer, int64_t as_of_us)
+{
+    return atomic_load(&crowd->last_stall_us) >= as_of_us ? answer->received_us : as_of_us;
+}
+
 /* Whether it is fresh. */
 static bool take_count(const struct load_exchange *exchange, const struct member *member)
 {
@@ -296,7 +315,8 @@ static bool take_count(const struct load_exchange *exchange, const struct member
     if (!count.stale && member->exact && count.as_of_us + 1000 < answer->sent_us) {
         load_exchange_violation(exchange, "max_stale_ms=0 served from before the request");
     }
-    if (!ledger_count_possible(pair->things, count.as_of_us, count.count)) {
+    if (!ledger_count_possible(pair->things, count.as_of_us,
+                               latest_as_of(member->crowd, answer, count.as_of_us), count.count)) {
         load_exchange_violation(exchange, "the count was never this at its as_of");
     }
     return !count.stale;
@@ -307,13 +327,20 @@ static bool is_write(const struct member *member)
     return member->kind == CROWD_WRITE || member->kind == CROWD_ERASE;
 }
 
+/* Nobody says what was done. */
+static bool is_lost(const struct crowd *crowd, const struct load_answer *answer)
+{
+    const bool is_gateways = answer->status >= 502 && answer->status <= 504 && answer->json == NULL;
+    return answer->status == 0 || (is_gateways && (crowd->options.tolerated & CROWD_BALANCER));
+}
+
 static void take_failure(const struct load_exchange *exchange, struct member *member,
                          enum load_refusal refusal)
 {
     struct crowd *crowd = member->crowd;
     struct crowd_figures *figures = &crowd->report.figures[member->phase][member->kind];
     const struct load_answer *answer = exchange->answer;
-    const bool lost = answer->status == 0;
+    const bool lost = is_lost(crowd, answer);
     /* What was asked before the fault may be answered under it. */
     const bool in_fault = atomic_load(&crowd->phase) >= CROWD_DURING;
     if (!in_fault || !(crowd->options.tolerated & (lost ? CROWD_LOSSES : CROWD_REFUSALS))) {
@@ -358,6 +385,24 @@ static bool take_success(const struct load_exchange *exchange, struct member *me
     return success;
 }
 
+/* No write was acknowledged between the last one and until_us. */
+static void note_silence(struct crowd *crowd, int64_t until_us)
+{
+    struct crowd_silence *longest = &crowd->report.silences[atomic_load(&crowd->phase)];
+    if (until_us - crowd->last_write_us > longest->until_us - longest->from_us) {
+        *longest = (struct crowd_silence){crowd->last_write_us, until_us};
+    }
+}
+
+/* Erasures do not count: one can be complete while nobody can join. */
+static void note_write(struct crowd *crowd, int64_t received_us)
+{
+    note_silence(crowd, received_us);
+    crowd->last_write_us = received_us;
+    crowd->recent[crowd->acknowledged++ % RECENT] = received_us;
+    crowd->report.last_write_us[atomic_load(&crowd->phase)] = received_us;
+}
+
 static void on_answer(const struct load_exchange *exchange, void *context)
 {
     struct member *member = context;
@@ -365,9 +410,11 @@ static void on_answer(const struct load_exchange *exchange, void *context)
     const struct load_answer *answer = exchange->answer;
     const enum load_refusal refusal = load_read_refusal(answer);
     struct crowd_figures *figures = &crowd->report.figures[member->phase][member->kind];
-    const bool refused = answer->status == 0 || refusal != REFUSAL_NONE;
+    const bool refused = is_lost(crowd, answer) || refusal != REFUSAL_NONE;
     bool success = false;
     load_note_progress(exchange->load);
+    answers_add(&figures->answers, answer->status,
+                json_string_value(json_object_get(answer->json, "code")));
     check_deadline(crowd, member, answer);
     if (refused) {
         take_failure(exchange, member, refusal);
@@ -375,12 +422,16 @@ static void on_answer(const struct load_exchange *exchange, void *context)
         success = take_success(exchange, member, figures);
     }
     figures->acknowledged += success;
+    if (success && member->kind == CROWD_WRITE) {
+        note_write(crowd, answer->received_us);
+    }
     if (success && (member->kind == CROWD_ERASE || member->write.pair->things != NULL)) {
         note_latency(crowd, member, answer->received_us - answer->sent_us);
     }
     if (success || member->kind != CROWD_ERASE || refused) { /* an incomplete one has not failed */
         note_result(crowd, member->kind, answer, success);
     }
+    atomic_fetch_sub(&crowd->on_way, 1);
 }
 
 /* ---- the side of the test ---- */
@@ -395,6 +446,7 @@ static void *beat(void *context)
         const int64_t now_us = load_now_us();
         if (now_us - last_us > STALL_US) {
             atomic_fetch_add(&crowd->stalled_us, now_us - last_us);
+            atomic_store(&crowd->last_stall_us, now_us);
         }
         last_us = now_us;
     }
@@ -407,21 +459,29 @@ struct crowd *crowd_start(struct ledger *ledger, const struct crowd_options *opt
     struct crowd *crowd = calloc(1, sizeof *crowd);
     const int64_t now_us = load_now_us();
     crowd->options = *options;
-    crowd->pace_us = (int64_t)LEDGER_CLIENTS * 1000000 / options->rate_per_s;
+    crowd->ledger = ledger;
+    crowd->pace_us = (int64_t)ledger->client_count * 1000000 / options->rate_per_s;
+    crowd->last_write_us = now_us;
     crowd->report.worst_late_us = INT64_MIN;
     crowd->load = load_create();
     for (unsigned i = 0; i < 2; i++) {
         crowd_set_port(crowd, i, options->ports[i]);
     }
-    for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
+    for (unsigned i = 0; i < ledger->client_count; i++) {
         crowd->members[i] = (struct member){
             .crowd = crowd,
             .client = &ledger->clients[i],
             .random = load_random_stream(i),
-            .due_us = now_us + i * crowd->pace_us / LEDGER_CLIENTS,
+            .due_us = now_us + i * crowd->pace_us / ledger->client_count,
             .port_index = i,
         };
         load_add_client(crowd->load, &behaviour, &crowd->members[i]);
+    }
+    if (options->certificate_path != NULL) {
+        load_use_tls(crowd->load, options->certificate_path);
+    }
+    if (options->header != NULL) {
+        load_add_header(crowd->load, options->header);
     }
     if (pthread_create(&crowd->heart, NULL, beat, crowd) != 0) {
         process_fail("no thread for the heart");
@@ -445,6 +505,39 @@ int crowd_back_ms(const struct crowd *crowd, enum crowd_kind kind)
 {
     const int64_t back_us = atomic_load(&crowd->recoveries[kind].back_us);
     return back_us == 0 ? -1 : (int)((back_us - atomic_load(&crowd->end_us)) / 1000);
+}
+
+void crowd_pause(struct crowd *crowd)
+{
+    atomic_store(&crowd->pauses, true);
+    while (atomic_load(&crowd->on_way) > 0 && !crowd_has_ended(crowd)) {
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_LOOK_MS * 1000000L}, NULL);
+    }
+    crowd->paused_us = load_now_us();
+}
+
+void crowd_resume(struct crowd *crowd)
+{
+    atomic_store(&crowd->pauses, false);
+}
+
+unsigned crowd_rewind(struct crowd *crowd, int64_t from_us, int64_t until_us)
+{
+    unsigned after = 0;
+    for (unsigned i = 0; i < crowd->ledger->client_count; i++) {
+        ledger_rewind(&crowd->ledger->clients[i], from_us, until_us, crowd->paused_us,
+                      load_now_us());
+    }
+    const size_t kept = crowd->acknowledged < RECENT ? crowd->acknowledged : RECENT;
+    for (size_t back = 1; back <= kept; back++) {
+        after += crowd->recent[(crowd->acknowledged - back) % RECENT] > from_us;
+    }
+    return after;
+}
+
+int64_t crowd_last_write_us(const struct crowd *crowd)
+{
+    return crowd->last_write_us;
 }
 
 void crowd_set_port(struct crowd *crowd, unsigned index, uint16_t port)
@@ -478,6 +571,7 @@ void crowd_finish(struct crowd *crowd, struct crowd_report *report)
             summarise(crowd, phase, kind);
         }
     }
+    note_silence(crowd, load_now_us());
     crowd->report.stalled_us = atomic_load(&crowd->stalled_us);
     *report = crowd->report;
 }

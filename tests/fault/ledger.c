@@ -1,6 +1,7 @@
 /* What was asked of the service, what it answered, and what may be true now. */
 #include "ledger.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static void set_possible(struct ledger_client *client, struct ledger_pair *pair,
                          enum ledger_possible possible, int64_t now_us)
 {
     pair->possible = possible;
+    pair->states[pair->states_noted++ % LEDGER_STATES] = (struct ledger_state){now_us, possible};
     note_moment(client, pair, now_us);
 }
 
@@ -55,16 +57,18 @@ static void name_pair(struct ledger_pair *pair, unsigned client, unsigned number
     snprintf(pair->user, sizeof pair->user, "user-%u.%u", client, number % LEDGER_USERS);
 }
 
-struct ledger *ledger_create(int64_t now_us)
+struct ledger *ledger_create(unsigned client_count)
 {
-    struct ledger *ledger = calloc(1, sizeof *ledger);
-    for (unsigned i = 0; i < LEDGER_CLIENTS; i++) {
+    assert(client_count <= LEDGER_CLIENTS_MAX);
+    struct ledger *ledger = calloc(1, sizeof *ledger + client_count * sizeof ledger->clients[0]);
+    ledger->client_count = client_count;
+    for (unsigned i = 0; i < client_count; i++) {
         struct ledger_client *client = &ledger->clients[i];
         for (unsigned j = 0; j < LEDGER_PAIRS; j++) {
             struct ledger_pair *pair = &client->pairs[j];
             name_pair(pair, i, j);
             pair->things = pair->place <= LEDGER_OWN_POST ? &client->own[pair->place] : NULL;
-            note_moment(client, pair, now_us);
+            note_moment(client, pair, 0);
         }
     }
     return ledger;
@@ -159,6 +163,46 @@ void ledger_write_unknown(struct ledger_client *client, const struct ledger_writ
     }
 }
 
+/* What could be true at some moment between the two. */
+static enum ledger_possible possible_between(const struct ledger_pair *pair, int64_t from_us,
+                                             int64_t until_us)
+{
+    const size_t kept = pair->states_noted < LEDGER_STATES ? pair->states_noted : LEDGER_STATES;
+    enum ledger_possible possible = 0;
+    for (size_t back = 1; back <= kept; back++) {
+        const struct ledger_state *state =
+            &pair->states[(pair->states_noted - back) % LEDGER_STATES];
+        if (state->from_us <= until_us) {
+            possible |= state->possible;
+        }
+        if (state->from_us <= from_us) {
+            return possible;
+        }
+    }
+    return pair->states_noted > LEDGER_STATES ? LEDGER_OPEN : possible | LEDGER_OUT;
+}
+
+void ledger_rewind(struct ledger_client *client, int64_t from_us, int64_t until_us,
+                   int64_t since_us, int64_t now_us)
+{
+    enum ledger_possible restored[LEDGER_PAIRS];
+    for (size_t i = 0; i < sizeof client->own / sizeof client->own[0]; i++) {
+        struct ledger_things *things = &client->own[i];
+        things->lost = things->history[(things->moments - 1) % LEDGER_HISTORY];
+        things->lost.from_us = since_us + LEDGER_COUNT_BOUND_US;
+    }
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        struct ledger_pair *pair = &client->pairs[i];
+        pair->rests_until_us = 0;
+        pair->late = 0;
+        restored[i] = possible_between(pair, from_us, until_us);
+        set_possible(client, pair, pair->possible | restored[i], since_us);
+    }
+    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
+        set_possible(client, &client->pairs[i], restored[i], now_us);
+    }
+}
+
 void ledger_settle(struct ledger_client *client, struct ledger_pair *pair, bool is_in,
                    int64_t now_us)
 {
@@ -167,20 +211,25 @@ void ledger_settle(struct ledger_client *client, struct ledger_pair *pair, bool 
     set_possible(client, pair, is_in ? LEDGER_IN : LEDGER_OUT, now_us);
 }
 
-bool ledger_count_possible(const struct ledger_things *things, int64_t as_of_us, int64_t count)
+bool ledger_count_possible(const struct ledger_things *things, int64_t from_us, int64_t to_us,
+                           int64_t count)
 {
     int64_t until_us = INT64_MAX; /* when the moment ended */
+    const struct ledger_moment *lost = &things->lost;
+    if (from_us <= lost->from_us && count >= lost->least && count <= lost->most) {
+        return true;
+    }
     const size_t kept = things->moments < LEDGER_HISTORY ? things->moments : LEDGER_HISTORY;
     for (size_t back = 1; back <= kept; back++) {
         const struct ledger_moment *moment =
             &things->history[(things->moments - back) % LEDGER_HISTORY];
-        if (until_us < as_of_us) {
+        if (until_us < from_us) {
             return false;
         }
-        if (moment->from_us < as_of_us + 1000 && count >= moment->least && count <= moment->most) {
+        if (moment->from_us < to_us + 1000 && count >= moment->least && count <= moment->most) {
             return true;
         }
         until_us = moment->from_us;
     }
-    return until_us >= as_of_us && things->moments > LEDGER_HISTORY;
+    return until_us >= from_us && things->moments > LEDGER_HISTORY;
 }

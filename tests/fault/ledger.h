@@ -22,13 +22,18 @@
  * leaves open that this write is done after it.
  *
  * A thing that one client alone writes has a history of how many could be in at each moment, so
- * that a count can be held against the moment that it names (as_of). */
+ * that a count can be held against the moment that it names (as_of).
+ *
+ * So has each pair, for a database that is restored to an earlier moment: what could be true then
+ * is true again, and nothing that came after it is. */
 
 enum {
     LEDGER_ID_SIZE = 32,
-    LEDGER_CLIENTS = 48,
+    LEDGER_CLIENTS = 48, /* unless told otherwise */
+    LEDGER_CLIENTS_MAX = 256,
     LEDGER_USERS = 4, /* of each client */
     LEDGER_HISTORY = 8192,
+    LEDGER_STATES = 512,
 };
 
 /* A set of what may be true. */
@@ -44,6 +49,11 @@ struct ledger_moment {
     unsigned most;
 };
 
+struct ledger_state {
+    int64_t from_us; /* it held from then on */
+    enum ledger_possible possible;
+};
+
 /* The kinds of events and posts that every client writes to; and what is kept of its writes. */
 enum ledger_place {
     LEDGER_OWN_EVENT,
@@ -57,8 +67,9 @@ enum ledger_place {
 };
 
 enum {
-    LEDGER_CAPACITY = LEDGER_CLIENTS,
+    LEDGER_CAPACITY = 48, /* fewer than there are users, however many clients */
     LEDGER_PAIRS = LEDGER_PLACES * LEDGER_USERS,
+    LEDGER_COUNT_BOUND_US = 5000000,                 /* no count is older, or says so */
     LEDGER_MEMBERSHIPS = LEDGER_KEPT * LEDGER_USERS, /* the first of them: what can be asked for */
 };
 
@@ -72,6 +83,8 @@ struct ledger_pair {
     enum ledger_possible before; /* the write on its way */
     enum ledger_possible late; /* what own writes of unknown outcome may yet make of it; 0: none */
     int64_t rests_until_us;    /* a process died with a write of it: it may yet be done */
+    struct ledger_state states[LEDGER_STATES]; /* a ring */
+    size_t states_noted;
 };
 
 enum ledger_kind { LEDGER_JOIN, LEDGER_LEAVE, LEDGER_ERASE };
@@ -86,6 +99,7 @@ struct ledger_write {
 struct ledger_things {
     struct ledger_moment history[LEDGER_HISTORY]; /* a ring */
     size_t moments;
+    struct ledger_moment lost; /* by a restore: may be told as of moments until its from_us */
 };
 
 struct ledger_client {
@@ -94,11 +108,13 @@ struct ledger_client {
 };
 
 struct ledger {
-    struct ledger_client clients[LEDGER_CLIENTS];
+    unsigned client_count; /* at most LEDGER_CLIENTS_MAX */
+    struct ledger_client clients[];
 };
 
-/* All are out. The caller frees it. */
-struct ledger *ledger_create(int64_t now_us);
+/* All are out, and have always been: somebody else may have asked for a count before. The caller
+ * frees it. */
+struct ledger *ledger_create(unsigned client_count);
 
 void ledger_write_asked(struct ledger_client *client, const struct ledger_write *write,
                         int64_t now_us);
@@ -118,9 +134,17 @@ static inline bool ledger_may_be(const struct ledger_pair *pair, bool is_in)
     return (pair->possible & (is_in ? LEDGER_IN : LEDGER_OUT)) != 0;
 }
 
-/* Whether so many can have been in some time in the millisecond from as_of_us on. True where the
- * history does not reach back that far. */
-bool ledger_count_possible(const struct ledger_things *things, int64_t as_of_us, int64_t count);
+/* Whether so many can have been in some time between two moments, or in the millisecond from the
+ * second one on. True where the history does not reach back that far. */
+bool ledger_count_possible(const struct ledger_things *things, int64_t from_us, int64_t to_us,
+                           int64_t count);
+
+/* The database was restored to a moment between these two, some time between since_us and now_us,
+ * while nothing was on its way: who reads meanwhile may be told of either. A count that the service
+ * had learnt before may be told until its bound. Where the history does not reach back that far, a
+ * pair is open. */
+void ledger_rewind(struct ledger_client *client, int64_t from_us, int64_t until_us,
+                   int64_t since_us, int64_t now_us);
 
 /* Lets what is open be what the database says, once nothing can be on its way any more. */
 void ledger_settle(struct ledger_client *client, struct ledger_pair *pair, bool is_in,

@@ -9,6 +9,7 @@
 
 #include "event.h"
 #include "expect.h"
+#include "findings.h"
 #include "load.h"
 #include "load_relation.h"
 #include "process.h"
@@ -33,7 +34,7 @@ void stand_set_up(struct stand *stand, bool is_short)
     stand->database_url = pg_fresh_database(stand->pg, "faults");
     stand->service_url = strdup(stand->database_url);
     stand->redis_url = strdup(redis_server_url(stand->redis));
-    stand->ledger = ledger_create(load_now_us());
+    stand->ledger = ledger_create(LEDGER_CLIENTS);
     service_migrate(stand->database_url);
 }
 
@@ -212,121 +213,11 @@ void stand_close_sessions(struct stand *stand)
 
 /* ---- comparing ---- */
 
-static PGresult *query(PGconn *session, const char *sql)
-{
-    PGresult *result = PQexec(session, sql);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK) {
-        process_fail("%s\n%s", sql, PQerrorMessage(session));
-    }
-    return result;
-}
-
-/* What the database has of each pair. */
-enum finding { FOUND_NOTHING, FOUND_MEMBER, FOUND_WAITING, FOUND_KEPT };
-
-struct findings {
-    enum finding of[LEDGER_CLIENTS][LEDGER_PAIRS];
-};
-
-/* Where users are named. Those of the swarm are nobody's pairs. */
-static const struct {
-    const char *name;
-    const struct relation *relation; /* NULL: LEDGER_KEPT */
-    enum finding finding;
-    const char *users; /* event or post, user */
-} tables[] = {
-    {"rsvps", &relations[RELATION_RSVP], FOUND_MEMBER, "SELECT event_id, user_id FROM rsvps"},
-    {"likes", &relations[RELATION_LIKE], FOUND_MEMBER,
-     "SELECT post_id, user_id FROM likes WHERE post_id NOT LIKE 'swarm-%'"},
-    {"waitlist", &relations[RELATION_RSVP], FOUND_WAITING,
-     "SELECT event_id, user_id FROM waitlist"},
-    {"idempotency_keys", NULL, FOUND_KEPT, "SELECT DISTINCT '', user_id FROM idempotency_keys"},
-};
-
-/* Finds the row among those of a client's pairs, by the number that its user's name carries. */
-static enum finding *find_pair(const struct ledger *ledger, struct findings *findings,
-                               const struct relation *relation, const char *id, const char *user)
-{
-    unsigned client;
-    if (sscanf(user, "user-%u.", &client) != 1 || client >= LEDGER_CLIENTS) {
-        return NULL;
-    }
-    for (size_t i = 0; i < LEDGER_PAIRS; i++) {
-        const struct ledger_pair *pair = &ledger->clients[client].pairs[i];
-        if (pair->relation == relation && strcmp(pair->id, id) == 0 &&
-            strcmp(pair->user, user) == 0) {
-            return &findings->of[client][i];
-        }
-    }
-    return NULL;
-}
-
-/* A row that nobody asked for fails the test, and so does whoever goes and waits. */
-static void find_rows(const struct stand *stand, struct findings *findings)
-{
-    PGconn *session = PQconnectdb(stand->database_url);
-    *findings = (struct findings){.of = {{FOUND_NOTHING}}};
-    for (size_t i = 0; i < LENGTH(tables); i++) {
-        PGresult *result = query(session, tables[i].users);
-        for (int row = 0; row < PQntuples(result); row++) {
-            const char *id = PQgetvalue(result, row, 0);
-            const char *user = PQgetvalue(result, row, 1);
-            enum finding *finding =
-                find_pair(stand->ledger, findings, tables[i].relation, id, user);
-            if (finding == NULL || *finding != FOUND_NOTHING) {
-                process_fail("%s has a row that %s: %s %s", tables[i].name,
-                             finding == NULL ? "nobody asked for" : "another table excludes", id,
-                             user);
-            }
-            *finding = tables[i].finding;
-        }
-        PQclear(result);
-    }
-    PQfinish(session);
-}
-
-static void expect_seats_are_taken(const char *database_url)
-{
-    assert_true(
-        pg_query_int64(database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'full'") <=
-        LEDGER_CAPACITY);
-    const int64_t going =
-        pg_query_int64(database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'queued'");
-    const int64_t waiting =
-        pg_query_int64(database_url, "SELECT count(*) FROM waitlist WHERE event_id = 'queued'");
-    if (going > LEDGER_CAPACITY || (waiting > 0 && going < LEDGER_CAPACITY)) {
-        process_fail("%lld go and %lld wait where there are %d seats", (long long)going,
-                     (long long)waiting, LEDGER_CAPACITY);
-    }
-    assert_int_equal(
-        pg_query_int64(database_url, "SELECT waiting FROM events WHERE event_id = 'queued'"),
-        waiting);
-}
-
-static void compare_with_database(struct stand *stand, const struct findings *findings)
-{
-    for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
-        struct ledger_client *client = &stand->ledger->clients[i];
-        for (size_t j = 0; j < LEDGER_PAIRS; j++) {
-            struct ledger_pair *pair = &client->pairs[j];
-            const bool is_in = findings->of[i][j] != FOUND_NOTHING;
-            if (!ledger_may_be(pair, is_in)) {
-                process_fail("%s %s %s: %s row, against the last acknowledged write",
-                             pair->relation != NULL ? pair->relation->table : "kept answers",
-                             pair->id, pair->user, is_in ? "there is a" : "there is no");
-            }
-            ledger_settle(client, pair, is_in, load_now_us());
-        }
-    }
-    expect_counters_equal_rows(stand->database_url);
-    expect_seats_are_taken(stand->database_url);
-}
-
 static void compare_with_service(const struct stand *stand, const struct findings *findings,
                                  const struct service *service)
 {
     struct http_client *client = http_client_create(service->port);
-    for (size_t i = 0; i < LEDGER_CLIENTS; i++) {
+    for (size_t i = 0; i < stand->ledger->client_count; i++) {
         int64_t counts[LEDGER_PLACES] = {0};
         const struct ledger_pair *pairs = stand->ledger->clients[i].pairs;
         for (size_t j = 0; j < LEDGER_MEMBERSHIPS; j++) {
@@ -354,8 +245,7 @@ void stand_check(struct stand *stand, struct crowd_report *report)
     /* What is asked next can only be compared when no transaction of before is still to come. */
     pg_await(stand->database_url, "SELECT count(*) = 0" SERVICE_SESSIONS " AND state <> 'idle'");
     struct findings findings;
-    find_rows(stand, &findings);
-    compare_with_database(stand, &findings);
+    findings_compare(&findings, stand->ledger, stand->database_url);
     for (unsigned i = 0; i < stand->service_count; i++) {
         compare_with_service(stand, &findings, stand->services[i]);
     }

@@ -183,7 +183,7 @@ static void begin(void)
     static const unsigned char rates_key[MAC_KEY_SIZE_BYTES];
     asked = ended = 0;
     store = redis_store_create(&(struct redis_store_setup){.loop = &loop,
-                                                           .url = &url,
+                                                           .address = {.url = &url},
                                                            .namespace = "0123456789abcdef",
                                                            .ttl_ms = 2500,
                                                            .rates_key = rates_key,

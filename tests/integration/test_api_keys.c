@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event_stream.h"
 #include "fixture.h"
 #include "http.h"
 #include "process.h"
@@ -100,6 +101,33 @@ static void await_status(const char *key, int status)
             }
             process_nap();
         }
+    }
+}
+
+/* Where counts are not open. The other one goes on. */
+static void a_stream_ends_with_its_key(NO_STATE)
+{
+    enum { STREAMS = 2 };
+    struct event_stream *streams[STREAMS];
+    stop_services();
+    start_services((const char *const[]){"AUTH_MODE=token", "AUTH_OPEN_COUNTS=false", NULL});
+    for (int i = 0; i < STREAMS; i++) {
+        char key[KEY_SIZE + 1], line[128];
+        struct event_stream_event event;
+        create_key("--scope rsvp:read", key);
+        await_status(key, 200);
+        snprintf(line, sizeof line, "X-API-Key: %s\r\n", key);
+        streams[i] = event_stream_open(services[0]->port, "/v1/events/e/rsvp_count/stream", line);
+        assert_int_equal(streams[i]->status, 200);
+        assert_true(event_stream_next(streams[i], BOUND_MS, &event));
+        event_stream_clear(&event);
+    }
+    expect_shell(0, "revoked key 1", "", "rsvpd keys revoke 1");
+    assert_true(event_stream_wait_end(streams[0], BOUND_MS));
+    assert_false(event_stream_wait_end(streams[1], 0));
+    assert_true(streams[1]->fd >= 0);
+    for (int i = 0; i < STREAMS; i++) {
+        event_stream_close(&streams[i]);
     }
 }
 
@@ -280,7 +308,7 @@ static void keys_are_not_read_from_a_standby_that_may_lag(NO_STATE)
                                          (const char *const[]){entry, "AUTH_MODE=token", NULL});
     assert_int_equal(run.status, STATUS_FAILED);
     assert_non_null(strstr(run.err, "cannot read the API keys at the start"));
-    assert_non_null(strstr(run.err, "it is a standby that may lack what was written last"));
+    assert_non_null(strstr(run.err, "it is in recovery and may lack what was written last"));
     service_run_free(&run);
     pg_server_destroy(&standby);
     free(entry);
@@ -323,6 +351,7 @@ int main(void)
         cmocka_unit_test(keys_are_not_read_from_a_standby_that_may_lag),
         cmocka_unit_test(a_lost_session_is_replaced),
         SERVED(a_key_comes_and_goes_in_all_processes),
+        SERVED(a_stream_ends_with_its_key),
         SERVED(a_key_may_what_its_scope_says),
         SERVED(an_expired_key_is_refused),
         SERVED(a_key_works_at_once_after_a_start),

@@ -782,6 +782,23 @@ static void the_schema_has_to_be_there(NO_STATE)
     free(url);
 }
 
+/* Streams that are closed or full: sockets and files do not take their places, and a command that
+ * must print says that it could not. */
+static void streams_that_take_nothing(NO_STATE)
+{
+    static const char *const commands[] = {
+        "version", "help", "help serve", "serve --help", "config", "config --markdown", "verify"};
+    for (size_t i = 0; i < LENGTH(commands); i++) {
+        expect_shell(STATUS_FAILED, "", "cannot write to standard output", "rsvpd %s >/dev/full",
+                     commands[i]);
+        expect_shell(STATUS_FAILED, "", "cannot write to standard output", "rsvpd %s >&-",
+                     commands[i]);
+        expect_shell(STATUS_DONE, NULL, "", "rsvpd %s <&-", commands[i]);
+    }
+    expect_shell(STATUS_FAILED, "", "", "ADMIN_PORT=1 rsvpd health <&- >&- 2>&-");
+    expect_shell(STATUS_DONE, "", "", "rsvpd export --relation rsvp <&- 2>&- >exported");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -812,6 +829,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_export_that_is_ended_leaves_nothing, set_up, tear_down),
         cmocka_unit_test_setup(a_link_stays_a_link, set_up),
         cmocka_unit_test_setup(what_cannot_be_imported_is_told, set_up),
+        cmocka_unit_test(streams_that_take_nothing),
         cmocka_unit_test(the_schema_has_to_be_there),
     };
     return cmocka_run_group_tests(tests, shell_group_setup, shell_group_teardown);

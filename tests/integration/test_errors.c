@@ -381,7 +381,6 @@ static void unknown_paths_are_not_found(NO_STATE)
         /* routes of the contract that are not built */
         "/v1/posts/x",
         "/v1/posts/x/waitlist",
-        "/v1/events/x/rsvp_count/stream",
         "/v1/users/u1/import",
         "/v1/users",
     };
@@ -901,6 +900,20 @@ static void commits_may_be_refused(NO_STATE)
 /* -- PostgreSQL standing still
  * ---------------------------------------------------------------------- */
 
+/* The value of a counter with its labels. */
+static long counted(const char *name)
+{
+    char beginning[128];
+    struct http_client *admin = http_client_create(fixture.service->admin_port);
+    struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
+    snprintf(beginning, sizeof beginning, "\n%s ", name);
+    const char *line = strstr(response->body, beginning);
+    const long value = line != NULL ? strtol(line + strlen(beginning), NULL, 10) : 0;
+    http_response_free(&response);
+    http_client_destroy(&admin);
+    return value;
+}
+
 static void write_past_its_deadline_has_an_unknown_outcome(void **state)
 {
     const struct relation *relation = *state;
@@ -909,6 +922,7 @@ static void write_past_its_deadline_has_an_unknown_outcome(void **state)
                                        .timeout_ms = ANSWER_BOUND_MS};
     const struct http_options read = {.timeout_ms = ANSWER_BOUND_MS};
     wait_for_writes(relation, "standstill", "u0");
+    const long fenced = counted("rsvpd_sessions_fenced_total");
 
     pg_server_pause(fixture.pg);
     relation_action_target(target, relation, "standstill");
@@ -926,6 +940,7 @@ static void write_past_its_deadline_has_an_unknown_outcome(void **state)
     service_wait_ready(fixture.service, 200);
     expect_member(fixture.client, relation, "standstill", "u1", true);
     expect_exact_count(fixture.client, relation, "standstill", 2);
+    assert_true(counted("rsvpd_sessions_fenced_total") > fenced); /* that of the first */
 }
 
 /* A write may have been sent when its time ran out; nothing else has an unknown outcome. */
@@ -982,20 +997,12 @@ enum { PENDING_LEAST = 202 }; /* the smallest MAX_PENDING of one worker */
 /* Waits until a request has been refused since nothing more may wait. */
 static void wait_for_a_refusal(void)
 {
-    static const char name[] = "\nrsvpd_requests_refused_total{reason=\"overloaded\"} ";
-    struct http_client *admin = http_client_create(fixture.service->admin_port);
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    long refused = 0;
-    while (refused == 0) {
-        struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
-        const char *line = strstr(response->body, name);
-        refused = line != NULL ? strtol(line + strlen(name), NULL, 10) : 0;
-        http_response_free(&response);
+    while (counted("rsvpd_requests_refused_total{reason=\"overloaded\"}") == 0) {
         if (process_now_ms() > end_ms) {
             process_fail("nothing is refused");
         }
     }
-    http_client_destroy(&admin);
 }
 
 static struct http_raw *send_without_body(const char *method, const char *target)

@@ -14,6 +14,7 @@
 #include "process.h"
 #include "prometheus.h"
 #include "relation.h"
+#include "servers.h"
 #include "test.h"
 
 enum { POLL_BOUND_MS = 20000, RAW_TIMEOUT_MS = 20000 };
@@ -312,6 +313,38 @@ static void draining_still_serves_until_a_second_signal(NO_STATE)
     assert_int_equal(service_wait_end(&service), 0);
     http_client_destroy(&old_client);
     http_client_destroy(&new_client);
+}
+
+/* It has sent more than the process reads, and takes its answer in slowly: a connection that were
+ * closed with the rest unread would be reset, and the answer lost. */
+static void an_answer_in_the_drain_arrives_whatever_comes_behind_its_request(NO_STATE)
+{
+    enum { MEMBERS = 1000, REQUESTS = 500, CLIENT_BUFFER_BYTES = 4096 };
+    static const char line[] = "GET /v1/events/piped/users?page_size=1000 HTTP/1.1\r\n";
+    char request[512];
+    snprintf(request, sizeof request, "%sHost: test\r\nX-Padding: %0200d\r\n\r\n", line, 0);
+    pg_execute(fixture.database_url,
+               "INSERT INTO rsvps (event_id, user_id)"
+               " SELECT 'piped', 'user-' || i FROM generate_series(1, %d) AS i",
+               MEMBERS);
+    struct service *service =
+        start_service((const char *const[]){"SHUTDOWN_DRAIN_MS=600000", NULL});
+    kill(service->pid, SIGTERM);
+    service_wait_ready(service, 503);
+    struct http_raw *raw = http_raw_connect_small(service->port, CLIENT_BUFFER_BYTES);
+    assert_non_null(raw);
+    for (int i = 0; i < REQUESTS; i++) {
+        assert_true(http_raw_send_text(raw, request));
+    }
+    struct http_response *response = http_raw_receive(raw, RAW_TIMEOUT_MS);
+    expect_status(response, 200);
+    expect_header(response, "Connection", "close");
+    assert_int_equal(json_array_size(json_object_get(response->json, "users")), MEMBERS);
+    http_response_free(&response);
+    assert_true(http_raw_is_closed(raw, RAW_TIMEOUT_MS));
+    http_raw_close(&raw);
+    kill(service->pid, SIGTERM);
+    assert_int_equal(service_wait_end(&service), 0);
 }
 
 static void either_signal_ends_it_well(NO_STATE)
@@ -923,6 +956,7 @@ int main(void)
         HEALED_TEST(without_postgres_it_is_not_ready),
         cmocka_unit_test_teardown(late_requests_do_not_break_the_end, let_go),
         cmocka_unit_test(draining_still_serves_until_a_second_signal),
+        cmocka_unit_test(an_answer_in_the_drain_arrives_whatever_comes_behind_its_request),
         cmocka_unit_test(either_signal_ends_it_well),
         HEALED_TEST(requests_in_flight_finish),
         cmocka_unit_test(metrics_are_for_the_admin_port_alone),

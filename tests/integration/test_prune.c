@@ -30,7 +30,6 @@ enum {
 };
 
 static struct load *load;
-static bool writers_end;
 
 static int tear_down(test_state state)
 {
@@ -80,9 +79,6 @@ static enum load_step next_write(struct load *unused, void *writer_, struct load
 {
     struct writer *writer = writer_;
     (void)unused;
-    if (__atomic_load_n(&writers_end, __ATOMIC_RELAXED)) {
-        return LOAD_DONE;
-    }
     snprintf(writer->event, sizeof writer->event, "%s-%u",
              load_random_below(&writer->random, 2) == 0 ? "old" : "later",
              load_random_below(&writer->random, CLOSED));
@@ -106,7 +102,6 @@ static void start_writers(struct writer *writers)
 {
     static const struct load_behaviour behaviour = {next_write, note_answer};
     load = load_create();
-    __atomic_store_n(&writers_end, false, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < WRITERS; i++) {
         writers[i] = (struct writer){.random = load_random_stream(i)};
         snprintf(writers[i].user, sizeof writers[i].user, "writer-%u", i);
@@ -146,8 +141,6 @@ static void it_is_killed_beside_writers_and_run_again(NO_STATE)
         kill_while_pruning();
     }
     expect_shell(STATUS_DONE, "prune rsvp: ", "", PRUNE);
-    __atomic_store_n(&writers_end, true, __ATOMIC_RELAXED);
-    load_await_done(load, BOUND_MS);
     load_finish(load);
     assert_int_equal(rows_of("rsvps", "old", "member-"), 0);
     assert_int_equal(rows_of("waitlist", "old", ""), 0);

@@ -119,7 +119,18 @@ static void a_server_set_to_read_only_is_read(NO_STATE)
     free(url);
 }
 
-/* With several hosts the one that takes writes is read; a standby where it is gone for everybody,
+static size_t count_in_log(const struct service *service, const char *words)
+{
+    char *log = service_read_log(service);
+    size_t count = 0;
+    for (const char *at = log; (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+/* With two hosts the one that takes writes is read; a standby where it is gone for everybody,
  * and never where it may go on without us. */
 static void a_standby_that_may_lag_is_not_read(NO_STATE)
 {
@@ -149,41 +160,79 @@ static void a_standby_that_may_lag_is_not_read(NO_STATE)
     free(url);
 }
 
-/* ---- the log ---- */
-
-static size_t count_in_log(const struct service *service, const char *words)
+/* Beside a primary there may be standbys that have less than it acknowledged: no standby can tell
+ * whether it is one of them. */
+static void one_of_several_standbys_is_not_read(NO_STATE)
 {
-    char *log = service_read_log(service);
-    size_t count = 0;
-    for (const char *at = log; (at = strstr(at, words)) != NULL; at++) {
-        count++;
+    char *url = NULL;
+    char *primary_url = pg_fresh_database(fixture.pg, "lacks");
+    service_migrate(primary_url);
+    add_member(primary_url);
+    struct pg_server *standby = pg_server_create_standby(fixture.pg);
+    assert_true(asprintf(&url,
+                         "postgresql://postgres@/lacks?host=/nonexistent,%s,/nowhere&port=5432",
+                         pg_server_directory(standby)) > 0);
+    pg_server_stop(fixture.pg);
+    struct service *service = service_start_unready(url, NULL, one_worker);
+    const int64_t until_ms = process_now_ms() + 60000;
+    while (count_in_log(service, "one of several standbys") == 0) {
+        if (process_now_ms() > until_ms) {
+            process_fail("the standby was not refused");
+        }
+        process_nap();
     }
-    free(log);
-    return count;
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *refused = relation_get_user(client, rsvp, "e", "there");
+    expect_problem(refused, 503, "store-unavailable");
+    http_response_free(&refused);
+    http_client_destroy(&client);
+    pg_server_promote(standby);
+    service_wait_ready(service, 200);
+    expect_writable(service, "after", 2);
+    service_stop(&service);
+    pg_server_destroy(&standby);
+    pg_server_start(fixture.pg);
+    free(primary_url);
+    free(url);
 }
 
-/* The value of a metric; `name` with its labels, between a line end and a space. */
-static long metric(const struct service *service, const char *name)
+/* What it has replayed so far is not all that was acknowledged: nothing of it is told. */
+static void a_server_that_is_being_restored_is_not_read(NO_STATE)
 {
-    struct http_client *admin = http_client_create(service->admin_port);
-    struct http_response *response = http_request(admin, "GET", "/metrics", NULL);
-    const char *line = strstr(response->body, name);
-    const long count = line == NULL ? 0 : strtol(line + strlen(name), NULL, 10);
-    http_response_free(&response);
-    http_client_destroy(&admin);
-    return count;
+    char *url = pg_fresh_database(fixture.pg, "restored");
+    service_migrate(url);
+    struct pg_server *restored = pg_server_create_standby(fixture.pg);
+    char *restored_url = pg_server_url(restored, "restored");
+    pg_server_stop(restored);
+    add_member(url);
+    pg_execute(url, "SELECT pg_create_restore_point('here')");
+    pg_execute(url, "SELECT pg_switch_wal()"); /* which flushes the log; the point alone does not */
+    pg_server_restore(restored, fixture.pg, "here");
+    pg_server_start(restored);
+    pg_await(restored_url, "SELECT pg_get_wal_replay_pause_state() = 'paused'");
+    struct service *service = service_start_unready(restored_url, NULL, one_worker);
+    service_wait_ready(service, 503);
+    struct http_client *client = http_client_create(service->port);
+    struct http_response *refused = relation_get_user(client, rsvp, "e", "there");
+    expect_problem(refused, 503, "store-unavailable");
+    http_response_free(&refused);
+    http_client_destroy(&client);
+    pg_execute(restored_url, "SELECT pg_wal_replay_resume()");
+    service_wait_ready(service, 200);
+    expect_writable(service, "after", 2);
+    service_stop(&service);
+    pg_server_destroy(&restored);
+    free(restored_url);
+    free(url);
 }
 
-static long connects(const struct service *service)
-{
-    return metric(service, "\nrsvpd_dependency_connects_total{dependency=\"postgres\"} ");
-}
+/* ---- the log ---- */
 
 static void await_connects(const struct service *service, long times)
 {
-    const long before = connects(service);
+    const int64_t before = service_count_connects(service);
     const int64_t until_ms = process_now_ms() + 60000;
-    while (connects(service) < before + times) {
+    while (service_count_connects(service) < before + times) {
         if (process_now_ms() > until_ms) {
             process_fail("it does not try to connect");
         }
@@ -194,7 +243,8 @@ static void await_connects(const struct service *service, long times)
 /* Sessions that are made anew with the same server do not count, one that started again does. */
 static void a_server_that_started_again_is_another_one(NO_STATE)
 {
-    static const char changes[] = "\nrsvpd_primary_changes_total ";
+    static const char changes[] = "rsvpd_primary_changes_total";
+    static const char *const none[] = {NULL};
     char *url = pg_fresh_database(fixture.pg, "again");
     service_migrate(url);
     struct service *service = service_start(url, NULL, one_worker);
@@ -203,14 +253,14 @@ static void a_server_that_started_again_is_another_one(NO_STATE)
     service_wait_ready(service, 503);
     set_read_only(url, "off");
     service_wait_ready(service, 200);
-    assert_int_equal(metric(service, changes), 0);
-    assert_true(metric(service, "\nrsvpd_schema_version ") > 0);
+    assert_int_equal(service_metric(service, changes, none), 0);
+    assert_true(service_metric(service, "rsvpd_schema_version", none) > 0);
     pg_server_stop_immediate(fixture.pg);
     service_wait_ready(service, 503);
     pg_server_start(fixture.pg);
     service_wait_ready(service, 200);
     expect_writable(service, "again", 1);
-    assert_int_equal(metric(service, changes), 1);
+    assert_int_equal(service_metric(service, changes, none), 1);
     service_stop(&service);
     free(url);
 }
@@ -299,6 +349,8 @@ int main(void)
         cmocka_unit_test(a_server_that_started_again_is_another_one),
         cmocka_unit_test(an_idle_service_learns_that_its_server_only_reads),
         cmocka_unit_test(a_standby_that_may_lag_is_not_read),
+        cmocka_unit_test(one_of_several_standbys_is_not_read),
+        cmocka_unit_test(a_server_that_is_being_restored_is_not_read),
         cmocka_unit_test(a_server_that_only_reads_leaves_the_log_quiet),
         cmocka_unit_test(a_role_without_rights_leaves_the_log_quiet),
     };

@@ -109,24 +109,6 @@ static void a_dump_restored_elsewhere_may_share_a_redis(NO_STATE)
 
 /* ---- a Redis that refuses ---- */
 
-/* Waits until the service says so of itself. */
-static void await_status(const struct service *service, const char *status)
-{
-    struct http_client *client = http_client_create(service->admin_port);
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    bool is_so = false;
-    while (!is_so) {
-        struct http_response *response = http_request(client, "GET", "/readyz", NULL);
-        is_so = response->status == 200 && strstr(response->body, status) != NULL;
-        if (!is_so && process_now_ms() > end_ms) {
-            process_fail("/readyz says %s, not %s", response->body, status);
-        }
-        http_response_free(&response);
-        process_nap();
-    }
-    http_client_destroy(&client);
-}
-
 static size_t count_in_log(const struct service *service, const char *word)
 {
     char *log = service_read_log(service);
@@ -199,16 +181,16 @@ static void redis_that_refuses_is_degraded(NO_STATE)
                       (const char *const[]){"WORKERS=1", "RATE_LIMIT_KEY=1000/1", NULL});
     for (size_t i = 0; i < LENGTH(refusals); i++) {
         process_note("%s", refusals[i].begin);
-        await_status(service, "ready");
+        service_await_status(service, "ready");
         const size_t logged = count_in_log(service, refusals[i].word);
         const size_t late = count_in_log(service, "in time"); /* on a busy machine */
         redis_server_execute(fixture.redis, refusals[i].begin);
         await_in_log(service, refusals[i].word, logged);
-        await_status(service, "degraded");
+        service_await_status(service, "degraded");
         expect_count_of(service, 0);
         redis_server_execute(fixture.redis, refusals[i].end);
         await_answers(service);
-        await_status(service, "ready");
+        service_await_status(service, "ready");
         assert_in_range(count_in_log(service, refusals[i].word) - logged, 1,
                         1 + count_in_log(service, "in time") - late);
     }

@@ -10,6 +10,7 @@
 #include "fixture.h"
 #include "process.h"
 #include "relation.h"
+#include "sentinel.h"
 #include "test.h"
 
 enum { BOUND_MS = 20000, PATH_SIZE = PROCESS_PATH_SIZE + 32, ENTRY_SIZE = PATH_SIZE + 32 };
@@ -24,6 +25,7 @@ static struct {
     uint16_t port;
     int lock;
     struct service *service;
+    struct sentinel sentinel;
 } tls;
 
 /* ---- certificates ---- */
@@ -116,6 +118,25 @@ static void start(const char *host, const char *ca, const char *client)
     tls.service = service_start(fixture.database_url, url_of(host), variables);
 }
 
+/* Behind a sentinel with that certificate. */
+static void start_behind(const char *certificate)
+{
+    char lines[4 * ENTRY_SIZE], url[64];
+    sentinel_create(&tls.sentinel);
+    snprintf(lines, sizeof lines,
+             "port 0\ntls-port %u\ntls-cert-file %s\ntls-key-file %s\ntls-ca-cert-file %s\n"
+             "tls-auth-clients no\ntls-replication yes\n",
+             (unsigned)tls.sentinel.port, path_of(certificate, "crt"), path_of(certificate, "key"),
+             tls.ca);
+    const struct sentinel_watch watch = {
+        .name = "counts", .primary = tls.port, .quorum = 1, .lines = lines};
+    sentinel_start(&tls.sentinel, &watch);
+    snprintf(url, sizeof url, "rediss+sentinel://127.0.0.1:%u/counts/0",
+             (unsigned)tls.sentinel.port);
+    tls.service = service_start(fixture.database_url, url,
+                                (const char *const[]){entry("REDIS_TLS_CA_FILE", tls.ca), NULL});
+}
+
 static void await_log(const char *words)
 {
     const int64_t end_ms = process_now_ms() + BOUND_MS;
@@ -192,6 +213,7 @@ static int tear_down(void **state)
 static int discard(NO_STATE)
 {
     service_discard(&tls.service);
+    sentinel_destroy(&tls.sentinel);
     return 0;
 }
 
@@ -288,6 +310,22 @@ static void a_plain_port_is_not_used(NO_STATE)
     redis_server_start(fixture.redis);
 }
 
+static void a_sentinel_is_asked_over_tls(NO_STATE)
+{
+    serve_with("good", false);
+    start_behind("good");
+    expect_use("by_sentinel");
+    service_stop(&tls.service);
+}
+
+/* Nor is what it tells believed. */
+static void a_sentinel_that_is_somebody_else_is_refused(NO_STATE)
+{
+    serve_with("good", false);
+    start_behind("elsewhere");
+    expect_refusal("TLS: its certificate is not for the address in REDIS_URL");
+}
+
 /* No connection is begun on faith: what cannot be read ends the start. */
 static void wrong_files_end_the_start(NO_STATE)
 {
@@ -340,6 +378,8 @@ int main(void)
         CASE(another_host_is_refused),
         CASE(an_expired_certificate_is_refused),
         CASE(a_server_may_want_a_certificate_of_the_client),
+        CASE(a_sentinel_is_asked_over_tls),
+        CASE(a_sentinel_that_is_somebody_else_is_refused),
         CASE(a_plain_port_is_not_used),
         CASE(wrong_files_end_the_start),
         CASE(files_without_tls_are_noted),

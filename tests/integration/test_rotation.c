@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "expect.h"
@@ -270,31 +268,16 @@ static void other_signals_do_nothing(NO_STATE)
 
 /* ---- stores that do not answer ---- */
 
-/* How often the service has begun to connect to PostgreSQL. */
-static int64_t attempts(void)
-{
-    struct http_client *client = http_client_create(rotation.service->admin_port);
-    struct http_response *response = http_request(client, "GET", "/metrics", NULL);
-    expect_status(response, 200);
-    struct prometheus *metrics = prometheus_parse(response->body);
-    const int64_t count =
-        (int64_t)prometheus_sum(metrics, "rsvpd_dependency_connects_total",
-                                (const char *const[]){"dependency", "postgres", NULL});
-    prometheus_free(&metrics);
-    http_response_free(&response);
-    http_client_destroy(&client);
-    return count;
-}
-
 static void silent_postgres_does_not_keep_the_end(NO_STATE)
 {
     char *url = NULL;
     assert_true(asprintf(&url, "%s&connect_timeout=1000", fixture.database_url) > 0);
     rotation.service = service_start(url, NULL, NULL);
-    const int64_t before = attempts();
+    const int64_t before = service_count_connects(rotation.service);
     pg_server_pause(fixture.pg);
     const int64_t end_ms = process_now_ms() + BOUND_MS;
-    while (attempts() == before) { /* from then on it connects to a silent server */
+    while (service_count_connects(rotation.service) ==
+           before) { /* from then on it connects to a silent server */
         if (process_now_ms() > end_ms) {
             process_fail("it does not try to connect");
         }
@@ -302,40 +285,6 @@ static void silent_postgres_does_not_keep_the_end(NO_STATE)
     }
     service_stop(&rotation.service);
     free(url);
-}
-
-/* Told to end while it waits for the database at its start. */
-static void silent_postgres_does_not_keep_the_start(NO_STATE)
-{
-    char directory[PROCESS_PATH_SIZE], url[URL_SIZE];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    process_make_directory(directory, NULL);
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/.s.PGSQL.5432", directory);
-    snprintf(url, sizeof url, "postgresql://x@/x?host=%s&port=5432&connect_timeout=1000",
-             directory);
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener, 8), 0);
-    rotation.service = service_start_unready(url, NULL, NULL);
-    const int peer = accept(listener, NULL, NULL);
-    assert_true(peer >= 0);
-    kill(rotation.service->pid, SIGHUP); /* which is no reason to end */
-    kill(rotation.service->pid, SIGTERM);
-    assert_int_equal(service_wait_end(&rotation.service), 0);
-    close(peer);
-    close(listener);
-    process_remove_directory(directory);
-}
-
-static void too_small_a_share_is_refused(NO_STATE)
-{
-    struct service_run run =
-        service_run((const char *const[]){"serve", NULL},
-                    (const char *const[]){"DATABASE_URL=postgresql://x@/x?host=/nonexistent",
-                                          "WORKERS=4", "MAX_PENDING=807", NULL});
-    assert_int_equal(run.status, 2);
-    assert_non_null(strstr(run.err, "MAX_PENDING"));
-    service_run_free(&run);
 }
 
 int main(void)
@@ -349,8 +298,6 @@ int main(void)
         cmocka_unit_test(what_is_no_value_changes_nothing),
         cmocka_unit_test(other_signals_do_nothing),
         cmocka_unit_test_teardown(silent_postgres_does_not_keep_the_end, fixture_heal),
-        cmocka_unit_test(silent_postgres_does_not_keep_the_start),
-        cmocka_unit_test(too_small_a_share_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

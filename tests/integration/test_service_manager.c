@@ -1,11 +1,14 @@
 /* What a service manager hears of the real process, from its start to its end. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -121,12 +124,96 @@ static void hears_of_many_reloads(NO_STATE)
     await_message("STOPPING=1\n");
 }
 
+/* ---- a loop that stands still ---- */
+
+enum { THREADS_MAX = 64, STUCK_MS = 1000 };
+
+/* Stops all threads but the main one. */
+static size_t stop_threads(pid_t pid, pid_t stopped[THREADS_MAX])
+{
+    char path[64];
+    size_t count = 0;
+    const struct dirent *entry;
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    while ((entry = readdir(folder)) != NULL) {
+        const pid_t thread = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (thread > 0 && thread != pid) {
+            assert_true(count < THREADS_MAX);
+            assert_int_equal(ptrace(PTRACE_SEIZE, thread, NULL, NULL), 0);
+            assert_int_equal(ptrace(PTRACE_INTERRUPT, thread, NULL, NULL), 0);
+            assert_int_equal(waitpid(thread, NULL, __WALL), thread);
+            stopped[count++] = thread;
+        }
+    }
+    closedir(folder);
+    return count;
+}
+
+static int livez(void)
+{
+    struct http_client *client = http_client_create(manager.service->admin_port);
+    struct http_response *response = http_request(client, "GET", "/livez", NULL);
+    const int status = response->status;
+    http_response_free(&response);
+    http_client_destroy(&client);
+    return status;
+}
+
+/* The messages that are there. */
+static bool hears_of_watchdog_now(void)
+{
+    char message[MESSAGE_SIZE];
+    bool heard = false;
+    ssize_t size;
+    while ((size = recv(manager.listener, message, sizeof message - 1, MSG_DONTWAIT)) > 0) {
+        message[size] = '\0';
+        heard = heard || strcmp(message, "WATCHDOG=1\n") == 0;
+    }
+    return heard;
+}
+
+/* The main thread, which tells the manager, goes on. The threads are let go before anything is
+ * judged: a process with stopped threads could not be ended. */
+static void a_loop_that_hangs_ends_the_word_for_the_watchdog(NO_STATE)
+{
+    pid_t stopped[THREADS_MAX];
+    start((const char *const[]){manager.variable, "WATCHDOG_USEC=200000", "WORKERS=1", NULL});
+    await_message("READY=1\n");
+    await_message("WATCHDOG=1\n");
+    const size_t count = stop_threads(manager.service->pid, stopped);
+    const int64_t end_ms = process_now_ms() + BOUND_S * 1000;
+    while (livez() != 503 && process_now_ms() < end_ms) {
+        (void)hears_of_watchdog_now();
+        process_nap();
+    }
+    const int64_t since_ms = process_now_ms();
+    (void)hears_of_watchdog_now(); /* of the time before it was noticed */
+    bool stuck = true;
+    while (process_now_ms() < since_ms + STUCK_MS) {
+        stuck = stuck && livez() == 503;
+        process_nap();
+    }
+    const bool heard = hears_of_watchdog_now();
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(ptrace(PTRACE_DETACH, stopped[i], NULL, NULL), 0);
+    }
+    assert_true(stuck);
+    assert_false(heard);
+    await_message("WATCHDOG=1\n");
+    assert_int_equal(livez(), 200);
+    service_stop(&manager.service);
+    await_message("STOPPING=1\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hears_a_whole_life),
         cmocka_unit_test_teardown(hears_what_is_missing, fixture_heal),
         cmocka_unit_test(hears_of_many_reloads),
+        cmocka_unit_test(a_loop_that_hangs_ends_the_word_for_the_watchdog),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -424,6 +424,23 @@ static void waiters_stay_when_the_list_takes_nobody_any_more(NO_STATE)
 }
 
 /* The users of a page of a listing, "a b c". */
+/* The counter still says that there are settings. Nothing limits the event then, and no answer says
+ * more than was done. */
+static void settings_deleted_by_hand_limit_nobody(NO_STATE)
+{
+    event_put(here(), "deleted", "{" QUEUED(1) "}");
+    comes("deleted", "first", 1);
+    queues("deleted", "second", 1, 1);
+    pg_execute(pair.database_url, "DELETE FROM events WHERE event_id = 'deleted'");
+    comes("deleted", "third", 2);
+    comes("deleted", "second", 3);
+    expect_event_user(here(), "deleted", "third", "going");
+    expect_event_user(here(), "deleted", "second", "going");
+    pg_execute(pair.database_url, "DELETE FROM waitlist WHERE event_id = 'deleted'");
+    pg_execute(pair.database_url,
+               "UPDATE rsvp_counters SET managed = false WHERE event_id = 'deleted'");
+}
+
 static void read_page(const struct http_response *response, char users[TARGET_SIZE], char **token)
 {
     size_t i, used = 0;
@@ -749,6 +766,7 @@ int main(void)
         cmocka_unit_test(no_capacity_lets_all_waiters_in),
         cmocka_unit_test(removal_of_the_settings_lets_all_waiters_in),
         cmocka_unit_test(waiters_stay_when_the_list_takes_nobody_any_more),
+        cmocka_unit_test(settings_deleted_by_hand_limit_nobody),
         cmocka_unit_test(waiting_list_comes_page_by_page),
         cmocka_unit_test(tokens_of_other_listings_are_refused),
         cmocka_unit_test(closed_event_takes_nobody_and_lets_go),

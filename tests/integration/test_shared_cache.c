@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event_stream.h"
 #include "expect.h"
 #include "fixture.h"
 #include "process.h"
@@ -141,10 +142,35 @@ static void staleness_comes_and_goes(void **state)
     wait_until_stale(*state, false);
 }
 
+/* It would hold events back, but for X-Accel-Buffering. */
+static void streams_come_through(void **state)
+{
+    const struct relation *relation = *state;
+    char target[TEXT_SIZE];
+    struct event_stream_event event;
+    snprintf(target, sizeof target, "/v1/%s/passed/%s/stream", relation->collection,
+             relation->count_member);
+    struct event_stream *stream = event_stream_open(cache.port, target, NULL);
+    assert_int_equal(stream->status, 200);
+    for (int64_t count = 0; count < 2; count++) {
+        assert_true(event_stream_next(stream, POLL_BOUND_MS, &event));
+        assert_string_equal(event.type, relation->count_member);
+        assert_int_equal(json_integer_value(json_object_get(event.json, relation->count_member)),
+                         count);
+        event_stream_clear(&event);
+        struct http_response *response =
+            relation_write(fixture.client, relation, "POST", "passed", count == 0 ? "a" : "b");
+        expect_status(response, 201);
+        http_response_free(&response);
+    }
+    event_stream_close(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_old_moment_is_kept_alive),
+        RELATION_TESTS(streams_come_through),
         RELATION_TESTS(staleness_comes_and_goes),
     };
     return cmocka_run_group_tests_name("shared cache", tests, setup, teardown);

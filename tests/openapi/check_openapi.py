@@ -192,6 +192,17 @@ INVALID_COUNTS = [Case("get${R}Counts", 400, code, query=query) for code, query 
     ("invalid-identifier", "?$id"),
 )]
 
+STREAMS = [
+    Case("stream${R}Count", 200, item="$item-a"),
+    Case("stream${R}Count", 200, item="$item-a", headers={"Last-Event-ID": "x"}),
+    Case("stream${R}Count", 400, "invalid-identifier", item="a%20b"),
+    Case("stream${R}Count", 400, "invalid-parameter", query="?max_stale_ms=0"),
+    Case("stream${R}Counts", 200, query="?$id=$item-a"),
+    Case("stream${R}Counts", 400, "invalid-parameter"),
+    Case("stream${R}Counts", 400, "invalid-parameter", query=many("$id", 101)),
+    Case("stream${R}Counts", 400, "invalid-identifier", query="?$id=a%2Fb"),
+]
+
 SLOW_BODIES = [Case(operation, 408, "request-timeout", body=b'{"user', headers={"Content-Length": "20"})
                for operation in WRITES]
 
@@ -572,7 +583,7 @@ def check_many(run):
     for relation, bare in itertools.product(("Rsvp", "Like"), (False, True)):
         prefix = "bare" if bare else "v1"
         names = {"R": relation, "item": f"many-{prefix}", "user": f"user-{prefix}"}
-        for case in LISTED + LISTINGS + COUNTS + INVALID_COUNTS:
+        for case in LISTED + LISTINGS + COUNTS + INVALID_COUNTS + STREAMS:
             run.send(case, bare, **names)
         for case in (case for case in LISTINGS if case.query == "?page_size=1"):
             answer, where, _ = run.request(case, bare, **names)

@@ -39,8 +39,8 @@ class Key:
         self.pem = openssl("pkey", "-in", self.path, "-pubout")
         self.der = openssl("pkey", "-in", self.path, "-pubout", "-outform", "DER")
 
-    def sign(self, message, *options):
-        return openssl("dgst", "-sha256", *options, "-sign", self.path, stdin=message)
+    def sign(self, message, *options, digest="-sha256"):
+        return openssl("dgst", digest, *options, "-sign", self.path, stdin=message)
 
 
 class RsaKey(Key):
@@ -249,7 +249,7 @@ def confusion_cases(keys):
         yield bearer(f"RS256 of {what}", made("RS256", "rsa", lambda message, raw=raw: raw), signature)
     yield bearer("RS256 of another key", made("RS256", "rsa", other.sign), signature)
     yield bearer("RS256 that is PS256", made("RS256", "rsa", lambda m: rsa.sign(m, "-sigopt", "rsa_padding_mode:pss")), signature)
-    yield bearer("RS256 of SHA-1", made("RS256", "rsa", lambda m: rsa.sign(m, "-sha1")), signature)
+    yield bearer("RS256 of SHA-1", made("RS256", "rsa", lambda m: rsa.sign(m, digest="-sha1")), signature)
     for kid in ("unknown", "", "../../dev/null", "' OR 1=1 --", "RSA", "rsa "):
         yield bearer(f"kid {kid!r}", made("RS256", kid, rsa.sign), "the key set has no key")
 

@@ -56,12 +56,25 @@ def free_ports(count):
         return ports
 
 
+def read_body(response):
+    """All of it, or of a stream that goes on what comes up to its first event."""
+    if response.getheader("Content-Type") != "text/event-stream":
+        return response.read()
+    body = b""
+    while b"data: " not in body or not body.endswith(b"\n\n"):
+        line = response.readline()
+        if not line:
+            break
+        body += line
+    return body
+
+
 def send(port, method, target, headers=None, body=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_S)
     try:
         connection.request(method, target, body=body, headers=headers or {})
         response = connection.getresponse()
-        return Answer(response.status, response.getheaders(), response.read())
+        return Answer(response.status, response.getheaders(), read_body(response))
     finally:
         connection.close()
 
@@ -81,6 +94,8 @@ def header(answer, name):
 
 class Servers:
     """with Servers(binary) as servers: all three are up, the schema is there; everything goes at the end."""
+
+    postgres_settings = ()  # further ones, as name=value
 
     def __init__(self, binary):
         self.binary = binary
@@ -133,22 +148,27 @@ class Servers:
             child.wait()
             return None
 
-    def run(self, command, env=ENVIRONMENT, **options):
+    def run(self, command, env=ENVIRONMENT, limit_s=START_S, **options):
         done = subprocess.run(command, cwd=self.directory, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START_S,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit_s,
                               preexec_fn=end_with_parent(), **options)
         if done.returncode != 0:
             raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}")
         return done.stdout
 
+    def find_programs(self):
+        self.programs = max(glob.glob("/usr/lib/postgresql/*/bin"),
+                            key=lambda path: [int(part) for part in re.findall(r"\d+", path)])
+        return self.programs
+
     def start_postgres(self):
-        self.programs = programs = max(glob.glob("/usr/lib/postgresql/*/bin"),
-                       key=lambda path: [int(part) for part in re.findall(r"\d+", path)])
+        programs = self.find_programs()
         data = f"{self.directory}/data"
         self.run([f"{programs}/initdb", "--pgdata", data, "--username=rsvpd", "--auth=trust",
                   "--encoding=UTF8", "--no-locale", "--no-sync"], **self.owner)
         self.spawn("postgres", [f"{programs}/postgres", "-D", data, "-k", self.directory, "-c", "listen_addresses=",
-                                "-c", "fsync=off"], signal.SIGQUIT, **self.owner)
+                                "-c", "fsync=off", "-c", "wal_level=logical",
+                                *(f"-c{setting}" for setting in self.postgres_settings)], signal.SIGQUIT, **self.owner)
         connect = ["-h", self.directory, "-U", "rsvpd"]
         until("PostgreSQL", lambda: subprocess.call([f"{programs}/pg_isready", *connect, "-q"], env=ENVIRONMENT) == 0)
         self.run([f"{programs}/createdb", *connect, "rsvpd"])
@@ -168,9 +188,9 @@ class Servers:
             "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000",
             "MAX_CONNECTIONS": str(MAX_CONNECTIONS)} | (settings or {})
 
-    def start_rsvpd(self, settings=None, ready=200):
-        """ready: what /readyz answers once it is up."""
-        self.port, self.admin_port = free_ports(2)
+    def start_rsvpd(self, settings=None, ready=200, ports=None):
+        """ready: what /readyz answers once it is up. ports: where it listens, for the API and for the admin."""
+        self.port, self.admin_port = ports or free_ports(2)
         environment = self.environment(settings)
         self.run([self.binary, "migrate"], env=environment)
         self.run([f"{self.programs}/psql", "-X", "-h", self.directory, "-U", "rsvpd", "-v", "role=service",

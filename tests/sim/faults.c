@@ -179,4 +179,5 @@ void faults_heal(struct world *world)
     for (size_t i = 0; i < world->plan.processes; i++) {
         process_start(&world->processes[i]);
     }
+    readers_heal(world);
 }

@@ -21,7 +21,7 @@ enum { STEPS = 20000, FIXED_SEEDS = 256, SECOND_US = 1000 * 1000 };
 
 /* What all runs together came to. */
 struct total {
-    uint64_t seeds, steps, operations, simulated_us, erasures, erasures_complete;
+    uint64_t seeds, steps, operations, simulated_us, erasures, erasures_complete, events;
     uint64_t outcomes[OUTCOME_IN_FLIGHT + 1];
     uint64_t faults[FAULT_COUNT];
 };
@@ -82,6 +82,7 @@ static void run_seed(uint64_t seed, struct total *total)
     total->operations += world->operations;
     total->simulated_us += (uint64_t)(world->timeline.now_us - began_us);
     total->erasures += world->erasures.answered;
+    total->events += world->readers.events;
     total->erasures_complete += world->erasures.complete;
     for (size_t i = 0; i <= OUTCOME_IN_FLIGHT; i++) {
         total->outcomes[i] += world->outcomes[i];
@@ -104,6 +105,7 @@ static void report(const struct total *total)
     }
     printf("%12" PRIu64 "  erasures answered, %" PRIu64 " of them complete\n", total->erasures,
            total->erasures_complete);
+    printf("%12" PRIu64 "  events of streams\n", total->events);
     printf("%" PRIu64 " seeds, %" PRIu64 " steps, %" PRIu64 " s of virtual time, %" PRIu64
            " operations, %" PRIu64 " faults: every invariant held\n",
            total->seeds, total->steps, total->simulated_us / SECOND_US, total->operations, faults);

@@ -1,6 +1,7 @@
 /* What kind of world a seed makes. */
 #include "plan.h"
 #include "choice.h"
+#include "readers.h"
 
 enum {
     SECOND_US = 1000 * 1000,
@@ -97,6 +98,14 @@ static void draw_clients(struct plan *plan, struct random *random)
     plan->erasures = choose_below(random, 3);
 }
 
+static void draw_readers(struct plan *plan, struct random *random)
+{
+    if (choose_chance(random, 5000)) {
+        plan->readers = 1 + choose_below(random, READERS_MAX);
+        plan->texts_lost = draw_chance(random, 3000);
+    }
+}
+
 struct plan plan_draw(struct random *random)
 {
     struct plan plan = {.mild = choose_chance(random, 1000)};
@@ -109,5 +118,6 @@ struct plan plan_draw(struct random *random)
     } else {
         draw_faults(&plan, random);
     }
+    draw_readers(&plan, random);
     return plan;
 }

@@ -13,7 +13,7 @@ struct plan {
     bool mild; /* only faults that retries hide: everything has to succeed */
     unsigned processes, workers, write_links, read_links;
     size_t counts_known; /* by each process at a time, and of each relation by each worker */
-    unsigned entities, users, clients;
+    unsigned entities, users, clients, readers;
     size_t pending_max;
     int64_t deadline_us, local_lifetime_us, redis_lifetime_us;
     bool redis;
@@ -29,6 +29,9 @@ struct plan {
 
     /* Of ten thousand batches. */
     unsigned rolled_back, unavailable, broken_before, broken_after, stood_still;
+
+    /* Of ten thousand events of streams. */
+    unsigned texts_lost;
 
     /* Of ten thousand exchanges with Redis. */
     unsigned redis_lost, redis_late;

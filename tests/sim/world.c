@@ -16,7 +16,8 @@ enum {
     END_US = 12 * SECOND_US,    /* more than anything may take */
     FORGET_EVERY_US = SECOND_US,
     PROMOTE_EVERY_US = SECOND_US,
-    PROMOTING_MAX_S = 60, /* however many seats are left, in steps of one */
+    TELLING_US = 9 * SECOND_US, /* the bound of a count, and asking for it and telling it */
+    PROMOTING_MAX_S = 60,       /* however many seats are left, in steps of one */
 };
 
 static const int64_t beginning_us = 1700000000 * (int64_t)SECOND_US;
@@ -39,6 +40,7 @@ const char *const fault_names[FAULT_COUNT] = {
     [FAULT_HANG_UP] = "client hung up",
     [FAULT_REPEAT] = "request repeated",
     [FAULT_POISON] = "request that fails its batch",
+    [FAULT_TEXT] = "no memory for an event of a stream",
 };
 
 /* ---- workers ---- */
@@ -114,6 +116,7 @@ static void start_worker(struct worker *worker, uint64_t hash_secret)
         .redis = plan->redis ? &worker->redis.port : NULL,
         .counts = worker->process->counts,
         .metrics = worker->metrics,
+        .write_event = readers_write,
         .counts_max = plan->counts_known,
         .pending_max = plan->pending_max,
         .write_connections = plan->write_links,
@@ -157,6 +160,7 @@ void process_kill(struct process *process)
             pg_abandon(worker);
             worker->life++;
             clients_cut_off(worker);
+            readers_cut_off(worker);
             service_destroy(&worker->service);
         }
     }
@@ -190,6 +194,7 @@ struct world *world_create(uint64_t seed)
         process_start(&world->processes[i]);
     }
     clients_start(world);
+    readers_start(world);
     faults_start(world);
     return world;
 }
@@ -197,6 +202,7 @@ struct world *world_create(uint64_t seed)
 void world_free(struct world **world_)
 {
     struct world *world = *world_;
+    readers_free(world);
     for (unsigned i = 0; i < world->plan.workers; i++) {
         struct worker *worker = &world->workers[i];
         pg_abandon(worker);
@@ -276,6 +282,10 @@ void world_run(struct world *world, uint64_t steps)
     finish_promotions(world);
     settle(world);
     checks_end(world);
+    if (world->plan.readers > 0) {
+        pass(world, TELLING_US);
+        readers_check_end(world);
+    }
 }
 
 void world_note_fault(struct world *world, enum fault fault)

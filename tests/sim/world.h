@@ -6,6 +6,7 @@
 #include "clients.h"
 #include "plan.h"
 #include "postgres.h"
+#include "readers.h"
 #include "redis.h"
 #include "timeline.h"
 
@@ -57,6 +58,7 @@ enum fault {
     FAULT_HANG_UP,
     FAULT_REPEAT,
     FAULT_POISON,
+    FAULT_TEXT,
     FAULT_COUNT
 };
 extern const char *const fault_names[FAULT_COUNT];
@@ -75,6 +77,7 @@ struct world {
     struct pg_server pg;
     struct redis_server redis;
     struct clients clients;
+    struct readers readers;
     struct erasures erasures;
     struct process processes[WORKERS_MAX];
     struct worker workers[WORKERS_MAX]; /* shared out among the processes in turn */

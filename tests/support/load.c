@@ -47,7 +47,9 @@ struct load {
     struct slot *slots[LOAD_CLIENTS_MAX];
     size_t slots_used;
     CURLM *multi;
-    struct curl_slist *json_headers;
+    struct curl_slist *headers;      /* of every request; NULL: none */
+    struct curl_slist *json_headers; /* of one with a body: those, and its type */
+    const char *scheme;
     pthread_t thread;
     bool thread_runs;
     atomic_bool stopping;
@@ -108,6 +110,7 @@ struct load *load_create(void)
 {
     struct load *load = calloc(1, sizeof *load);
     assert_non_null(load);
+    load->scheme = "http";
     load->multi = curl_multi_init();
     assert_non_null(load->multi);
     load->json_headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -146,6 +149,22 @@ void load_add_client(struct load *load, const struct load_behaviour *behaviour, 
     load->slots[load->slots_used++] = slot;
 }
 
+void load_use_tls(struct load *load, const char *certificate_path)
+{
+    load->scheme = "https";
+    curl_multi_setopt(load->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    for (size_t i = 0; i < load->slots_used; i++) {
+        curl_easy_setopt(load->slots[i]->easy, CURLOPT_CAINFO, certificate_path);
+    }
+}
+
+void load_add_header(struct load *load, const char *line)
+{
+    load->headers = curl_slist_append(load->headers, line);
+    load->json_headers = curl_slist_append(load->json_headers, line);
+    assert_true(load->headers != NULL && load->json_headers != NULL);
+}
+
 /* ---- the thread of the load ---- */
 
 void load_violation(struct load *load, const char *format, ...)
@@ -170,7 +189,7 @@ void load_exchange_violation(const struct load_exchange *exchange, const char *f
     va_end(arguments);
     const struct load_answer *answer = exchange->answer;
     load_violation(exchange->load, "%s\n  %s %s %s\n  answered %ld %s", message,
-                   exchange->request->method, exchange->request->url, exchange->request->body,
+                   exchange->request->method, exchange->request->target, exchange->request->body,
                    answer->status, answer->failure != NULL ? answer->failure : answer->text);
 }
 
@@ -190,12 +209,12 @@ static void slot_drop_headers(struct slot *slot)
 static void slot_set_headers(const struct load *load, struct slot *slot)
 {
     const struct load_request *request = &slot->request;
-    struct curl_slist *headers = request->body[0] != '\0' ? load->json_headers : NULL;
+    struct curl_slist *headers = request->body[0] != '\0' ? load->json_headers : load->headers;
     if (request->key[0] != '\0') {
         char line[LOAD_KEY_SIZE + 32];
         snprintf(line, sizeof line, "Idempotency-Key: %s", request->key);
         slot->headers = curl_slist_append(NULL, line);
-        if (headers != NULL) {
+        for (; headers != NULL; headers = headers->next) {
             slot->headers = curl_slist_append(slot->headers, headers->data);
         }
         headers = slot->headers;
@@ -207,13 +226,15 @@ static void slot_send(struct load *load, struct slot *slot)
 {
     const struct load_request *request = &slot->request;
     bool has_body = request->body[0] != '\0';
+    char url[LOAD_TARGET_SIZE + 32];
+    snprintf(url, sizeof url, "%s://127.0.0.1:%u%s", load->scheme, request->port, request->target);
     curl_easy_setopt(slot->easy, CURLOPT_HTTPGET, 1L);
     if (has_body) {
         curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, request->body);
     }
     slot_set_headers(load, slot);
     curl_easy_setopt(slot->easy, CURLOPT_CUSTOMREQUEST, request->method);
-    curl_easy_setopt(slot->easy, CURLOPT_URL, request->url);
+    curl_easy_setopt(slot->easy, CURLOPT_URL, url);
     slot->answer_size = 0;
     slot->received_us = 0;
     slot->sent_us = load_now_us();
@@ -388,6 +409,7 @@ void load_destroy(struct load **pointer)
         free(load->slots[i]);
     }
     curl_multi_cleanup(load->multi);
+    curl_slist_free_all(load->headers);
     curl_slist_free_all(load->json_headers);
     free(load);
 }

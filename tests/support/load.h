@@ -15,7 +15,7 @@
  * must not use cmocka's assertions, which jump; it reports by load_violation, and load_finish fails
  * the test. */
 
-enum { LOAD_URL_SIZE = 1280, LOAD_BODY_SIZE = 256, LOAD_KEY_SIZE = 80, LOAD_CLIENTS_MAX = 512 };
+enum { LOAD_TARGET_SIZE = 1280, LOAD_BODY_SIZE = 256, LOAD_KEY_SIZE = 80, LOAD_CLIENTS_MAX = 512 };
 
 struct load;
 
@@ -28,7 +28,8 @@ enum load_step {
 /* One request. It arrives empty; the client fills it in. */
 struct load_request {
     const char *method; /* a string that outlives the request */
-    char url[LOAD_URL_SIZE];
+    uint16_t port;      /* of 127.0.0.1 */
+    char target[LOAD_TARGET_SIZE];
     char body[LOAD_BODY_SIZE]; /* JSON; empty: no body */
     char key[LOAD_KEY_SIZE];   /* of the header Idempotency-Key; empty: none */
 };
@@ -63,6 +64,12 @@ struct load *load_create(void);
 /* Adds a client before load_start. The client's memory stays the caller's and must live until the
  * load is destroyed. */
 void load_add_client(struct load *load, const struct load_behaviour *behaviour, void *client);
+
+/* Before load_start: requests go by HTTPS, to who has a certificate that the file's signs. Each
+ * client has a connection of its own, also with HTTP/2. */
+void load_use_tls(struct load *load, const char *certificate_path);
+/* Before load_start: every request carries this line, such as "X-API-Key: 1". */
+void load_add_header(struct load *load, const char *line);
 
 void load_start(struct load *load);
 

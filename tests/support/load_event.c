@@ -8,7 +8,8 @@
 void load_ask_settings(struct load_request *request, uint16_t port, const char *id,
                        const char *body)
 {
-    snprintf(request->url, sizeof request->url, "http://127.0.0.1:%u/v1/events/%s", port, id);
+    request->port = port;
+    snprintf(request->target, sizeof request->target, "/v1/events/%s", id);
     snprintf(request->body, sizeof request->body, "%s", body != NULL ? body : "");
     request->method = body != NULL ? "PUT" : "DELETE";
 }

@@ -11,10 +11,11 @@
 
 /* ---- requests ---- */
 
-static void set_url(struct load_request *request, uint16_t port, const char *target,
-                    const char *query)
+static void set_target(struct load_request *request, uint16_t port, const char *target,
+                       const char *query)
 {
-    snprintf(request->url, sizeof request->url, "http://127.0.0.1:%u%s%s", port, target, query);
+    request->port = port;
+    snprintf(request->target, sizeof request->target, "%s%s", target, query);
 }
 
 void load_ask_write(struct load_request *request, uint16_t port, const struct relation *relation,
@@ -24,7 +25,7 @@ void load_ask_write(struct load_request *request, uint16_t port, const struct re
     char query[128];
     relation_action_target(target, relation, id);
     snprintf(query, sizeof query, "?user_id=%s", user);
-    set_url(request, port, target, join ? "" : query);
+    set_target(request, port, target, join ? "" : query);
     request->method = join ? "POST" : "DELETE";
     if (join) {
         snprintf(request->body, sizeof request->body, "{\"user_id\":\"%s\"}", user);
@@ -36,7 +37,7 @@ void load_ask_member(struct load_request *request, uint16_t port, const struct r
 {
     char target[RELATION_TARGET_SIZE];
     relation_user_target(target, relation, id, user);
-    set_url(request, port, target, "");
+    set_target(request, port, target, "");
     request->method = "GET";
 }
 
@@ -47,7 +48,7 @@ void load_ask_count(struct load_request *request, uint16_t port, const struct re
     char query[32];
     relation_count_target(target, relation, id, "");
     snprintf(query, sizeof query, "?max_stale_ms=%d", max_stale_ms);
-    set_url(request, port, target, max_stale_ms < 0 ? "" : query);
+    set_target(request, port, target, max_stale_ms < 0 ? "" : query);
     request->method = "GET";
 }
 
@@ -55,7 +56,7 @@ void load_ask_erasure(struct load_request *request, uint16_t port, const char *u
 {
     char target[RELATION_TARGET_SIZE];
     snprintf(target, sizeof target, "/v1/users/%s", user);
-    set_url(request, port, target, "");
+    set_target(request, port, target, "");
     request->method = "DELETE";
 }
 

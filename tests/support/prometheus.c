@@ -35,6 +35,13 @@ static bool take_name(const char **text, char name[PROMETHEUS_NAME_SIZE], const 
     return true;
 }
 
+/* Room for one more behind `count`: doubled each time it is used up. */
+static void *grow(void *array, size_t count, size_t element_size)
+{
+    const bool is_full = (count & (count - 1)) == 0;
+    return is_full ? realloc(array, (count == 0 ? 1 : 2 * count) * element_size) : array;
+}
+
 /* ---- families ---- */
 
 static struct prometheus_family *find_family(struct prometheus *metrics, const char *name)
@@ -49,8 +56,7 @@ static struct prometheus_family *find_family(struct prometheus *metrics, const c
 
 static struct prometheus_family *add_family(struct prometheus *metrics, const char *name)
 {
-    const size_t size = (metrics->family_count + 1) * sizeof *metrics->families;
-    metrics->families = realloc(metrics->families, size);
+    metrics->families = grow(metrics->families, metrics->family_count, sizeof *metrics->families);
     struct prometheus_family *family = &metrics->families[metrics->family_count++];
     *family = (struct prometheus_family){.has_help = false};
     snprintf(family->name, sizeof family->name, "%s", name);
@@ -195,8 +201,7 @@ static bool add_sample(struct prometheus *metrics, const struct prometheus_sampl
             return complain(metrics, "a series of %s is there twice", sample->name);
         }
     }
-    const size_t size = (metrics->sample_count + 1) * sizeof *metrics->samples;
-    metrics->samples = realloc(metrics->samples, size);
+    metrics->samples = grow(metrics->samples, metrics->sample_count, sizeof *metrics->samples);
     metrics->samples[metrics->sample_count++] = *sample;
     return true;
 }

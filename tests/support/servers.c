@@ -1,6 +1,7 @@
 /* A PostgreSQL and a Redis of the test program's own. */
 #include "servers.h"
 
+#include <assert.h>
 #include <glob.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,12 +19,14 @@ enum {
     START_TIMEOUT_MS = 150000, /* a slow disk's recovery is no defect of the service */
     LOG_TAIL_BYTES = 2000,
     AWAIT_BOUND_MS = 60000,
+    ARGUMENTS_MAX = 48, /* of a server */
 };
 
 struct pg_server {
     char bin[PROCESS_PATH_SIZE];       /* where initdb and postgres are */
     char directory[PROCESS_PATH_SIZE]; /* the socket, the log and data/ */
     const char *user;                  /* PostgreSQL refuses to run as root */
+    const char *const *arguments;      /* besides its own; NULL: none */
     pid_t pid;                         /* 0: not running */
     bool paused;
 };
@@ -38,6 +41,7 @@ struct redis_server {
 
 #define OWNER "postgres"
 #define SERVICE_ROLE "rsvpd"
+#define RELAY_ROLE "rsvpd_relay"
 
 static const char *const plain_environment[] = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C",
                                                 NULL};
@@ -212,6 +216,25 @@ void pg_server_demote(struct pg_server *server, const struct pg_server *primary)
     process_write_file(path, line);
 }
 
+void pg_server_restore(struct pg_server *server, const struct pg_server *primary, const char *point)
+{
+    char path[PROCESS_PATH_SIZE + 64];
+    char lines[2 * PROCESS_PATH_SIZE];
+    snprintf(path, sizeof path, "%s/data/standby.signal", server->directory);
+    if (unlink(path) != 0) {
+        process_fail("%s is not there", path);
+    }
+    snprintf(path, sizeof path, "%s/data/recovery.signal", server->directory);
+    process_write_file(path, "");
+    snprintf(path, sizeof path, "%s/data/postgresql.auto.conf", server->directory);
+    snprintf(lines, sizeof lines,
+             "restore_command = 'cp %s/data/pg_wal/%%f %%p'\n"
+             "recovery_target_name = '%s'\n"
+             "recovery_target_action = pause\n",
+             primary->directory, point);
+    process_write_file(path, lines);
+}
+
 pid_t pg_server_pid(const struct pg_server *server)
 {
     return server->pid;
@@ -252,6 +275,24 @@ void pg_server_wait(struct pg_server *server)
     free(url);
 }
 
+void pg_server_set_arguments(struct pg_server *server, const char *const *arguments)
+{
+    server->arguments = arguments;
+}
+
+/* Behind those that are there. */
+static void add_arguments(const char *argv[ARGUMENTS_MAX], const char *const *arguments)
+{
+    size_t count = 0;
+    while (argv[count] != NULL) {
+        count++;
+    }
+    for (size_t i = 0; arguments != NULL && arguments[i] != NULL; i++) {
+        assert(count + 1 < ARGUMENTS_MAX);
+        argv[count++] = arguments[i];
+    }
+}
+
 void pg_server_start(struct pg_server *server)
 {
     char postgres[PROCESS_PATH_SIZE + 16];
@@ -265,30 +306,32 @@ void pg_server_start(struct pg_server *server)
     /* As durable as the defaults, said aloud because tests of durability rest on it. After a crash
      * the file system is synchronised as a whole: file by file takes over a minute on a slow disk.
      */
-    const char *const argv[] = {postgres,
-                                "-D",
-                                data,
-                                "-p",
-                                "5432",
-                                "-c",
-                                sockets,
-                                "-c",
-                                "listen_addresses=",
-                                "-c",
-                                "max_connections=200",
-                                "-c",
-                                "fsync=on",
-                                "-c",
-                                "synchronous_commit=on",
-                                "-c",
-                                "full_page_writes=on",
-                                "-c",
-                                "wal_sync_method=fdatasync",
-                                "-c",
-                                "recovery_init_sync_method=syncfs",
-                                "-c",
-                                "shared_buffers=64MB",
-                                NULL};
+    const char *argv[ARGUMENTS_MAX] = {postgres,
+                                       "-D",
+                                       data,
+                                       "-p",
+                                       "5432",
+                                       "-c",
+                                       sockets,
+                                       "-c",
+                                       "listen_addresses=",
+                                       "-c",
+                                       "max_connections=200",
+                                       "-c",
+                                       "fsync=on",
+                                       "-c",
+                                       "synchronous_commit=on",
+                                       "-c",
+                                       "full_page_writes=on",
+                                       "-c",
+                                       "wal_sync_method=fdatasync",
+                                       "-c",
+                                       "recovery_init_sync_method=syncfs",
+                                       "-c",
+                                       "shared_buffers=64MB",
+                                       "-c",
+                                       "wal_level=logical"};
+    add_arguments(argv, server->arguments);
     const struct process_spec spec = {
         .argv = argv,
         .environment = plain_environment,
@@ -489,7 +532,8 @@ void pg_await_sessions(const char *url, int left)
              left);
 }
 
-void pg_grant_service_role(const char *url)
+/* Runs a file of sql/roles for that role. */
+static void grant_role(const char *url, const char *name, const char *role)
 {
     char psql[PROCESS_PATH_SIZE + 16], file[1024], log[PROCESS_PATH_SIZE + 16];
     char bin[PROCESS_PATH_SIZE], directory[PROCESS_PATH_SIZE];
@@ -500,9 +544,8 @@ void pg_grant_service_role(const char *url)
     find_postgres(bin);
     process_make_directory(directory, NULL);
     snprintf(psql, sizeof psql, "%s/psql", bin);
-    snprintf(file, sizeof file, "%s/sql/roles/service_role.sql", source);
+    snprintf(file, sizeof file, "%s/sql/roles/%s.sql", source, name);
     snprintf(log, sizeof log, "%s/log", directory);
-    static const char role[] = "role=" SERVICE_ROLE;
     const char *const argv[] = {psql, "-X", "-v", role, "-f", file, url, NULL};
     const struct process_spec spec = {
         .argv = argv,
@@ -516,19 +559,39 @@ void pg_grant_service_role(const char *url)
     process_remove_directory(directory);
 }
 
-char *pg_service_url(const char *url)
+void pg_grant_service_role(const char *url)
+{
+    grant_role(url, "service_role", "role=" SERVICE_ROLE);
+}
+
+void pg_grant_relay_role(const char *url)
+{
+    grant_role(url, "relay_role", "role=" RELAY_ROLE);
+}
+
+/* The URL with that role in it, where the owner was. */
+static char *url_of_role(const char *url, const char *role)
 {
     static const char owner[] = "://" OWNER "@";
     const char *at = strstr(url, owner);
-    char *service_url = NULL;
+    char *changed = NULL;
     if (at == NULL) {
         return strdup(url);
     }
-    if (asprintf(&service_url, "%.*s://" SERVICE_ROLE "@%s", (int)(at - url), url,
-                 at + strlen(owner)) < 0) {
+    if (asprintf(&changed, "%.*s://%s@%s", (int)(at - url), url, role, at + strlen(owner)) < 0) {
         process_fail("out of memory");
     }
-    return service_url;
+    return changed;
+}
+
+char *pg_service_url(const char *url)
+{
+    return url_of_role(url, SERVICE_ROLE);
+}
+
+char *pg_relay_url(const char *url)
+{
+    return url_of_role(url, RELAY_ROLE);
 }
 
 char *pg_fresh_database(struct pg_server *server, const char *name)

@@ -19,6 +19,9 @@ struct pg_server *pg_server_create(void);
 struct pg_server *pg_server_create_anew(void);
 /* Stops the server if it runs and removes its directory; *server becomes NULL. */
 void pg_server_destroy(struct pg_server **server);
+/* What it is started with from now on besides its own arguments, and before which those give way:
+ * NULL-terminated, the caller's to keep, or NULL. */
+void pg_server_set_arguments(struct pg_server *server, const char *const *arguments);
 /* Starts it again and returns once it accepts connections. */
 void pg_server_start(struct pg_server *server);
 /* Fast shutdown: sessions are ended, a checkpoint is written. */
@@ -46,12 +49,19 @@ struct pg_server *pg_server_create_standby(const struct pg_server *primary);
 void pg_server_promote(struct pg_server *standby);
 /* A server that does not run: it starts as a standby of that one the next time. */
 void pg_server_demote(struct pg_server *server, const struct pg_server *primary);
+/* A standby that does not run: it starts by restoring from the log of that one the next time, as
+ * from an archive, and stays readable at the restore point until pg_wal_replay_resume(). */
+void pg_server_restore(struct pg_server *server, const struct pg_server *primary,
+                       const char *point);
 
 /* Gives the role of the service its rights on the database, which is migrated: no more than
  * sql/roles/service_role.sql grants. */
 void pg_grant_service_role(const char *url);
 /* The URL with that role in it, where the one that owns the tables was. The caller frees it. */
 char *pg_service_url(const char *url);
+/* The same for the role of the relay, and sql/roles/relay_role.sql. */
+void pg_grant_relay_role(const char *url);
+char *pg_relay_url(const char *url);
 
 /* Drops the database of that name if it is there and creates it empty. Gives its libpq URI, which
  * the caller frees. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "http.h"
+#include "prometheus.h"
 #include "servers.h"
 
 enum {
@@ -237,16 +238,15 @@ void service_migrate(const char *database_url)
 
 /* ---- serving ---- */
 
-static void spawn(struct service *service, const char *database_url, const char *redis_url,
-                  const char *const *environment)
+/* `url` is the database's, of the role that the command is for; out_path may be NULL: as stderr. */
+static void spawn(struct service *service, const char *command, const char *url,
+                  const char *out_path, const char *redis_url, const char *const *environment)
 {
     struct environment full;
     service->port = port_reserve(&service->port_locks[0]);
     service->admin_port = port_reserve(&service->port_locks[1]);
-    char *service_url = pg_service_url(database_url);
     environment_init(&full);
-    environment_set(&full, "DATABASE_URL=%s", service_url);
-    free(service_url);
+    environment_set(&full, "DATABASE_URL=%s", url);
     if (redis_url != NULL) {
         environment_set(&full, "REDIS_URL=%s", redis_url);
     }
@@ -255,26 +255,44 @@ static void spawn(struct service *service, const char *database_url, const char 
     environment_set(&full, "SHUTDOWN_DRAIN_MS=0");
     environment_set(&full, "WORKERS=2");
     environment_put_all(&full, environment);
-    const char *const argv[] = {binary_path(), "serve", NULL};
+    const char *const argv[] = {binary_path(), command, NULL};
     const struct process_spec spec = {
         .argv = argv,
         .environment = (const char *const *)full.entries,
         .directory = service->directory,
-        .stdout_path = service->log_path,
+        .stdout_path = out_path != NULL ? out_path : service->log_path,
         .stderr_path = service->log_path,
     };
     service->pid = process_spawn(&spec);
     environment_free(&full);
 }
 
-struct service *service_start_unready(const char *database_url, const char *redis_url,
-                                      const char *const *environment)
+static struct service *create(void)
 {
     struct service *service = calloc(1, sizeof *service);
     process_make_directory(service->directory, NULL);
     snprintf(service->log_path, sizeof service->log_path, "%.100s/log", service->directory);
     process_watch_log(service->log_path);
-    spawn(service, database_url, redis_url, environment);
+    return service;
+}
+
+struct service *service_start_unready(const char *database_url, const char *redis_url,
+                                      const char *const *environment)
+{
+    struct service *service = create();
+    char *url = pg_service_url(database_url);
+    spawn(service, "serve", url, NULL, redis_url, environment);
+    free(url);
+    return service;
+}
+
+struct service *service_start_relay(const char *database_url, const char *out_path,
+                                    const char *const *environment)
+{
+    struct service *service = create();
+    char *url = pg_relay_url(database_url);
+    spawn(service, "relay", url, out_path, NULL, environment);
+    free(url);
     return service;
 }
 
@@ -330,6 +348,44 @@ struct service *service_start(const char *database_url, const char *redis_url,
     process_fail("no port stays free long enough");
 }
 
+void service_await_status(const struct service *service, const char *status)
+{
+    struct http_client *client = http_client_create(service->admin_port);
+    const int64_t end_ms = process_now_ms() + READY_TIMEOUT_MS;
+    bool is_so = false;
+    while (!is_so) {
+        struct http_response *response = http_request(client, "GET", "/readyz", NULL);
+        is_so = response->status == 200 && strstr(response->body, status) != NULL;
+        if (!is_so && process_now_ms() > end_ms) {
+            process_fail("/readyz says %s, not %s", response->body, status);
+        }
+        http_response_free(&response);
+        process_nap();
+    }
+    http_client_destroy(&client);
+}
+
+int64_t service_metric(const struct service *service, const char *name, const char *const *labels)
+{
+    struct http_client *client = http_client_create(service->admin_port);
+    struct http_response *response = http_request(client, "GET", "/metrics", NULL);
+    if (response->status != 200) {
+        process_fail("/metrics answers %d", response->status);
+    }
+    struct prometheus *metrics = prometheus_parse(response->body);
+    const int64_t sum = (int64_t)prometheus_sum(metrics, name, labels);
+    prometheus_free(&metrics);
+    http_response_free(&response);
+    http_client_destroy(&client);
+    return sum;
+}
+
+int64_t service_count_connects(const struct service *service)
+{
+    return service_metric(service, "rsvpd_dependency_connects_total",
+                          (const char *const[]){"dependency", "postgres", NULL});
+}
+
 void service_wait_ready(const struct service *service, int status)
 {
     struct http_client *client = http_client_create(service->admin_port);
@@ -363,7 +419,7 @@ void service_wait_queued(const struct service *service, const char *queue, long 
     struct http_client *admin = http_client_create(service->admin_port);
     const int64_t end_ms = process_now_ms() + READY_TIMEOUT_MS;
     long seen;
-    while ((seen = queue_depth(admin, queue)) != depth) {
+    while ((seen = queue_depth(admin, queue)) < depth || (depth == 0 && seen > 0)) {
         if (process_now_ms() > end_ms) {
             process_fail("%ld %s are queued, expected %ld", seen, queue, depth);
         }

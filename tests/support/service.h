@@ -39,10 +39,22 @@ struct service *service_start(const char *database_url, const char *redis_url,
 /* The same, returning at once; for services that are not going to be ready. */
 struct service *service_start_unready(const char *database_url, const char *redis_url,
                                       const char *const *environment);
+/* Starts `relay` as the role of the relay, with its standard output appended to that file, and
+ * returns at once. All else here holds for it as well, but for its public port, which it has none
+ * of. */
+struct service *service_start_relay(const char *database_url, const char *out_path,
+                                    const char *const *environment);
 /* Waits until /readyz on the admin port answers with that status, at most 20 s. */
 void service_wait_ready(const struct service *service, int status);
-/* Waits, at most 20 s, until so many operations of the queue ("writes", "lookups", "counts") wait
- * for PostgreSQL or are with it, as /metrics tells. */
+/* Waits until /readyz answers 200 and says "ready", or "degraded" without Redis, at most 20 s. */
+void service_await_status(const struct service *service, const char *status);
+/* The sum of the samples of a metric, with these pairs of label and value (NULL ends them). */
+int64_t service_metric(const struct service *service, const char *name, const char *const *labels);
+/* How often the service has begun to connect to PostgreSQL. */
+int64_t service_count_connects(const struct service *service);
+/* Waits, at most 20 s, until so many operations of the queue ("writes", "lookups", "counts"), or
+ * more where it is not 0, wait for PostgreSQL or are with it, as /metrics tells: a worker has
+ * writes of its own now and then. */
 void service_wait_queued(const struct service *service, const char *queue, long depth);
 /* SIGTERM; it must end with status 0 and no sanitizer's report. *service becomes NULL. */
 void service_stop(struct service **service);

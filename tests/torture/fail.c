@@ -5,12 +5,19 @@
 #include <hiredis/hiredis.h>
 #include <libpq-fe.h>
 #include <microhttpd.h>
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/param_build.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -61,15 +68,136 @@ int __wrap_asprintf(char **text, const char *format, ...)
     return size;
 }
 
+/* ---- OpenSSL ---- */
+
 WRAP(unsigned char *, HMAC, NULL,
      (const EVP_MD *type, const void *key, int key_size, const unsigned char *data, size_t size,
       unsigned char *mac, unsigned *mac_size),
      (type, key, key_size, data, size, mac, mac_size))
 
+WRAP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_new, NULL, (void), ())
+WRAP(int, EVP_EncryptInit_ex, 0,
+     (EVP_CIPHER_CTX * context, const EVP_CIPHER *cipher, ENGINE *engine, const unsigned char *key,
+      const unsigned char *iv),
+     (context, cipher, engine, key, iv))
+WRAP(int, EVP_EncryptUpdate, 0,
+     (EVP_CIPHER_CTX * context, unsigned char *out, int *out_size, const unsigned char *in,
+      int in_size),
+     (context, out, out_size, in, in_size))
+WRAP(EVP_MD *, EVP_MD_fetch, NULL,
+     (OSSL_LIB_CTX * library, const char *name, const char *properties),
+     (library, name, properties))
+WRAP(int, EVP_Digest, 0,
+     (const void *data, size_t size, unsigned char *digest, unsigned *digest_size,
+      const EVP_MD *type, ENGINE *engine),
+     (data, size, digest, digest_size, type, engine))
+WRAP(EVP_MAC *, EVP_MAC_fetch, NULL,
+     (OSSL_LIB_CTX * library, const char *name, const char *properties),
+     (library, name, properties))
+WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_new, NULL, (EVP_MAC * mac), (mac))
+WRAP(int, EVP_MAC_init, 0,
+     (EVP_MAC_CTX * context, const unsigned char *key, size_t size, const OSSL_PARAM parameters[]),
+     (context, key, size, parameters))
+WRAP(EVP_MAC_CTX *, EVP_MAC_CTX_dup, NULL, (const EVP_MAC_CTX *context), (context))
+WRAP(int, EVP_MAC_update, 0, (EVP_MAC_CTX * context, const unsigned char *data, size_t size),
+     (context, data, size))
+WRAP(int, EVP_MAC_final, 0,
+     (EVP_MAC_CTX * context, unsigned char *out, size_t *size, size_t capacity),
+     (context, out, size, capacity))
+WRAP(EVP_MD_CTX *, EVP_MD_CTX_new, NULL, (void), ())
+WRAP(int, EVP_DigestVerifyInit, 0,
+     (EVP_MD_CTX * context, EVP_PKEY_CTX **options, const EVP_MD *type, ENGINE *engine,
+      EVP_PKEY *key),
+     (context, options, type, engine, key))
+WRAP(int, EVP_DigestVerify, -1,
+     (EVP_MD_CTX * context, const unsigned char *signature, size_t signature_size,
+      const unsigned char *data, size_t size),
+     (context, signature, signature_size, data, size))
+WRAP(EVP_PKEY_CTX *, EVP_PKEY_CTX_new_from_name, NULL,
+     (OSSL_LIB_CTX * library, const char *name, const char *properties),
+     (library, name, properties))
+WRAP(int, EVP_PKEY_fromdata_init, 0, (EVP_PKEY_CTX * context), (context))
+WRAP(int, EVP_PKEY_fromdata, 0,
+     (EVP_PKEY_CTX * context, EVP_PKEY **key, int selection, OSSL_PARAM parameters[]),
+     (context, key, selection, parameters))
+WRAP(EVP_PKEY *, EVP_PKEY_new_raw_public_key, NULL,
+     (int type, ENGINE *engine, const unsigned char *key, size_t size), (type, engine, key, size))
+WRAP(OSSL_PARAM_BLD *, OSSL_PARAM_BLD_new, NULL, (void), ())
+WRAP(int, OSSL_PARAM_BLD_push_BN, 0,
+     (OSSL_PARAM_BLD * builder, const char *name, const BIGNUM *number), (builder, name, number))
+WRAP(OSSL_PARAM *, OSSL_PARAM_BLD_to_param, NULL, (OSSL_PARAM_BLD * builder), (builder))
+WRAP(BIGNUM *, BN_bin2bn, NULL, (const unsigned char *bytes, int size, BIGNUM *number),
+     (bytes, size, number))
+WRAP(ECDSA_SIG *, ECDSA_SIG_new, NULL, (void), ())
+WRAP(int, ECDSA_SIG_set0, 0, (ECDSA_SIG * pair, BIGNUM *r, BIGNUM *s), (pair, r, s))
+WRAP(SSL_CTX *, SSL_CTX_new, NULL, (const SSL_METHOD *method), (method))
+WRAP(int, SSL_CTX_set_default_verify_paths, 0, (SSL_CTX * context), (context))
+WRAP(int, SSL_CTX_load_verify_file, 0, (SSL_CTX * context, const char *path), (context, path))
+WRAP(int, SSL_CTX_use_certificate_chain_file, 0, (SSL_CTX * context, const char *path),
+     (context, path))
+WRAP(int, SSL_CTX_use_PrivateKey_file, 0, (SSL_CTX * context, const char *path, int type),
+     (context, path, type))
+WRAP(SSL *, SSL_new, NULL, (SSL_CTX * context), (context))
+WRAP(int, SSL_set1_host, 0, (SSL * ssl, const char *host), (ssl, host))
+WRAP(int, X509_VERIFY_PARAM_set1_ip_asc, 0, (X509_VERIFY_PARAM * parameters, const char *address),
+     (parameters, address))
+WRAP(BIO *, BIO_new, NULL, (const BIO_METHOD *method), (method))
+WRAP(int, BIO_write, -1, (BIO * bio, const void *bytes, int size), (bio, bytes, size))
+WRAP(int, SSL_do_handshake, -1, (SSL * ssl), (ssl))
+WRAP(int, SSL_read_ex, 0, (SSL * ssl, void *bytes, size_t capacity, size_t *size),
+     (ssl, bytes, capacity, size))
+WRAP(int, SSL_write_ex, 0, (SSL * ssl, const void *bytes, size_t size, size_t *written),
+     (ssl, bytes, size, written))
+
+/* ---- libcurl, whose header has macros of these names ---- */
+
+enum { CURL_OUT_OF_MEMORY = 27 };
+
+WRAP(void *, curl_easy_init, NULL, (void), ())
+WRAP(void *, curl_slist_append, NULL, (void *list, const char *text), (list, text))
+
+WRAP(int, curl_easy_perform, CURL_OUT_OF_MEMORY, (void *transfer), (transfer))
+
+/* All of our options are as large as a pointer. */
+int __real_curl_easy_setopt(void *transfer, int option, ...);
+int __wrap_curl_easy_setopt(void *transfer, int option, ...);
+int __wrap_curl_easy_setopt(void *transfer, int option, ...)
+{
+    va_list options;
+    va_start(options, option);
+    void *value = va_arg(options, void *);
+    va_end(options);
+    return fail_now(FAIL_curl_easy_setopt) ? CURL_OUT_OF_MEMORY
+                                           : __real_curl_easy_setopt(transfer, option, value);
+}
+
+/* ---- the system ---- */
+
+static int no_descriptor(void)
+{
+    errno = EMFILE;
+    return -1;
+}
+
+static ssize_t no_room(void)
+{
+    errno = EAGAIN;
+    return -1;
+}
+
+WRAP(int, socket, no_descriptor(), (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(ssize_t, write, no_room(), (int fd, const void *bytes, size_t size), (fd, bytes, size))
+WRAP(ssize_t, sendto, no_room(),
+     (int fd, const void *bytes, size_t size, int flags, const struct sockaddr *address,
+      socklen_t address_size),
+     (fd, bytes, size, flags, address, address_size))
+
 /* ---- libpq ---- */
 
 WRAP(PGconn *, PQconnectStartParams, NULL,
      (const char *const *names, const char *const *values, int expand), (names, values, expand))
+WRAP(PostgresPollingStatusType, PQconnectPoll, PGRES_POLLING_FAILED, (PGconn * connection),
+     (connection))
 WRAP(PQconninfoOption *, PQconninfoParse, NULL, (const char *text, char **message), (text, message))
 WRAP(PGresult *, PQexec, NULL, (PGconn * connection, const char *sql), (connection, sql))
 WRAP(PGresult *, PQexecParams, NULL,
@@ -97,16 +225,6 @@ WRAP(int, PQputCopyData, -1, (PGconn * connection, const char *data, int size),
 WRAP(int, PQputCopyEnd, -1, (PGconn * connection, const char *message), (connection, message))
 WRAP(int, PQgetCopyData, -2, (PGconn * connection, char **data, int async),
      (connection, data, async))
-
-/* It tells by PQstatus() alone: the connection is left where it was, still connecting. */
-void __real_PQreset(PGconn *connection);
-void __wrap_PQreset(PGconn *connection);
-void __wrap_PQreset(PGconn *connection)
-{
-    if (!fail_now(FAIL_PQreset)) {
-        __real_PQreset(connection);
-    }
-}
 
 /* Without memory for an answer libpq gives an error of its own in place of it, which has no
  * SQLSTATE, and goes on with the next. The end of answers, NULL, needs no memory. */
@@ -193,6 +311,8 @@ WRAP(int, uv_signal_start, UV_EINVAL, (uv_signal_t * handle, uv_signal_cb came, 
 WRAP(int, uv_thread_create, UV_EAGAIN, (uv_thread_t * thread, uv_thread_cb run, void *data),
      (thread, run, data))
 WRAP(int, uv_poll_init, UV_ENOMEM, (uv_loop_t * loop, uv_poll_t *poll, int fd), (loop, poll, fd))
+WRAP(int, uv_poll_init_socket, UV_ENOMEM, (uv_loop_t * loop, uv_poll_t *poll, uv_os_sock_t socket),
+     (loop, poll, socket))
 WRAP(int, uv_poll_start, UV_EEXIST, (uv_poll_t * poll, int events, uv_poll_cb ready),
      (poll, events, ready))
 WRAP(int, uv_getaddrinfo, UV_ENOMEM,

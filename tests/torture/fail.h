@@ -20,6 +20,9 @@ enum fail_kind {
 /* Whose calls they are. */
 enum fail_group {
     FAIL_GROUP_MEMORY,
+    FAIL_GROUP_OPENSSL,
+    FAIL_GROUP_LIBCURL,
+    FAIL_GROUP_SYSTEM,
     FAIL_GROUP_LIBPQ,
     FAIL_GROUP_HIREDIS,
     FAIL_GROUP_MICROHTTPD,

@@ -149,7 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STEPS_GROUP_TEST(serves, MEMORY),  STEPS_GROUP_TEST(serves, LIBPQ),
         STEPS_GROUP_TEST(serves, HIREDIS), STEPS_GROUP_TEST(serves, MICROHTTPD),
-        STEPS_GROUP_TEST(serves, LIBUV),
+        STEPS_GROUP_TEST(serves, LIBUV),   STEPS_GROUP_TEST(serves, OPENSSL),
     };
     return cmocka_run_group_tests(tests, steps_set_up, steps_tear_down);
 }

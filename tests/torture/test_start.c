@@ -19,9 +19,11 @@ static void run_start(void)
 {
     steps_begin_run();
     struct http_client *admin;
-    fixture.service =
-        service_start_unready(fixture.database_url, redis_server_url(fixture.redis),
-                              (const char *const[]){torture_environment, "WORKERS=2", NULL});
+    fixture.service = service_start_unready(
+        fixture.database_url, redis_server_url(fixture.redis),
+        (const char *const[]){
+            torture_environment, "WORKERS=2", "NOTIFY_SOCKET=@rsvpd-that-is-nowhere",
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:9", "TRACE_SAMPLE=1", NULL});
     admin = http_client_create(fixture.service->admin_port);
     const int64_t end_ms = process_now_ms() + STEPS_RECOVERS_WITHIN_MS;
     bool ended = false, ready = false;

@@ -4,7 +4,6 @@
 RSVPD_BINARY is the service. The collector answers as a test tells it to: with a status, or not at all.
 """
 import collections
-import http.server
 import json
 import os
 import re
@@ -16,67 +15,12 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "openapi"))
 from servers import Servers, send, until  # noqa: E402
+from collector import Collector, attributes  # noqa: E402
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SERVER, INTERNAL, CLIENT = 2, 1, 3
 CROWD = 40
 END_S = 10  # far more than the service gives a collector at its end; without a bound it would wait for ever
-
-
-class Collector:
-    """On loopback; `status` is what it answers, None: nothing, until it is let go."""
-
-    def __init__(self):
-        self.status, self.retry_after = 200, None
-        self.lock, self.posts, self.headers = threading.Lock(), [], []
-        self.let_go = threading.Event()
-        collector = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):  # noqa: N802: the name is the module's
-                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                with collector.lock:
-                    collector.headers.append((self.path, dict(self.headers)))
-                    status = collector.status
-                    collector.posts.append((status, document))
-                if status is None:
-                    collector.let_go.wait()
-                    return
-                self.send_response(status)
-                if collector.retry_after:
-                    self.send_header("Retry-After", collector.retry_after)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answered(self, status):
-        with self.lock:
-            return sum(one == status for one, _ in self.posts)
-
-    def spans(self):
-        """Those that it took."""
-        with self.lock:
-            return [span for status, document in self.posts if status == 200 for resource in document["resourceSpans"]
-                    for scope in resource["scopeSpans"] for span in scope["spans"]]
-
-    def resources(self):
-        with self.lock:
-            return [attributes(resource["resource"]) for _, document in self.posts
-                    for resource in document["resourceSpans"]]
-
-
-def attributes(of):
-    return {one["key"]: next(iter(one["value"].values())) for one in of["attributes"]}
 
 
 def expect(what, found, wanted=True):
@@ -195,6 +139,15 @@ def check_refusals(servers, collector):
     expect("events", ("cannot send traces" in log, "traces are sent again" in log), (True, True))
 
 
+def check_endless_answer(servers, collector):
+    """What matters of an answer is its status: one without an end is cut short, and nothing is sent again."""
+    exported, collector.endless = counted(servers, "exported"), True
+    send(servers.port, "GET", "/v1/posts/p/like_count", parent("9" * 32))
+    until("spans that are exported", lambda: counted(servers, "exported") > exported)
+    collector.endless = False
+    expect("spans", len(of_trace(collector, "9" * 32, "GET")), 1)
+
+
 def check_silence(servers, collector):
     """A collector that does not answer keeps neither requests nor the end."""
     collector.status = None
@@ -240,6 +193,7 @@ def main():
         check_privacy(collector)
         check_resource(collector)
         check_refusals(servers, collector)
+        check_endless_answer(servers, collector)
         check_silence(servers, collector)
         check_end(servers, collector, settings)
         check_absence(servers, settings)

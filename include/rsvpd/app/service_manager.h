@@ -5,6 +5,7 @@
 #define RSVPD_APP_SERVICE_MANAGER_H
 
 #include "rsvpd/base/config.h"
+#include "rsvpd/base/contract.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,8 @@ struct service_manager {
     socklen_t address_size;
     int64_t alive_every_us; /* how often to say that all is alive; 0: nobody asks */
     int64_t alive_told_us;  /* monotonic */
+    int64_t news_every_us;  /* how often it wants news */
+    int64_t news_at_us;     /* when it wants the next; monotonic */
     bool ready;             /* it was told that the process serves */
     bool reloading;         /* and that it reads its configuration again */
     bool stopping;
@@ -28,10 +31,12 @@ struct service_manager {
 void service_manager_init(struct service_manager *manager, config_lookup_fn *lookup);
 void service_manager_end(struct service_manager *manager);
 
-/* Whether there is one. */
-bool service_manager_is_there(const struct service_manager *manager);
+/* To be asked every few milliseconds: whether it is time for service_manager_tick. That is once a
+ * second; more often before it is ready, if the watchdog wants to hear more often, and while there
+ * is something that the manager had no room for. */
+MUST_CHECK bool service_manager_wants_news(struct service_manager *manager, int64_t now_us);
 
-/* To be called every few milliseconds. `alive`: every loop turns; while it is false the manager
+/* Tells what is new. `alive`: every loop turns; while it is false the manager
  * hears nothing of the watchdog. `ready`: the process can serve; the manager hears it once. */
 void service_manager_tick(struct service_manager *manager, bool alive, bool ready,
                           const char *status, int64_t now_us);

@@ -27,6 +27,7 @@ struct worker_setup {
     const struct credentials *credentials; /* NULL: callers are trusted */
     struct count_memory *counts;           /* of the process; must outlive the worker */
     const struct rates *rates;             /* likewise */
+    struct stream_limit *streams;          /* of all workers */
     struct crowd *crowd;                   /* the connections of all workers */
     uint64_t hash_secret;
     const struct pg_secrets *secrets;

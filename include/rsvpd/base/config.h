@@ -4,6 +4,7 @@
 #ifndef RSVPD_BASE_CONFIG_H
 #define RSVPD_BASE_CONFIG_H
 
+#include "rsvpd/base/config_file.h"
 #include "rsvpd/base/contract.h"
 
 #include <stdbool.h>
@@ -48,14 +49,21 @@ struct config {
     char *otel_service_name;
     char *otel_resource_attributes;
     char *trace_sample;
+    char *relay_target;      /* "-": standard output */
+    char *relay_target_file; /* the file that it came from; NULL: none */
+    char *relay_secret;
+    char *relay_secret_file; /* the file that it came from; NULL: none */
+    char *relay_types;
+    char *relay_slot;
     int64_t port;
     int64_t admin_port;
     int64_t workers; /* event loops; resolved to the number of processors when not set */
     int64_t request_deadline_ms;
     int64_t keepalive_timeout_ms;        /* of connections between requests */
-    int64_t max_connections;             /* per process */
+    int64_t max_connections;             /* per process, besides streams */
     int64_t max_connections_per_address; /* per process; 0: no limit */
     int64_t max_pending;                 /* requests waiting for a store, per process */
+    int64_t max_streams;                 /* of counts, per process */
     int64_t pg_write_connections;        /* per worker */
     int64_t pg_read_connections;         /* per worker */
     int64_t count_local_ttl_ms;
@@ -67,6 +75,7 @@ struct config {
     int64_t auth_open_listings;
     int64_t auth_jwt_leeway_s;
     int64_t auth_jwks_refresh_s;
+    int64_t relay_batch_max;  /* changes */
     int64_t log_level;        /* enum log_level */
     int64_t log_format;       /* enum log_format */
     int64_t access_log_every; /* 1: every request, N: one in N, 0: none */
@@ -91,6 +100,8 @@ struct config_option {
     const char *(*check)(const char *value);
     bool required;
     bool secret;        /* never printed */
+    bool shows_host;    /* though it is a secret: it is a URL, and printed without what follows the
+                           host */
     bool names_file;    /* its value is the path of a file that is read again */
     size_t file_offset; /* of the member for the path that NAME_FILE gives; 0: no NAME_FILE */
     const char *default_shown; /* for people, where default_value does not say it */
@@ -99,11 +110,6 @@ struct config_option {
 
 extern const struct config_option config_options[];
 extern const size_t config_option_count;
-
-/* One line for the operator: which variable is wrong, why, and what to write instead. */
-struct config_error {
-    char line[512];
-};
 
 /* Looks a variable up; NULL when it is not set. getenv, or a test's own. */
 typedef const char *config_lookup_fn(const char *name);
@@ -115,8 +121,12 @@ MUST_CHECK bool config_load(struct config *config, config_lookup_fn *lookup, boo
                             struct config_error *error);
 void config_free(struct config *config);
 
+/* Reads LOG_LEVEL again from its file, where it came from one; else it is what it was. False with
+ * `error` filled in, and `level` what it was, where that cannot be. */
+MUST_CHECK bool config_read_log_level_again(const struct config *config, enum log_level *level,
+                                            struct config_error *error);
+
 enum {
-    CONFIG_FILE_VALUE_SIZE_BYTES = 8193, /* with its NUL */
     CONFIG_WORKERS_MAX = 256,
     CONFIG_PG_CONNECTIONS_MAX = 16, /* of one pool of a worker */
     /* Operations that a worker needs for the largest request: a hundred counts, a load of each, and
@@ -127,16 +137,5 @@ enum {
      */
     CONFIG_COUNT_TTL_SUM_MAX_MS = 3500,
 };
-
-/* Reads again what NAME_FILE names. False with `error` filled in, which does not repeat the
- * content, where it cannot be read, is no regular file or holds no value. */
-MUST_CHECK bool config_read_again(const char *name, const char *path,
-                                  char value[CONFIG_FILE_VALUE_SIZE_BYTES],
-                                  struct config_error *error);
-
-/* Reads LOG_LEVEL again from its file, where it came from one. False with `error` filled in where
- * that cannot be. */
-MUST_CHECK bool config_read_log_level_again(const struct config *config, enum log_level *level,
-                                            struct config_error *error);
 
 #endif

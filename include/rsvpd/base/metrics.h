@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { METRICS_CHANGE_TYPES = 9 }; /* of domain/changes, in its order */
+
 /* Counters and gauges, in the order of the table. Those of one family stand together. */
 enum metric {
     METRIC_COUNTS_FROM_LOCAL,
@@ -35,6 +37,7 @@ enum metric {
     METRIC_EXPIRED,
     METRIC_STORE_RECONNECTS_POSTGRES,
     METRIC_STORE_RECONNECTS_REDIS,
+    METRIC_SENTINEL_FAILURES,
     METRIC_PRIMARY_CHANGES,
     METRIC_SESSIONS_FENCED,
     METRIC_SCHEMA_VERSION,
@@ -55,13 +58,32 @@ enum metric {
     METRIC_CONNECTIONS,
     METRIC_CONNECTIONS_MAX,
     METRIC_CONNECTIONS_REFUSED,
+    METRIC_STREAMS,
+    METRIC_STREAMS_MAX,
+    METRIC_STREAMS_REFUSED,
+    METRIC_STREAM_EVENTS,
+    METRIC_STREAM_SKIPPED,
     METRIC_KEYS_FETCHED,
     METRIC_KEYS_NOT_FETCHED,
     METRIC_SPANS_EXPORTED,
     METRIC_SPANS_DROPPED,
     METRIC_SPANS_FAILED,
+
+    /* Of `rsvpd relay` alone, as those above are of `rsvpd serve`. */
+    METRIC_RELAY_STREAMING,
+    METRIC_RELAY_LAG_BYTES,
+    METRIC_RELAY_LAG_US, /* microseconds */
+    METRIC_RELAY_CHANGES,
+    METRIC_RELAY_CHANGES_LAST = METRIC_RELAY_CHANGES + METRICS_CHANGE_TYPES - 1,
+    METRIC_RELAY_BATCHES_CONFIRMED,
+    METRIC_RELAY_BATCHES_FAILED,
+    METRIC_RELAY_CONFIRMED_LSN,
+    METRIC_RELAY_CONFIRMED_AT, /* microseconds */
+    METRIC_RELAY_CONNECTS,
     METRIC_COUNT
 };
+
+enum { METRICS_RELATIONS = 2 };
 
 /* Histograms other than that of requests. */
 enum histogram {
@@ -73,6 +95,8 @@ enum histogram {
     HISTOGRAM_LATENCY_REDIS,
     HISTOGRAM_LAG_MAIN,
     HISTOGRAM_LAG_WORKERS,
+    HISTOGRAM_STREAM_LAG, /* of the first relation; the others follow */
+    HISTOGRAM_STREAM_LAG_LAST = HISTOGRAM_STREAM_LAG + METRICS_RELATIONS - 1,
     HISTOGRAM_COUNT
 };
 
@@ -125,6 +149,7 @@ struct metrics_view {
     size_t set_count;
     const char *const *route_names;
     size_t route_count;
+    bool is_relay;                     /* it is `rsvpd relay`, and has metrics of its own */
     bool redis_configured;             /* without it there is no Redis whose state could be told */
     const struct process_usage *usage; /* NULL: not known, and left out */
 };

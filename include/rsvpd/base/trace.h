@@ -14,6 +14,9 @@ enum {
     TRACEPARENT_SIZE_BYTES = 55,
     TRACE_ID_DIGITS = 32, /* in hexadecimal */
     SPAN_ID_DIGITS = 16,
+    /* Of what a process says of itself in its traces. */
+    TRACE_NAME_SIZE_MAX_BYTES = 256,
+    TRACE_ATTRIBUTES_SIZE_MAX_BYTES = 4096,
 };
 
 /* A span in its trace. */

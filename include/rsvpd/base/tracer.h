@@ -34,7 +34,8 @@ struct span {
             enum http_method method;
             const char *route; /* constant; empty: none */
             unsigned status;
-        } http; /* SPAN_REQUEST */
+            const char *version; /* constant: 1.1 */
+        } http;                  /* SPAN_REQUEST */
         struct {
             const char *operation; /* constant: write */
             const char *table;     /* constant: rsvps; empty: none in the first place */

@@ -13,6 +13,10 @@ MUST_CHECK bool uri_decode(struct slice encoded, char *out, size_t capacity, siz
  * itself (RFC 3986 section 6.2.2.2). */
 bool uri_equal(struct slice encoded, struct slice plain);
 
+/* How much of an http or https URL may be shown: its scheme and its host, with the port. Paths and
+ * queries of webhooks are secrets as a rule. */
+struct slice uri_origin(const char *url);
+
 /* Adds a segment of a path, percent-encoded where a byte may not stand there as it is (RFC 3986
  * section 3.3): at most three times its size. */
 void uri_add_segment(struct text *out, struct slice plain);

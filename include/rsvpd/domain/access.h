@@ -16,7 +16,9 @@ struct principal {
     enum principal_kind kind;
     enum scope scope;
     struct identifier subject; /* PRINCIPAL_TOKEN: the user */
-    int64_t key_id;            /* PRINCIPAL_KEY */
+    int64_t good_until_us; /* PRINCIPAL_TOKEN, PRINCIPAL_KEY: since the Unix epoch; INT64_MAX: for
+                              ever */
+    int64_t key_id;        /* PRINCIPAL_KEY */
 };
 
 /* What a route asks. There is no default: each names its own. */

@@ -43,6 +43,9 @@ void api_keys_destroy(struct api_keys **keys);
 
 size_t api_keys_count(const struct api_keys *keys);
 
+/* Whether the key of this id is among them. */
+MUST_CHECK bool api_keys_hold(const struct api_keys *keys, int64_t id);
+
 /* Whether both are of the same keys; when they were used does not matter. */
 bool api_keys_equal(const struct api_keys *a, const struct api_keys *b);
 

@@ -26,6 +26,7 @@ struct count_entry {
     struct identifier entity;
     enum count_load load;
     struct list waiters; /* operations in the order of their arrival */
+    void *watcher;       /* wants to hear of every change, and is the service's; NULL: none */
     struct count_view view;
 };
 
@@ -48,9 +49,12 @@ MUST_CHECK bool count_cache_init(struct count_cache *cache, struct count_memory 
 void count_cache_free(struct count_cache *cache);
 
 /* The entity's entry, now the most recently used, with what the process knows now; made, in place
- * of the least recently used one that nobody waits for and that needs not be published, where there
- * is none. NULL when there is no such one. */
+ * of the least recently used one that nobody waits for or watches and that needs not be published,
+ * where there is none. NULL when there is no such one. */
 struct count_entry *count_cache_entry(struct count_cache *cache, const struct identifier *entity);
+
+/* Makes an entry the most recently used. */
+void count_cache_touch(struct count_cache *cache, struct count_entry *entry);
 
 /* Tells an entry what the process knows now. */
 void count_cache_look(const struct count_cache *cache, struct count_entry *entry);

@@ -9,7 +9,9 @@ struct access_log {
     int64_t sequence;
 };
 
-/* A request has ended that took so long. */
-void access_log_note(struct access_log *log, const struct request *request, int64_t duration_us);
+/* A request has ended that took so long; its stream, where that was its answer, was open for
+ * `open_us`. */
+void access_log_note(struct access_log *log, const struct request *request, int64_t duration_us,
+                     int64_t open_us);
 
 #endif

@@ -24,7 +24,10 @@ struct key_refresh {
 enum {
     /* Tokens that are not remembered. Few enough that they delay the others by a tenth of a
      * millisecond. */
-    AUTHENTICATOR_CHECKS_PER_ITERATION = 4
+    AUTHENTICATOR_CHECKS_PER_ITERATION = 4,
+    /* Between two looks whether the API key of an answer that goes on was revoked. */
+    AUTHENTICATOR_LOOK_EVERY_US = 1000 * 1000,
+    AUTHENTICATOR_LOOK_LATEST_US = 60 * 1000 * 1000, /* of a token: clocks are set */
 };
 
 struct authenticator_setup {
@@ -56,6 +59,12 @@ enum authentication {
 MUST_CHECK enum authentication authenticator_check(struct authenticator *authenticator,
                                                    const struct request *request,
                                                    struct principal *principal, const char **fault);
+
+/* Whether what a principal showed, which was good, still is: a token has not expired, an API key
+ * was not revoked either. `look_us`: when to ask again, monotonic; INT64_MAX: never. */
+MUST_CHECK bool authenticator_still_good(struct authenticator *authenticator,
+                                         const struct principal *principal, struct instant now,
+                                         int64_t *look_us);
 
 /* Lets a request wait for newer keys: it is in no other list. */
 void authenticator_wait_for_keys(struct authenticator *authenticator, struct request *request);

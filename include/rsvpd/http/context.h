@@ -12,15 +12,18 @@
 
 #include <stdatomic.h>
 
+struct addresses;
 struct authenticator;
 struct rate_table;
 struct service;
+struct stream_limit;
 struct tracer;
 
 /* What the process as a whole knows, for the health routes. */
 struct http_health {
     bool alive;     /* every loop turns */
     bool draining;  /* a shutdown has begun */
+    bool standby;   /* another process does the work, and this one waits to take over */
     bool keys_here; /* those that tokens and API keys are checked with */
     struct dependency_state postgres, redis;
 };
@@ -39,6 +42,7 @@ struct http_process {
 
 struct http_limits {
     int64_t deadline_us; /* of a request, from its first line to its answer */
+    int64_t drain_us;    /* over which streams end once the process is draining */
 };
 
 struct http_context {
@@ -50,7 +54,9 @@ struct http_context {
     struct tracer *tracer;   /* NULL: nothing is traced */
     struct authenticator *authenticator; /* NULL: callers are trusted */
     struct access_policy access;
-    struct rate_table *rates; /* of the process; NULL: there are no limits */
+    struct stream_limit *streams; /* of the process; NULL where no route has any */
+    struct addresses *addresses;  /* of the streams of this server */
+    struct rate_table *rates;     /* of the process; NULL: there are no limits */
     struct http_process process;
     struct http_limits limits;
     const unsigned char *page_token_key; /* of MAC_KEY_SIZE_BYTES */

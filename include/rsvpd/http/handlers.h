@@ -5,6 +5,8 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/http/request.h"
 
+enum { HANDLE_MANY_MAX = 100 /* entities or users that a request names at most */ };
+
 void handle_add(struct request *request);
 void handle_remove(struct request *request);
 void handle_lookup(struct request *request);

@@ -24,4 +24,8 @@ MUST_CHECK bool query_boolean(struct request *request, const char *name, bool *v
 MUST_CHECK bool query_identifiers(struct request *request, const char *name, size_t max,
                                   struct identifier **ids, size_t *size);
 
+/* The same; one at least must be given. */
+MUST_CHECK bool query_some_identifiers(struct request *request, const char *name, size_t max,
+                                       struct identifier **ids, size_t *size);
+
 #endif

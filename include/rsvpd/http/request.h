@@ -36,7 +36,8 @@ enum request_phase {
     REQUEST_DROPPING, /* answered at its head; what still comes of it is dropped */
     REQUEST_WAITING,  /* its operation is under way; the connection is suspended */
     REQUEST_ANSWERED, /* the answer is made */
-    REQUEST_REFUSED   /* answered before it had arrived whole; the connection is about to end */
+    REQUEST_TAKEN, /* the answer is a stream, and the socket ours: the HTTP library lets go of it */
+    REQUEST_REFUSED /* answered before it had arrived whole; the connection is about to end */
 };
 
 /* What is known of a request when its head is here, besides its fields. */
@@ -91,6 +92,7 @@ struct request {
     struct instant started;
     int64_t answered_us; /* monotonic; 0 before */
     enum http_method method;
+    bool of_http_1_0;          /* else of HTTP/1.1, or what is taken for it */
     const struct route *route; /* never NULL once routed */
     char id[REQUEST_ID_SIZE_MAX_BYTES + 1];
     struct slice traceparent; /* empty where none that is well-formed came */

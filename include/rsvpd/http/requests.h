@@ -15,6 +15,7 @@ struct requests {
     struct list dropping; /* answered at their heads; their bodies are still coming */
     struct list sending;  /* their answers are on their way */
     struct list resting;  /* streams that have nothing to send */
+    struct list woken;    /* streams that may have something to send */
     struct list refused;  /* their clients may still be sending */
     struct list free;     /* for reuse */
     size_t free_count;
@@ -43,13 +44,16 @@ void requests_drop(struct requests *requests, struct request *request, int64_t n
 void requests_wait(struct requests *requests, struct request *request);
 /* Its answer is on its way. */
 void requests_send(struct requests *requests, struct request *request, int64_t now_us);
-/* Its answer is a stream that sends something, has nothing to send, or ends. A client has its time
- * to take what was sent; one that has taken all of it may wait for more for ever. */
+/* Its answer is a stream whose client has no room, that may have something to send, or that has
+ * nothing. A client has its time to take what was sent; one that has taken all of it may wait for
+ * more for ever. */
 void requests_stream_sends(struct requests *requests, struct request *request, int64_t now_us);
+void requests_stream_wakes(struct requests *requests, struct request *request, int64_t now_us);
 void requests_stream_rests(struct requests *requests, struct request *request, int64_t now_us);
-void requests_stream_ends(struct requests *requests, struct request *request, int64_t now_us);
 /* One whose stream rests; NULL where there is none. */
 struct request *requests_resting(const struct requests *requests);
+/* Any whose socket is ours; NULL where there is none. */
+struct request *requests_any_outlet(const struct requests *requests);
 /* It was answered before it had arrived whole. */
 void requests_refuse(struct requests *requests, struct request *request, int64_t now_us);
 

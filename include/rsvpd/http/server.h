@@ -10,11 +10,11 @@
 
 struct http_server_setup {
     uv_loop_t *loop;
-    int listen_fd;                       /* non-blocking, listening; the server closes it */
-    struct http_context context;         /* but for its own: `random`, `server` and what follows */
-    struct crowd *crowd;                 /* the limit on connections; of all that share it */
-    int64_t keepalive_us;                /* how long a connection may wait for a further request */
-    int64_t connections_per_address_max; /* of this server; 0: no limit */
+    int listen_fd;               /* non-blocking, listening; the server closes it */
+    struct http_context context; /* but for its own: `addresses`, `random`, `server` and so on */
+    struct crowd *crowd;         /* the limit on connections; of all that share it */
+    int64_t keepalive_us;        /* how long a connection may wait for a further request */
+    int64_t connections_per_address_max; /* of this server, and as many streams; 0: no limit */
     int64_t access_log_every;            /* 0: none */
     uint64_t random_seed;
 };
@@ -41,7 +41,8 @@ void http_server_stop_listening(struct http_server *server);
 void http_server_stop_serving(struct http_server *server);
 
 /* Requests that have begun, and whose answer has not been sent whole; but for streams that have not
- * ended, which are for ever. They end by themselves once the process is draining. */
+ * ended, which are for ever. They end by themselves once the process is draining. From then on also
+ * those whose clients have not taken the last answer of their connection. */
 size_t http_server_active(const struct http_server *server);
 
 /* Those of them that wait for the service. */

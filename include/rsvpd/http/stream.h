@@ -2,11 +2,13 @@
 #ifndef RSVPD_HTTP_STREAM_H
 #define RSVPD_HTTP_STREAM_H
 
+#include "rsvpd/base/list.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-struct client_watch;
+struct outlet;
 
 enum { STREAM_ENDS = -1 };
 
@@ -25,9 +27,11 @@ struct stream_source {
 struct stream {
     const struct stream_source *source; /* NULL: the answer is a body */
     void *state;                        /* the source's */
-    struct client_watch *watch;         /* the server's */
+    struct outlet *outlet;              /* the server's; NULL: it is not on its way */
+    struct list_node look;              /* the server's: to be looked at whether it may go on */
     bool begun;                         /* the answer is on its way */
     bool resting;                       /* it had nothing to send */
+    bool ends;                          /* it is its turn in the drain, or it may not go on */
     bool gone;                          /* the client has left */
     bool closed;
 };

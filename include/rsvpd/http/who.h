@@ -20,6 +20,10 @@ MUST_CHECK enum who who_find(struct request *request);
  * so far (size 0: none). False with a problem answered where they may not. */
 MUST_CHECK bool who_may(struct request *request);
 
+/* Whether an answer that goes on still may: what the request had to show is good. `look_us`: when
+ * to ask again, monotonic; INT64_MAX: never. */
+MUST_CHECK bool who_may_go_on(const struct request *request, struct instant now, int64_t *look_us);
+
 /* Whether the principal has a scope. False with a problem answered where they have not. */
 MUST_CHECK bool who_has_scope(struct request *request, enum scope scope);
 

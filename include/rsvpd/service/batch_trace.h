@@ -6,8 +6,8 @@
 #include "rsvpd/domain/ports.h"
 
 /* A batch has ended, and still holds its operations. Where any of them is traced, the batch has a
- * span too, which theirs link to. */
-void batch_trace_note(struct tracer *tracer, struct batch *batch, enum batch_outcome outcome,
-                      int64_t now_us);
+ * span too, which theirs link to. `operation` is what its queue is called, constant. */
+void batch_trace_note(struct tracer *tracer, struct batch *batch, const char *operation,
+                      enum batch_outcome outcome, int64_t now_us);
 
 #endif

@@ -20,6 +20,9 @@ struct counts {
     int64_t redis_age_max_us; /* oldest count that is believed when it comes from Redis */
     struct count_cache caches[RELATION_COUNT];
     int64_t publish_at_us; /* monotonic: not before this */
+    /* Hears of every entry with a watcher that was told a count, or asked for one in vain. */
+    void (*noticed)(void *listener, struct count_entry *entry, int64_t now_us);
+    void *listener;
 };
 
 /* For `capacity` entities of each relation at a time. */
@@ -40,6 +43,20 @@ void counts_expire(struct counts *counts, struct operation *operation, int64_t n
  * and soon on to Redis. To be called before anybody is told of it. */
 void counts_learn(struct counts *counts, const struct relation *relation,
                   const struct identifier *entity, const struct count *count, int64_t now_us);
+
+/* The entry of an entity that is watched from now on, by `watcher` alone, until its `watcher` is
+ * set to NULL. NULL where there is none to be had. */
+MUST_CHECK struct count_entry *counts_watch(struct counts *counts, const struct relation *relation,
+                                            const struct identifier *entity, void *watcher);
+
+/* Asks for the count of an entry that is watched, unless the process was told one since
+ * `told_since_us`. Its watcher hears of what comes, perhaps before this returns. */
+void counts_refresh(struct counts *counts, const struct relation *relation,
+                    struct count_entry *entry, int64_t told_since_us, int64_t now_us);
+
+/* What would be answered from memory. False where nothing is known that may be. */
+MUST_CHECK bool counts_peek(struct counts *counts, const struct relation *relation,
+                            struct count_entry *entry, int64_t now_us, struct count *count);
 
 /* What Redis answered. */
 void counts_redis_read_ended(struct counts *counts, const struct redis_count *entries, size_t size,

@@ -4,6 +4,7 @@
 #define RSVPD_SERVICE_OPERATIONS_H
 
 #include "rsvpd/base/contract.h"
+#include "rsvpd/base/wheel.h"
 #include "rsvpd/domain/operation.h"
 
 enum { WHEEL_TICK_US = 10 * 1000 };
@@ -13,9 +14,7 @@ struct operations {
     size_t slab_used, capacity;
     size_t taken; /* and not given back yet */
     struct list free;
-    struct list *wheel; /* bucket of a tick: operations whose deadline lies in it */
-    int64_t wheel_size; /* buckets; more than a deadline has ticks */
-    int64_t ticked;     /* the last tick that was handled */
+    struct wheel deadlines;
 };
 
 /* For `capacity` operations with deadlines at most `deadline_us` ahead. False when memory is

@@ -6,6 +6,7 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/metrics.h"
 #include "rsvpd/domain/ports.h"
+#include "rsvpd/service/hub.h"
 
 struct count_memory;
 struct service;
@@ -16,10 +17,11 @@ struct service_setup {
     const struct redis_counts_port *redis; /* NULL where there is no Redis */
     struct count_memory *counts;           /* of the process */
     struct metrics *metrics;
-    struct tracer *tracer;    /* NULL: nothing is traced */
-    size_t counts_max;        /* of each relation that this worker holds at a time */
-    size_t pending_max;       /* operations at a time */
-    size_t write_connections; /* that the primary has */
+    hub_write_fn *write_event; /* how a count is told to streams; NULL where there are none */
+    struct tracer *tracer;     /* NULL: nothing is traced */
+    size_t counts_max;         /* of each relation that this worker holds at a time */
+    size_t pending_max;        /* operations at a time */
+    size_t write_connections;  /* that the primary has */
     size_t read_connections;
     int64_t deadline_us; /* the longest that an operation may take */
     int64_t count_local_lifetime_us;
@@ -48,6 +50,9 @@ void service_give_back(struct service *service, struct operation *operation);
 
 /* Takes the operation over. `done` is called exactly once, perhaps before this returns. */
 void service_submit(struct service *service, struct operation *operation, int64_t now_us);
+
+/* Where streams of counts are opened. */
+struct hub *service_hub(struct service *service);
 
 /* How old a count may be at most, in microseconds, for somebody who accepts `max_stale_ms` of age
  * behind a shared cache of `cache_us`. */

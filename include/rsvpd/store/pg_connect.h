@@ -24,6 +24,10 @@ enum pg_access {
 MUST_CHECK struct pg_conn *pg_connect(const char *url, enum pg_access access,
                                       char error[PG_ERROR_SIZE_BYTES]);
 
+/* The same for PG_WRITES, for a session that can also stream what the log says of the database: its
+ * user must have the attribute REPLICATION. */
+MUST_CHECK struct pg_conn *pg_connect_replication(const char *url, char error[PG_ERROR_SIZE_BYTES]);
+
 /* Whether its transactions cannot write, as far as the server has told: it tells of every change
  * with the next answer. */
 bool pg_is_read_only(const struct pg_conn *connection);

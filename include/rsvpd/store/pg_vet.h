@@ -19,8 +19,10 @@ MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url,
 MUST_CHECK bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether it reads everything that was ever acknowledged: it is on the primary, or on a standby
- * that has replayed all it received. If there are other hosts, a standby that still receives is
- * refused: its primary may take writes that it lacks. */
-MUST_CHECK bool pg_vet_replayed(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
+ * that has replayed all it received. If there is another host, a standby that still receives is
+ * refused: its primary may take writes that it lacks. If there are more, so is every standby: an
+ * acknowledged write is only at one of them. `url` is what it was connected with. */
+MUST_CHECK bool pg_vet_replayed(struct pg_conn *connection, const char *url,
+                                char error[PG_ERROR_SIZE_BYTES]);
 
 #endif

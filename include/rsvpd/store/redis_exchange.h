@@ -33,6 +33,9 @@ struct redis_answer {
 /* A command, and the call-backs for its answer. */
 struct redis_command {
     size_t list_size; /* values in its answer; 0: the answer is one value, which is not needed */
+    /* The list may have more items, of any kind, which are passed over. */
+    bool list_is_open;
+    bool list_may_miss; /* nothing may be there in the list's place */
     /* Called with each value that is not missing, before on_end; the value is valid during the
      * call. Must not call this module. NULL if list_size is 0. */
     void (*on_value)(void *data, size_t place, struct slice value);
@@ -41,8 +44,10 @@ struct redis_command {
     int64_t sent_us; /* monotonic */
 };
 
-/* A refusal of an unknown kind. */
-extern const char redis_refusal_unknown[];
+/* Refusals of an unknown kind, for want of a password, of a wrong one, and for want of a right: as
+ * Redis means them, where the URL's user and password are for Redis. */
+extern const char redis_refusal_unknown[], redis_refusal_no_password[],
+    redis_refusal_wrong_password[], redis_refusal_no_right[];
 
 struct redis_exchange;
 

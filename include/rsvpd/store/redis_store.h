@@ -4,18 +4,13 @@
 #define RSVPD_STORE_REDIS_STORE_H
 
 #include "rsvpd/base/metrics.h"
-#include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
-#include "rsvpd/store/redis_tls.h"
-#include "rsvpd/store/redis_url.h"
-
-#include <uv.h>
+#include "rsvpd/store/redis_address.h"
 
 enum redis_state {
     REDIS_DOWN,       /* no connection; a tick makes one, as the breaker allows */
-    REDIS_READING,    /* reads the files of its URL and of TLS, on a thread of libuv's pool */
-    REDIS_RESOLVING,  /* looks the host's name up */
-    REDIS_CONNECTING, /* until the probe has been answered */
+    REDIS_FINDING,    /* finds out where to connect to */
+    REDIS_CONNECTING, /* until the probe has been answered, and it is the primary */
     REDIS_UP,         /* reads and publishes counts */
     REDIS_STATE_COUNT
 };
@@ -27,11 +22,9 @@ struct redis_store;
 
 struct redis_store_setup {
     uv_loop_t *loop;
-    const struct redis_url *url; /* at first */
-    struct secret *rotated;      /* REDIS_URL, read again before each connection; NULL: it stays */
-    struct redis_tls_files tls;  /* likewise, where the URL asks for TLS */
-    const char *namespace;       /* of the keys; must outlive the store */
-    int64_t ttl_ms;              /* how long a published count lives */
+    struct redis_address_setup address;
+    const char *namespace;          /* of the keys; must outlive the store */
+    int64_t ttl_ms;                 /* how long a published count lives */
     const unsigned char *rates_key; /* of MAC_KEY_SIZE_BYTES, names callers whose shares are
                                        exchanged; NULL: none are. Must outlive the store */
     struct metrics *metrics;

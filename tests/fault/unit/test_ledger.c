@@ -15,7 +15,7 @@ static int64_t now_us;
 static int set_up(NO_STATE)
 {
     now_us = A_MOMENT_US;
-    ledger = ledger_create(now_us);
+    ledger = ledger_create(LEDGER_CLIENTS);
     client = &ledger->clients[0];
     return 0;
 }
@@ -103,6 +103,8 @@ static void no_answer_leaves_it_open_until_the_next(NO_STATE)
 static void a_count_is_held_against_its_moment(NO_STATE)
 {
     const struct ledger_things *things = &client->own[LEDGER_OWN_EVENT];
+    assert_true(ledger_count_possible(things, 1, 1, 0)); /* read before the ledger began */
+    assert_false(ledger_count_possible(things, 1, 1, 1));
     do_write(LEDGER_JOIN, LEDGER_OWN_EVENT, 0);
     do_write(LEDGER_JOIN, LEDGER_OWN_EVENT, 1);
     const int64_t both_us = now_us + 1;
@@ -110,13 +112,111 @@ static void a_count_is_held_against_its_moment(NO_STATE)
     const int64_t asked_us = now_us + 1;
     acknowledge(&erasure);
     const int64_t erased_us = now_us + 1;
-    assert_true(ledger_count_possible(things, both_us, 2));
-    assert_false(ledger_count_possible(things, both_us, 1));
-    assert_true(ledger_count_possible(things, asked_us, 2));
-    assert_true(ledger_count_possible(things, asked_us, 1));
-    assert_true(ledger_count_possible(things, erased_us, 1));
-    assert_false(ledger_count_possible(things, erased_us, 2));
-    assert_false(ledger_count_possible(things, erased_us, 0));
+    assert_true(ledger_count_possible(things, both_us, both_us, 2));
+    assert_false(ledger_count_possible(things, both_us, both_us, 1));
+    assert_true(ledger_count_possible(things, asked_us, asked_us, 2));
+    assert_true(ledger_count_possible(things, asked_us, asked_us, 1));
+    assert_true(ledger_count_possible(things, erased_us, erased_us, 1));
+    assert_false(ledger_count_possible(things, erased_us, erased_us, 2));
+    assert_false(ledger_count_possible(things, erased_us, erased_us, 0));
+    assert_true(ledger_count_possible(things, both_us, erased_us, 1));
+    assert_false(ledger_count_possible(things, both_us, erased_us, 0));
+}
+
+/* ---- a restored database ---- */
+
+static void rewind_to(int64_t from_us, int64_t until_us)
+{
+    const int64_t since_us = now_us;
+    now_us += A_MOMENT_US;
+    ledger_rewind(client, from_us, until_us, since_us, now_us);
+}
+
+static void a_restored_moment_is_true_again(NO_STATE)
+{
+    const struct ledger_pair *pair = pair_of(LEDGER_OWN_EVENT, 0);
+    do_write(LEDGER_JOIN, LEDGER_OWN_EVENT, 0);
+    do_write(LEDGER_JOIN, LEDGER_OWN_EVENT, 1);
+    const int64_t moment_us = now_us;
+    do_write(LEDGER_LEAVE, LEDGER_OWN_EVENT, 0);
+    do_write(LEDGER_JOIN, LEDGER_OWN_EVENT, 2);
+    rewind_to(moment_us, moment_us + 1);
+    assert_int_equal(pair->possible, LEDGER_IN);
+    assert_int_equal(pair_of(LEDGER_OWN_EVENT, 1)->possible, LEDGER_IN);
+    assert_int_equal(pair_of(LEDGER_OWN_EVENT, 2)->possible, LEDGER_OUT);
+    assert_int_equal(pair_of(LEDGER_KEPT, 2)->possible, LEDGER_OUT);
+    assert_true(ledger_count_possible(&client->own[LEDGER_OWN_EVENT], now_us, now_us, 2));
+    assert_false(
+        ledger_count_possible(&client->own[LEDGER_OWN_EVENT], now_us + 1000, now_us + 1000, 1));
+}
+
+static void what_was_on_its_way_at_a_restored_moment_is_open(NO_STATE)
+{
+    const struct ledger_write join = ask(LEDGER_JOIN, LEDGER_HOT_EVENT, 0, false);
+    const int64_t asked_us = now_us;
+    acknowledge(&join);
+    const int64_t acknowledged_us = now_us;
+    do_write(LEDGER_LEAVE, LEDGER_HOT_EVENT, 0);
+    rewind_to(asked_us, asked_us + 1);
+    assert_int_equal(pair_of(LEDGER_HOT_EVENT, 0)->possible, LEDGER_OPEN);
+    rewind_to(acknowledged_us, acknowledged_us + 1);
+    assert_int_equal(pair_of(LEDGER_HOT_EVENT, 0)->possible, LEDGER_IN);
+}
+
+/* Who reads between the restore and its report. */
+static void before_a_restore_is_told_either_may_be_read(NO_STATE)
+{
+    const struct ledger_things *things = &client->own[LEDGER_OWN_POST];
+    do_write(LEDGER_JOIN, LEDGER_OWN_POST, 0);
+    const int64_t moment_us = now_us;
+    do_write(LEDGER_JOIN, LEDGER_OWN_POST, 1);
+    do_write(LEDGER_JOIN, LEDGER_OWN_POST, 2);
+    const int64_t paused_us = now_us;
+    rewind_to(moment_us, moment_us + 1);
+    const int64_t between_us = paused_us + A_MOMENT_US / 2;
+    assert_true(ledger_count_possible(things, between_us, between_us, 1));
+    assert_true(ledger_count_possible(things, between_us, between_us, 3));
+    assert_false(ledger_count_possible(things, between_us, between_us, 0));
+    assert_false(ledger_count_possible(things, between_us, between_us, 4));
+    const int64_t after_us = now_us + A_MOMENT_US;
+    assert_true(ledger_count_possible(things, after_us, after_us, 1));
+    assert_false(ledger_count_possible(things, after_us, after_us, 2));
+    const int64_t bound_us = paused_us + LEDGER_COUNT_BOUND_US;
+    assert_true(ledger_count_possible(things, bound_us, bound_us, 3));
+    assert_false(ledger_count_possible(things, bound_us + 1, bound_us + 1, 3));
+}
+
+/* Whether the moment was before the acknowledgement is not known. */
+static void a_restored_moment_may_be_any_between_two(NO_STATE)
+{
+    do_write(LEDGER_JOIN, LEDGER_HOT_POST, 1);
+    const int64_t in_us = now_us;
+    do_write(LEDGER_LEAVE, LEDGER_HOT_POST, 1);
+    rewind_to(in_us, now_us);
+    assert_int_equal(pair_of(LEDGER_HOT_POST, 1)->possible, LEDGER_OPEN);
+}
+
+static void what_no_history_tells_is_open(NO_STATE)
+{
+    for (unsigned i = 0; i < LEDGER_STATES; i++) {
+        do_write(LEDGER_JOIN, LEDGER_OWN_POST, 3);
+    }
+    rewind_to(A_MOMENT_US, A_MOMENT_US);
+    assert_int_equal(pair_of(LEDGER_OWN_POST, 3)->possible, LEDGER_OPEN);
+    assert_int_equal(pair_of(LEDGER_OWN_POST, 2)->possible, LEDGER_OUT);
+}
+
+/* A write that waited for its commit died with the server. */
+static void nothing_comes_late_after_a_restore(NO_STATE)
+{
+    const struct ledger_write join = ask(LEDGER_JOIN, LEDGER_OWN_EVENT, 0, false);
+    ledger_write_unknown(client, &join, now_us + A_MOMENT_US);
+    rewind_to(A_MOMENT_US, A_MOMENT_US);
+    assert_int_equal(pair_of(LEDGER_OWN_EVENT, 0)->possible, LEDGER_OUT);
+    assert_int_equal(pair_of(LEDGER_OWN_EVENT, 0)->rests_until_us, 0);
+    const struct ledger_write erasure = ask(LEDGER_ERASE, LEDGER_OWN_EVENT, 0, false);
+    acknowledge(&erasure);
+    expect_all(0, LEDGER_OUT);
 }
 
 /* ---- erasures ---- */
@@ -286,6 +386,12 @@ int main(void)
         CASE(an_answer_decides),
         CASE(no_answer_leaves_it_open_until_the_next),
         CASE(a_count_is_held_against_its_moment),
+        CASE(a_restored_moment_is_true_again),
+        CASE(what_was_on_its_way_at_a_restored_moment_is_open),
+        CASE(before_a_restore_is_told_either_may_be_read),
+        CASE(a_restored_moment_may_be_any_between_two),
+        CASE(what_no_history_tells_is_open),
+        CASE(nothing_comes_late_after_a_restore),
         CASE(an_erasure_covers_all_of_its_user),
         CASE(a_refused_erasure_changes_nothing),
         CASE(an_incomplete_erasure_leaves_all_open),

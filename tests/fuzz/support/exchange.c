@@ -4,8 +4,12 @@
 #include "fuzz.h"
 
 #include "rsvpd/base/mac.h"
+#include "rsvpd/http/addresses.h"
+#include "rsvpd/http/connection.h"
 #include "rsvpd/http/context.h"
+#include "rsvpd/http/count_stream.h"
 #include "rsvpd/http/gate.h"
+#include "rsvpd/http/handlers.h"
 #include "rsvpd/http/header.h"
 #include "rsvpd/http/routes.h"
 #include "rsvpd/service/service.h"
@@ -39,7 +43,17 @@ static void answered(void *unused, struct request *request)
     assert(request->phase == REQUEST_ANSWERED);
 }
 
+static void woken(void *unused, struct request *request)
+{
+    (void)unused;
+    assert(request == &current->request);
+}
+
 static struct random names;
+static struct stream_limit streams = {.max = 1};
+static struct addresses addresses; /* without a limit */
+static struct connection client;
+static struct metrics counted;
 static struct http_context context = {
     .routes = &routes,
     .now_us = clock_mono_us,
@@ -47,6 +61,10 @@ static struct http_context context = {
     .page_token_key = key,
     .random = &names,
     .answered = answered,
+    .woken = woken,
+    .metrics = &counted,
+    .streams = &streams,
+    .addresses = &addresses,
 };
 
 /* ---- the service ---- */
@@ -79,6 +97,62 @@ int64_t service_count_bound_us(int64_t max_stale_ms, int64_t cache_us)
 {
     assert(max_stale_ms >= 0 && max_stale_ms <= 5000 && cache_us >= 0);
     return max_stale_ms * 1000;
+}
+
+/* ---- counts that are watched ---- */
+
+static struct hub hub;
+
+static bool watch(void *unused, struct hub_topic *topic)
+{
+    struct identifier again;
+    (void)unused;
+    assert(identifier_parse(identifier_slice(&topic->entity), &again));
+    return true;
+}
+
+static void unwatch(void *unused, struct hub_topic *topic)
+{
+    (void)unused;
+    (void)topic;
+}
+
+struct hub *service_hub(struct service *service)
+{
+    static const struct hub_source source = {.watch = watch, .unwatch = unwatch};
+    (void)service;
+    if (hub.write == NULL) {
+        bool made = hub_init(&hub, &source, count_stream_write, &counted, HANDLE_MANY_MAX, 1, 0);
+        assert(made);
+    }
+    return &hub;
+}
+
+/* Each entity gets a count, and the stream tells all of them, whole. */
+static void run_stream(struct exchange *exchange)
+{
+    static char told[256 * 1024];
+    const struct stream *stream = &exchange->request.answer.stream;
+    const struct hash_table *topics = &hub.topics;
+    const struct count count = {.value = COUNT, .version = 1, .as_of_wall_us = CREATED_AT_US};
+    int64_t now_us = clock_mono_us();
+    size_t events = 0;
+    struct hash_node *node = NULL;
+    while ((node = hash_table_next(topics, node)) != NULL) {
+        hub_learn(&hub, list_entry(node, struct hub_topic, key), &count, now_us);
+    }
+    while (hub_end_iteration(&hub, now_us)) {
+    }
+    ssize_t size = stream->source->read(stream->state, told, sizeof told - 1);
+    assert(size > 0 && size < (ssize_t)sizeof told - 1);
+    told[size] = '\0';
+    assert(strncmp(told, "retry: ", 7) == 0 && strcmp(told + size - 2, "\n\n") == 0);
+    for (const char *at = told; (at = strstr(at, "\ndata: {")) != NULL; at++) {
+        events++;
+    }
+    assert(events == topics->size || (events == 0 && topics->size == 1)); /* it knew that one */
+    stream->source->close(stream->state);
+    assert(hub.streams == 0 && topics->size == 0 && streams.open == 0);
 }
 
 /* ---- what is submitted ---- */
@@ -239,6 +313,10 @@ static void expect_answer(struct exchange *exchange)
             json_loadb(answer->body.data, answer->body.size, JSON_REJECT_DUPLICATES, &error);
         assert(json_is_object(exchange->body));
     }
+    if (answer->stream.source != NULL) {
+        assert(answer->status == 200 && strcmp(type, "text/event-stream") == 0);
+        run_stream(exchange);
+    }
     if (answer->status >= 400) {
         assert(strcmp(type, "application/problem+json") == 0);
         expect_problem(exchange);
@@ -257,6 +335,7 @@ void exchange_begin(struct exchange *exchange, enum http_method method, const ch
     exchange->body = NULL;
     request->context = &context;
     request->connection = exchange;
+    request->client = &client;
     request->started = clock_now();
     request->route = &routes.at[0];
     request->method = method;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TICK_US = 10000, WATCHDOG_US = 100000 };
+enum { TICK_US = 10000, WATCHDOG_US = 100000, SECOND_US = 1000000 };
 
 /* The variables of the process. */
 static const char *notify_socket, *watchdog_usec, *watchdog_pid;
@@ -73,7 +73,7 @@ static void expect_message(const char *expected)
 static void test_readiness_is_told_once(NO_STATE)
 {
     open_at(path);
-    assert_true(service_manager_is_there(&manager));
+    assert_true(service_manager_wants_news(&manager, 0));
     service_manager_tick(&manager, true, false, "unavailable", 0);
     expect_message("STATUS=unavailable\n");
     service_manager_tick(&manager, true, false, "unavailable", TICK_US);
@@ -226,13 +226,87 @@ static void test_without_a_manager_nothing_happens(NO_STATE)
     for (size_t i = 0; i <= LENGTH(names); i++) {
         notify_socket = i == LENGTH(names) ? long_name : names[i];
         service_manager_init(&manager, look_up);
-        assert_false(service_manager_is_there(&manager));
+        assert_false(service_manager_wants_news(&manager, 0));
         service_manager_tick(&manager, true, true, "ready", 0);
         service_manager_reloading(&manager, 0);
         service_manager_reloaded(&manager);
         service_manager_stopping(&manager, 0);
         service_manager_end(&manager);
     }
+}
+
+/* How often it wants news in ten seconds, asked every few milliseconds. */
+static int count_news(bool ready)
+{
+    int wanted = 0;
+    open_at(path);
+    for (int64_t now_us = 0; now_us < 10 * SECOND_US; now_us += TICK_US) {
+        if (service_manager_wants_news(&manager, now_us)) {
+            wanted++;
+            service_manager_tick(&manager, true, ready, "word", now_us);
+        }
+    }
+    return wanted;
+}
+
+static void test_news_are_wanted_once_a_second(NO_STATE)
+{
+    assert_int_equal(count_news(true), 10 + 1); /* the first one soon again */
+}
+
+static void test_the_start_does_not_wait_for_news(NO_STATE)
+{
+    assert_int_equal(count_news(false), 100);
+}
+
+/* However its time and the seconds go together, it hears in time. */
+static void test_the_watchdog_hears_in_time(NO_STATE)
+{
+    static const char *const values[] = {"100000", "2000000", "2200000", "3900000", "20000000"};
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        char message[SERVICE_MANAGER_MESSAGE_SIZE_BYTES];
+        int64_t period_us = strtoll(values[i], NULL, 10), heard_us = -1;
+        watchdog_usec = values[i];
+        open_at(path);
+        for (int64_t now_us = SECOND_US; now_us < 100 * SECOND_US; now_us += TICK_US) {
+            if (service_manager_wants_news(&manager, now_us)) {
+                service_manager_tick(&manager, true, true, "ready", now_us);
+            }
+            while (recv(listener, message, sizeof message, 0) > 0) {
+                heard_us = strncmp(message, "WATCHDOG", 8) == 0 ? now_us : heard_us;
+            }
+            assert_true(heard_us < 0 || now_us - heard_us <= period_us * 3 / 4);
+        }
+        assert_true(heard_us > 0);
+        tear_down(NULL);
+    }
+}
+
+/* What takes the place of the watchdog's word in a full queue does not cost it half of its time. */
+static void test_a_word_for_the_watchdog_that_is_lost_is_told_again(NO_STATE)
+{
+    char message[64];
+    ssize_t size;
+    bool heard = false;
+    watchdog_usec = "100000";
+    open_at(path);
+    service_manager_tick(&manager, true, true, "ready", 0);
+    while (manager.unsent[0] == '\0') {
+        service_manager_reloading(&manager, 1);
+    }
+    manager.unsent[0] = '\0';
+    service_manager_tick(&manager, true, true, "ready", WATCHDOG_US);
+    assert_string_equal(manager.unsent, "WATCHDOG=1\n");
+    service_manager_reloading(&manager, 2);
+    while (recv(listener, message, sizeof message, 0) > 0) {
+    }
+    for (int i = 0; i < 2; i++) {
+        service_manager_tick(&manager, true, true, "ready", WATCHDOG_US + TICK_US);
+    }
+    while ((size = recv(listener, message, sizeof message, 0)) > 0) {
+        heard = heard || strncmp(message, "WATCHDOG=1\n", (size_t)size) == 0;
+    }
+    assert_true(heard);
 }
 
 /* Messages go to the path, whoever listens there by now. */
@@ -264,6 +338,10 @@ int main(void)
         CASE(test_what_ends_is_not_ready),
         CASE(test_what_a_full_queue_refuses_is_told_later),
         CASE(test_without_a_manager_nothing_happens),
+        CASE(test_news_are_wanted_once_a_second),
+        CASE(test_the_start_does_not_wait_for_news),
+        CASE(test_the_watchdog_hears_in_time),
+        CASE(test_a_word_for_the_watchdog_that_is_lost_is_told_again),
         CASE(test_a_manager_may_go_and_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

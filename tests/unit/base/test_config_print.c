@@ -37,16 +37,18 @@ static void expect_line(const char *text, const char *line, bool there)
 
 static void test_print_shows_all_but_secrets(NO_STATE)
 {
-    char *text =
-        printed((struct environment_variable[]){{"DATABASE_URL", ENVIRONMENT_SECRET},
-                                                {"REDIS_URL", "redis://:open-sesame@cache"},
-                                                {"LOG_LEVEL", "warn"},
-                                                {"BIND_ADDRESS", "::"},
-                                                {"PORT", "81"},
-                                                {NULL, NULL}});
+    char *text = printed(
+        (struct environment_variable[]){{"DATABASE_URL", ENVIRONMENT_SECRET},
+                                        {"REDIS_URL", "redis://:open-sesame@cache"},
+                                        {"RELAY_TARGET", "https://hooks.example/open-sesame"},
+                                        {"LOG_LEVEL", "warn"},
+                                        {"BIND_ADDRESS", "::"},
+                                        {"PORT", "81"},
+                                        {NULL, NULL}});
     assert_null(strstr(text, "open-sesame"));
     expect_line(text, "DATABASE_URL=<redacted>", true);
     expect_line(text, "REDIS_URL=<redacted>", true);
+    expect_line(text, "RELAY_TARGET=https://hooks.example/<redacted>", true);
     expect_line(text, "LOG_LEVEL=warn", true);
     expect_line(text, "LOG_FORMAT=json", true);
     expect_line(text, "BIND_ADDRESS=::", true);
@@ -55,6 +57,7 @@ static void test_print_shows_all_but_secrets(NO_STATE)
     text = printed((struct environment_variable[]){{NULL, NULL}});
     expect_line(text, "DATABASE_URL=", true);
     expect_line(text, "REDIS_URL=", true);
+    expect_line(text, "RELAY_TARGET=-", true);
     for (size_t i = 0; i < config_option_count; i++) {
         assert_non_null(strstr(text, config_options[i].name));
         assert_non_null(strstr(text, config_options[i].help));

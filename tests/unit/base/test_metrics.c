@@ -246,6 +246,26 @@ static void test_requests(void **state)
 #undef REQUEST
 }
 
+/* So that the first failures of a route are an increase. */
+static void test_failures_are_there_before_the_first(void **state)
+{
+    static const char *const statuses[] = {"500", "503", "504"};
+    struct numbers *numbers = *state;
+    metrics_observe_request(numbers->sets[1], 1, HTTP_POST, 201, 5000);
+    metrics_observe_request(numbers->sets[0], 1, HTTP_POST, 503, 5000);
+    render(numbers);
+    for (size_t i = 0; i < LENGTH(statuses); i++) {
+        char line[160];
+        snprintf(line, sizeof line,
+                 "rsvpd_http_request_duration_seconds_count{route=\"/v1/a/{id}\",method=\"POST\","
+                 "status=\"%s\"} %d",
+                 statuses[i], strcmp(statuses[i], "503") == 0);
+        expect_line(numbers, line);
+    }
+    assert_null(strstr(numbers->page, "method=\"GET\""));
+    assert_null(strstr(numbers->page, "status=\"429\""));
+}
+
 static bool is_name(char c)
 {
     return (c >= 'a' && c <= 'z') || c == '_';
@@ -295,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_buckets_are_cumulative, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latencies_are_in_seconds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_failures_are_there_before_the_first, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_page_is_well_formed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static void test_a_request(NO_STATE)
                                .start_us = 5,
                                .end_us = 12,
                                .error = "503",
-                               .http = {HTTP_POST, "/v1/events/{event_id}/rsvp", 503}},
+                               .http = {HTTP_POST, "/v1/events/{event_id}/rsvp", 503, "1.0"}},
                 1);
     const json_t *span = span_of(document, 0);
     expect(span, "traceId", "0af7651916cd43dd8448eb211c80319c");
@@ -84,15 +84,18 @@ static void test_a_request(NO_STATE)
     assert_string_equal(attribute(span, "http.response.status_code"), "503");
     assert_string_equal(attribute(span, "error.type"), "503");
     assert_string_equal(attribute(span, "url.scheme"), "http");
+    assert_string_equal(attribute(span, "network.protocol.version"), "1.0");
     assert_string_equal(attribute(span, "server.port"), "8080");
     json_decref(document);
 }
 
 static void test_an_unknown_request(NO_STATE)
 {
-    json_t *document = written(
-        &plain,
-        &(struct span){.kind = SPAN_REQUEST, .self = {1, 1, 1}, .http = {HTTP_OTHER, "", 404}}, 1);
+    json_t *document =
+        written(&plain,
+                &(struct span){
+                    .kind = SPAN_REQUEST, .self = {1, 1, 1}, .http = {HTTP_OTHER, "", 404, "1.1"}},
+                1);
     const json_t *span = span_of(document, 0);
     expect(span, "name", "HTTP");
     assert_string_equal(attribute(span, "http.request.method"), "_OTHER");
@@ -158,6 +161,48 @@ static void test_the_resource(NO_STATE)
     }
 }
 
+/* No key comes twice: the last that is listed counts, and goes before our own. */
+static void test_keys_of_the_resource_are_unique(NO_STATE)
+{
+    struct otlp_resource resource = plain;
+    resource.service_name = "mine";
+    resource.attributes =
+        "a=1,service.version=7,service.name=x,a=2,b=3,service.name=y,service.version=8";
+    json_t *document = written(&resource, NULL, 0);
+    const json_t *found = json_object_get(resource_of(document), "resource");
+    assert_int_equal(json_array_size(json_object_get(found, "attributes")), 4);
+    assert_string_equal(attribute(found, "service.name"), "mine");
+    assert_string_equal(attribute(found, "service.version"), "8");
+    assert_string_equal(attribute(found, "a"), "2");
+    assert_string_equal(attribute(found, "b"), "3");
+    json_decref(document);
+}
+
+/* What the configuration takes fits, whatever it becomes in JSON. */
+static void test_the_largest_resource_fits(NO_STATE)
+{
+    static const char *const repeated[] = {"a=,", "\x01\x02=\x03,", "a=\"\\\x7f\xff\x01,"};
+    static char name[TRACE_NAME_SIZE_MAX_BYTES + 1], list[TRACE_ATTRIBUTES_SIZE_MAX_BYTES + 1];
+    static char bytes[OTLP_RESOURCE_SIZE_MAX_BYTES];
+    memset(name, '\x01', sizeof name - 1);
+    for (size_t i = 0; i < LENGTH(repeated); i++) {
+        struct otlp_resource resource = plain;
+        struct text all = text_over(list, sizeof list - 1);
+        memset(list, 0, sizeof list);
+        for (int key = 0; !all.truncated; key++) {
+            text_add_format(&all, "%x", key);
+            text_add_cstr(&all, repeated[i]);
+        }
+        resource.service_name = name;
+        resource.attributes = list;
+        struct text text = text_over(bytes, sizeof bytes);
+        assert_true(otlp_write(&resource, NULL, 0, &text));
+        json_t *document = json_loadb(text.data, text.size, 0, NULL);
+        assert_non_null(document);
+        json_decref(document);
+    }
+}
+
 /* The largest of all fits as often as it may come. */
 static void test_as_much_as_may_be(NO_STATE)
 {
@@ -182,9 +227,13 @@ static void test_as_much_as_may_be(NO_STATE)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_request),         cmocka_unit_test(test_an_unknown_request),
-        cmocka_unit_test(test_a_batch),           cmocka_unit_test(test_the_resource),
+        cmocka_unit_test(test_a_request),
+        cmocka_unit_test(test_an_unknown_request),
+        cmocka_unit_test(test_a_batch),
+        cmocka_unit_test(test_the_resource),
         cmocka_unit_test(test_as_much_as_may_be),
+        cmocka_unit_test(test_keys_of_the_resource_are_unique),
+        cmocka_unit_test(test_the_largest_resource_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,15 +40,30 @@ static void test_what_is_no_stat(NO_STATE)
     }
 }
 
+static void read_file(const char *path, char *buffer, size_t size)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    buffer[fread(buffer, 1, size - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* The moment is that of the kernel: its start, which it gives in whole seconds, and the ticks
+ * since. */
 static void test_boot(NO_STATE)
 {
-    uint64_t boot_s;
-    assert_true(
-        process_usage_parse_boot("cpu 1 2\nintr 5 6\nbtime 1700000000\nprocesses 5\n", &boot_s));
-    assert_int_equal(boot_s, 1700000000);
-    assert_false(process_usage_parse_boot("cpu 1 2\n", &boot_s));
-    assert_false(process_usage_parse_boot("cpu 1 2\nbtime x\n", &boot_s));
-    assert_false(process_usage_parse_boot("", &boot_s));
+    static char system_stat[256 * 1024], stat[1024];
+    struct process_usage usage;
+    uint64_t ticks, pages;
+    read_file("/proc/stat", system_stat, sizeof system_stat);
+    read_file("/proc/self/stat", stat, sizeof stat);
+    const char *boot = strstr(system_stat, "\nbtime ");
+    assert_non_null(boot);
+    assert_true(process_usage_parse_stat(stat, &ticks, &pages));
+    assert_true(process_usage_read(&usage));
+    double expected_s =
+        strtod(boot + strlen("\nbtime "), NULL) + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    assert_true(usage.started_s > expected_s - 2 && usage.started_s < expected_s + 2);
 }
 
 static void test_this_process(NO_STATE)

@@ -67,13 +67,28 @@ static void test_adding(NO_STATE)
     unit_expect_text("path", text_slice(&text), "/v1/a%7cb/c%7Cd%3E");
 }
 
+static void test_origins(NO_STATE)
+{
+    static const char *const origins[][2] = {
+        {"https://h.example/hooks/sesame", "https://h.example"},
+        {"https://h.example:8443/?token=sesame", "https://h.example:8443"},
+        {"https://h.example?token=sesame", "https://h.example"},
+        {"https://h.example#sesame", "https://h.example"},
+        {"http://[::1]:80/a://b", "http://[::1]:80"},
+        {"https://h.example", "https://h.example"},
+        {"-", "-"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < LENGTH(origins); i++) {
+        unit_expect_text(origins[i][0], uri_origin(origins[i][0]), origins[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_equal),
-        cmocka_unit_test(test_adding),
+        cmocka_unit_test(test_decode), cmocka_unit_test(test_room),    cmocka_unit_test(test_equal),
+        cmocka_unit_test(test_adding), cmocka_unit_test(test_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,10 @@ static struct api_keys *create(const struct api_key *keys, size_t count)
     struct api_keys *set = api_keys_create(keys, count);
     assert_non_null(set);
     assert_int_equal(api_keys_count(set), count);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(api_keys_hold(set, keys[i].id));
+    }
+    assert_false(api_keys_hold(set, -1));
     return set;
 }
 

@@ -15,7 +15,7 @@
 
 #define GOOD_FOR_S 600
 
-enum { DEADLINE_US = 2 * 1000 * 1000 };
+enum { DEADLINE_US = 2 * 1000 * 1000, LEEWAY_S = 30 };
 
 static struct token_key *known, *later;
 static char *good, *expired, *strange, *of_later_key;
@@ -118,12 +118,13 @@ static int set_up(NO_STATE)
     assert_non_null(set);
     assert_true(published_replace(api_keys, set));
     publish(known);
-    create(&(struct authenticator_setup){.token_keys = token_keys,
-                                         .api_keys = api_keys,
-                                         .refresh = {.want = want, .coming = coming},
-                                         .policy = {.algorithms = 1U << JWT_ES256, .leeway_s = 30},
-                                         .metrics = metrics,
-                                         .hash_secret = 5});
+    create(&(struct authenticator_setup){
+        .token_keys = token_keys,
+        .api_keys = api_keys,
+        .refresh = {.want = want, .coming = coming},
+        .policy = {.algorithms = 1U << JWT_ES256, .leeway_s = LEEWAY_S},
+        .metrics = metrics,
+        .hash_secret = 5});
     return 0;
 }
 
@@ -241,6 +242,45 @@ static void test_a_token_is_a_user(NO_STATE)
         unit_expect_text("subject", identifier_slice(&principal.subject), "u1");
     }
     assert_int_equal(tokens_checked(), 1); /* then it is remembered */
+}
+
+/* Of an answer that goes on. */
+static void test_how_long_a_token_is_good(NO_STATE)
+{
+    struct principal principal;
+    int64_t look_us;
+    assert_int_equal(show_token("Bearer ", good, &principal), AUTHENTICATED);
+    struct instant now = request.started;
+    assert_true(authenticator_still_good(authenticator, &principal, now, &look_us));
+    assert_int_equal(look_us, now.mono_us + AUTHENTICATOR_LOOK_LATEST_US);
+    assert_in_range(principal.good_until_us / 1000 / 1000, now.wall_us / 1000 / 1000 + GOOD_FOR_S,
+                    now.wall_us / 1000 / 1000 + GOOD_FOR_S + LEEWAY_S + 1);
+    now.wall_us = principal.good_until_us - 1;
+    assert_true(authenticator_still_good(authenticator, &principal, now, &look_us));
+    assert_int_equal(look_us, now.mono_us + 1);
+    now.wall_us++;
+    assert_false(authenticator_still_good(authenticator, &principal, now, &look_us));
+}
+
+static void test_how_long_an_api_key_is_good(NO_STATE)
+{
+    struct principal principal;
+    int64_t look_us;
+    assert_int_equal(show("X-API-Key", api_key, NULL, NULL, &principal), AUTHENTICATED);
+    struct instant now = request.started;
+    assert_true(authenticator_still_good(authenticator, &principal, now, &look_us));
+    assert_int_equal(look_us, now.mono_us + AUTHENTICATOR_LOOK_EVERY_US);
+    assert_true(published_replace(api_keys, api_keys_create(NULL, 0)));
+    assert_false(authenticator_still_good(authenticator, &principal, now, &look_us));
+}
+
+static void test_who_shows_nothing_has_nothing_that_ends(NO_STATE)
+{
+    struct principal principal;
+    int64_t look_us;
+    assert_int_equal(show(NULL, NULL, NULL, NULL, &principal), AUTHENTICATION_NOT_SHOWN);
+    assert_true(authenticator_still_good(authenticator, &principal, request.started, &look_us));
+    assert_int_equal(look_us, INT64_MAX);
 }
 
 static void test_bad_tokens_are_checked_each_time(NO_STATE)
@@ -389,6 +429,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_a_request_can_show, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_api_key_is_a_service, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_token_is_a_user, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_how_long_a_token_is_good, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_how_long_an_api_key_is_good, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_shows_nothing_has_nothing_that_ends, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_bad_tokens_are_checked_each_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_another_set_of_keys_is_asked_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_without_keys_nothing_can_be_said, set_up, tear_down),

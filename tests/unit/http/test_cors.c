@@ -135,7 +135,7 @@ static void test_what_preflights_say(NO_STATE)
     expect("Access-Control-Allow-Methods", "POST, DELETE, OPTIONS");
     expect("Access-Control-Allow-Headers",
            "Authorization, X-API-Key, Content-Type, Idempotency-Key, If-Match, If-None-Match, "
-           "X-Request-Id, X-User-Id, traceparent");
+           "Last-Event-ID, X-Request-Id, X-User-Id, traceparent");
     expect("Access-Control-Max-Age", "600");
     expect("Access-Control-Allow-Origin", "https://a.org");
     expect("Vary", "Origin, Access-Control-Request-Method");

@@ -144,6 +144,24 @@ static void an_answer_at_the_head_stays_whatever_its_body_is(NO_STATE)
     assert_int_equal(request.answer.status, 404);
 }
 
+/* W3C Trace Context, section 3.2: one that came twice is none, even where both are the same. */
+static void a_second_traceparent_makes_both_none(NO_STATE)
+{
+    static const char value[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    static const char *const others[] = {value, "rubbish", ""};
+    begin(HTTP_GET, "/v1/livez");
+    add_header("traceparent", value);
+    assert_int_equal(gate_take_head(&request), GATE_PASSED);
+    unit_expect_text("traceparent", request.traceparent, value);
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        begin(HTTP_GET, "/v1/livez");
+        add_header("traceparent", value);
+        add_header("TraceParent", others[i]);
+        assert_int_equal(gate_take_head(&request), GATE_PASSED);
+        assert_int_equal(request.traceparent.size, 0);
+    }
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -153,6 +171,7 @@ int main(void)
         CASE(a_fault_of_the_head_comes_before_its_path),
         CASE(a_body_is_taken_up_to_its_limit),
         CASE(an_answer_at_the_head_stays_whatever_its_body_is),
+        CASE(a_second_traceparent_makes_both_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

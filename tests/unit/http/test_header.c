@@ -55,6 +55,7 @@ static void test_every_name_has_a_field_of_its_own(NO_STATE)
         [HEADER_IDEMPOTENCY_KEY] = "Idempotency-Key",
         [HEADER_IF_MATCH] = "If-Match",
         [HEADER_IF_NONE_MATCH] = "If-None-Match",
+        [HEADER_LAST_EVENT_ID] = "last-event-id",
         [HEADER_ORIGIN] = "origin",
         [HEADER_SEC_FETCH_SITE] = "Sec-Fetch-Site",
         [HEADER_TRACEPARENT] = "Traceparent",

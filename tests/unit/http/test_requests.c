@@ -202,16 +202,17 @@ static void what_a_stream_sends_is_to_be_taken_in_time(NO_STATE)
     end(request);
 }
 
-static void a_stream_that_has_ended_is_an_answer_like_any(NO_STATE)
+static void a_stream_that_has_ended_counts_no_more(NO_STATE)
 {
     struct request *request = begin_stream(0);
     requests_stream_rests(&requests, request, 0);
-    requests_stream_ends(&requests, request, 0);
-    assert_int_equal(closed, 1);
-    assert_int_equal(requests.streams, 0);
-    assert_int_equal(requests.active, 1);
+    requests_stream_wakes(&requests, request, 0);
+    assert_null(requests_resting(&requests));
+    assert_int_equal(requests.streams, 1);
     end(request);
     assert_int_equal(closed, 1);
+    assert_int_equal(requests.streams, 0);
+    assert_int_equal(requests.active, 0);
 }
 
 static void a_stream_that_was_never_sent_is_closed(NO_STATE)
@@ -239,7 +240,7 @@ int main(void)
         CASE(who_goes_on_after_a_refusal_is_cut_off),
         CASE(a_stream_that_rests_has_no_time_limit),
         CASE(what_a_stream_sends_is_to_be_taken_in_time),
-        CASE(a_stream_that_has_ended_is_an_answer_like_any),
+        CASE(a_stream_that_has_ended_counts_no_more),
         CASE(a_stream_that_was_never_sent_is_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The route table: which path is which route, what it captures, which methods it takes. */
 #include "unit.h"
 
+#include "rsvpd/http/count_stream.h"
 #include "rsvpd/http/erasure.h"
 #include "rsvpd/http/event_list.h"
 #include "rsvpd/http/export.h"
@@ -106,6 +107,10 @@ static const struct documented documented[] = {
     {"/v1/events/101a/waitlist", WAITERS, ROUTE_PUBLIC, "101a", NULL, NULL},
     {"/v1/rsvp_counts", "/v1/rsvp_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
     {"/v1/like_counts", "/v1/like_counts", ROUTE_PUBLIC, NULL, NULL, NULL},
+    {"/v1/events/101a/rsvp_count/stream", RSVPS "/stream", ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/posts/101a/like_count/stream", LIKES "/stream", ROUTE_PUBLIC, "101a", NULL, NULL},
+    {"/v1/rsvp_counts/stream", "/v1/rsvp_counts/stream", ROUTE_PUBLIC, NULL, NULL, NULL},
+    {"/v1/like_counts/stream", "/v1/like_counts/stream", ROUTE_PUBLIC, NULL, NULL, NULL},
     {"/v1/problems/not-found", "/v1/problems/{code}", BOTH, NULL, NULL, "not-found"},
     {"/v1/livez", "/v1/livez", BOTH, NULL, NULL, NULL},
     {"/v1/readyz", "/v1/readyz", BOTH, NULL, NULL, NULL},
@@ -351,6 +356,10 @@ static void test_methods(NO_STATE)
         {EXPORT, GET(handle_export)},
         {"/v1/rsvp_counts", GET(handle_counts)},
         {"/v1/like_counts", GET(handle_counts)},
+        {RSVPS "/stream", GET(handle_count_stream)},
+        {LIKES "/stream", GET(handle_count_stream)},
+        {"/v1/rsvp_counts/stream", GET(handle_counts_stream)},
+        {"/v1/like_counts/stream", GET(handle_counts_stream)},
         {"/v1/problems/{code}", GET(handle_problem_type)},
         {"/v1/livez", GET(handle_livez)},
         {"/v1/readyz", GET(handle_readyz)},

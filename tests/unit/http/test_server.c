@@ -90,6 +90,7 @@ static uv_loop_t loop;
 static struct crowd crowd;
 static struct metrics *metrics;
 static _Atomic bool draining;
+static int64_t drain_us;
 static struct http_server *server;
 static uint16_t port;
 
@@ -116,7 +117,7 @@ static int set_up(NO_STATE)
                     .now_us = clock_mono_us,
                     .metrics = metrics,
                     .process = {.draining = &draining},
-                    .limits = {.deadline_us = DEADLINE_US}},
+                    .limits = {.deadline_us = DEADLINE_US, .drain_us = drain_us}},
         .crowd = &crowd,
         .keepalive_us = hour_us,
     });
@@ -369,16 +370,15 @@ static void what_comes_is_sent_as_it_comes(NO_STATE)
     expect_soon(source_is_closed);
 }
 
-static void an_end_leaves_the_connection(NO_STATE)
+static void an_end_ends_the_connection(NO_STATE)
 {
-    static const char next[] = "GET /plain HTTP/1.1\r\nHost: test\r\n\r\n";
     source.text = "one\n";
     source.ends = true;
     ask_for_stream();
+    expect_text("Connection: close\r\n");
     expect_text("one\n\r\n0\r\n\r\n");
     expect_soon(source_is_closed);
-    assert_int_equal(send(client.fd, next, sizeof next - 1, 0), sizeof next - 1);
-    expect_text("plain");
+    expect_soon(connection_has_ended);
     leave();
 }
 
@@ -386,6 +386,21 @@ static void who_leaves_is_noticed_at_once(NO_STATE)
 {
     ask_for_stream();
     expect_text("\r\n\r\n");
+    leave();
+    expect_soon(source_is_closed);
+}
+
+/* So that streams never take the room of requests. */
+static void a_stream_is_no_connection(NO_STATE)
+{
+    ask_for_stream();
+    expect_text("\r\n\r\n");
+    expect_soon(connection_has_left);
+    assert_int_equal(metrics_get(metrics, METRIC_CONNECTIONS), 0);
+    source.text = "one\n";
+    context_wake(source.request);
+    expect_text("one\n");
+    assert_int_equal(source.closed, 0);
     leave();
     expect_soon(source_is_closed);
 }
@@ -413,6 +428,60 @@ static void who_takes_nothing_is_cut_off(NO_STATE)
     }
     tick_after(15 * DEADLINE_US + SECOND_US);
     expect_soon(source_is_closed);
+    leave();
+}
+
+/* What the kernel had no room for comes in its place. */
+static void who_reads_on_gets_all_of_it(NO_STATE)
+{
+    char bytes[4096];
+    size_t size = 0, runs = 0;
+    source.endless = true;
+    ask_for_stream();
+    expect_text("xxx");
+    for (int i = 0; i < 1000; i++) { /* until the kernel takes no more */
+        turn();
+    }
+    source.endless = false;
+    source.text = "last\n";
+    source.ends = true;
+    int64_t by_us = clock_mono_us() + BOUND_US;
+    char end[16] = "";
+    ssize_t taken;
+    while ((taken = recv(client.fd, bytes, sizeof bytes, MSG_DONTWAIT)) != 0) {
+        turn();
+        assert_true(clock_mono_us() <= by_us);
+        for (ssize_t i = 0; i < taken; i++) {
+            memmove(end, end + 1, sizeof end - 2);
+            end[sizeof end - 2] = bytes[i];
+            runs += bytes[i] == 'x';
+            size++;
+        }
+    }
+    assert_string_equal(end, "5\r\nlast\n\r\n0\r\n\r\n");
+    assert_true(runs > sizeof bytes && size > runs);
+    expect_soon(source_is_closed);
+    leave();
+}
+
+static void a_drain_ends_streams_within_its_time(NO_STATE)
+{
+    close_server();
+    assert_int_equal(uv_loop_close(&loop), 0);
+    free(metrics);
+    drain_us = 10 * SECOND_US;
+    assert_int_equal(set_up(state), 0);
+    drain_us = 0;
+    ask_for_stream();
+    expect_text("\r\n\r\n");
+    expect_soon(nothing_is_active);
+    draining = true;
+    tick_after(0);
+    tick_after(8 * SECOND_US); /* none of one stream */
+    assert_int_equal(source.closed, 0);
+    tick_after(9 * SECOND_US);
+    expect_text("0\r\n\r\n");
+    assert_int_equal(source.closed, 1);
     leave();
 }
 
@@ -457,6 +526,10 @@ static void head_begins_no_stream(NO_STATE)
     ask("HEAD /stream HTTP/1.1\r\nHost: test\r\n\r\n");
     expect_text("Content-Type: text/event-stream\r\n");
     expect_soon(source_is_closed);
+    expect_soon(connection_has_ended);
+    assert_true(client.size > 4);
+    assert_string_equal(client.received + client.size - 4, "\r\n\r\n");
+    assert_null(strstr(client.received, "0\r\n\r\n"));
     leave();
 }
 
@@ -483,10 +556,13 @@ int main(void)
         CASE(nobody_keeps_a_loop_awake_that_has_no_descriptor),
         CASE(who_is_here_is_served_while_descriptors_are_short),
         CASE(what_comes_is_sent_as_it_comes),
-        CASE(an_end_leaves_the_connection),
+        CASE(an_end_ends_the_connection),
         CASE(who_leaves_is_noticed_at_once),
+        CASE(a_stream_is_no_connection),
         CASE(a_stream_may_rest_for_long),
         CASE(who_takes_nothing_is_cut_off),
+        CASE(who_reads_on_gets_all_of_it),
+        CASE(a_drain_ends_streams_within_its_time),
         CASE(a_shutdown_ends_streams_at_once),
         CASE(a_stream_that_begins_in_a_shutdown_ends_at_once),
         CASE(the_end_of_the_server_ends_streams),

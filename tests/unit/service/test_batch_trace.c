@@ -36,7 +36,7 @@ static int tear_down(void **state)
 static void test_nobody_is_traced(NO_STATE)
 {
     struct span spans[SPANS_MAX];
-    batch_trace_note(&tracer, &batch, BATCH_DONE, ENDED_US);
+    batch_trace_note(&tracer, &batch, "write", BATCH_DONE, ENDED_US);
     assert_int_equal(tracer_read(&tracer, spans, SPANS_MAX), 0);
 }
 
@@ -45,11 +45,12 @@ static void test_those_who_share_a_batch_link_to_it(NO_STATE)
     struct span spans[SPANS_MAX];
     operations[0].trace = (struct trace_ref){1, 2, 3};
     operations[2].trace = (struct trace_ref){4, 5, 6};
-    batch_trace_note(&tracer, &batch, BATCH_DONE, ENDED_US);
+    batch_trace_note(&tracer, &batch, "write", BATCH_DONE, ENDED_US);
     assert_int_equal(tracer_read(&tracer, spans, SPANS_MAX), 5);
     assert_int_equal(spans[0].kind, SPAN_BATCH);
     assert_int_equal(spans[0].parent, 0);
     assert_int_equal(spans[0].db.batch_size, 3);
+    assert_string_equal(spans[0].db.operation, "write");
     for (size_t i = 0; i < 2; i++) {
         const struct operation *operation = &operations[i * 2];
         const struct span *queue = &spans[1 + i * 2], *share = &spans[2 + i * 2];
@@ -72,9 +73,9 @@ static void test_one_that_is_sent_again(NO_STATE)
 {
     struct span spans[SPANS_MAX];
     operations[1].trace = (struct trace_ref){1, 2, 3};
-    batch_trace_note(&tracer, &batch, BATCH_LOST, ENDED_US);
+    batch_trace_note(&tracer, &batch, "write", BATCH_LOST, ENDED_US);
     batch.sent_at_us = ENDED_US + 7;
-    batch_trace_note(&tracer, &batch, BATCH_DONE, ENDED_US + 9);
+    batch_trace_note(&tracer, &batch, "write", BATCH_DONE, ENDED_US + 9);
     assert_int_equal(tracer_read(&tracer, spans, SPANS_MAX), 6);
     assert_string_equal(spans[0].error, "connection_lost");
     assert_null(spans[1].error);

@@ -25,6 +25,16 @@ static void test_connections(NO_STATE)
          "the database does not exist there, or takes no connections"},
         {AT "FATAL:  role \"sesame\" does not exist\n",
          "the user does not exist there, or may not log in"},
+        {AT
+         "FATAL:  permission denied for database \"sesame\"\nDETAIL:  User does not have CONNECT "
+         "privilege.\n",
+         "the user may not connect to the database"},
+        {AT "FATAL:  must be superuser or replication role to start walsender\n",
+         "the user lacks REPLICATION: a superuser gives it by ALTER ROLE"},
+        {AT
+         "FATAL:  permission denied to start WAL sender\nDETAIL:  Only roles with the REPLICATION "
+         "attribute may start a WAL sender process.\n",
+         "the user lacks REPLICATION: a superuser gives it by ALTER ROLE"},
         {AT "FATAL:  sorry, too many clients already\n", "the server has no connection left"},
         {AT "FATAL:  the database system is starting up\n", "the server is starting up"},
         {AT "session is read-only\n", "the server is read-only"},
@@ -64,7 +74,8 @@ static void test_size(NO_STATE)
         "out of memory could not translate host name could not parse network address Connection "
         "refused No such file or directory Permission denied timeout expired unreachable server "
         "closed the connection terminating connection authentication failed no password supplied "
-        "no pg_hba.conf entry pg_hba.conf rejects role \" database \" permission denied too many";
+        "no pg_hba.conf entry pg_hba.conf rejects role \" :  database \" permission denied for "
+        "database too many";
     char error[PG_ERROR_SIZE_BYTES];
     pg_error_connection(all, " (there)", error);
     assert_true(strlen(error) < sizeof error);

@@ -10,7 +10,8 @@ enum { LIST_SIZE = 3, TOLD_SIZE_BYTES = 512, FLOOD_SIZE_BYTES = 1 << 20 };
 static char told_buffer[TOLD_SIZE_BYTES];
 static struct text told;
 static struct redis_exchange *exchange;
-static char list_name[] = "list", value_name[] = "value";
+static char list_name[] = "list", value_name[] = "value", open_name[] = "open",
+            some_name[] = "some";
 static bool ends_it; /* whoever is told ends the exchange */
 
 static void take(void *name, size_t place, struct slice value)
@@ -34,12 +35,19 @@ static void ended(void *name, const struct redis_answer *answer)
 
 static void expect_command(char kind)
 {
-    struct redis_command list = {LIST_SIZE, take, ended, list_name, 17};
-    struct redis_command value = {0, NULL, ended, value_name, 17};
-    assert_true(redis_exchange_expect(exchange, kind == 'L' ? &list : &value));
+    struct redis_command command = {.on_end = ended, .data = value_name, .sent_us = 17};
+    if (kind != 'V') {
+        command.list_size = LIST_SIZE;
+        command.on_value = take;
+        command.list_is_open = kind == 'O';
+        command.list_may_miss = kind == 'S';
+        command.data = kind == 'L' ? list_name : kind == 'O' ? open_name : some_name;
+    }
+    assert_true(redis_exchange_expect(exchange, &command));
 }
 
-/* Begins an exchange with these commands under way: L asks for a list, V for a value. */
+/* Begins an exchange with these commands under way: L asks for a list, O for one that may have
+ * more, S for one that may be missing, V for a value. */
 static void begin(const char *commands)
 {
     exchange = redis_exchange_create();
@@ -84,6 +92,21 @@ static void test_answers(NO_STATE)
         {"L", "-WRONGWORD open-sesame\r\n", "list:refused ?"},
         {"L", "-\r\n", "list:refused ?"},
         {"V", "-READONLYopen-sesame\r\n", "value:refused ?"},
+        /* as ROLE is answered */
+        {"O", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
+         "open[0]=a open[1]=b open[2]=c open:answered "},
+        {"OV",
+         "*6\r\n$1\r\na\r\n$1\r\nb\r\n$-1\r\n:7\r\n*2\r\n*3\r\n$1\r\nd\r\n*-1\r\n-e\r\n+f\r\n"
+         "*0\r\n:1\r\n",
+         "open[0]=a open[1]=b open:answered value:answered "},
+        {"O", "-NOPERM sesame\r\n",
+         "open:refused the user of REDIS_URL lacks a right (NOPERM): EVAL, GET, SET, MGET, TIME on "
+         "rsvpd:*; with sentinels ROLE"},
+        /* as a sentinel answers */
+        {"S", "*3\r\n$1\r\na\r\n$-1\r\n$1\r\nc\r\n", "some[0]=a some[2]=c some:answered "},
+        {"SV", "*-1\r\n:1\r\n", "some:answered value:answered "},
+        {"S", "$-1\r\n", "some:answered "},
+        {"S", "-IDONTKNOW sesame\r\n", "some:refused it does not know enough yet (IDONTKNOW)"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct slice bytes = slice_of(cases[i].bytes);
@@ -134,6 +157,19 @@ static void test_rubbish(NO_STATE)
         {"L", "*3\r\n*3\r\n"},
         {"L", "*3\r\n*0\r\n"},
         {"L", "*3\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"},
+        /* an open list, and one that may be missing */
+        {"O", "*2\r\n"},
+        {"O", "*0\r\n"},
+        {"O", "*-1\r\n"},
+        {"O", "$-1\r\n"},
+        {"O", "+master\r\n"},
+        {"O", "*4\r\n*0\r\n"},
+        {"O", "*4\r\n:1\r\n"},
+        {"O", "*3\r\n$-1\r\n$-1\r\n+a\r\n"},
+        {"O", "*4\r\n$-1\r\n$-1\r\n$-1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n"},
+        {"S", ":1\r\n"},
+        {"S", "*4\r\n"},
+        {"S", "*3\r\n*-1\r\n*0\r\n"},
         /* of RESP3, and of no protocol */
         {"V", "%1\r\n+a\r\n+b\r\n"},
         {"L", "~3\r\n"},
@@ -171,6 +207,7 @@ static void test_size(NO_STATE)
         {"V", "$2147483647\r\n"},
         {"V", "$9223372036854775807\r\n"},
         {"L", "*3\r\n$2147483647\r\n"},
+        {"O", "*2147483647\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n$2147483647\r\n"},
     };
     char filler[1024];
     memset(filler, '0', sizeof filler);

@@ -11,8 +11,10 @@
 static void test_changes(NO_STATE)
 {
     static const char *const rows[REDIS_STATE_COUNT] = {
-        [REDIS_DOWN] = ".RNC.",       [REDIS_READING] = "D.NC.", [REDIS_RESOLVING] = "D..C.",
-        [REDIS_CONNECTING] = "D...U", [REDIS_UP] = "D....",
+        [REDIS_DOWN] = ".F..",
+        [REDIS_FINDING] = "D.C.",
+        [REDIS_CONNECTING] = "D..U",
+        [REDIS_UP] = "D...",
     };
     for (int from = 0; from < REDIS_STATE_COUNT; from++) {
         assert_int_equal(strlen(rows[from]), REDIS_STATE_COUNT);
@@ -33,8 +35,11 @@ static struct redis_store *make_store(const struct redis_url *url)
     struct redis_store *store;
     log_configure(LOG_ERROR, LOG_FORMAT_JSON);
     assert_int_equal(uv_loop_init(&loop), 0);
-    store = redis_store_create(&(struct redis_store_setup){
-        .loop = &loop, .url = url, .namespace = "test", .ttl_ms = 1000, .metrics = &metrics});
+    store = redis_store_create(&(struct redis_store_setup){.loop = &loop,
+                                                           .address = {.url = url},
+                                                           .namespace = "test",
+                                                           .ttl_ms = 1000,
+                                                           .metrics = &metrics});
     assert_non_null(store);
     return store;
 }

@@ -4,10 +4,12 @@
 #include "certificate.h"
 #include "rsvpd/store/redis_tls.h"
 
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATH_SIZE = 128, FLIGHT_SIZE_BYTES = 65536, ROUNDS_MAX = 10, DAY_S = 86400 };
@@ -250,6 +252,31 @@ static void test_files_have_to_be_right(NO_STATE)
     }
 }
 
+/* A file that is being made wrong while the service runs must not keep the thread that reads it. */
+static void test_what_is_no_file_keeps_nobody(NO_STATE)
+{
+    char pipe_path[PATH_SIZE + 8];
+    snprintf(pipe_path, sizeof pipe_path, "%s.pipe", ca_path);
+    assert_int_equal(mkfifo(pipe_path, 0600), 0);
+    int held = open(pipe_path, O_RDWR | O_CLOEXEC); /* so that its end never comes */
+    assert_true(held >= 0);
+    const struct redis_tls_files cases[] = {
+        {pipe_path, NULL, NULL},
+        {ca_path, pipe_path, key_path},
+        {ca_path, certificate_path, pipe_path},
+        {"/", NULL, NULL},
+    };
+    alarm(60);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *reason;
+        assert_null(redis_tls_context_create(&cases[i], &reason));
+        assert_non_null(strstr(reason, "cannot be read"));
+    }
+    alarm(0);
+    close(held);
+    unlink(pipe_path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_changed_bytes_are_noticed),
         cmocka_unit_test(test_other_bytes_are_refused),
         cmocka_unit_test(test_files_have_to_be_right),
+        cmocka_unit_test(test_what_is_no_file_keeps_nobody),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -58,6 +58,88 @@ static void test_good_ones(NO_STATE)
     }
 }
 
+/* ---- sentinels ---- */
+
+static void expect_sentinels(const char *text, const struct redis_url *url,
+                             const struct redis_url *expected)
+{
+    assert_int_equal(url->sentinel_count, expected->sentinel_count);
+    for (size_t i = 0; i < expected->sentinel_count; i++) {
+        unit_expect_text(text, slice_of(url->sentinels[i].host), expected->sentinels[i].host);
+        assert_int_equal(url->sentinels[i].port, expected->sentinels[i].port);
+    }
+    unit_expect_text(text, slice_of(url->master_name), expected->master_name);
+    unit_expect_text(text, slice_of(url->sentinel_user), expected->sentinel_user);
+    unit_expect_text(text, slice_of(url->sentinel_password), expected->sentinel_password);
+}
+
+static void test_good_ones_of_sentinels(NO_STATE)
+{
+    static const struct {
+        const char *text;
+        struct redis_url url;
+    } cases[] = {
+#define ONE .sentinel_count = 1, .sentinels = {{"h", 26379}}
+        {"redis+sentinel://h/m", {ONE, .master_name = "m"}},
+        {"redis+sentinel://h/m/", {ONE, .master_name = "m"}},
+        {"redis+sentinel://h/m/1023", {ONE, .master_name = "m", .database = 1023}},
+        {"rediss+sentinel://h/m", {ONE, .master_name = "m", .tls = true}},
+        {"redis+sentinel://h/my%2Fm%3F", {ONE, .master_name = "my/m?"}},
+        {"redis+sentinel://u:p@h/m", {ONE, .master_name = "m", .user = "u", .password = "p"}},
+        {"redis+sentinel://u:a@b,c@h/m",
+         {ONE, .master_name = "m", .user = "u", .password = "a@b,c"}},
+        {"redis+sentinel://h/m?sentinel_password=s%26%3D@/?",
+         {ONE, .master_name = "m", .sentinel_password = "s&=@/?"}},
+        {"redis+sentinel://:p@h/m/2?sentinel_username=w&sentinel_password=s",
+         {ONE, .master_name = "m", .password = "p", .database = 2, .sentinel_user = "w",
+          .sentinel_password = "s"}},
+        {"redis+sentinel://h/m?sentinel_password=s&sentinel_username=w",
+         {ONE, .master_name = "m", .sentinel_user = "w", .sentinel_password = "s"}},
+#undef ONE
+        {"redis+sentinel://a:1,b.example.org,[::1],[2001:db8::7]:65535,10.0.0.1:7/m/3",
+         {.sentinel_count = 5,
+          .sentinels = {{"a", 1},
+                        {"b.example.org", 26379},
+                        {"::1", 26379},
+                        {"2001:db8::7", 65535},
+                        {"10.0.0.1", 7}},
+          .master_name = "m",
+          .database = 3}},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        const char *text = cases[i].text, *problem = NULL;
+        const struct redis_url *expected = &cases[i].url;
+        struct redis_url url;
+        memset(&url, 'x', sizeof url);
+        if (!redis_url_parse(text, &url, &problem)) {
+            fail_msg("%s is refused: %s", text, problem);
+        }
+        expect_sentinels(text, &url, expected);
+        unit_expect_text(text, slice_of(url.path), "");
+        unit_expect_text(text, slice_of(url.host), "");
+        unit_expect_text(text, slice_of(url.user), expected->user);
+        unit_expect_text(text, slice_of(url.password), expected->password);
+        assert_int_equal(url.database, expected->database);
+        assert_int_equal(url.tls, expected->tls);
+    }
+}
+
+static void test_sentinels_are_bounded(NO_STATE)
+{
+    for (size_t count = 1; count <= REDIS_SENTINELS_MAX + 2; count++) {
+        char text[300] = "redis+sentinel://h";
+        const char *problem;
+        struct redis_url url;
+        for (size_t i = 1; i < count; i++) {
+            strcat(text, ",h");
+        }
+        strcat(text, "/m");
+        assert_int_equal(redis_url_parse(text, &url, &problem), count <= REDIS_SENTINELS_MAX);
+    }
+}
+
+/* ---- what is wrong ---- */
+
 static const char *const malformed[] = {
     "",
     "h",
@@ -145,6 +227,50 @@ static const char *const malformed[] = {
     "unix:///a%00",
     "unix:///a%4",
     "UNIX:///r",
+    /* sentinels */
+    "redis+sentinel:",
+    "redis+sentinel://",
+    "redis+sentinel:///m",
+    "redis+sentinel://u:p@/m",
+    "redis+sentinel://h,/m",
+    "redis+sentinel://,h/m",
+    "redis+sentinel://h,,h/m",
+    "redis+sentinel://h, h/m",
+    "redis+sentinel://h;h/m",
+    "redis+sentinel://h:,h/m",
+    "redis+sentinel://h:0/m",
+    "redis+sentinel://h:1,h:65536/m",
+    "redis+sentinel://[::1,h/m",
+    "redis+sentinel://::1,h/m",
+    "redis+sentinel://h%2Ch/m",
+    "redis+sentinel://h/m/x",
+    "redis+sentinel://h/m/1024",
+    "redis+sentinel://h/m/0/",
+    "redis+sentinel://h/%",
+    "redis+sentinel://h/%00",
+    "redis+sentinel://h/m?",
+    "redis+sentinel://h/m?x",
+    "redis+sentinel://h/m?db=1",
+    "redis+sentinel://h/m?sentinel_password",
+    "redis+sentinel://h/m?sentinel_password=",
+    "redis+sentinel://h/m?sentinel_password=%",
+    "redis+sentinel://h/m?sentinel_password=a&",
+    "redis+sentinel://h/m?sentinel_password=a&sentinel_password=b",
+    "redis+sentinel://h/m?sentinel_username=a",
+    "redis+sentinel://h/m?sentinel_username=&sentinel_password=b",
+    "redis+sentinel://h/m?Sentinel_password=a",
+    "redis://h/m",
+    "redis://a,b/0",
+    "redis://h/0?sentinel_password=a",
+    "redis-sentinel://h/m",
+    "sentinel://h/m",
+    "redis+sentinels://h/m",
+    /* no name of the primary */
+    "redis+sentinel://h",
+    "redis+sentinel://h/",
+    "redis+sentinel://h//0",
+    "redis+sentinel://h/?sentinel_password=a",
+    "redis+sentinel://h?sentinel_password=a",
 };
 
 static void test_malformed_ones(NO_STATE)
@@ -172,6 +298,12 @@ static void test_problems_name_the_part(NO_STATE)
         {"redis://u:sesame@", "host"},
         {"redis://u:sesame@h/x", "database"},
         {"unix://sesame", "path"},
+        {"redis+sentinel://u:sesame%@h/m", "password"},
+        {"redis+sentinel://u:sesame@h", "name"},
+        {"redis+sentinel://u:sesame@h,h:x/m", "sentinel"},
+        {"redis+sentinel://u:sesame@h/m/x", "database"},
+        {"redis+sentinel://h/m?password=sesame", "sentinel_password"},
+        {"redis+sentinel://h/m?sentinel_password=sesame%", "sentinel_password"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         const char *problem = NULL;
@@ -179,6 +311,21 @@ static void test_problems_name_the_part(NO_STATE)
         assert_false(redis_url_parse(cases[i].text, &url, &problem));
         assert_non_null(strstr(problem, cases[i].word));
         assert_null(strstr(problem, "sesame"));
+    }
+}
+
+/* Not the URL alone: a sentinel tells hosts too, with any byte in them. */
+static void test_hosts(NO_STATE)
+{
+    static const struct slice good[] = {
+        {"a", 1}, {"redis_1.example-2", 17}, {"fe80::1", 7}, {"0.0.0.0", 7}};
+    static const struct slice bad[] = {
+        {"", 0}, {"\0", 1}, {"a\0b", 3}, {"a\0", 2}, {"a b", 3}, {"fe80::1%eth0", 12}, {"\xe4", 1}};
+    for (size_t i = 0; i < LENGTH(good); i++) {
+        assert_true(redis_url_host_valid(good[i]));
+    }
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        assert_false(redis_url_host_valid(bad[i]));
     }
 }
 
@@ -193,6 +340,12 @@ static void test_long_parts(NO_STATE)
         {"redis://", ":p@h", offsetof(struct redis_url, user), 255},
         {"redis://u:", "@h", offsetof(struct redis_url, password), 255},
         {"redis://[", "]", offsetof(struct redis_url, host), 255},
+        {"redis+sentinel://", "/m", offsetof(struct redis_url, sentinels[0].host), 255},
+        {"redis+sentinel://h/", "/0", offsetof(struct redis_url, master_name), 255},
+        {"redis+sentinel://h/m?sentinel_password=", "",
+         offsetof(struct redis_url, sentinel_password), 255},
+        {"redis+sentinel://h/m?sentinel_username=", "&sentinel_password=p",
+         offsetof(struct redis_url, sentinel_user), 255},
         {"unix:///", "", offsetof(struct redis_url, path), 107}, /* unix(7) */
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
@@ -216,8 +369,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_ones),
+        cmocka_unit_test(test_good_ones_of_sentinels),
+        cmocka_unit_test(test_sentinels_are_bounded),
         cmocka_unit_test(test_malformed_ones),
         cmocka_unit_test(test_problems_name_the_part),
+        cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_long_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

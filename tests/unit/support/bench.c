@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { TICK_US = 10 * 1000, COUNTS_MAX = 4096, HASH_SECRET = 42 };
@@ -29,6 +30,21 @@ static void note_executed(const struct operation *operation)
     ((struct ask *)operation->owner)->executed++;
 }
 
+/* What streams are sent here: <value>@<version>, and ! where it is stale. */
+static struct hub_text *write_event(const struct relation *relation,
+                                    const struct identifier *entity, const struct count *count)
+{
+    enum { SIZE_BYTES = 64 };
+    struct hub_text *text = malloc(sizeof *text + SIZE_BYTES);
+    assert_non_null(text);
+    (void)relation;
+    (void)entity;
+    int size = snprintf(text->data, SIZE_BYTES, "%lld@%lld%s ", (long long)count->value,
+                        (long long)count->version, count->stale ? "!" : "");
+    *text = (struct hub_text){.references = 1, .size = (size_t)size};
+    return text;
+}
+
 struct bench *bench_create(const struct bench_setup *setup)
 {
     /* The service's caches are large and hardly touched here: fresh pages need no clearing. */
@@ -51,6 +67,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .redis = setup->has_redis ? &bench->redis.port : NULL,
         .counts = bench->counts,
         .metrics = bench->metrics,
+        .write_event = write_event,
         .counts_max = COUNTS_MAX,
         .pending_max = setup->pending_max,
         .write_connections = setup->write_connections,

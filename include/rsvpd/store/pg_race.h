@@ -1,0 +1,26 @@
+/* One session with whichever of several hosts gives it first. */
+#ifndef RSVPD_STORE_PG_RACE_H
+#define RSVPD_STORE_PG_RACE_H
+
+#include "rsvpd/base/contract.h"
+
+#include <stddef.h>
+
+struct pg_conn;
+
+enum { PG_RACE_MESSAGE_SIZE_BYTES = 2048 };
+
+/* Connects as PQconnectdbParams does with these keywords and values, whose last keyword is dbname:
+ * a connection string, which may name several hosts. Blocks until a host has given the session
+ * that is wanted, all have refused it, or connect_timeout is over, which is the time for all of
+ * them together. Says nothing on standard error. NULL where there is none: `message` then has what
+ * the hosts said. To be closed with PQfinish. */
+MUST_CHECK struct pg_conn *pg_race(const char *const *keywords, const char *const *values,
+                                   char message[PG_RACE_MESSAGE_SIZE_BYTES]);
+
+/* How many hosts the connection string, the environment and files name together; 0 where that
+ * cannot be told: no memory, none of them can be connected to, or they are not in order. Blocks for
+ * names and files. */
+size_t pg_race_host_count(const char *url);
+
+#endif

@@ -1,0 +1,120 @@
+/* Several hosts in DATABASE_URL, one of which takes connections and never says a word. Its time,
+ * connect_timeout, is longer than any test: where it is waited for, nothing else happens. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "expect.h"
+#include "fixture.h"
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+#include "test.h"
+
+static const char *const one_worker[] = {"WORKERS=1", NULL};
+
+static const struct relation *const rsvp = &relations[RELATION_RSVP];
+
+/* Where the silent host listens. */
+static struct {
+    char directory[PROCESS_PATH_SIZE];
+    int listener;
+} silent;
+
+static int set_up(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    process_make_directory(silent.directory, NULL);
+    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/.s.PGSQL.5432", silent.directory);
+    silent.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(silent.listener, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(silent.listener, 1000), 0);
+    return fixture_setup_servers(state);
+}
+
+static int tear_down(void **state)
+{
+    close(silent.listener);
+    process_remove_directory(silent.directory);
+    return fixture_teardown(state);
+}
+
+/* The silent host first, then the one that works. */
+static char *url_of_both(const char *database)
+{
+    char *url = NULL;
+    assert_true(asprintf(&url,
+                         "postgresql://postgres@/%s?host=%s,%s&port=5432&connect_timeout=1000",
+                         database, silent.directory, pg_server_directory(fixture.pg)) > 0);
+    return url;
+}
+
+static void set_read_only(const char *url, const char *value)
+{
+    pg_execute(url, "ALTER SYSTEM SET default_transaction_read_only = %s", value);
+    pg_execute(url, "SELECT pg_reload_conf()");
+}
+
+static void expect_writable(const struct service *service)
+{
+    struct http_client *client = http_client_create(service->port);
+    expect_write(rsvp, relation_write(client, rsvp, "POST", "e", "u"), 201, "e", "u", true, true,
+                 1);
+    http_client_destroy(&client);
+}
+
+static void a_silent_host_does_not_hold_up_the_next(NO_STATE)
+{
+    char *alone = pg_fresh_database(fixture.pg, "beside");
+    char *both = url_of_both("beside");
+    service_migrate(alone);
+    struct service *service = service_start(both, NULL, one_worker);
+    expect_writable(service);
+    service_stop(&service);
+    free(both);
+    free(alone);
+}
+
+/* An attempt that finds the host to be read-only goes on, because it waits for the other one. */
+static void await_attempt(const struct service *service, int64_t before)
+{
+    const int64_t until_ms = process_now_ms() + 60000;
+    while (service_count_connects(service) == before) {
+        if (process_now_ms() > until_ms) {
+            process_fail("it does not try to connect");
+        }
+        process_nap();
+    }
+}
+
+/* As a standby is that is promoted a moment after it was asked. */
+static void a_host_is_asked_again_while_another_is_silent(NO_STATE)
+{
+    char *alone = pg_fresh_database(fixture.pg, "again");
+    char *both = url_of_both("again");
+    service_migrate(alone);
+    struct service *service = service_start(both, NULL, one_worker);
+    const int64_t before = service_count_connects(service);
+    set_read_only(alone, "on");
+    service_wait_ready(service, 503);
+    await_attempt(service, before);
+    set_read_only(alone, "off");
+    service_wait_ready(service, 200);
+    expect_writable(service);
+    service_stop(&service);
+    free(both);
+    free(alone);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_silent_host_does_not_hold_up_the_next),
+        cmocka_unit_test(a_host_is_asked_again_while_another_is_silent),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
