@@ -64,11 +64,15 @@ class Service:
 class Rsvpd(Service):
     name = "rsvpd"
 
+    @property
+    def program(self):
+        return self.bench.rsvpd
+
     def start(self, **environment):
         """The environment is what this one is set to beyond the defaults."""
         self.admin_port = processes.free_port()
         self.setup = {"WORKERS": self.bench.workers, "ACCESS_LOG_EVERY": 0} | environment
-        self.spawn([self.bench.rsvpd, "serve"], DATABASE_URL=self.bench.postgres.url(self.database, stores.SERVICE),
+        self.spawn([self.program, "serve"], DATABASE_URL=self.bench.postgres.url(self.database, stores.SERVICE),
                    REDIS_URL=f"unix://{self.bench.redis_socket}", PORT=str(self.port), ADMIN_PORT=str(self.admin_port),
                    WORKERS=str(self.bench.workers), ACCESS_LOG_EVERY="0", SHUTDOWN_DRAIN_MS="0", **environment)
         processes.wait_until_ready(self.child, self.name, lambda: processes.ask(self.admin_port, "GET", "/readyz")[0] == 200,

@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 
+import contestants
 import environment
 import machine
 import plot
@@ -33,6 +34,7 @@ class Bench(environment.Environment):
         super().__init__(options)
         self.scale = works.QUICK if options.quick else works.FULL
         self.openloop = options.openloop
+        self.migrator = options.rsvpd
         self.sample_answer = None
         self.fixtures = set()  # the databases that are there to be copied
         self.last_run = streams.RUN_MIN
@@ -46,7 +48,7 @@ class Bench(environment.Environment):
         if name not in self.fixtures:
             say(f"making the database {name}")
             self.postgres.create(name)
-            self.postgres.migrate(name, self.rsvpd)
+            self.postgres.migrate(name, self.migrator)
             events, members = works.fixture_size(name, self.scale)
             if events:
                 self.postgres.fill(name, events, members)
@@ -81,16 +83,22 @@ class Measurement:
         if os.path.exists(self.path):
             os.unlink(self.path)
 
-    def start(self, runner):
-        """On a database of its own, or where nobody writes, all on one."""
-        fixture = self.bench.fixture(self.work.fixture)
-        runner.database = fixture
+    def copy_fixture(self, runner):
+        runner.database = f"{self.work.name}_{runner.name}"
+        self.bench.postgres.create(runner.database, self.bench.fixture(self.work.fixture))
+
+    def prepare_database(self, runner):
+        """One of its own, or where nobody writes, one for all."""
         if self.work.new_users:
-            runner.database = f"{self.work.name}_{runner.name}"
-            self.bench.postgres.create(runner.database, fixture)
+            self.copy_fixture(runner)
+        else:
+            runner.database = self.bench.fixture(self.work.fixture)
+
+    def start(self, runner):
+        self.prepare_database(runner)
         self.bench.forget_counts()
         runner.start()
-        if runner.name == "rsvpd" and self.work.name == "rsvp_count":
+        if isinstance(runner, contestants.Rsvpd) and self.work.name == "rsvp_count":
             self.bench.sample_answer = processes.ask(runner.port, "GET", "/v1/events/100/rsvp_count")
 
     def write_stream(self, path):
@@ -108,7 +116,7 @@ class Measurement:
         if self.work.starts_empty:
             postgres.empty(runner.database)
         if self.work.name == "rsvp_capacity":
-            if runner.name == "rsvpd":
+            if isinstance(runner, contestants.Rsvpd):
                 runner.admit()
             else:
                 postgres.admit(runner.database, stores.HOT_EVENT, stores.HOT_CAPACITY)

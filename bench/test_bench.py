@@ -17,6 +17,7 @@ import time
 import unittest
 import xml.dom.minidom
 
+import against
 import auth
 import contestants
 import machine
@@ -366,6 +367,18 @@ class Results(unittest.TestCase):
         self.assertEqual(len(report.faults(results)), 2)
         for text in (report.as_text(results), report.as_markdown(results)):
             self.assertIn("INVALID: a work: pgbench: broke", text)
+
+    def test_now_and_earlier(self):
+        def result(throughput, *faults):
+            return {"throughput_per_s": throughput, "faults": list(faults),
+                    "cpu_us_per_request": {"load": 1, "service": 2, "postgres": 3, "redis": 4}}
+
+        rounds = {"rsvpd": [result(970), result(1940)], "earlier": [result(1000), result(2000, "broke")]}
+        results = {"works": {"w": {"title": "a work", "rounds": rounds,
+                                   "ratios": against.bench_main.ratios(rounds, {})["earlier"]}}}
+        self.assertEqual(list(against.rows(results)),
+                         [["a work", "1,455", "1,500", "0.970", "0.97 to 0.97", "no", "2", "3", "2", "3"]])
+        self.assertEqual(against.faults(results), ["a work: earlier: broke"])
 
     def test_plots(self):
         for draw in (plot.throughput, plot.latency):
