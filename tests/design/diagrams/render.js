@@ -25,20 +25,25 @@ function blocks(text) {
   return block ? [...found, block] : found;
 }
 
-const [directory, ...pages] = process.argv.slice(2);
-mkdirSync(directory, { recursive: true });
-const browser = await puppeteer.launch({
+const launch = () => puppeteer.launch({
   executablePath: process.env.CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--disable-background-networking",
     "--host-resolver-rules=MAP * ~NOTFOUND"],
   timeout: LIMIT_MS,
   protocolTimeout: LIMIT_MS,
 });
+
+const [directory, ...pages] = process.argv.slice(2);
+mkdirSync(directory, { recursive: true });
+let browser = await launch();
 let rendered = 0, failed = 0;
 try {
   for (const page of pages) {
     for (const { number, lines } of blocks(readFileSync(page, "utf8"))) {
       try {
+        if (!browser.connected) {
+          browser = await launch(); // the last one died, which is no reason to give up all that follow
+        }
         const { data } = await renderMermaid(browser, lines.join("\n"), "png",
           { viewport: { width: 1000, height: 800, deviceScaleFactor: 1.5 } });
         writeFileSync(`${directory}/${page.replace(/\.md$/, "").replaceAll("/", "-")}-${number}.png`, data);
