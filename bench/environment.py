@@ -19,6 +19,11 @@ def write(path, text):
         file.write(text)
 
 
+def parse_numbers(text):
+    """Of a list with commas."""
+    return tuple(int(part) for part in text.split(","))
+
+
 def parse_options(parser, works):
     """The parser's own arguments and those that scripts/bench gives to every program that measures; `only` lists works by name."""
     parser.add_argument("--quick", action="store_true")

@@ -141,7 +141,7 @@ class Case:
         if self.bench.postgres.last_checkpoint() != self.bench.checkpoint:
             result["faults"].append("there was a checkpoint, after which whole pages went into the write-ahead log")
         faults = "".join(f" INVALID: {fault}" for fault in result["faults"])
-        say(f"{self.work.name}: {self.database.rows:,} rows: {result['throughput_per_s']:,.0f}/s{faults}")
+        say(f"{self.work.name}: {self.database.title}: {result['throughput_per_s']:,.0f}/s{faults}")
         return result
 
 
@@ -221,7 +221,7 @@ def run(bench, options):
 
 
 def parse_rows(text):
-    rows = tuple(int(part) for part in text.split(","))
+    rows = environment.parse_numbers(text)
     wrong = [size for size in rows if size < population.ROWS_MIN or size % population.ROWS_PER_EVENT]
     if wrong or sorted(set(rows)) != list(rows):
         raise argparse.ArgumentTypeError(f"sizes grow, from {population.ROWS_MIN}, and are hundreds")

@@ -51,7 +51,7 @@ class Database:
     def __init__(self, bench, people):
         self.bench, self.people, self.rows = bench, people, people.rows
         self.postgres = bench.postgres
-        self.name = f"rows_{self.rows}"
+        self.name, self.title = f"rows_{self.rows}", f"{self.rows:,} rows"
         self.changed = 0  # rows since the last VACUUM
         self.imported = self.storage = None
 

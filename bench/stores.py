@@ -26,13 +26,13 @@ class Postgres:
     def __init__(self, programs, socket_directory):
         self.programs, self.socket_directory = programs, socket_directory
 
-    def sql(self, database, *statements):
-        """Each statement in a transaction of its own; answers what they printed."""
+    def sql(self, database, *statements, stdin=subprocess.DEVNULL):
+        """Each statement in a transaction of its own; answers what they printed. COPY FROM STDIN reads `stdin`."""
         command = [f"{self.programs}/psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", self.socket_directory,
                    "-U", "postgres", "-d", database]
         for statement in statements:
             command += ["-c", statement]
-        return subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout.strip()
+        return subprocess.run(command, check=True, stdin=stdin, stdout=subprocess.PIPE, text=True).stdout.strip()
 
     def url(self, database, role=OWNER):
         return f"postgresql:///{database}?host={self.socket_directory}&port=5432&user={role}"
@@ -46,6 +46,10 @@ class Postgres:
     def migrate(self, database, rsvpd):
         environment = os.environ | {"DATABASE_URL": self.url(database)}
         subprocess.run([rsvpd, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        self.grant(database)
+
+    def grant(self, database):
+        """The service's rights on the tables that are there."""
         subprocess.run([f"{self.programs}/psql", "-X", "-h", self.socket_directory, "-U", "postgres", "-d", database,
                         "-v", f"role={SERVICE}", "-f", f"{SOURCE}/sql/roles/service_role.sql"],
                        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

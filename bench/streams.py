@@ -39,6 +39,10 @@ def count(event):
     return f"GET /v1/events/{event}/rsvp_count HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
+def events_of(user):
+    return f"GET /v1/users/{user}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
 def new_user(number):
     """The user of this number in the run: the run's number, then the user's."""
     assert number < USERS_PER_RUN

@@ -31,7 +31,7 @@ packages_npm=(postgresql redis-server nodejs npm python3)
 # What scripts/browser needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_browser=(postgresql redis-server chromium python3)
-# What scripts/bench --scale and --auth need instead.
+# What the options of scripts/bench need instead, but for --streams.
 # shellcheck disable=SC2034
 packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
 
