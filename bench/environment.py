@@ -45,10 +45,16 @@ class Environment:
         self.postgres = stores.Postgres(options.postgres_programs, options.postgres_socket)
         self.server_pids = {"postgres": options.postgres_pid, "redis": options.redis_pid}
         self.workers = len(os.sched_getaffinity(0))
+        self.checkpoint = None  # the last one before the measurements, among which there is none
 
     def forget_counts(self):
         """Redis keeps counts by event, whatever database they came from."""
         subprocess.run(["redis-cli", "-s", self.redis_socket, "flushall"], check=True, stdout=subprocess.DEVNULL)
+
+    def whole_pages(self, value):
+        """Whether a page goes whole into the log when it first changes. Without, works are measured as long after a checkpoint."""
+        self.postgres.sql("postgres", f"ALTER SYSTEM SET full_page_writes = {value}", "SELECT pg_reload_conf()", "CHECKPOINT")
+        self.checkpoint = self.postgres.last_checkpoint()
 
     def processor_times(self, runner):
         """Seconds, of the servers and of whom is measured."""

@@ -59,7 +59,6 @@ class Bench(environment.Environment):
         self.plan = Plan(**asdict(QUICK if options.quick else FULL) | {
             name: value for name in ("rows", "counts") if (value := getattr(options, name)) is not None})
         self.program = options.population
-        self.checkpoint = None  # as in scale.py
         self.databases = []  # the layouts of the size that is measured
 
     def fill(self, rows):
@@ -71,11 +70,6 @@ class Bench(environment.Environment):
     def drop(self):
         for layout in self.databases:
             self.postgres.drop(layout.name)
-
-    def whole_pages(self, value):
-        """Whether a page goes whole into the log when it first changes. Works are measured without: as long after a checkpoint."""
-        self.postgres.sql("postgres", f"ALTER SYSTEM SET full_page_writes = {value}", "SELECT pg_reload_conf()", "CHECKPOINT")
-        self.checkpoint = self.postgres.last_checkpoint()
 
 
 def measure_works(bench, works):

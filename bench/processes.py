@@ -90,16 +90,30 @@ def _stat(pid):
         return file.read().rpartition(")")[2].split()
 
 
-def processor_time_s(root):
-    """Seconds of processor time of a process, its descendants, and those of them that have ended."""
+def _stats():
+    """{pid: fields} of all processes."""
     fields = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
                 fields[int(name)] = _stat(name)
+    return fields
+
+
+def _family(root, fields):
     family, grown = {root}, True
     while grown:
         more = {pid for pid, stat in fields.items() if int(stat[1]) in family} - family
         family, grown = family | more, bool(more)
-    ticks = sum(sum(map(int, fields[pid][11:15])) for pid in family if pid in fields)
+    return family
+
+
+def descendants(root):
+    return _family(root, _stats()) - {root}
+
+
+def processor_time_s(root):
+    """Seconds of processor time of a process, its descendants, and those of them that have ended."""
+    fields = _stats()
+    ticks = sum(sum(map(int, fields[pid][11:15])) for pid in _family(root, fields) if pid in fields)
     return ticks / CLOCK_TICKS_PER_S

@@ -56,7 +56,6 @@ class Bench(environment.Environment):
         self.plans = options.plans
         self.plan = Plan(**asdict(QUICK if options.quick else FULL) | {
             name: value for name in ("rows", "minutes") if (value := getattr(options, name)) is not None})
-        self.checkpoint = None  # the last one before the measurements, among which there is none
         self.databases = [scale_stores.Database(self, population.Population(options.population, rows))
                           for rows in self.plan.rows]
 
@@ -131,9 +130,12 @@ class Case:
                 result["faults"].append(f"{result['requests']} acknowledged, but {changed} rows changed")
         return result
 
+    def service(self):
+        return Service(self.bench, self.database, self.work)
+
     def measure(self):
         plan = self.bench.plan
-        with Service(self.bench, self.database, self.work) as service:
+        with self.service() as service:
             self.run(service, plan.warmup_s)
             result = self.run(service, plan.measure_s)
             if self.work.capacity:

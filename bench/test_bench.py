@@ -20,11 +20,15 @@ import xml.dom.minidom
 import against
 import auth
 import contestants
+import cores
 import machine
 import memory
+import partition_stores
+import partitions
 import plot
 import population
 import report
+import retention
 import scale
 import scale_report
 import scale_stores
@@ -294,6 +298,74 @@ class Scale(unittest.TestCase):
         self.assertEqual(scale.parse_rows("100000,200000"), (100_000, 200_000))
         for wrong in ("200000,100000", "100000,100000", "1000", "100001"):
             self.assertRaises(argparse.ArgumentTypeError, scale.parse_rows, wrong)
+
+
+class Partitions(unittest.TestCase):
+    @staticmethod
+    def result(throughput, *faults):
+        return {"throughput_per_s": throughput, "faults": list(faults),
+                "cpu_us_per_request": {"load": 1, "service": 2, "postgres": 3, "redis": 4}}
+
+    def test_statements(self):
+        table, indexes = partition_stores.statements(0)
+        self.assertFalse([statement for statement in table + indexes if "PARTITION" in statement])
+        table, _ = partition_stores.statements(16)
+        self.assertEqual(sum("MODULUS 16" in statement for statement in table), 16)
+
+    def test_a_list_is_of_members(self):
+        people = population.Population(POPULATION, 100_000)
+        made = partitions.user_list(people, scale_works.Sizes(requests=1, writes=500, asked_events=1))
+        users = {user for _, user in people.sample(0, people.rows)}
+        self.assertEqual(len(made.records), 500)
+        self.assertTrue({record.split()[1].split("/")[3] for record in made.records} <= users)
+
+    def test_tables(self):
+        upkeep = {"changed": 1000, "log_bytes": 20, "checkpoint_s": 3, "checkpoint_mib": 4, "vacuum_s": 5}
+        storage = {"table": 2 ** 20, "indexes": 2 ** 21, "bytes_per_row": 150, "key_levels": 3, "user_levels": 3}
+        results = {"machine": {"cores": 2}, "quick": False, "seconds": 1, "plan": {"rounds": 2, "upkeeps": 1}, "sizes": {"100000": {
+            "storage": {"0": storage, "16": storage}, "upkeep": {"0": [upkeep], "16": [upkeep | {"vacuum_s": 7}]},
+            "works": {"has_rsvped": {"0": [self.result(1000), self.result(2000)],
+                                     "16": [self.result(900), self.result(1000, "broke")]}}, "faults": ["a fault"]}}}
+        self.assertEqual([row[3:6] for row in partitions.work_rows(results)],
+                         [["1,500", "1.00", "1.00 to 1.00"], ["950", "0.70", "0.50 to 0.90"]])
+        self.assertEqual([row[-1] for row in partitions.upkeep_rows(results)], ["5 (5 to 5)", "7 (7 to 7)"])
+        self.assertEqual(partitions.faults(results), ["has_rsvped, 100,000 rows, 16 partitions: broke", "a fault"])
+        self.assertIn("16 partitions", report.markdown_document(partitions.tables(results), []))
+
+    def test_tables_of_retention(self):
+        def step(seconds):
+            return {"seconds": seconds, "log_mib": 1, "postgres_s": 0.5}
+
+        results = {"machine": {}, "plan": {"rounds": 2, "rows": 120_000}, "pruned": [10_000, 10_000],
+                   "ends": {"one": [{"prune": step(1)}, {"prune": step(3)}]},
+                   "works": {"user_list": {"one": [self.result(1000)], "by_age": [self.result(500, "broke")]}}}
+        self.assertEqual([row[2:] for row in retention.end_rows(results)], [["2", "1 to 3", "5,000", "105", "50"]])
+        self.assertEqual([row[3] for row in retention.work_rows(results)], ["1.00", "0.50"])
+        self.assertEqual(len(retention.faults(results)), 1)
+        self.assertEqual(len(retention.tables(results)), 3)
+
+
+class Cores(unittest.TestCase):
+    def test_prediction(self):
+        self.assertAlmostEqual(cores.predict(20, 0, 4), 200_000)
+        self.assertAlmostEqual(cores.predict(20, 1, 4), 50_000)  # all wait for each other
+
+    def test_tables(self):
+        result = Partitions.result
+        places = {name: [result(1000 if name == cores.ONE else 1600)] * 3 for name in cores.PLACES}
+        inside = {"waits": {"runs": 3, "Lock: tuple": 1}, "batches_per_s": 10, "operations_per_batch": 5, "faults": []}
+        results = {"machine": {}, "plan": {"rounds": 3}, "listeners": {"2": [1, 1.1, 1.2]},
+                   "works": {"w": {"title": "a work", "places": places, "inside": inside}}}
+        row, = cores.predicted_rows(results)
+        self.assertEqual(row[1:4], ["9", "1.60 (1.60 to 1.60)", "177,778 to 222,222"])
+        self.assertEqual(list(cores.wait_rows(results))[0][-1], "runs 75%, Lock: tuple 25%")
+        self.assertEqual(list(cores.listener_rows(results)), [["2", "1.10", "1.00 to 1.20"]])
+        self.assertEqual(len(list(cores.place_rows(results))), len(cores.PLACES))
+        self.assertEqual(cores.faults(results), [])
+
+    def test_one_listener_gets_all(self):
+        self.assertEqual(set(cores.fullest(1)), {1.0})
+        self.assertTrue(all(1 <= times <= 2 for times in cores.fullest(2)))
 
 
 class Auth(unittest.TestCase):
