@@ -34,8 +34,8 @@ class Plan:
     writes: int
 
 
-FULL = Plan(rows=(1_000_000, 10_000_000), counts=(0, 1, 16, 64), rounds=5, upkeeps=3, warmup_s=1, measure_s=4,
-            requests=1_000_000, writes=300_000)
+FULL = Plan(rows=(1_000_000, 10_000_000), counts=(0, 1, 16, 64), rounds=3, upkeeps=3, warmup_s=1, measure_s=4,
+            requests=1_000_000, writes=200_000)
 QUICK = Plan(rows=(100_000,), counts=(0, 16), rounds=2, upkeeps=1, warmup_s=1, measure_s=1, requests=200_000, writes=100_000)
 
 
@@ -72,11 +72,11 @@ class Bench(environment.Environment):
             self.postgres.drop(layout.name)
 
 
-def measure_works(bench, works):
-    """{work: {count: results of all rounds}}, the layouts taking turns."""
+def measure_works(bench, works, results, keep):
+    """Puts {work: {count: results of all rounds}} there, the layouts taking turns, and keeps what there is after each round."""
     layouts = bench.databases
     cases = [scale.Case(bench, layouts[0], work) for work in works]
-    results = {work.name: {str(layout.count): [] for layout in layouts} for work in works}
+    results.update({work.name: {str(layout.count): [] for layout in layouts} for work in works})
     bench.whole_pages("off")
     for _ in range(bench.plan.rounds):
         for layout in layouts:
@@ -84,20 +84,20 @@ def measure_works(bench, works):
             for case in cases:
                 case.database = layout
                 results[case.work.name][str(layout.count)].append(case.measure())
+        keep()
     bench.whole_pages("on")
     for case in cases:
         case.close()
-    return results
 
 
-def measure_upkeep(bench):
-    results = {str(layout.count): [] for layout in bench.databases}
+def measure_upkeep(bench, results, keep):
+    results.update({str(layout.count): [] for layout in bench.databases})
     for _ in range(bench.plan.upkeeps):
         for layout in bench.databases:
             done = layout.upkeep()
             say(f"{layout.title}: {', '.join(f'{UPKEEP[name]} {done[name]:.4g}' for name in UPKEEP)}")
             results[str(layout.count)].append(done)
-    return results
+        keep()
 
 
 # ---- tables ----
@@ -127,7 +127,7 @@ def work_rows(results):
     for rows, size in results["sizes"].items():
         for work in WORKS:
             counts = size.get("works", {}).get(work.name, {})
-            for count, rounds in counts.items():
+            for count, rounds in ((count, rounds) for count, rounds in counts.items() if rounds):
                 median, least, most = compare(next(iter(counts.values())), rounds)
                 costs = (report.number(statistics.median(result["cpu_us_per_request"][group] for result in rounds))
                          for group in ("service", "postgres"))
@@ -141,7 +141,7 @@ WORK_HEAD = ("workload", "rows", "rsvps is", "/s", "ratio to the first", "range 
 
 def upkeep_rows(results):
     for rows, size in results["sizes"].items():
-        for count, rounds in size.get("upkeep", {}).items():
+        for count, rounds in ((count, rounds) for count, rounds in size.get("upkeep", {}).items() if rounds):
             cells = []
             for name in UPKEEP:
                 values = [done[name] for done in rounds]
@@ -187,9 +187,8 @@ def run(bench, options):
         size = results["sizes"][str(rows)] = {
             "storage": {str(layout.count): layout.storage for layout in bench.databases}}
         save(results, options.out)
-        size["works"] = measure_works(bench, works)
-        save(results, options.out)
-        size["upkeep"] = measure_upkeep(bench)
+        measure_works(bench, works, size.setdefault("works", {}), lambda: save(results, options.out))
+        measure_upkeep(bench, size.setdefault("upkeep", {}), lambda: save(results, options.out))
         size["faults"] = [f"{layout.title}: {fault}" for layout in bench.databases for fault in layout.verify()]
         save(results, options.out)
         bench.drop()
