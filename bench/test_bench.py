@@ -337,12 +337,10 @@ class Partitions(unittest.TestCase):
             return {"seconds": seconds, "log_mib": 1, "postgres_s": 0.5}
 
         results = {"machine": {}, "plan": {"rounds": 2, "rows": 120_000}, "pruned": [10_000, 10_000],
-                   "ends": {"one": [{"prune": step(1)}, {"prune": step(3)}]},
-                   "works": {"user_list": {"one": [self.result(1000)], "by_age": [self.result(500, "broke")]}}}
+                   "ends": {"one": [{"prune": step(1)}, {"prune": step(3)}]}}
         self.assertEqual([row[2:] for row in retention.end_rows(results)], [["2", "1 to 3", "5,000", "105", "50"]])
-        self.assertEqual([row[3] for row in retention.work_rows(results)], ["1.00", "0.50"])
-        self.assertEqual(len(retention.faults(results)), 1)
-        self.assertEqual(len(retention.tables(results)), 3)
+        self.assertEqual(retention.faults(results), [])
+        self.assertEqual(len(retention.faults(results | {"pruned": [5_000]})), 1)
 
 
 class Cores(unittest.TestCase):
