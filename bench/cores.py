@@ -154,10 +154,10 @@ class Waits:
                 self.counts[name] += int(count)
 
 
-def fullest(listeners):
+def fullest(listeners, trials=TRIALS):
     """How many times its share the fullest of so many listeners of one port (SO_REUSEPORT) gets: each trial's."""
     found = []
-    for _ in range(TRIALS):
+    for _ in range(trials):
         with contextlib.ExitStack() as stack, selectors.DefaultSelector() as ready:
             port = 0
             for _ in range(listeners):

@@ -362,8 +362,8 @@ class Cores(unittest.TestCase):
         self.assertEqual(cores.faults(results), [])
 
     def test_one_listener_gets_all(self):
-        self.assertEqual(set(cores.fullest(1)), {1.0})
-        self.assertTrue(all(1 <= times <= 2 for times in cores.fullest(2)))
+        self.assertEqual(set(cores.fullest(1, 2)), {1.0})
+        self.assertTrue(all(1 <= times <= 2 for times in cores.fullest(2, 2)))
 
 
 class Auth(unittest.TestCase):
