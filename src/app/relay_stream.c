@@ -61,6 +61,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         lose(watch->stream, "the connection broke");
         return;
     }
+    watch->stream->heard_us = clock_mono_us();
     read_on(watch->stream);
 }
 
@@ -173,6 +174,8 @@ static bool begin_session(struct relay_stream *stream, bool is_other_log)
         timeout_us > 0 && timeout_us / 3 < TELL_EVERY_US ? timeout_us / 3 : TELL_EVERY_US;
     stream->told_us = 0;
     stream->told_lsn = 0;
+    stream->silence_max_us = timeout_us; /* as long as the server bears with us */
+    stream->heard_us = clock_mono_us();
     if (is_other_log) {
         leave_log(stream);
     }
@@ -323,18 +326,31 @@ void relay_stream_confirm(struct relay_stream *stream, uint64_t lsn)
     stream->confirmed_lsn = lsn > stream->confirmed_lsn ? lsn : stream->confirmed_lsn;
 }
 
+/* Whether the server has said nothing for so long. What is not read is not heard. */
+static bool is_silent(struct relay_stream *stream, int64_t now_us, int64_t for_us)
+{
+    if (uv_is_active((uv_handle_t *)&stream->watch->poll) == 0) {
+        stream->heard_us = now_us;
+    }
+    return stream->silence_max_us > 0 && now_us - stream->heard_us > for_us;
+}
+
 static bool tell(struct relay_stream *stream, struct instant now)
 {
+    bool wants_answer = is_silent(stream, now.mono_us, stream->silence_max_us / 2);
     stream->told_us = now.mono_us;
     stream->told_lsn = stream->confirmed_lsn;
-    return pg_replication_tell(stream->session, stream->confirmed_lsn, now.wall_us);
+    return pg_replication_tell(stream->session, stream->confirmed_lsn, now.wall_us, wants_answer);
 }
 
 void relay_stream_tick(struct relay_stream *stream, struct instant now)
 {
+    bool reading = stream->state == RELAY_STREAM_READING;
     bool due = now.mono_us - stream->told_us >= stream->tell_every_us ||
                stream->confirmed_lsn > stream->told_lsn;
-    if (stream->state == RELAY_STREAM_READING && due && !tell(stream, now)) {
+    if (reading && is_silent(stream, now.mono_us, stream->silence_max_us)) {
+        lose(stream, "the server does not answer");
+    } else if (reading && due && !tell(stream, now)) {
         lose(stream, "the connection broke");
     }
     look_if_due(stream, now.mono_us);

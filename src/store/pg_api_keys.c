@@ -3,7 +3,6 @@
  * DESIGN: Each exchange has a deadline of its own: a server that was lost without a word must not
  * keep a key that was revoked in force. */
 #include "rsvpd/store/pg_api_keys.h"
-#include "rsvpd/base/clock.h"
 #include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/pg_codec.h"
 #include "rsvpd/store/pg_vet.h"
@@ -30,23 +29,14 @@ struct parameters {
 static PGresult *exchange(PGconn *session, const char *name, const struct parameters *parameters,
                           char error[PG_ERROR_SIZE_BYTES])
 {
-    int64_t until_us = clock_mono_us() + EXCHANGE_US;
     const int formats[] = {parameters->format, parameters->format};
-    PGresult *result = NULL, *next = NULL;
     bool sent = PQsendQueryParams(session, sql_text(name), parameters->count, NULL,
                                   parameters->values, parameters->sizes, formats, 1) == 1;
-    while (sent && pg_await_answer(session, until_us) && (next = PQgetResult(session)) != NULL) {
-        PQclear(result);
-        result = next;
-    }
-    if (PQtransactionStatus(session) == PQTRANS_ACTIVE) {
-        pg_error_connection("timeout expired", "", error);
-    } else if (PQresultStatus(result) == PGRES_TUPLES_OK ||
-               PQresultStatus(result) == PGRES_COMMAND_OK) {
+    PGresult *result = sent ? pg_await_last(session, EXCHANGE_US) : NULL;
+    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK) {
         return result;
-    } else {
-        pg_error_statement(session, result, error);
     }
+    pg_error_statement(session, result, error);
     PQclear(result);
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* A session of an operator's command. */
 #include "rsvpd/store/pg_command.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
@@ -48,16 +49,22 @@ static PGresult *accept(PGconn *connection, PGresult *result, char state[6],
 PGresult *pg_command_run(PGconn *connection, const struct pg_command *command, char state[6],
                          char error[PG_ERROR_SIZE_BYTES])
 {
+    return pg_command_run_within(connection, PG_AWAIT_FOREVER_US, command, state, error);
+}
+
+PGresult *pg_command_run_within(PGconn *connection, int64_t timeout_us,
+                                const struct pg_command *command, char state[6],
+                                char error[PG_ERROR_SIZE_BYTES])
+{
     assert(command->parameters <= PG_COMMAND_PARAMETERS_MAX);
     char name[64], sql[SQL_SIZE_BYTES];
     snprintf(name, sizeof name, "%s%s", strchr(command->name, '/') == NULL ? "commands/" : "",
              command->name);
     bool fits = sql_expand(sql_text(name), command->relation, sql, sizeof sql);
     assert(fits);
-    return accept(
-        connection,
-        PQexecParams(connection, sql, command->parameters, NULL, command->values, NULL, NULL, 0),
-        state, error);
+    bool sent = PQsendQueryParams(connection, sql, command->parameters, NULL, command->values, NULL,
+                                  NULL, 0) == 1;
+    return accept(connection, sent ? pg_await_last(connection, timeout_us) : NULL, state, error);
 }
 
 bool pg_command_execute(PGconn *connection, const struct pg_command *command, int64_t *changed,

@@ -104,7 +104,8 @@ void pg_error_statement(const PGconn *connection, const PGresult *result,
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     if (state == NULL) {
-        pg_error_connection(PQerrorMessage(connection), "", error);
+        bool unanswered = result == NULL && PQtransactionStatus(connection) == PQTRANS_ACTIVE;
+        pg_error_connection(unanswered ? "timeout expired" : PQerrorMessage(connection), "", error);
         return;
     }
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);

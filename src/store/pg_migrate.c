@@ -5,6 +5,7 @@
  * others pass, and asks again until its time is over. */
 #include "rsvpd/store/pg_migrate.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/sql.h"
 
@@ -21,6 +22,7 @@ enum {
     VACUUM_WAIT_MS = 1500,
     PASS_MS = 500, /* in which others pass */
 };
+enum { LOOK_TIMEOUT_US = 10 * 1000 * 1000 }; /* at the start of a process that will serve */
 
 static const char directory[] = "migrations/";
 
@@ -65,14 +67,9 @@ static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERRO
 }
 
 /* Runs statements without parameters. */
-static PGresult *run_statement(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
-{
-    return accept(connection, PQexec(connection, sql), error);
-}
-
 static bool run_only(PGconn *connection, const char *sql, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result = run_statement(connection, sql, error);
+    PGresult *result = accept(connection, PQexec(connection, sql), error);
     PQclear(result);
     return result != NULL;
 }
@@ -86,12 +83,21 @@ static PGresult *run_with(PGconn *connection, const char *file, const char *cons
                   error);
 }
 
+/* The answer to a statement without parameters; NULL likewise. */
+static PGresult *ask(PGconn *connection, const char *file, int64_t timeout_us,
+                     char error[PG_ERROR_SIZE_BYTES])
+{
+    bool sent = PQsendQuery(connection, sql_text(file)) == 1;
+    return accept(connection, sent ? pg_await_last(connection, timeout_us) : NULL, error);
+}
+
 /* How many of the built-in migrations a database has, in `applied`. */
-static enum schema_state compare(PGconn *connection, int *applied, char error[PG_ERROR_SIZE_BYTES])
+static enum schema_state compare(PGconn *connection, int64_t timeout_us, int *applied,
+                                 char error[PG_ERROR_SIZE_BYTES])
 {
     enum schema_state state = SCHEMA_UNREACHABLE;
     PGresult *list = NULL;
-    PGresult *exists = run_statement(connection, sql_text("schema/has_history"), error);
+    PGresult *exists = ask(connection, "schema/has_history", timeout_us, error);
     *applied = 0;
     if (exists == NULL) {
         goto out;
@@ -100,7 +106,7 @@ static enum schema_state compare(PGconn *connection, int *applied, char error[PG
     if (strcmp(PQgetvalue(exists, 0, 0), "t") != 0) {
         goto out;
     }
-    list = run_statement(connection, sql_text("schema/list_history"), error);
+    list = ask(connection, "schema/list_history", timeout_us, error);
     if (list == NULL) {
         state = SCHEMA_UNREACHABLE;
         goto out;
@@ -128,7 +134,7 @@ enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTE
     }
     int applied;
     enum schema_state state = pg_vet_session(connection, url, error)
-                                  ? compare(connection, &applied, error)
+                                  ? compare(connection, LOOK_TIMEOUT_US, &applied, error)
                                   : SCHEMA_UNUSABLE;
     if (state == SCHEMA_CURRENT && !pg_vet_tables(connection, error)) {
         state = SCHEMA_UNUSABLE;
@@ -256,7 +262,7 @@ static enum step migrate_once(struct migrator *migrator)
         !run_only(connection, sql_text("schema/create_history"), error)) {
         return STEP_FAILED;
     }
-    enum step step = judge(compare(connection, &applied, error), error);
+    enum step step = judge(compare(connection, PG_AWAIT_FOREVER_US, &applied, error), error);
     const struct sql_file *file = migration(applied + 1);
     if (step == STEP_APPLIED && (!run_only(connection, file->text, error) ||
                                  !record(migrator, applied + 1, file->name + strlen(directory)))) {
@@ -323,7 +329,7 @@ bool pg_migrate(const char *url, int64_t wait_us, const struct pg_migrate_listen
                                 .table_wait_ms = TABLE_WAIT_MS,
                                 .error = error};
     /* Where there is nothing to do, that takes no lock, no right and no server that writes. */
-    enum step step = judge(compare(connection, &applied, error), error);
+    enum step step = judge(compare(connection, PG_AWAIT_FOREVER_US, &applied, error), error);
     while (step == STEP_APPLIED) {
         step = migrate_once(&migrator);
         if (step == STEP_FAILED && pass_and_retry(&migrator)) {

@@ -1,5 +1,6 @@
 /* A stream of what was committed. */
 #include "rsvpd/store/pg_replication.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/pg_connect.h"
 
 #include <libpq-fe.h>
@@ -8,12 +9,20 @@
 #include <string.h>
 
 enum { COMMAND_SIZE_BYTES = 256 };
+enum { ANSWER_TIMEOUT_US = 30 * 1000 * 1000 }; /* beginning may read much of the log */
 
 struct pg_replication {
     PGconn *connection;
     char *copied;   /* the frame that was given last; libpq's */
     bool is_unsent; /* libpq still has something to send */
 };
+
+/* NULL where there is no answer in time. */
+static PGresult *ask(PGconn *connection, const char *command)
+{
+    return PQsendQuery(connection, command) == 1 ? pg_await_last(connection, ANSWER_TIMEOUT_US)
+                                                 : NULL;
+}
 
 /* The names are plain: the configuration takes no other. */
 static PGresult *start(PGconn *connection, const char *slot, uint64_t from_lsn)
@@ -23,13 +32,13 @@ static PGresult *start(PGconn *connection, const char *slot, uint64_t from_lsn)
              "START_REPLICATION SLOT \"%s\" LOGICAL %X/%X (proto_version '1', "
              "publication_names '\"%s\"')",
              slot, (unsigned)(from_lsn >> 32), (unsigned)from_lsn, slot);
-    return PQexec(connection, command);
+    return ask(connection, command);
 }
 
 /* Looks whose log it is, and whether `from` is in it. False where the server does not say. */
 static bool locate(PGconn *connection, struct pg_log_place *from, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *row = PQexec(connection, "IDENTIFY_SYSTEM");
+    PGresult *row = ask(connection, "IDENTIFY_SYSTEM");
     bool found = PQresultStatus(row) == PGRES_TUPLES_OK && PQntuples(row) == 1;
     if (found) {
         struct pg_log_place end = {.lsn = pg_slot_parse_lsn(PQgetvalue(row, 0, 2))};
@@ -196,7 +205,8 @@ enum pg_replication_read pg_replication_read(struct pg_replication *replication,
     return PG_REPLICATION_FRAME;
 }
 
-bool pg_replication_tell(struct pg_replication *replication, uint64_t lsn, int64_t unix_us)
+bool pg_replication_tell(struct pg_replication *replication, uint64_t lsn, int64_t unix_us,
+                         bool wants_answer)
 {
     char status[PGOUTPUT_STATUS_SIZE_BYTES];
     if (!flush(replication)) {
@@ -205,7 +215,7 @@ bool pg_replication_tell(struct pg_replication *replication, uint64_t lsn, int64
     if (replication->is_unsent) {
         return true; /* the server does not read; there is no use in more */
     }
-    pgoutput_write_status(lsn, unix_us, status);
+    pgoutput_write_status(lsn, unix_us, wants_answer, status);
     if (PQputCopyData(replication->connection, status, sizeof status) < 0) {
         return false;
     }

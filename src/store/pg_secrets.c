@@ -1,10 +1,12 @@
 /* What all processes on one database share. */
 #include "rsvpd/store/pg_secrets.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
 
+enum { ANSWER_TIMEOUT_US = 10 * 1000 * 1000 };
 enum { NAMESPACE_SIZE = REDIS_NAMESPACE_SIZE_BYTES - 1 };
 
 static bool parse_secrets(const PGresult *result, struct pg_secrets *secrets)
@@ -24,8 +26,11 @@ bool pg_secrets_load(const char *url, struct pg_secrets *secrets, char error[PG_
     if (connection == NULL) {
         return false;
     }
-    PGresult *result =
-        PQexecParams(connection, sql_text("schema/secrets"), 0, NULL, NULL, NULL, NULL, 1);
+    PGresult *result = NULL;
+    if (PQsendQueryParams(connection, sql_text("schema/secrets"), 0, NULL, NULL, NULL, NULL, 1) ==
+        1) {
+        result = pg_await_last(connection, ANSWER_TIMEOUT_US);
+    }
     bool loaded = false;
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         pg_error_statement(connection, result, error);

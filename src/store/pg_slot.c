@@ -9,6 +9,8 @@
 
 #define FAILOVER_FROM_VERSION 170000
 
+enum { LOOK_TIMEOUT_US = 10 * 1000 * 1000 };
+
 static const char statement_timeout[] = "10min", lock_timeout[] = "30s";
 
 static bool is_true(const PGresult *row, int column)
@@ -35,7 +37,8 @@ static PGresult *run(PGconn *connection, const char *file, const char *slot, cha
 bool pg_slot_check(PGconn *connection, const char *name, struct pg_slot_state *state,
                    char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *row = run(connection, "relay/check", name, NULL, error);
+    const struct pg_command check = {"relay/check", &relations[0], 1, {name}};
+    PGresult *row = pg_command_run_within(connection, LOOK_TIMEOUT_US, &check, NULL, error);
     if (row == NULL || PQntuples(row) != 1) {
         PQclear(row);
         return false;

@@ -6,7 +6,6 @@
  * one connection to the other. Pools hand out the session used last, or the one that rested
  * longest; three rounds detect both. */
 #include "rsvpd/store/pg_vet.h"
-#include "rsvpd/base/clock.h"
 #include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/pg_race.h"
 #include "rsvpd/store/sql.h"
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOOK_TIMEOUT_US = 5 * 1000 * 1000 }; /* the catalogs may have to be read from a disk */
 enum { ANSWER_TIMEOUT_US = 2 * 1000 * 1000, ROUNDS = 3, PID_SIZE_BYTES = 16 };
 
 /* Sets a setting: a proxy may dedicate a session to a client that sets one. */
@@ -29,20 +29,16 @@ static const char end_transaction[] = "COMMIT; SELECT pg_backend_pid()";
  */
 static bool ask_pid(PGconn *connection, const char *sql, char pid[PID_SIZE_BYTES])
 {
-    int64_t until_us = clock_mono_us() + ANSWER_TIMEOUT_US;
-    bool answered = false;
     PGresult *result = NULL;
-    if (PQsendQuery(connection, sql) != 1) {
-        return false;
+    if (PQsendQuery(connection, sql) == 1) {
+        result = pg_await_last(connection, ANSWER_TIMEOUT_US);
     }
-    while (pg_await_answer(connection, until_us) && (result = PQgetResult(connection)) != NULL) {
-        answered = PQresultStatus(result) == PGRES_TUPLES_OK;
-        if (answered) {
-            snprintf(pid, PID_SIZE_BYTES, "%s", PQgetvalue(result, 0, 0));
-        }
-        PQclear(result);
+    bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (answered) {
+        snprintf(pid, PID_SIZE_BYTES, "%s", PQgetvalue(result, 0, 0));
     }
-    return answered && PQtransactionStatus(connection) != PQTRANS_ACTIVE;
+    PQclear(result);
+    return answered;
 }
 
 /* Whether the session stays the first connection's own while a second one works. */
@@ -102,11 +98,18 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
 static const char *const relation_words[] = {RELATIONS(MEMBERS), RELATIONS(COUNTERS),
                                              RELATIONS(IDENTIFIERS)};
 
+/* The answer to a statement; NULL where there is none in time. */
+static PGresult *ask(PGconn *connection, const char *name, int count, const char *const *values)
+{
+    bool sent =
+        PQsendQueryParams(connection, sql_text(name), count, NULL, values, NULL, NULL, 0) == 1;
+    return sent ? pg_await_last(connection, LOOK_TIMEOUT_US) : NULL;
+}
+
 /* Whether the statement finds nothing that is not as the migrations made it. */
 static bool finds_nothing(PGconn *connection, const char *name, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result =
-        PQexecParams(connection, sql_text(name), 3, NULL, relation_words, NULL, NULL, 0);
+    PGresult *result = ask(connection, name, 3, relation_words);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool ours = answered && PQntuples(result) == 0;
     if (!answered) {
@@ -135,8 +138,7 @@ bool pg_vet_replayed(struct pg_conn *connection, const char *url, char error[PG_
         return false;
     }
     const char *values[] = {hosts > 1 ? "true" : "false"};
-    PGresult *result =
-        PQexecParams(connection, sql_text("session/replayed"), 1, NULL, values, NULL, NULL, 0);
+    PGresult *result = ask(connection, "session/replayed", 1, values);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool replayed = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     if (!answered) {

@@ -250,7 +250,8 @@ static char *write_uint64(char *out, uint64_t value)
     return out;
 }
 
-void pgoutput_write_status(uint64_t lsn, int64_t unix_us, char status[PGOUTPUT_STATUS_SIZE_BYTES])
+void pgoutput_write_status(uint64_t lsn, int64_t unix_us, bool wants_answer,
+                           char status[PGOUTPUT_STATUS_SIZE_BYTES])
 {
     char *out = status;
     *out++ = 'r';
@@ -258,6 +259,6 @@ void pgoutput_write_status(uint64_t lsn, int64_t unix_us, char status[PGOUTPUT_S
     out = write_uint64(out, lsn);
     out = write_uint64(out, lsn);
     out = write_uint64(out, (uint64_t)(unix_us - POSTGRES_EPOCH_US));
-    *out++ = 0; /* no answer is wanted */
+    *out++ = (char)wants_answer;
     assert(out - status == PGOUTPUT_STATUS_SIZE_BYTES);
 }

@@ -1,5 +1,7 @@
 /* Several hosts in DATABASE_URL, one of which takes connections and never says a word. Its time,
- * connect_timeout, is longer than any test: where it is waited for, nothing else happens. */
+ * connect_timeout, is longer than any test: where it is waited for, nothing else happens. And one
+ * that falls silent once it has given a session. */
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,11 +112,58 @@ static void a_host_is_asked_again_while_another_is_silent(NO_STATE)
     free(alone);
 }
 
+/* ---- after the connection ---- */
+
+/* The catalog that new sessions are judged by is a table that can be locked. */
+static char *make_lockable(const char *database)
+{
+    char *url = pg_fresh_database(fixture.pg, database);
+    service_migrate(url);
+    pg_execute(url, "CREATE SCHEMA lockable;"
+                    " CREATE TABLE lockable.pg_index AS SELECT * FROM pg_index;"
+                    " GRANT USAGE ON SCHEMA lockable TO PUBLIC;"
+                    " GRANT SELECT ON lockable.pg_index TO PUBLIC");
+    pg_execute(url, "ALTER DATABASE %s SET search_path = lockable, pg_catalog, public", database);
+    return url;
+}
+
+static void await_log(const struct service *service, const char *words)
+{
+    const int64_t until_ms = process_now_ms() + 60000;
+    for (bool told = false; !told; process_nap()) {
+        char *log = service_read_log(service);
+        told = strstr(log, words) != NULL;
+        free(log);
+        if (!told && process_now_ms() > until_ms) {
+            process_fail("the log does not tell: %s", words);
+        }
+    }
+}
+
+/* Else it would keep the thread that connects, and with it all connections. */
+static void a_session_that_falls_silent_is_given_up(NO_STATE)
+{
+    char *url = make_lockable("lockable");
+    struct service *service = service_start(url, NULL, one_worker);
+    struct pg_conn *holder =
+        pg_session_begin(url, "LOCK TABLE lockable.pg_index IN ACCESS EXCLUSIVE MODE");
+    pg_execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'rsvpd' AND datname = 'lockable'");
+    pg_await_lock_waiter(url);
+    await_log(service, "no answer in time");
+    PQfinish(holder);
+    service_wait_ready(service, 200);
+    expect_writable(service);
+    service_stop(&service);
+    free(url);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_host_does_not_hold_up_the_next),
         cmocka_unit_test(a_host_is_asked_again_while_another_is_silent),
+        cmocka_unit_test(a_session_that_falls_silent_is_given_up),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,6 +1,7 @@
 /* rsvpd relay to standard output: what it tells of each write, and that a model which replays it
  * ends with the rows of the tables, whatever ends and comes again meanwhile. */
 #include <fcntl.h>
+#include <libpq-fe.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -659,6 +660,33 @@ static void standard_output_that_ends(NO_STATE)
     stop();
 }
 
+/* The server falls silent before it has begun to send. */
+static void a_session_that_falls_silent_is_given_up(NO_STATE)
+{
+    struct pg_conn *holder = pg_session_begin(fixture.database_url,
+                                              "LOCK TABLE pg_publication IN ACCESS EXCLUSIVE MODE");
+    relays[0] = start_relay(NULL);
+    await_log("no answer in time");
+    PQfinish(holder);
+    write_relation("POST", "/v1/events/e/rsvp?user_id=u");
+    told_await(told_path, 1);
+    stop();
+}
+
+/* And later, while there is nothing to send: its keepalives are missed. */
+static void a_server_that_stands_still_is_left(NO_STATE)
+{
+    pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay SET wal_sender_timeout = '3s'");
+    start();
+    pg_server_pause(fixture.pg);
+    await_log("the server does not answer");
+    pg_server_resume(fixture.pg);
+    pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay RESET wal_sender_timeout");
+    pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'u')");
+    told_await(told_path, 1);
+    stop();
+}
+
 /* A relay whose standard output is a pipe that is full. Gives the pipe. */
 static int start_with_full_pipe(void)
 {
@@ -758,6 +786,8 @@ int main(void)
         CASE(a_slot_that_the_server_dropped),
         CASE(a_failover),
         CASE(a_server_that_was_set_back),
+        CASE(a_session_that_falls_silent_is_given_up),
+        CASE(a_server_that_stands_still_is_left),
         CASE(standard_output_that_ends),
         CASE(it_is_killed_between_two_lines),
         CASE(a_target_that_holds_it_up),

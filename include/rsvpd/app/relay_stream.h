@@ -48,6 +48,7 @@ struct relay_stream {
     struct random random;
     uint64_t confirmed_lsn, told_lsn;
     int64_t tell_every_us, told_us;
+    int64_t silence_max_us, heard_us; /* 0: it may be silent for ever */
     uint64_t attempts;
 
     uint64_t looks_for; /* the attempt whose session it is beside */

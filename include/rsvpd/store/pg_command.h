@@ -35,6 +35,12 @@ MUST_CHECK struct pg_result *pg_command_run(struct pg_conn *connection,
                                             const struct pg_command *command, char state[6],
                                             char error[PG_ERROR_SIZE_BYTES]);
 
+/* The same; one that is not answered within the time has failed, and the session is of no use any
+ * more. */
+MUST_CHECK struct pg_result *pg_command_run_within(struct pg_conn *connection, int64_t timeout_us,
+                                                   const struct pg_command *command, char state[6],
+                                                   char error[PG_ERROR_SIZE_BYTES]);
+
 /* The same for statements that answer nothing but how many rows they changed, in `changed` (may be
  * NULL). */
 MUST_CHECK bool pg_command_execute(struct pg_conn *connection, const struct pg_command *command,

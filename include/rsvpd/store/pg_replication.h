@@ -58,9 +58,9 @@ MUST_CHECK enum pg_replication_read pg_replication_read(struct pg_replication *r
                                                         struct pgoutput_frame *frame,
                                                         char error[PG_ERROR_SIZE_BYTES]);
 
-/* Tells the server that all before `lsn` is safe. What cannot be sent now goes with a later call.
- * False where the session broke. */
+/* Tells the server that all before `lsn` is safe, and may ask it for a keepalive. What cannot be
+ * sent now goes with a later call. False where the session broke. */
 MUST_CHECK bool pg_replication_tell(struct pg_replication *replication, uint64_t lsn,
-                                    int64_t unix_us);
+                                    int64_t unix_us, bool wants_answer);
 
 #endif

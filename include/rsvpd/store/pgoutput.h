@@ -70,7 +70,8 @@ bool pgoutput_next_name(struct pgoutput_columns *columns, struct slice *name);
 enum { PGOUTPUT_STATUS_SIZE_BYTES = 34 };
 
 /* Writes what a client tells of itself: all up to `lsn` is safe, and the server need not send it
- * again. */
-void pgoutput_write_status(uint64_t lsn, int64_t unix_us, char status[PGOUTPUT_STATUS_SIZE_BYTES]);
+ * again; it may be asked for a keepalive. */
+void pgoutput_write_status(uint64_t lsn, int64_t unix_us, bool wants_answer,
+                           char status[PGOUTPUT_STATUS_SIZE_BYTES]);
 
 #endif

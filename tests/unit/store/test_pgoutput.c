@@ -190,11 +190,13 @@ static void test_frames(NO_STATE)
 static void test_what_is_told(NO_STATE)
 {
     char status[PGOUTPUT_STATUS_SIZE_BYTES];
-    pgoutput_write_status(0x100000002, COMMITTED_US, status);
+    pgoutput_write_status(0x100000002, COMMITTED_US, false, status);
     unit_expect_bytes("status", slice_make(status, sizeof status),
                       BYTES("r\x00\x00\x00\x01\x00\x00\x00\x02"
                             "\x00\x00\x00\x01\x00\x00\x00\x02"
                             "\x00\x00\x00\x01\x00\x00\x00\x02" COMMITTED_BYTES "\x00"));
+    pgoutput_write_status(0, COMMITTED_US, true, status);
+    assert_int_equal(status[PGOUTPUT_STATUS_SIZE_BYTES - 1], 1);
 }
 
 int main(void)
