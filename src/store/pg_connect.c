@@ -74,6 +74,14 @@ void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES])
     PQconninfoFree(options);
 }
 
+/* One that is empty is as good as none. */
+static bool is_set(const char *variable)
+{
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */
+    const char *value = variable == NULL ? NULL : getenv(variable);
+    return value != NULL && value[0] != '\0';
+}
+
 /* One attempt at every host, for a session of these attributes. `replication` is NULL but for a
  * session that can stream. */
 static PGconn *attempt(const char *url, const char *attributes, const char *replication,
@@ -96,8 +104,7 @@ static PGconn *attempt(const char *url, const char *attributes, const char *repl
                   "there is room for all defaults, the URL and the end");
     size_t size = 0;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */
-        if (defaults[i].environment == NULL || getenv(defaults[i].environment) == NULL) {
+        if (!is_set(defaults[i].environment)) {
             keywords[size] = defaults[i].keyword;
             values[size++] = defaults[i].value;
         }

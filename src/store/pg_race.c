@@ -6,9 +6,13 @@
  * seconds later. So each address has a connection of its own here. They start one after the other,
  * the next one as soon as the one before has failed or a moment is over. In good times only the
  * first one is asked. Where one has failed while others are still silent, it is asked again and
- * again. */
+ * again.
+ *
+ * A name is looked up when it is its turn, once: in good times a name server that is gone holds up
+ * nobody who is not asked. All stand still meanwhile, and so does the clock. */
 #include "rsvpd/store/pg_race.h"
 #include "rsvpd/base/clock.h"
+#include "rsvpd/store/pg_hosts.h"
 
 #include <assert.h>
 #include <libpq-fe.h>
@@ -23,31 +27,31 @@
 #include <string.h>
 
 enum {
-    NEXT_US = 200 * 1000,  /* between the starts of two addresses */
+    NEXT_US = 200 * 1000,  /* between the starts of two, or less where the time is short */
     AGAIN_US = 200 * 1000, /* until one that has failed is asked again */
-    TIMEOUT_MIN_S = 2,     /* libpq's */
     KEYWORDS_MAX = 96,     /* libpq has half as many */
-    ADDRESSES_MAX = 16,    /* of one name */
+    FOUND_MAX = 16,        /* addresses of one name */
+    ASKED_MAX = 32,        /* at a time: others want descriptors, too */
     ADDRESS_SIZE_BYTES = INET6_ADDRSTRLEN + IF_NAMESIZE + 1,
 };
 
-/* One address of a host. */
+/* One address of a host; of a name, before it was looked up, the host itself. */
 struct address {
-    const char *name, *given, *port; /* host, hostaddr, port; empty: what libpq takes then */
-    char found[ADDRESS_SIZE_BYTES];  /* in the place of `given`; empty: not looked up */
-    PGconn *connection;              /* NULL: not being asked */
+    const struct pg_host *host;
+    bool is_name;                   /* to be looked up */
+    char found[ADDRESS_SIZE_BYTES]; /* empty: it was not looked up */
+    PGconn *connection;             /* NULL: not being asked */
     PostgresPollingStatusType wants;
+    const struct pollfd *socket; /* NULL: not waited for */
     bool has_failed;
     int64_t due_us; /* monotonic: when it is asked, or asked again */
 };
 
 struct race {
-    const PQconninfoOption *options; /* all that is asked for, with all hosts */
-    char *names, *given, *ports;     /* what the addresses' texts are parts of */
-    size_t host_count;
+    struct pg_hosts hosts;
     struct address *addresses; /* in the order of the hosts */
-    struct pollfd *sockets;    /* as many */
     size_t count;
+    size_t asked;     /* how many have a connection */
     int64_t until_us; /* monotonic; INT64_MAX: for ever */
     char *message;    /* PG_RACE_MESSAGE_SIZE_BYTES */
 };
@@ -58,116 +62,107 @@ static void add_message(struct race *race, const char *message)
     snprintf(race->message + size, PG_RACE_MESSAGE_SIZE_BYTES - size, "%s", message);
 }
 
-/* ---- what is asked ---- */
+/* ---- who is asked ---- */
 
-static char *copy_option(const PQconninfoOption *options, const char *keyword)
+/* So that all of them have half of the time at the least. */
+static int64_t step_us(const struct race *race, size_t count, int64_t now_us)
 {
-    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
-        options++;
-    }
-    const bool set = options->keyword != NULL && options->val != NULL;
-    return strdup(set ? options->val : "");
+    const int64_t left_us = race->until_us - now_us;
+    const int64_t step_us = left_us > 0 ? left_us / 2 / (int64_t)count : 0;
+    return step_us < NEXT_US ? step_us : NEXT_US;
 }
 
-static size_t count_parts(const char *list)
+/* Without looking anything up. */
+static bool take_hosts(struct race *race)
 {
-    size_t count = 1;
-    while ((list = strchr(list, ',')) != NULL) {
-        list++;
+    const struct pg_hosts *hosts = &race->hosts;
+    const int64_t now_us = clock_mono_us();
+    race->until_us = hosts->timeout_us > 0 ? now_us + hosts->timeout_us : INT64_MAX;
+    race->addresses = calloc(hosts->count, sizeof race->addresses[0]);
+    if (race->addresses == NULL) {
+        return false;
+    }
+    const int64_t step = step_us(race, hosts->count, now_us);
+    race->count = hosts->count;
+    for (size_t i = 0; i < hosts->count; i++) {
+        const struct pg_host *host = &hosts->at[i];
+        race->addresses[i] = (struct address){
+            .host = host,
+            .is_name = host->address[0] == '\0' && host->name[0] != '\0' && host->name[0] != '/' &&
+                       host->name[0] != '@',
+            .due_us = now_us + (int64_t)i * step,
+        };
+    }
+    return true;
+}
+
+/* Makes room for further addresses of the same host behind it. */
+static bool insert_behind(struct race *race, size_t at, size_t further)
+{
+    struct address *addresses =
+        reallocarray(race->addresses, race->count + further, sizeof addresses[0]);
+    if (addresses == NULL) {
+        return false;
+    }
+    memmove(&addresses[at + 1 + further], &addresses[at + 1],
+            (race->count - at - 1) * sizeof addresses[0]);
+    race->addresses = addresses;
+    race->count += further;
+    return true;
+}
+
+static size_t count_found(const struct addrinfo *infos)
+{
+    size_t count = 0;
+    while (infos != NULL && count < FOUND_MAX) {
+        infos = infos->ai_next;
         count++;
     }
     return count;
 }
 
-/* The next part of the list; where there is none left, that was the last: one port for all. */
-static const char *next_part(char **rest, const char *last)
+/* The first one found takes the name's place, and its turn. */
+static bool take_found(struct race *race, size_t at, const struct addrinfo *infos, int64_t now_us)
 {
-    const char *part = strsep(rest, ",");
-    return part != NULL ? part : last;
-}
-
-/* False where the number is none. */
-static bool set_until(struct race *race, const char *timeout)
-{
-    char *end;
-    long seconds = strtol(timeout, &end, 10);
-    if (*end != '\0' || seconds > INT32_MAX) {
+    const size_t count = count_found(infos);
+    const int64_t step = step_us(race, count, now_us);
+    struct address address = race->addresses[at];
+    if (!insert_behind(race, at, count - 1)) {
         return false;
     }
-    seconds = seconds > 0 && seconds < TIMEOUT_MIN_S ? TIMEOUT_MIN_S : seconds;
-    race->until_us = seconds > 0 ? clock_mono_us() + (int64_t)seconds * 1000 * 1000 : INT64_MAX;
+    address.is_name = false;
+    for (size_t i = 0; i < count; i++, infos = infos->ai_next) {
+        address.due_us = now_us + (int64_t)i * step;
+        if (getnameinfo(infos->ai_addr, infos->ai_addrlen, address.found, sizeof address.found,
+                        NULL, 0, NI_NUMERICHOST) != 0) {
+            address.found[0] = '\0';
+        }
+        race->addresses[at + i] = address;
+    }
     return true;
 }
 
-/* libpq has found the options to be in order: as many addresses as hosts, and so on. */
-static bool read_lists(struct race *race)
-{
-    const PQconninfoOption *options = race->options;
-    char *timeout = copy_option(options, "connect_timeout");
-    race->names = copy_option(options, "host");
-    race->given = copy_option(options, "hostaddr");
-    race->ports = copy_option(options, "port");
-    bool read =
-        timeout != NULL && race->names != NULL && race->given != NULL && race->ports != NULL;
-    if (read && !set_until(race, timeout)) {
-        add_message(race, "invalid integer value for connect_timeout\n");
-        read = false;
-    } else if (read) {
-        race->host_count = count_parts(race->given[0] != '\0' ? race->given : race->names);
-    }
-    free(timeout);
-    return read;
-}
-
-/* NULL when memory is exhausted. */
-static struct address *add_address(struct race *race, const struct address *address)
-{
-    struct address *addresses = reallocarray(race->addresses, race->count + 1, sizeof addresses[0]);
-    if (addresses != NULL) {
-        race->addresses = addresses;
-        addresses[race->count] = *address;
-        addresses[race->count].due_us = clock_mono_us() + (int64_t)race->count * NEXT_US;
-        return &addresses[race->count++];
-    }
-    return NULL;
-}
-
-/* A name that cannot be looked up is left to libpq, which says so. */
-static bool add_host(struct race *race, const struct address *host)
+/* Blocks; the others are not short of the time that it took. False where nothing is found. */
+static bool look_up(struct race *race, size_t at, int64_t *now_us)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *infos = NULL;
-    const bool by_name = host->given[0] == '\0' && host->name[0] != '\0' && host->name[0] != '/' &&
-                         host->name[0] != '@';
-    if (!by_name || getaddrinfo(host->name, NULL, &hints, &infos) != 0) {
-        return add_address(race, host) != NULL;
+    const int failed = getaddrinfo(race->addresses[at].host->name, NULL, &hints, &infos);
+    const int64_t then_us = *now_us;
+    *now_us = clock_mono_us();
+    if (race->until_us != INT64_MAX) {
+        race->until_us += *now_us - then_us;
     }
-    bool added = true;
-    size_t count = 0;
-    for (const struct addrinfo *info = infos; info != NULL && added && count < ADDRESSES_MAX;
-         info = info->ai_next) {
-        struct address *address = add_address(race, host);
-        added = address != NULL && getnameinfo(info->ai_addr, info->ai_addrlen, address->found,
-                                               sizeof address->found, NULL, 0, NI_NUMERICHOST) == 0;
-        count++;
+    if (failed != 0) {
+        add_message(race, "could not translate host name\n");
+        return false;
+    }
+    const bool taken = take_found(race, at, infos, *now_us);
+    if (!taken) {
+        add_message(race, "out of memory\n");
     }
     freeaddrinfo(infos);
-    return added;
-}
-
-static bool find_addresses(struct race *race)
-{
-    bool found = read_lists(race);
-    char *names = race->names, *given = race->given, *ports = race->ports;
-    const char *port = "";
-    for (size_t i = 0; found && i < race->host_count; i++) {
-        port = next_part(&ports, port);
-        found = add_host(race, &(struct address){.name = next_part(&names, ""),
-                                                 .given = next_part(&given, ""),
-                                                 .port = port});
-    }
-    race->sockets = found && race->count > 0 ? calloc(race->count, sizeof race->sockets[0]) : NULL;
-    return race->sockets != NULL;
+    return taken;
 }
 
 static void ignore_notice(void *unused, const PGresult *notice)
@@ -176,55 +171,52 @@ static void ignore_notice(void *unused, const PGresult *notice)
     (void)notice;
 }
 
-static PGconn *start(const char *const *keywords, const char *const *values, bool expand)
-{
-    PGconn *connection = PQconnectStartParams(keywords, values, expand);
-    /* A server's warning must not go to standard error, where the log is. */
-    PQsetNoticeReceiver(connection, ignore_notice, NULL);
-    return connection;
-}
-
 /* The option's value for one address. */
 static const char *value_for(const struct address *address, const PQconninfoOption *option)
 {
-    const char *numeric = address->found[0] != '\0' ? address->found : address->given;
-    return strcmp(option->keyword, "host") == 0       ? address->name
-           : strcmp(option->keyword, "hostaddr") == 0 ? numeric
-           : strcmp(option->keyword, "port") == 0     ? address->port
-                                                      : option->val;
+    const struct pg_host *host = address->host;
+    return strcmp(option->keyword, "host") == 0 ? host->name
+           : strcmp(option->keyword, "hostaddr") == 0
+               ? (address->found[0] != '\0' ? address->found : host->address)
+           : strcmp(option->keyword, "port") == 0 ? host->port
+                                                  : option->val;
 }
 
+/* NULL where memory is exhausted. */
 static PGconn *start_address(const struct race *race, const struct address *address)
 {
     const char *keywords[KEYWORDS_MAX] = {0};
     const char *values[KEYWORDS_MAX] = {0};
     size_t size = 0;
-    for (const PQconninfoOption *option = race->options; option->keyword != NULL; option++) {
+    for (const PQconninfoOption *option = race->hosts.options; option->keyword != NULL; option++) {
         assert(size < KEYWORDS_MAX - 1);
         keywords[size] = option->keyword;
         values[size++] = value_for(address, option);
     }
-    return start(keywords, values, false);
-}
-
-static bool is_started(const PGconn *connection)
-{
-    return PQstatus(connection) != CONNECTION_BAD;
+    PGconn *connection = PQconnectStartParams(keywords, values, false);
+    /* A server's warning must not go to standard error, where the log is. */
+    PQsetNoticeReceiver(connection, ignore_notice, NULL);
+    return connection;
 }
 
 /* ---- the race ---- */
 
-/* The next one's turn comes at once. */
+static void end_asking(struct race *race, struct address *address)
+{
+    if (address->connection != NULL) {
+        PQfinish(address->connection);
+        address->connection = NULL;
+        race->asked--;
+    }
+}
+
+/* The next one's turn comes at once. A name that is not found is not looked up again: its
+ * `found` would stay empty. */
 static void note_failure(struct race *race, struct address *address, int64_t now_us)
 {
-    if (!address->has_failed) {
-        add_message(race, address->connection != NULL ? PQerrorMessage(address->connection)
-                                                      : "out of memory\n");
-    }
-    PQfinish(address->connection);
-    address->connection = NULL;
+    end_asking(race, address);
     address->has_failed = true;
-    address->due_us = now_us + AGAIN_US;
+    address->due_us = address->is_name ? INT64_MAX : now_us + AGAIN_US;
     for (size_t i = 0; i < race->count; i++) {
         struct address *next = &race->addresses[i];
         if (next->connection == NULL && !next->has_failed) {
@@ -234,16 +226,41 @@ static void note_failure(struct race *race, struct address *address, int64_t now
     }
 }
 
-static void start_due(struct race *race, int64_t now_us)
+static void note_refusal(struct race *race, struct address *address, int64_t now_us)
 {
-    for (size_t i = 0; i < race->count; i++) {
-        struct address *address = &race->addresses[i];
-        if (address->connection == NULL && now_us >= address->due_us) {
-            address->connection = start_address(race, address);
-            address->wants = PGRES_POLLING_WRITING;
-            if (!is_started(address->connection)) {
-                note_failure(race, address, now_us);
-            }
+    if (!address->has_failed) {
+        add_message(race, PQerrorMessage(address->connection));
+    }
+    note_failure(race, address, now_us);
+}
+
+static void ask(struct race *race, struct address *address, int64_t now_us)
+{
+    address->connection = start_address(race, address);
+    address->wants = PGRES_POLLING_WRITING;
+    address->socket = NULL;
+    if (address->connection == NULL) {
+        add_message(race, "out of memory\n");
+        note_failure(race, address, now_us);
+        return;
+    }
+    race->asked++;
+    if (PQstatus(address->connection) == CONNECTION_BAD) {
+        note_refusal(race, address, now_us);
+    }
+}
+
+static void start_due(struct race *race, int64_t *now_us)
+{
+    for (size_t i = 0; i < race->count && race->asked < ASKED_MAX; i++) {
+        const struct address *address = &race->addresses[i];
+        if (address->connection != NULL || *now_us < address->due_us) {
+            continue;
+        }
+        if (address->is_name && !look_up(race, i, now_us)) {
+            note_failure(race, &race->addresses[i], *now_us);
+        } else {
+            ask(race, &race->addresses[i], *now_us);
         }
     }
 }
@@ -251,30 +268,34 @@ static void start_due(struct race *race, int64_t now_us)
 /* Whether an answer may come yet, other than by asking again. */
 static bool goes_on(const struct race *race)
 {
-    bool goes_on = false;
-    for (size_t i = 0; i < race->count; i++) {
-        goes_on =
-            goes_on || race->addresses[i].connection != NULL || !race->addresses[i].has_failed;
+    bool goes_on = race->asked > 0;
+    for (size_t i = 0; i < race->count && !goes_on; i++) {
+        goes_on = !race->addresses[i].has_failed;
     }
     return goes_on;
 }
 
 /* Until a socket is ready, or somebody is due. */
-static void wait_for_sockets(struct race *race, int64_t now_us)
+static void wait_for_sockets(struct race *race, struct pollfd sockets[ASKED_MAX], int64_t now_us)
 {
+    enum { WAIT_MAX_US = 1000 * 1000 * 1000 };
     int64_t until_us = race->until_us;
+    nfds_t count = 0;
     for (size_t i = 0; i < race->count; i++) {
-        const struct address *address = &race->addresses[i];
-        race->sockets[i] = (struct pollfd){
-            .fd = address->connection != NULL ? PQsocket(address->connection) : -1,
-            .events = address->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-        };
-        if (address->connection == NULL && address->due_us < until_us) {
+        struct address *address = &race->addresses[i];
+        if (address->connection != NULL) {
+            sockets[count] = (struct pollfd){
+                .fd = PQsocket(address->connection),
+                .events = address->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+            };
+            address->socket = &sockets[count++];
+        } else if (race->asked < ASKED_MAX && address->due_us < until_us) {
             until_us = address->due_us;
         }
     }
-    const int64_t wait_ms = until_us > now_us ? (until_us - now_us) / 1000 + 1 : 0;
-    (void)poll(race->sockets, race->count, until_us == INT64_MAX ? -1 : (int)wait_ms);
+    int64_t wait_us = until_us > now_us ? until_us - now_us : 0;
+    wait_us = wait_us < WAIT_MAX_US ? wait_us : WAIT_MAX_US;
+    (void)poll(sockets, count, (int)(wait_us / 1000) + 1);
 }
 
 /* Goes on with each that is ready. Returns the one that is done, or NULL. */
@@ -282,13 +303,14 @@ static struct address *go_on(struct race *race, int64_t now_us)
 {
     for (size_t i = 0; i < race->count; i++) {
         struct address *address = &race->addresses[i];
-        if (address->connection != NULL && race->sockets[i].revents != 0) {
+        if (address->connection != NULL && address->socket != NULL &&
+            address->socket->revents != 0) {
             address->wants = PQconnectPoll(address->connection);
             if (address->wants == PGRES_POLLING_OK) {
                 return address;
             }
             if (address->wants == PGRES_POLLING_FAILED) {
-                note_failure(race, address, now_us);
+                note_refusal(race, address, now_us);
             }
         }
     }
@@ -298,13 +320,14 @@ static struct address *go_on(struct race *race, int64_t now_us)
 /* Takes the connection from the one that is done first. */
 static PGconn *find_winner(struct race *race)
 {
+    struct pollfd sockets[ASKED_MAX];
     int64_t now_us = clock_mono_us();
     while (now_us < race->until_us) {
-        start_due(race, now_us);
+        start_due(race, &now_us);
         if (!goes_on(race)) {
             return NULL;
         }
-        wait_for_sockets(race, now_us);
+        wait_for_sockets(race, sockets, now_us);
         now_us = clock_mono_us();
         struct address *winner = go_on(race, now_us);
         if (winner != NULL) {
@@ -317,53 +340,23 @@ static PGconn *find_winner(struct race *race)
     return NULL;
 }
 
-static void free_race(struct race *race)
-{
-    for (size_t i = 0; i < race->count; i++) {
-        PQfinish(race->addresses[i].connection);
-    }
-    free(race->addresses);
-    free(race->sockets);
-    free(race->names);
-    free(race->given);
-    free(race->ports);
-}
-
 PGconn *pg_race(const char *const *keywords, const char *const *values,
                 char message[PG_RACE_MESSAGE_SIZE_BYTES])
 {
     struct race race = {.message = message};
     PGconn *winner = NULL;
     *message = '\0';
-    /* The first connection only tells what the string, the environment and files say. */
-    PGconn *connection = start(keywords, values, true);
-    if (!is_started(connection)) {
-        add_message(&race, connection == NULL ? "out of memory\n" : PQerrorMessage(connection));
-    } else {
-        PQconninfoOption *options = PQconninfo(connection);
-        race.options = options;
-        if (options != NULL && find_addresses(&race)) {
+    if (pg_hosts_read(keywords, values, &race.hosts, message, PG_RACE_MESSAGE_SIZE_BYTES)) {
+        if (take_hosts(&race)) {
             winner = find_winner(&race);
-        } else if (*message == '\0') {
+        } else {
             add_message(&race, "out of memory\n");
         }
-        PQconninfoFree(options);
     }
-    PQfinish(connection);
-    free_race(&race);
+    for (size_t i = 0; i < race.count; i++) {
+        PQfinish(race.addresses[i].connection);
+    }
+    free(race.addresses);
+    pg_hosts_free(&race.hosts);
     return winner;
-}
-
-size_t pg_race_host_count(const char *url)
-{
-    char message[PG_RACE_MESSAGE_SIZE_BYTES] = "";
-    PGconn *connection =
-        start((const char *const[]){"dbname", NULL}, (const char *const[]){url, NULL}, true);
-    PQconninfoOption *options = is_started(connection) ? PQconninfo(connection) : NULL;
-    struct race race = {.options = options, .message = message};
-    const size_t count = options != NULL && read_lists(&race) ? race.host_count : 0;
-    PQconninfoFree(options);
-    PQfinish(connection);
-    free_race(&race);
-    return count;
 }

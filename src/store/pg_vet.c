@@ -7,7 +7,7 @@
  * longest; three rounds detect both. */
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/pg_await.h"
-#include "rsvpd/store/pg_race.h"
+#include "rsvpd/store/pg_hosts.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
@@ -131,7 +131,7 @@ bool pg_vet_tables(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
 
 bool pg_vet_replayed(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
 {
-    const size_t hosts = pg_race_host_count(url);
+    const size_t hosts = pg_hosts_count(url);
     if (hosts == 0 || hosts > 2) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
                  "it is one of several standbys, and may lack what was written last");

@@ -17,10 +17,10 @@ enum pg_access {
     PG_READS,  /* takes writes too, where any host does; else it may be a server that only reads */
 };
 
-/* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host,
- * each for two seconds unless the URL says otherwise, and takes the first that accepts writes; for
- * PG_READS then once more, and takes the first that answers. NULL with `error` filled in where
- * there is none. To be closed with PQfinish. */
+/* Connects and waits for it: for start-up and for threads other than a loop's. Tries
+ * every host, all together for two seconds unless the URL says otherwise, and takes the first that
+ * accepts writes; for PG_READS then once more, and takes the first that answers. NULL with `error`
+ * filled in where there is none. To be closed with PQfinish. */
 MUST_CHECK struct pg_conn *pg_connect(const char *url, enum pg_access access,
                                       char error[PG_ERROR_SIZE_BYTES]);
 

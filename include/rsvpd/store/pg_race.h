@@ -4,8 +4,6 @@
 
 #include "rsvpd/base/contract.h"
 
-#include <stddef.h>
-
 struct pg_conn;
 
 enum { PG_RACE_MESSAGE_SIZE_BYTES = 2048 };
@@ -17,10 +15,5 @@ enum { PG_RACE_MESSAGE_SIZE_BYTES = 2048 };
  * the hosts said. To be closed with PQfinish. */
 MUST_CHECK struct pg_conn *pg_race(const char *const *keywords, const char *const *values,
                                    char message[PG_RACE_MESSAGE_SIZE_BYTES]);
-
-/* How many hosts the connection string, the environment and files name together; 0 where that
- * cannot be told: no memory, none of them can be connected to, or they are not in order. Blocks for
- * names and files. */
-size_t pg_race_host_count(const char *url);
 
 #endif

@@ -3,6 +3,12 @@
 
 #include "rsvpd/store/pg_connect.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 static void test_urls(NO_STATE)
 {
     static const char *const valid[] = {
@@ -102,6 +108,25 @@ static void test_places(NO_STATE)
     }
 }
 
+/* Nobody says a word there: without a time of its own it would be waited for for ever. */
+static void test_an_empty_variable_is_none(NO_STATE)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    char url[64], error[PG_ERROR_SIZE_BYTES];
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    snprintf(url, sizeof url, "postgresql://127.0.0.1:%u/db", (unsigned)ntohs(address.sin_port));
+    setenv("PGCONNECT_TIMEOUT", "", 1);
+    assert_null(pg_connect(url, PG_WRITES, error));
+    unsetenv("PGCONNECT_TIMEOUT");
+    assert_non_null(strstr(error, "no answer in time"));
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +134,7 @@ int main(void)
         cmocka_unit_test(test_no_password_is_repeated),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_places),
+        cmocka_unit_test(test_an_empty_variable_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

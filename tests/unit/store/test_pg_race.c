@@ -1,5 +1,4 @@
-/* Which hosts a connection string has, and what is said where none of them gives a session. No
- * PostgreSQL listens anywhere. */
+/* What is said where no host gives a session. No PostgreSQL listens anywhere. */
 #include "unit.h"
 
 #include "rsvpd/store/pg_race.h"
@@ -8,26 +7,53 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-/* ---- a name with two addresses ---- */
+/* ---- names of our own ---- */
+
+enum { MANY = 16, SLOW_S = 3 };
 
 typedef int look_up(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+typedef int tell_time(clockid_t, struct timespec *);
 
-/* In front of the C library's: "two.test" has the addresses 127.0.0.2 and 127.0.0.1. */
+static time_t slept_s; /* which the look-ups have taken */
+
+/* In front of the C library's. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    tell_time *const next = (tell_time *)dlsym(RTLD_NEXT, "clock_gettime");
+    const int status = next(clock, now);
+    now->tv_sec += slept_s;
+    return status;
+}
+
+/* The same: "many.test" has the address 127.0.0.2 many times, and 127.0.0.1 last; "slow.test" takes
+ * its time for 127.0.0.1. */
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found)
 {
     look_up *const next = (look_up *)dlsym(RTLD_NEXT, "getaddrinfo");
-    if (name == NULL || strcmp(name, "two.test") != 0) {
+    if (name != NULL && strcmp(name, "slow.test") == 0) {
+        slept_s += SLOW_S;
+        return next("127.0.0.1", service, hints, found);
+    }
+    if (name == NULL || (strcmp(name, "many.test") != 0 && strcmp(name, "two.test") != 0)) {
         return next(name, service, hints, found);
     }
-    struct addrinfo *second = NULL;
-    int status = next("127.0.0.1", service, hints, &second);
-    status = status == 0 ? next("127.0.0.2", service, hints, found) : status;
-    if (status == 0) {
-        (*found)->ai_next = second;
+    const int count = strcmp(name, "two.test") == 0 ? 2 : MANY;
+    int status = 0;
+    *found = NULL;
+    for (int i = 0; i < count && status == 0; i++) {
+        struct addrinfo *further = NULL;
+        status = next(i == 0 ? "127.0.0.1" : "127.0.0.2", service, hints, &further);
+        if (status == 0) {
+            further->ai_next = *found;
+            *found = further;
+        }
     }
     return status;
 }
@@ -47,27 +73,6 @@ static int listen_silently(uint16_t *port)
 }
 
 /* ---- cases ---- */
-
-static void test_hosts_are_counted(NO_STATE)
-{
-    static const struct {
-        const char *url;
-        size_t count;
-    } cases[] = {
-        {"postgresql://127.0.0.1:1/db", 1},
-        {"postgresql:///db?host=/nonexistent,127.0.0.1&port=1", 2},
-        {"postgresql://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/db", 3},
-        {"postgresql://127.0.0.1:1,127.0.0.1/db", 2},
-        {"host=a,b hostaddr=127.0.0.1,127.0.0.1 port=1 dbname=db", 2},
-        {"host=/nonexistent,/nowhere port=1,2,3 dbname=db", 0},
-        {"mysql://h/db", 0},
-    };
-    for (size_t i = 0; i < LENGTH(cases); i++) {
-        if (pg_race_host_count(cases[i].url) != cases[i].count) {
-            fail_msg("'%s' has %zu hosts", cases[i].url, pg_race_host_count(cases[i].url));
-        }
-    }
-}
 
 static void expect_message(const char *url, const char *part)
 {
@@ -96,7 +101,55 @@ static void test_every_address_of_a_name_is_tried(NO_STATE)
     const int listener = listen_silently(&port);
     snprintf(url, sizeof url, "host=two.test port=%u dbname=db connect_timeout=2", (unsigned)port);
     expect_message(url, "Connection refused");
-    assert_int_equal(pg_race_host_count(url), 1);
+    close(listener);
+}
+
+/* All of the first one's addresses are silent. */
+static void test_a_name_of_many_addresses_leaves_others_their_turn(NO_STATE)
+{
+    char url[128];
+    uint16_t port;
+    const int listener = listen_silently(&port);
+    snprintf(url, sizeof url, "host=many.test,127.0.0.1 port=%u,1 dbname=db connect_timeout=2",
+             (unsigned)port);
+    expect_message(url, "Connection refused");
+    close(listener);
+}
+
+/* It takes longer than the hosts have. */
+static void test_a_slow_name_server_takes_no_time_from_hosts(NO_STATE)
+{
+    expect_message("host=slow.test,slow.test port=1 dbname=db connect_timeout=2",
+                   "Connection refused");
+}
+
+static void test_a_name_that_is_none(NO_STATE)
+{
+    static const char both[] = "host=nobody.invalid,127.0.0.1 port=1 dbname=db";
+    expect_message(both, "could not translate host name");
+    expect_message(both, "Connection refused");
+}
+
+/* Others in the process want descriptors, too. */
+static void test_only_so_many_hosts_are_asked_at_a_time(NO_STATE)
+{
+    enum { HOSTS = 500, DESCRIPTORS = 64 };
+    char url[HOSTS * 16 + 128] = "host=127.0.0.2";
+    struct rlimit before, few;
+    uint16_t port;
+    const int listener = listen_silently(&port);
+    for (int i = 1; i < HOSTS; i++) {
+        strcat(url, ",127.0.0.2");
+    }
+    snprintf(url + strlen(url), 128, " port=%u dbname=db connect_timeout=2", (unsigned)port);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){DESCRIPTORS, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    char message[PG_RACE_MESSAGE_SIZE_BYTES];
+    assert_null(
+        pg_race((const char *const[]){"dbname", NULL}, (const char *const[]){url, NULL}, message));
+    assert_string_equal(message, "timeout expired\n");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     close(listener);
 }
 
@@ -108,9 +161,12 @@ static void test_a_timeout_that_is_no_number_is_told(NO_STATE)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hosts_are_counted),
         cmocka_unit_test(test_every_host_is_tried),
         cmocka_unit_test(test_every_address_of_a_name_is_tried),
+        cmocka_unit_test(test_a_name_of_many_addresses_leaves_others_their_turn),
+        cmocka_unit_test(test_a_slow_name_server_takes_no_time_from_hosts),
+        cmocka_unit_test(test_a_name_that_is_none),
+        cmocka_unit_test(test_only_so_many_hosts_are_asked_at_a_time),
         cmocka_unit_test(test_a_timeout_that_is_no_number_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
