@@ -187,8 +187,22 @@ def tell_relay(watched, attempt):
     return story
 
 
+def tell_promotion(watched, attempt):
+    """What another system is told when a seat comes free; it fails once."""
+    story, receiver = Story(watched, "promotion", attempt, "113m"), Receiver(500)
+    (event,) = story.entities
+    story.prepare("the organizer", "A", "PUT", f"/v1/events/{event}", {"capacity": 1, "waitlist": True}, publishes=event)
+    story.prepare(*join("alice", event), status=201, publishes=event)
+    story.prepare(*join("bob", event), status=202, publishes=event)
+    with watched.relay(receiver):
+        story.ask(*leave("alice", event), publishes=event)
+        story.tell_webhooks(receiver, 2)
+    return story
+
+
 STORIES = {
     "rsvp": tell_rsvp, "batch": tell_batch, "count-hit": tell_count_hit, "count-miss": tell_count_miss,
     "redis-down": tell_redis_down, "redis-frozen": tell_redis_frozen, "journey": tell_journey,
     "waitlist": tell_waitlist, "retry": tell_retry, "like": tell_like, "relay": tell_relay,
+    "promotion": tell_promotion,
 }
