@@ -202,15 +202,25 @@ def median_us(results, group):
     return statistics.median(result["cpu_us_per_request"][group] for result in results)
 
 
+def allowed_per_s(place, spent_us):
+    """What the fullest core has time for, where each group takes so long for a request on the cores of its place."""
+    busy = collections.Counter()
+    for group, used in place.items():
+        busy.update({core: spent_us[group] / len(used) for core in used})
+    return 1e6 / max(busy.values())
+
+
 def place_rows(results):
     for work in results["works"].values():
         for name, rounds in work["places"].items():
             each = [result["throughput_per_s"] for result in rounds]
+            spent_us = {group: median_us(rounds, group) for group in GROUPS}
             yield [work["title"], name, report.number(median_per_s(rounds)), f"{report.number(min(each))} to {report.number(max(each))}",
-                   *(report.number(median_us(rounds, group)) for group in GROUPS)]
+                   f"{median_per_s(rounds) / allowed_per_s(PLACES[name], spent_us):.0%}",
+                   *(report.number(spent_us[group]) for group in GROUPS)]
 
 
-PLACE_HEAD = ("workload", "where", "/s", "range over rounds", "load generator µs", "service µs", "PostgreSQL µs", "Redis µs")
+PLACE_HEAD = ("workload", "where", "/s", "range over rounds", "of what processor time allows", "load generator µs", "service µs", "PostgreSQL µs", "Redis µs")
 
 
 def speed_up(work):

@@ -348,6 +348,11 @@ class Cores(unittest.TestCase):
         self.assertAlmostEqual(cores.predict(20, 0, 4), 200_000)
         self.assertAlmostEqual(cores.predict(20, 1, 4), 50_000)  # all wait for each other
 
+    def test_the_fullest_core_is_the_limit(self):
+        spent_us = {"load": 10, "service": 20, "postgres": 50, "redis": 20}
+        self.assertEqual([round(cores.allowed_per_s(place, spent_us)) for place in cores.PLACES.values()],
+                         [10_000, 20_000, 11_111, 12_500, 20_000])
+
     def test_tables(self):
         result = Partitions.result
         places = {name: [result(1000 if name == cores.ONE else 1600)] * 3 for name in cores.PLACES}
