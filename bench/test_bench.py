@@ -345,8 +345,9 @@ class Partitions(unittest.TestCase):
 
 class Cores(unittest.TestCase):
     def test_prediction(self):
-        self.assertAlmostEqual(cores.predict(20, 0, 4), 200_000)
-        self.assertAlmostEqual(cores.predict(20, 1, 4), 50_000)  # all wait for each other
+        spent_us = {"load": 10, "service": 10, "postgres": 8, "redis": 2}
+        self.assertAlmostEqual(cores.predict(spent_us, 4, False), 200_000)
+        self.assertAlmostEqual(cores.predict(spent_us, 4, True), 125_000)  # PostgreSQL has one core's time
 
     def test_the_fullest_core_is_the_limit(self):
         spent_us = {"load": 10, "service": 20, "postgres": 50, "redis": 20}
@@ -360,7 +361,7 @@ class Cores(unittest.TestCase):
         results = {"machine": {}, "plan": {"rounds": 3}, "listeners": {"2": [1, 1.1, 1.2]},
                    "works": {"w": {"title": "a work", "places": places, "inside": inside}}}
         row, = cores.predicted_rows(results)
-        self.assertEqual(row[1:4], ["9", "1.60 (1.60 to 1.60)", "177,778 to 222,222"])
+        self.assertEqual(row[1:4], ["9", "1.60 (1.60 to 1.60)", "202,020 to 222,222"])
         self.assertEqual(list(cores.wait_rows(results))[0][-1], "runs 75%, Lock: tuple 25%")
         self.assertEqual(list(cores.listener_rows(results)), [["2", "1.10", "1.00 to 1.20"]])
         self.assertEqual(len(list(cores.place_rows(results))), len(cores.PLACES))
