@@ -18,7 +18,7 @@ WHERE c.oid = 'rsvpd_migrations'::regclass
 \gexec
 
 REVOKE ALL ON rsvps, rsvp_counters, likes, like_counters, events, waitlist, idempotency_keys, api_keys, rsvpd_secrets,
-    rsvpd_migrations FROM :"role";
+    rsvpd_primary, rsvpd_migrations FROM :"role";
 
 GRANT SELECT, INSERT, DELETE ON rsvps, likes, waitlist TO :"role";
 -- Counters are never deleted, so that a version never comes again.
@@ -29,4 +29,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON events TO :"role";
 GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON idempotency_keys TO :"role";
 GRANT SELECT (id, sha256, scopes, expires_at, revoked_at, last_used_at), UPDATE (last_used_at) ON api_keys TO :"role";
 GRANT SELECT ON rsvpd_secrets, rsvpd_migrations TO :"role";
+GRANT SELECT, UPDATE ON rsvpd_primary TO :"role";
 COMMIT;

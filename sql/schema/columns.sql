@@ -23,6 +23,7 @@ FROM (
     ('idempotency_keys', 'entity_id', 'text'), ('idempotency_keys', 'changed', 'boolean'), ('idempotency_keys', 'count', 'bigint'),
     ('idempotency_keys', 'place', 'bigint'), ('idempotency_keys', 'place_exact', 'boolean'),
     ('idempotency_keys', 'expires_at', 'timestamptz'),
+    ('rsvpd_primary', 'started', 'timestamptz'),
     ('rsvpd_secrets', 'name', 'text'), ('rsvpd_secrets', 'key', 'bytea'),
     ('api_keys', 'id', 'bigint'), ('api_keys', 'sha256', 'bytea'), ('api_keys', 'scopes', 'text[]'),
     ('api_keys', 'expires_at', 'timestamptz'), ('api_keys', 'revoked_at', 'timestamptz'),

@@ -64,6 +64,10 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
         snprintf(error.line, sizeof error.line, "DATABASE_URL: %.400s", reason);
         return wrong_configuration(error.line);
     }
+    if (*config->database_read_url != '\0' && !pg_url_valid(config->database_read_url, reason)) {
+        snprintf(error.line, sizeof error.line, "DATABASE_READ_URL: %.400s", reason);
+        return wrong_configuration(error.line);
+    }
     if (*config->redis_url != '\0' && !redis_url_parse(config->redis_url, redis_url, &problem)) {
         snprintf(error.line, sizeof error.line, "REDIS_URL: %s", problem);
         return wrong_configuration(error.line);

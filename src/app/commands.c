@@ -51,8 +51,10 @@ static int run_serve(int argc, char **argv)
     if (status == EXIT_SUCCESS) {
         /* Each connection to PostgreSQL may occupy a thread of libuv's pool, and so may each
          * worker's connection to Redis, and the reading of the API keys. */
-        int64_t wanted =
-            config.workers * (config.pg_write_connections + config.pg_read_connections + 1) + 3;
+        int64_t of_replica = *config.database_read_url == '\0' ? 0 : config.pg_read_connections + 1;
+        int64_t wanted = config.workers * (config.pg_write_connections +
+                                           config.pg_read_connections + of_replica + 1) +
+                         3;
         snprintf(threads, sizeof threads, "%d",
                  wanted > POOL_THREADS_MAX ? POOL_THREADS_MAX : (int)wanted);
         /* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */

@@ -325,6 +325,8 @@ static bool start_workers(struct process *process)
             .config = config,
             .database_secret = process->reload.database_url,
             .redis_secret = process->reload.redis_url,
+            .replica_secret =
+                *config->database_read_url == '\0' ? NULL : process->reload.database_read_url,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
             .process = http_process(process),

@@ -58,6 +58,8 @@ bool reload_init(struct reload *reload, const struct config *config)
         .config = config,
         .database_url = secret_create("DATABASE_URL", config->database_url_file,
                                       config->database_url, database_url_valid),
+        .database_read_url = secret_create("DATABASE_READ_URL", config->database_read_url_file,
+                                           config->database_read_url, database_url_valid),
         .redis_url =
             secret_create("REDIS_URL", config->redis_url_file, config->redis_url, redis_url_valid),
         .jwt_secret = secret_create("AUTH_JWT_SECRET", config->auth_jwt_secret_file,
@@ -65,8 +67,8 @@ bool reload_init(struct reload *reload, const struct config *config)
         .log_level = (enum log_level)config->log_level,
     };
     bool made = init_limits(reload, config);
-    if (!made || reload->database_url == NULL || reload->redis_url == NULL ||
-        reload->jwt_secret == NULL) {
+    if (!made || reload->database_url == NULL || reload->database_read_url == NULL ||
+        reload->redis_url == NULL || reload->jwt_secret == NULL) {
         reload_free(reload);
         return false;
     }
@@ -77,6 +79,7 @@ void reload_free(struct reload *reload)
 {
     assert(!reload->busy);
     secret_destroy(&reload->database_url);
+    secret_destroy(&reload->database_read_url);
     secret_destroy(&reload->redis_url);
     secret_destroy(&reload->jwt_secret);
     for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
@@ -122,6 +125,7 @@ static void read_on_thread(uv_work_t *work)
     struct reload *reload = work->data;
     assert(reload->busy); /* so nobody else looks at what changes here */
     reload->database_change = secret_reload(reload->database_url);
+    reload->database_read_change = secret_reload(reload->database_read_url);
     reload->redis_change = secret_reload(reload->redis_url);
     read_token_keys(reload);
     read_limits(reload);
@@ -144,6 +148,7 @@ static void tell(const struct reload *reload)
         enum secret_change change;
     } parts[] = {
         {"DATABASE_URL", reload->database_change},
+        {"DATABASE_READ_URL", reload->database_read_change},
         {"REDIS_URL", reload->redis_change},
         {"AUTH_JWT_SECRET", reload->jwt_secret_change},
         {"AUTH_JWKS_FILE", reload->jwks_change},

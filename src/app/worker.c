@@ -70,6 +70,7 @@ static void on_iteration_end(uv_prepare_t *prepare)
     for (int i = 0; i < ROUNDS_MAX && more; i++) {
         more = http_server_end_iteration(worker->http);
         lingering = service_end_iteration(worker->service, clock_now());
+        pg_store_end_iteration(worker->pg, clock_now());
     }
     more = more || http_server_end_iteration(worker->http);
     more = http_server_check_waiting(worker->http) || more;
@@ -168,6 +169,8 @@ static bool make_stores(struct worker *worker)
         .url = worker->setup.database_secret,
         .write_connections = (size_t)config->pg_write_connections,
         .read_connections = (size_t)config->pg_read_connections,
+        .replica_url = worker->setup.replica_secret,
+        .replica_connections = (size_t)config->pg_read_connections,
         .deadline_us = config->request_deadline_ms * 1000,
         .metrics = worker->metrics,
         .random_seed = clock_entropy(),
@@ -219,6 +222,8 @@ static bool make_service(struct worker *worker)
         .pending_max = share(config->max_pending, config->workers),
         .write_connections = (size_t)config->pg_write_connections,
         .read_connections = (size_t)config->pg_read_connections,
+        .replica_connections =
+            worker->setup.replica_secret == NULL ? 0 : (size_t)config->pg_read_connections,
         .deadline_us = config->request_deadline_ms * 1000,
         .count_local_lifetime_us = config->count_local_ttl_ms * 1000,
         .count_redis_lifetime_us = config->count_redis_ttl_ms * 1000,

@@ -134,6 +134,10 @@ const struct config_option config_options[] = {
     {.name = "DATABASE_URL", .type = OPTION_STRING, .offset = AT(database_url), .required = true, .secret = true,
      .file_offset = AT(database_url_file),
      .help = "PostgreSQL: a libpq URI, several hosts allowed; PG* variables are honoured"},
+    {.name = "DATABASE_READ_URL", .type = OPTION_STRING, .offset = AT(database_read_url), .secret = true,
+     .file_offset = AT(database_read_url_file), .default_shown = "none",
+     .help = "a streaming replica of it: a libpq URI, several hosts allowed. Answers look-ups and lists while it shows all that "
+             "was acknowledged, else the primary does"},
     {.name = "REDIS_URL", .type = OPTION_STRING, .offset = AT(redis_url), .secret = true,
      .file_offset = AT(redis_url_file), .default_shown = "none",
      .help = "Redis: redis://[user:password@]host:port/db, rediss:// for TLS, "

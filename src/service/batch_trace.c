@@ -9,6 +9,7 @@ static const char *const errors[] = {
     [BATCH_REJECTED] = "rejected",
     [BATCH_UNMET] = "precondition_unmet",
     [BATCH_UNAVAILABLE] = "unavailable",
+    [BATCH_DECLINED] = "replica_declined",
     [BATCH_LOST] = "connection_lost",
 };
 

@@ -9,6 +9,8 @@ struct queue_kind {
     enum operation_kind kind;
     const char *name; /* in traces */
     enum pool pool;
+    bool replicable; /* the replica answers it while there is one: a count tells when it was true,
+                        by the clock of the primary */
     unsigned batch_max;
     size_t waiting_max; /* operations in the queue or under way; 0: as many as there are */
     enum metric depth;
@@ -17,35 +19,35 @@ struct queue_kind {
 
 /* A listing answers up to a thousand lines: few of them make a batch, and not many may wait. */
 static const struct queue_kind queue_kinds[QUEUES_PER_RELATION] = {
-    {OPERATION_ADD, "write", POOL_WRITE, BATCH_SIZE_MAX, 0, METRIC_QUEUE_WRITES,
+    {OPERATION_ADD, "write", POOL_WRITE, false, BATCH_SIZE_MAX, 0, METRIC_QUEUE_WRITES,
      HISTOGRAM_BATCH_WRITES},
-    {OPERATION_LOOKUP, "lookup", POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS,
+    {OPERATION_LOOKUP, "lookup", POOL_READ, true, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS,
      HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_COUNT, "count", POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_COUNTS,
+    {OPERATION_COUNT, "count", POOL_READ, false, BATCH_SIZE_MAX, 0, METRIC_QUEUE_COUNTS,
      HISTOGRAM_BATCH_COUNTS},
-    {OPERATION_FIND, "find", POOL_READ, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS,
+    {OPERATION_FIND, "find", POOL_READ, true, BATCH_SIZE_MAX, 0, METRIC_QUEUE_LOOKUPS,
      HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_LIST_USERS, "list_users", POOL_READ, BATCH_STATEMENTS_MAX, 256, METRIC_QUEUE_LISTS,
-     HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_ENTITIES, "list_entities", POOL_READ, BATCH_STATEMENTS_MAX, 256,
+    {OPERATION_LIST_USERS, "list_users", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
      METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_WAITING, "list_waiting", POOL_READ, BATCH_STATEMENTS_MAX, 256,
+    {OPERATION_LIST_ENTITIES, "list_entities", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
      METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_WAITS, "list_waits", POOL_READ, BATCH_STATEMENTS_MAX, 256, METRIC_QUEUE_LISTS,
-     HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_KEPT, "list_kept_answers", POOL_READ, BATCH_STATEMENTS_MAX, 256,
+    {OPERATION_LIST_WAITING, "list_waiting", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
      METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
-    {OPERATION_LIST_EVENTS, "list_events", POOL_READ, BATCH_STATEMENTS_MAX, 256, METRIC_QUEUE_LISTS,
-     HISTOGRAM_BATCH_LISTS},
-    {OPERATION_SETTINGS, "read_settings", POOL_READ, BATCH_STATEMENTS_MAX, 0, METRIC_QUEUE_LOOKUPS,
-     HISTOGRAM_BATCH_LOOKUPS},
-    {OPERATION_STORE_SETTINGS, "change_settings", POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES,
+    {OPERATION_LIST_WAITS, "list_waits", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
+     METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_KEPT, "list_kept_answers", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
+     METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_LIST_EVENTS, "list_events", POOL_READ, true, BATCH_STATEMENTS_MAX, 256,
+     METRIC_QUEUE_LISTS, HISTOGRAM_BATCH_LISTS},
+    {OPERATION_SETTINGS, "read_settings", POOL_READ, false, BATCH_STATEMENTS_MAX, 0,
+     METRIC_QUEUE_LOOKUPS, HISTOGRAM_BATCH_LOOKUPS},
+    {OPERATION_STORE_SETTINGS, "change_settings", POOL_WRITE, false, 1, 0, METRIC_QUEUE_WRITES,
      HISTOGRAM_BATCH_WRITES},
-    {OPERATION_CLAIM_PROMOTIONS, "claim_promotions", POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES,
+    {OPERATION_CLAIM_PROMOTIONS, "claim_promotions", POOL_WRITE, false, 1, 0, METRIC_QUEUE_WRITES,
      HISTOGRAM_BATCH_WRITES},
-    {OPERATION_EXPIRE_KEYS, "expire_kept_answers", POOL_WRITE, 1, 0, METRIC_QUEUE_WRITES,
+    {OPERATION_EXPIRE_KEYS, "expire_kept_answers", POOL_WRITE, false, 1, 0, METRIC_QUEUE_WRITES,
      HISTOGRAM_BATCH_WRITES},
-    {OPERATION_ERASE_KEYS, "erase_kept_answers", POOL_WRITE, 1, 256, METRIC_QUEUE_WRITES,
+    {OPERATION_ERASE_KEYS, "erase_kept_answers", POOL_WRITE, false, 1, 256, METRIC_QUEUE_WRITES,
      HISTOGRAM_BATCH_WRITES},
 };
 
@@ -87,15 +89,15 @@ static struct batcher *queue_of(struct dispatch *dispatch, const struct operatio
 
 bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
                    const struct primary_port *primary, struct metrics *metrics,
-                   size_t write_connections, size_t read_connections, uint64_t secret)
+                   const struct dispatch_connections *connections, uint64_t secret)
 {
     *dispatch = (struct dispatch){
         .operations = operations,
         .primary = primary,
         .metrics = metrics,
-        .batch_count = write_connections + read_connections,
+        .batch_count = connections->writes + connections->reads + connections->replica,
     };
-    assert(write_connections > 0 && read_connections > 0);
+    assert(connections->writes > 0 && connections->reads > 0);
     for (size_t i = 0; i < DISPATCH_QUEUES; i++) {
         const struct relation *relation = &relations[i / QUEUES_PER_RELATION];
         const struct queue_kind *kind = &queue_kinds[i % QUEUES_PER_RELATION];
@@ -188,6 +190,14 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     }
 }
 
+/* Where such operations go at present. */
+static enum pool pool_now(const struct dispatch *dispatch, const struct queue_kind *kind)
+{
+    const struct primary_port *primary = dispatch->primary;
+    return kind->replicable && primary->available(primary->store, POOL_REPLICA) ? POOL_REPLICA
+                                                                                : kind->pool;
+}
+
 /* The next queue of this pool that has something to send, in turn, and on which path. */
 static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enum write_path *path,
                                   int64_t now_us)
@@ -200,7 +210,7 @@ static struct batcher *next_queue(struct dispatch *dispatch, enum pool pool, enu
             i += PATH_COUNT - 1 - at % PATH_COUNT; /* on to the next queue: most are empty */
             continue;
         }
-        if (queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION].pool == pool &&
+        if (pool_now(dispatch, &queue_kinds[at / PATH_COUNT % QUEUES_PER_RELATION]) == pool &&
             batcher_has_ready(queue, *path) && contention_lets_go(&dispatch->contention, *path) &&
             pace_lets_go(&dispatch->paces[at], now_us)) {
             dispatch->next_slot[pool] = at + 1;
@@ -214,6 +224,7 @@ static void send_batch(struct dispatch *dispatch, const struct batcher *queue, e
                        struct batch *batch, int64_t now_us)
 {
     assert(batch->size > 0 && batch->size <= queue->batch_max);
+    batch->by_replica = pool == POOL_REPLICA;
     batch->sent_at_us = now_us;
     batch->waited_since_us = batch->operations[0]->submitted_us;
     pace_note_sent(pace_of(dispatch, queue, batch->path), batcher_has_ready(queue, batch->path),
@@ -340,6 +351,16 @@ static bool goes_on(const struct batch *batch, int64_t now_us)
            !operation->answered && (operation->deadline_us - now_us) * 4 > given_us;
 }
 
+/* A batch of reads was answered. */
+static void note_source(struct dispatch *dispatch, const struct batch *batch)
+{
+    if (queue_kinds[queue_kind_of(batch->kind)].replicable) {
+        metrics_add(dispatch->metrics,
+                    batch->by_replica ? METRIC_READS_BY_REPLICA : METRIC_READS_BY_PRIMARY,
+                    batch->size);
+    }
+}
+
 /* What the store found out about the entities is worth knowing for the next ones. */
 static void note_paths(struct dispatch *dispatch, const struct batch *batch)
 {
@@ -364,6 +385,7 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     switch (outcome) {
     case BATCH_DONE:
         contention_note_done(&dispatch->contention, batch);
+        note_source(dispatch, batch);
         if (is_write(batch->operations[0])) {
             committed(dispatch, batch, now_us);
         } else if (batch->kind == OPERATION_SETTINGS) {
@@ -387,6 +409,9 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
     case BATCH_MISROUTED:
         metrics_add(dispatch->metrics, METRIC_BATCH_MISROUTED, 1);
         note_paths(dispatch, batch);
+        send_again(dispatch, queue, batch, false, BATCH_SIZE_MAX, now_us);
+        break;
+    case BATCH_DECLINED:
         send_again(dispatch, queue, batch, false, BATCH_SIZE_MAX, now_us);
         break;
     case BATCH_LOST:

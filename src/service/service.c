@@ -77,11 +77,14 @@ struct service *service_create(const struct service_setup *setup)
     service->expire_keys_at_us = setup->now.mono_us + setup->expire_keys_every_us;
     service->promote_every_us = setup->promote_every_us;
     service->promote_at_us = setup->now.mono_us + setup->promote_every_us;
+    const struct dispatch_connections connections = {.writes = setup->write_connections,
+                                                     .reads = setup->read_connections,
+                                                     .replica = setup->replica_connections};
     bool made =
         operations_init(&service->operations, setup->pending_max, setup->deadline_us,
                         setup->now.mono_us) &&
         dispatch_init(&service->dispatch, &service->operations, setup->primary, setup->metrics,
-                      setup->write_connections, setup->read_connections, setup->hash_secret) &&
+                      &connections, setup->hash_secret) &&
         counts_init(&service->counts, &service->operations, &service->dispatch, setup->counts,
                     setup->counts_max, setup->redis, setup->metrics, setup->deadline_us,
                     setup->count_local_lifetime_us, setup->count_redis_lifetime_us) &&

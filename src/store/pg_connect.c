@@ -89,11 +89,13 @@ static PGconn *attempt(const char *url, const char *attributes, const char *repl
 {
     /* What stands before dbname is a default, which the URL overrides; where the environment has a
      * word of its own there is no default of ours. */
+    const bool standby = strcmp(attributes, "standby") == 0; /* what the environment says is meant
+                                                                of the primary */
     const struct {
         const char *keyword, *value, *environment;
     } defaults[] = {
         {"fallback_application_name", "rsvpd", NULL},
-        {"target_session_attrs", attributes, "PGTARGETSESSIONATTRS"},
+        {"target_session_attrs", attributes, standby ? NULL : "PGTARGETSESSIONATTRS"},
         {"connect_timeout", "2", "PGCONNECT_TIMEOUT"},
         {"tcp_user_timeout", "5000", NULL},
         {"replication", replication, NULL},
@@ -124,7 +126,7 @@ static PGconn *attempt(const char *url, const char *attributes, const char *repl
 struct pg_conn *pg_connect(const char *url, enum pg_access access, char error[PG_ERROR_SIZE_BYTES])
 {
     char ignored[PG_ERROR_SIZE_BYTES];
-    PGconn *connection = attempt(url, "read-write", NULL, error);
+    PGconn *connection = attempt(url, access == PG_REPLICA ? "standby" : "read-write", NULL, error);
     if (connection == NULL && access == PG_READS) {
         connection = attempt(url, "any", NULL, ignored); /* the first error says more */
     }

@@ -6,6 +6,7 @@
  * done as they would be without a key, and their answers are stored. Such a transaction has an
  * explicit BEGIN and COMMIT: if we do not come back, the server rolls it back. */
 #include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_barrier.h"
 #include "rsvpd/store/pg_keys.h"
 #include "rsvpd/store/pg_reads.h"
 #include "rsvpd/store/pg_statement.h"
@@ -72,7 +73,13 @@ static bool any_acts(const struct batch *batch)
     return false;
 }
 
-/* The first statement of a transaction. */
+/* In front of what a replica is to read. */
+static bool queue_barrier(struct pg_exchange *exchange)
+{
+    return exchange->barrier == NULL || pg_barrier_queue_check(exchange);
+}
+
+/* The first statement of a transaction of writes. */
 static bool queue_lock_timeout(struct pg_exchange *exchange)
 {
     return !exchange->batch->short_lock_timeout ||
@@ -96,7 +103,8 @@ static bool queue_part(struct pg_exchange *exchange)
     exchange->answered = 0;
     switch (exchange->part) {
     case PG_PART_WHOLE:
-        queued = queue_lock_timeout(exchange) && queue_work(exchange) && queue_durable(exchange);
+        queued = queue_barrier(exchange) && queue_lock_timeout(exchange) && queue_work(exchange) &&
+                 queue_durable(exchange);
         break;
     case PG_PART_LOOK_UP_KEYS:
         queued = pg_statement_queue_control(exchange, "session/begin") &&
@@ -143,6 +151,7 @@ static bool start(struct pg_exchange *exchange, enum pg_exchange_part part, stru
     exchange->sent = now;
     exchange->part = part;
     exchange->malformed = false;
+    exchange->declined = false;
     for (size_t i = 0; i < exchange->batch->size; i++) {
         reset(exchange->batch->operations[i]);
     }
@@ -169,6 +178,9 @@ bool pg_exchange_ask_paths(struct pg_exchange *exchange, struct instant now)
 bool pg_exchange_parse(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     assert(exchange->answered < exchange->queued);
+    if (exchange->declined) {
+        return true;
+    }
     exchange->malformed = !pg_rows_fit(rows, exchange->columns[exchange->answered]);
     return !exchange->malformed && exchange->parsers[exchange->answered](exchange, rows, now);
 }

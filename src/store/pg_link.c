@@ -21,8 +21,6 @@
 enum {
     SETUP_TIMEOUT_US = 2000 * 1000,
     REFRESH_TIMEOUT_US = 1000 * 1000,
-    BATCH_GRACE_US =
-        250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
     SETUP_IDENTITY_STEP = 1, /* of setting up: identity.sql */
 };
@@ -46,6 +44,8 @@ struct pg_link {
     struct pg_session session;   /* the server's end */
     int64_t timeout_us;          /* monotonic; while waiting for the server */
     int64_t refreshed_us;        /* monotonic; when plans were last dropped */
+    struct pg_barrier barrier;   /* that the primary told, or that the batch has */
+    bool told;                   /* the primary told one */
     struct pg_exchange exchange; /* of its batch; exchange.batch is NULL while it has none */
 };
 
@@ -58,10 +58,12 @@ static const bool changes[PG_LINK_STATE_COUNT][PG_LINK_STATE_COUNT] = {
     [PG_LINK_SETTING_UP] = {[PG_LINK_READY] = true, [PG_LINK_DOWN] = true},
     [PG_LINK_READY] = {[PG_LINK_BUSY] = true,
                        [PG_LINK_REFRESHING] = true,
+                       [PG_LINK_ASKING] = true,
                        [PG_LINK_FENCING] = true,
                        [PG_LINK_DOWN] = true},
     [PG_LINK_BUSY] = {[PG_LINK_READY] = true, [PG_LINK_BROKEN] = true, [PG_LINK_DOWN] = true},
     [PG_LINK_REFRESHING] = {[PG_LINK_READY] = true, [PG_LINK_BROKEN] = true, [PG_LINK_DOWN] = true},
+    [PG_LINK_ASKING] = {[PG_LINK_READY] = true, [PG_LINK_BROKEN] = true, [PG_LINK_DOWN] = true},
     [PG_LINK_FENCING] = {[PG_LINK_READY] = true, [PG_LINK_BROKEN] = true, [PG_LINK_DOWN] = true},
     [PG_LINK_BROKEN] = {[PG_LINK_DOWN] = true},
 };
@@ -86,7 +88,8 @@ enum pg_link_state pg_link_state(const struct pg_link *link)
 bool pg_link_is_usable(const struct pg_link *link)
 {
     return link->state == PG_LINK_READY || link->state == PG_LINK_BUSY ||
-           link->state == PG_LINK_REFRESHING || link->state == PG_LINK_FENCING;
+           link->state == PG_LINK_REFRESHING || link->state == PG_LINK_ASKING ||
+           link->state == PG_LINK_FENCING;
 }
 
 bool pg_link_is_read_only(const struct pg_link *link)
@@ -103,7 +106,8 @@ const struct pg_session *pg_link_session(const struct pg_link *link)
 static bool awaits_answers(const struct pg_link *link)
 {
     return link->state == PG_LINK_SETTING_UP || link->state == PG_LINK_BUSY ||
-           link->state == PG_LINK_REFRESHING || link->state == PG_LINK_FENCING;
+           link->state == PG_LINK_REFRESHING || link->state == PG_LINK_ASKING ||
+           link->state == PG_LINK_FENCING;
 }
 
 /* ---- the socket ---- */
@@ -228,7 +232,12 @@ static bool queue_setup(struct pg_link *link)
         PQsendQueryParams(link->connection, sql_text("session/identity"), 0, NULL, NULL, NULL, NULL,
                           0) == 1 &&
         PQsendPrepare(link->connection, "refresh", sql_text("session/refresh"), 0, NULL) == 1;
-    return queued && pg_statement_prepare_all(link->connection);
+    if (link->setup.access == PG_REPLICA) {
+        queued = queued && pg_barrier_prepare_check(link->connection);
+    }
+    return queued &&
+           (link->setup.use == PG_LINK_FOR_BARRIERS ? pg_barrier_prepare_ask(link->connection)
+                                                    : pg_statement_prepare_all(link->connection));
 }
 
 /* Whether a connection suits its use: everything that must be asked before it is used. */
@@ -240,7 +249,7 @@ static bool suits(PGconn *connection, const char *url, enum pg_access access, ch
         return false;
     }
     return pg_vet_session(connection, url, error) && pg_vet_tables(connection, error) &&
-           (!read_only || pg_vet_replayed(connection, url, error));
+           (!read_only || access == PG_REPLICA || pg_vet_replayed(connection, url, error));
 }
 
 static void connect_on_thread(uv_work_t *work)
@@ -318,15 +327,37 @@ static void note_broken(struct pg_link *link)
     link_change_state(link, PG_LINK_BROKEN);
 }
 
-void pg_link_send(struct pg_link *link, struct batch *batch, struct instant now)
+void pg_link_send(struct pg_link *link, struct batch *batch, const struct pg_barrier *barrier,
+                  struct instant now)
 {
     assert(batch->size > 0 && link->exchange.batch == NULL);
+    assert((barrier != NULL) == (link->setup.access == PG_REPLICA));
+    if (barrier != NULL) {
+        link->barrier = *barrier;
+        link->exchange.barrier = &link->barrier;
+    }
     link_change_state(link, PG_LINK_BUSY);
     link->exchange.connection = link->connection;
     link->exchange.parameters = link->setup.parameters;
     link->exchange.batch = batch;
     if (!pg_exchange_begin(&link->exchange, now) ||
-        !send_queued(link, now, link->setup.deadline_us + BATCH_GRACE_US)) {
+        !send_queued(link, now, link->setup.patience_us)) {
+        note_broken(link);
+    }
+}
+
+const char *pg_link_reason(const struct pg_link *link)
+{
+    return link->exchange.declined ? link->exchange.reason : "";
+}
+
+void pg_link_ask_barrier(struct pg_link *link, struct instant now)
+{
+    assert(link->setup.use == PG_LINK_FOR_BARRIERS);
+    link_change_state(link, PG_LINK_ASKING);
+    link->told = false;
+    if (!pg_barrier_queue_ask(link->connection) || PQpipelineSync(link->connection) != 1 ||
+        !send_queued(link, now, link->setup.patience_us)) {
         note_broken(link);
     }
 }
@@ -335,7 +366,7 @@ void pg_link_send(struct pg_link *link, struct batch *batch, struct instant now)
 static void ask_paths(struct pg_link *link, struct instant now)
 {
     if (!pg_exchange_ask_paths(&link->exchange, now) ||
-        !send_queued(link, now, link->setup.deadline_us + BATCH_GRACE_US)) {
+        !send_queued(link, now, link->setup.patience_us)) {
         note_broken(link);
     }
     link->asks_paths = true;
@@ -379,6 +410,8 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
 {
     if (link->state == PG_LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
         pg_session_parse(&link->session, result);
+    } else if (link->state == PG_LINK_ASKING) {
+        link->told = pg_barrier_parse(&link->barrier, result);
     } else if (link->state == PG_LINK_BUSY && !pg_exchange_parse(&link->exchange, result, now)) {
         link->failed = true;
         link->failure = (struct pg_failure){BATCH_UNAVAILABLE, link->exchange.malformed};
@@ -436,15 +469,19 @@ static void exchange_ended(struct pg_link *link, struct instant now)
 {
     const struct pg_link_owner *owner = &link->setup.owner;
     struct batch *batch = link->exchange.batch;
-    enum batch_outcome outcome = link->failed       ? link->failure.outcome
-                                 : link->asks_paths ? BATCH_MISROUTED
-                                                    : BATCH_DONE;
-    bool fenced = link->state == PG_LINK_FENCING;
+    enum batch_outcome outcome = link->failed              ? link->failure.outcome
+                                 : link->asks_paths        ? BATCH_MISROUTED
+                                 : link->exchange.declined ? BATCH_DECLINED
+                                                           : BATCH_DONE;
+    bool fenced = link->state == PG_LINK_FENCING, asked = link->state == PG_LINK_ASKING;
     link->exchange.batch = NULL;
     link_change_state(link, PG_LINK_READY);
     if (fenced) {
         owner->fenced(owner->owner); /* if it was refused, then for good: that is in the log, and
                                         must not stop all writes */
+    }
+    if (asked) {
+        owner->told_barrier(owner->owner, link->told && !link->failed ? &link->barrier : NULL, now);
     }
     if (link->failed && link->failure.reconnect) {
         owner->unfit(owner->owner, now);
@@ -564,6 +601,7 @@ void pg_link_tick(struct pg_link *link, struct instant now)
     case PG_LINK_SETTING_UP:
     case PG_LINK_BUSY:
     case PG_LINK_REFRESHING:
+    case PG_LINK_ASKING:
     case PG_LINK_FENCING:
         if (now.mono_us > link->timeout_us) {
             take_down(link, "no answer in time", true, now.mono_us);

@@ -36,8 +36,7 @@ static bool parse_looked_up(struct pg_exchange *exchange, const PGresult *rows, 
  * of that size of each. NULL when memory is exhausted. */
 static struct page *new_page(const struct pg_exchange *exchange, size_t lines, size_t details_size)
 {
-    struct operation_listing *listing =
-        operation_listing(exchange->batch->operations[exchange->answered]);
+    struct operation_listing *listing = operation_listing(pg_row_operation_answered(exchange));
     size_t size = sizeof(struct page) + lines * sizeof(struct page_line);
     struct page *page = malloc(size + lines * details_size);
     free(listing->page); /* of an attempt that was lost */
@@ -54,7 +53,7 @@ static struct page *new_page(const struct pg_exchange *exchange, size_t lines, s
 static bool add_line(const struct pg_exchange *exchange, const PGresult *rows, int row,
                      int id_column, struct page_line line)
 {
-    struct operation *operation = exchange->batch->operations[exchange->answered];
+    struct operation *operation = pg_row_operation_answered(exchange);
     struct page *page = operation_listing(operation)->page;
     if (!pg_row_parse_identifier(exchange, rows, row, id_column, &line.id)) {
         operation->verdict = OUTCOME_FAILED;
@@ -184,7 +183,8 @@ enum {
 bool pg_reads_parse_settings(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     bool alone = exchange->batch->kind != OPERATION_SETTINGS;
-    struct operation *operation = exchange->batch->operations[alone ? 0 : exchange->answered];
+    struct operation *operation =
+        alone ? exchange->batch->operations[0] : pg_row_operation_answered(exchange);
     struct operation_settings *answer = operation_settings(operation);
     struct settings *settings = &answer->found;
     *settings = (struct settings){.limited = false};

@@ -228,6 +228,13 @@ bool pg_rows_fit(const PGresult *rows, const char *columns)
     return fit;
 }
 
+struct operation *pg_row_operation_answered(const struct pg_exchange *exchange)
+{
+    size_t first = exchange->barrier != NULL ? 1 : 0; /* behind the question of the barrier */
+    assert(exchange->answered - first < exchange->batch->size);
+    return exchange->batch->operations[exchange->answered - first];
+}
+
 bool pg_row_parse_nothing(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     (void)exchange, (void)rows, (void)now;

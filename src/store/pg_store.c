@@ -11,6 +11,7 @@
 #include "rsvpd/domain/breaker.h"
 #include "rsvpd/store/pg_fence.h"
 #include "rsvpd/store/pg_link.h"
+#include "rsvpd/store/pg_replica.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,7 +20,9 @@
 
 enum {
     BACKOFF_MIN_US = 50 * 1000,
-    BACKOFF_MAX_US = 400 * 1000,            /* success is back within a second of the server */
+    BACKOFF_MAX_US = 400 * 1000, /* success is back within a second of the server */
+    BATCH_GRACE_US =
+        250 * 1000, /* beyond the deadline at which Postgres itself should have given up */
     NEWS_US = 2 * PG_LINK_REFRESH_EVERY_US, /* in which each session has told whether it takes
                                                writes */
 };
@@ -53,6 +56,7 @@ struct pg_store {
         primary_start[PG_SERVER_START_SIZE_BYTES]; /* of whom the last session for writes is with */
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
+    struct pg_replica *replica;      /* NULL: there is none */
     size_t member_count;
     struct member members[];
 };
@@ -80,6 +84,9 @@ static bool is_up(const struct pg_store *store)
 static bool port_available(void *store_, enum pool pool)
 {
     const struct pg_store *store = store_;
+    if (pool == POOL_REPLICA) {
+        return store->replica != NULL && pg_replica_available(store->replica);
+    }
     /* That there is nobody to write to says nothing of reads yet. */
     bool open = pool == POOL_READ && !store->reads_tried;
     return (open || store->breaker.state == BREAKER_CLOSED || usable_count(store) > 0) &&
@@ -247,6 +254,18 @@ static void on_batch_ended(void *member_, struct batch *batch, enum batch_outcom
     listener->batch_ended(listener->service, batch, outcome, now_us);
 }
 
+/* What the replica has declined while the primary is away must not wait for it. */
+static void on_replica_batch_ended(void *store_, struct batch *batch, enum batch_outcome outcome,
+                                   int64_t now_us)
+{
+    struct pg_store *store = store_;
+    const struct primary_listener *listener = &store->listener;
+    listener->batch_ended(listener->service, batch, outcome, now_us);
+    if (!port_available(store, POOL_READ) && !store->closing) {
+        listener->changed(listener->service, now_us);
+    }
+}
+
 /* ---- the port ---- */
 
 static struct pg_link *ready_link(struct pg_store *store, enum pool pool)
@@ -263,16 +282,24 @@ static struct pg_link *ready_link(struct pg_store *store, enum pool pool)
 static bool port_can_send(void *store_, enum pool pool)
 {
     struct pg_store *store = store_;
+    if (pool == POOL_REPLICA) {
+        return store->replica != NULL && pg_replica_can_send(store->replica);
+    }
     bool fenced = pool == POOL_READ || store->fence.count == 0;
     return fenced && ready_link(store, pool) != NULL;
 }
 
 static void port_send(void *store_, enum pool pool, struct batch *batch, int64_t now_us)
 {
-    struct pg_link *link = ready_link(store_, pool);
-    assert(link != NULL);
+    struct pg_store *store = store_;
     (void)now_us;
-    pg_link_send(link, batch, clock_now());
+    if (pool == POOL_REPLICA) {
+        pg_replica_send(store->replica, batch);
+        return;
+    }
+    struct pg_link *link = ready_link(store, pool);
+    assert(link != NULL);
+    pg_link_send(link, batch, NULL, clock_now());
 }
 
 /* ---- life ---- */
@@ -284,6 +311,7 @@ static struct pg_link *create_link(struct pg_store *store, struct member *member
         .url = store->setup.url,
         .access = member->pool == POOL_WRITE ? PG_WRITES : PG_READS,
         .deadline_us = store->setup.deadline_us,
+        .patience_us = store->setup.deadline_us + BATCH_GRACE_US,
         .parameters = &store->parameters,
         .log = &store->link_log,
         .owner = {.owner = member,
@@ -295,6 +323,23 @@ static struct pg_link *create_link(struct pg_store *store, struct member *member
                   .fenced = on_fenced,
                   .measured = on_measured,
                   .batch_ended = on_batch_ended},
+    });
+}
+
+static struct pg_replica *create_replica(struct pg_store *store)
+{
+    const struct pg_store_setup *setup = &store->setup;
+    return pg_replica_create(&(struct pg_replica_setup){
+        .loop = setup->loop,
+        .primary_url = setup->url,
+        .url = setup->replica_url,
+        .connections = setup->replica_connections,
+        .deadline_us = setup->deadline_us,
+        .parameters = &store->parameters,
+        .metrics = setup->metrics,
+        .random_seed = random_next(&store->random),
+        .batch_ended = on_replica_batch_ended,
+        .owner = store,
     });
 }
 
@@ -331,6 +376,10 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
         member->link = create_link(store, member);
         created = created && member->link != NULL;
     }
+    if (setup->replica_url != NULL) {
+        store->replica = create_replica(store);
+        created = created && store->replica != NULL;
+    }
     if (!created) {
         pg_store_destroy(&store);
     }
@@ -359,12 +408,22 @@ static void tick_member(struct member *member, struct instant now)
     }
 }
 
+void pg_store_end_iteration(struct pg_store *store, struct instant now)
+{
+    if (store->replica != NULL) {
+        pg_replica_end_iteration(store->replica, now);
+    }
+}
+
 void pg_store_tick(struct pg_store *store, struct instant now)
 {
     /* In turn: where one attempt at a time is made, neither pool takes all of them. */
     size_t first = store->next_member;
     for (size_t i = 0; i < store->member_count && !store->closing; i++) {
         tick_member(&store->members[(first + i) % store->member_count], now);
+    }
+    if (store->replica != NULL) {
+        pg_replica_tick(store->replica, now);
     }
     log_availability(store, now.mono_us);
     metrics_set(store->setup.metrics, METRIC_UP_POSTGRES, is_up(store));
@@ -384,12 +443,18 @@ void pg_store_close(struct pg_store *store)
     for (size_t i = 0; i < store->member_count; i++) {
         pg_link_close(store->members[i].link);
     }
+    if (store->replica != NULL) {
+        pg_replica_close(store->replica);
+    }
 }
 
 void pg_store_destroy(struct pg_store **store)
 {
     for (size_t i = 0; *store != NULL && i < (*store)->member_count; i++) {
         pg_link_destroy(&(*store)->members[i].link);
+    }
+    if (*store != NULL) {
+        pg_replica_destroy(&(*store)->replica);
     }
     free(*store);
     *store = NULL;

@@ -170,12 +170,11 @@ static bool usable(const struct pg_link *link)
 static bool port_available(void *store, enum pool pool)
 {
     const struct pg *pg = store;
-    (void)pool;
     bool available = pg->breaker.state == BREAKER_CLOSED;
     for (size_t i = 0; i < pg->link_count; i++) {
         available = available || usable(&pg->links[i]);
     }
-    return available;
+    return available && pool != POOL_REPLICA;
 }
 
 static struct pg_link *ready_link(struct pg *pg, enum pool pool)

@@ -13,7 +13,7 @@
 struct reload {
     const struct config *config;
     config_lookup_fn *lookup; /* of the environment */
-    struct secret *database_url, *redis_url, *jwt_secret;
+    struct secret *database_url, *database_read_url, *redis_url, *jwt_secret;
     struct secret *limits[RATE_KIND_COUNT];
     struct rates *rates;        /* the caller's */
     struct jwks *token_keys;    /* the caller's; NULL: there are none */
@@ -25,7 +25,7 @@ struct reload {
     bool again; /* asked for once more meanwhile */
 
     /* Of the thread that reads, while busy. */
-    enum secret_change database_change, redis_change, level_change;
+    enum secret_change database_change, database_read_change, redis_change, level_change;
     enum secret_change jwt_secret_change, jwks_change;
     enum secret_change limit_changes[RATE_KIND_COUNT];
     enum log_level level;

@@ -21,6 +21,7 @@ struct worker_setup {
     const struct config *config;    /* must outlive the worker, like all that is pointed to */
     struct secret *database_secret; /* DATABASE_URL and REDIS_URL, which may be replaced */
     struct secret *redis_secret;
+    struct secret *replica_secret;     /* DATABASE_READ_URL, likewise; NULL: there is no replica */
     const struct redis_url *redis_url; /* at first; NULL where there is no Redis */
     int listen_fd;                     /* becomes the worker's */
     struct http_process process;

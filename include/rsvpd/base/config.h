@@ -18,10 +18,12 @@ enum auth_mode { AUTH_MODE_NONE, AUTH_MODE_TOKEN };
 struct config {
     /* Strings are owned by the config and never NULL once loaded; empty means not set. */
     char *database_url;
+    char *database_read_url;
     char *redis_url;
     char *bind_address;
     char *admin_bind_address;
     char *database_url_file; /* the file that it came from; NULL: none */
+    char *database_read_url_file;
     char *redis_url_file;
     char *redis_tls_ca_file; /* paths of PEM files */
     char *redis_tls_cert_file;

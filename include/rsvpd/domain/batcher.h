@@ -23,6 +23,7 @@ struct batch {
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction, and likewise
                                  OPERATION_STORE_SETTINGS for a release */
     enum write_path path;     /* of such writes */
+    bool by_replica;          /* it was sent to the replica */
     bool short_lock_timeout;  /* somebody may hold a lock on its entity: it waits for less long */
     size_t size;
     struct operation *operations[BATCH_SIZE_MAX];

@@ -8,8 +8,10 @@
 #include "rsvpd/domain/batcher.h"
 #include "rsvpd/domain/rate_table.h"
 
-/* Reads never wait behind a write's commit: each pool has connections of its own. */
-enum pool { POOL_WRITE, POOL_READ, POOL_COUNT };
+/* Reads never wait behind a write's commit: each pool has connections of its own. While the replica
+ * is available, it is given those reads that any server may answer that shows everything that was
+ * acknowledged before they arrived. */
+enum pool { POOL_WRITE, POOL_READ, POOL_REPLICA, POOL_COUNT };
 
 /* How a batch ended. */
 enum batch_outcome {
@@ -22,6 +24,7 @@ enum batch_outcome {
     BATCH_REJECTED,    /* nothing was done: something in this batch is not acceptable */
     BATCH_UNMET,       /* nothing was done: the precondition of its one operation is not met */
     BATCH_UNAVAILABLE, /* nothing was done: the server cannot work now (read-only, disk full, …) */
+    BATCH_DECLINED,    /* nothing was done: the replica cannot answer it. The primary can */
     BATCH_LOST         /* the connection broke; whether it was done is not known */
 };
 
@@ -34,7 +37,8 @@ struct primary_port {
      * inside this call. Sorts the batch by entity and user. */
     void (*send)(void *store, enum pool pool, struct batch *batch, int64_t now_us);
     /* Whether it makes sense to let requests of this pool wait: false once the store is known not
-     * to answer, or to take no writes. */
+     * to answer, or to take no writes; and of the replica, where there is none, or once it has
+     * declined, for a while. */
     bool (*available)(void *store, enum pool pool);
 };
 

@@ -42,10 +42,14 @@ struct dispatch {
     size_t batch_count;
 };
 
-/* `write_connections` and `read_connections` are how many batches can be under way at once. */
+/* How many batches can be under way at once, of each pool. */
+struct dispatch_connections {
+    size_t writes, reads, replica;
+};
+
 MUST_CHECK bool dispatch_init(struct dispatch *dispatch, struct operations *operations,
                               const struct primary_port *primary, struct metrics *metrics,
-                              size_t write_connections, size_t read_connections, uint64_t secret);
+                              const struct dispatch_connections *connections, uint64_t secret);
 void dispatch_free(struct dispatch *dispatch);
 
 /* Queues a filled-in operation that is watched already, or ends it at once where it cannot be

@@ -23,7 +23,8 @@ struct service_setup {
     size_t pending_max;        /* operations at a time */
     size_t write_connections;  /* that the primary has */
     size_t read_connections;
-    int64_t deadline_us; /* the longest that an operation may take */
+    size_t replica_connections; /* 0: there is none */
+    int64_t deadline_us;        /* the longest that an operation may take */
     int64_t count_local_lifetime_us;
     int64_t count_redis_lifetime_us;
     int64_t

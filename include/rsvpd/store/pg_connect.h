@@ -13,14 +13,15 @@ MUST_CHECK bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 
 /* What a session is wanted for. */
 enum pg_access {
-    PG_WRITES, /* takes writes */
-    PG_READS,  /* takes writes too, where any host does; else it may be a server that only reads */
+    PG_WRITES,  /* takes writes */
+    PG_READS,   /* takes writes too, where any host does; else it may be a server that only reads */
+    PG_REPLICA, /* is a standby */
 };
 
-/* Connects and waits for it: for start-up and for threads other than a loop's. Tries
- * every host, all together for two seconds unless the URL says otherwise, and takes the first that
- * accepts writes; for PG_READS then once more, and takes the first that answers. NULL with `error`
- * filled in where there is none. To be closed with PQfinish. */
+/* Connects and waits for it: for start-up and for threads other than a loop's. Tries every host,
+ * all together for two seconds unless the URL says otherwise, and takes the first that accepts
+ * writes; for PG_READS then once more, and takes the first that answers; for PG_REPLICA the first
+ * standby. NULL with `error` filled in where there is none. To be closed with PQfinish. */
 MUST_CHECK struct pg_conn *pg_connect(const char *url, enum pg_access access,
                                       char error[PG_ERROR_SIZE_BYTES]);
 

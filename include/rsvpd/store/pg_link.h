@@ -1,6 +1,6 @@
 /* One connection to Postgres in a loop, from connecting to its loss. It carries one thing at a
- * time: its set-up, a batch, or upkeep. It knows nothing of other connections: its owner decides
- * when it connects and what it carries. */
+ * time: its set-up, a batch, a question, or upkeep. It knows nothing of other connections: its
+ * owner decides when it connects and what it carries. */
 #ifndef RSVPD_STORE_PG_LINK_H
 #define RSVPD_STORE_PG_LINK_H
 
@@ -8,6 +8,7 @@
 #include "rsvpd/base/log_limit.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/domain/ports.h"
+#include "rsvpd/store/pg_barrier.h"
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/store/pg_exchange.h"
 #include "rsvpd/store/pg_fence.h"
@@ -23,6 +24,7 @@ enum pg_link_state {
     PG_LINK_READY,      /* waits for something to do */
     PG_LINK_BUSY,       /* has a batch */
     PG_LINK_REFRESHING, /* drops its plans, which also tells whether the server still answers */
+    PG_LINK_ASKING,     /* asks the primary for a barrier */
     PG_LINK_FENCING,    /* ends sessions that were given up */
     PG_LINK_BROKEN,     /* could not send; the next tick takes it down */
     PG_LINK_STATE_COUNT
@@ -57,6 +59,8 @@ struct pg_link_owner {
     void (*idle)(void *owner, struct instant now);
     /* The sessions that it was to end are ended. */
     void (*fenced)(void *owner);
+    /* The primary told the barrier that it was asked for; NULL: it cannot. */
+    void (*told_barrier)(void *owner, const struct pg_barrier *barrier, struct instant now);
     /* An exchange has ended, so long after it was sent. */
     void (*measured)(void *owner, int64_t latency_us);
     /* A batch has ended; never from inside pg_link_send. One that was lost comes with `lost`. */
@@ -69,11 +73,20 @@ struct pg_link_log {
     struct log_limit not_connected, lost, refused;
 };
 
+/* What a link carries. */
+enum pg_link_use {
+    PG_LINK_FOR_BATCHES,
+    PG_LINK_FOR_BARRIERS, /* questions for barriers, and no batches */
+};
+
 struct pg_link_setup {
     uv_loop_t *loop;
-    struct secret *url; /* DATABASE_URL; must outlive the link */
+    struct secret *url; /* DATABASE_URL or DATABASE_READ_URL; must outlive the link */
     enum pg_access access;
+    enum pg_link_use use;
     int64_t deadline_us;              /* of a request: Postgres ends what takes longer */
+    int64_t patience_us;              /* in which a batch or a question must be answered, or the
+                                         link is taken down */
     struct pg_parameters *parameters; /* of whatever is being sent; links of a thread share them */
     struct pg_link_log *log;          /* links of a thread share it */
     struct pg_link_owner owner;
@@ -98,8 +111,17 @@ const struct pg_session *pg_link_session(const struct pg_link *link);
 /* Begins to connect; it must be down. `set_up`, `not_connected` or `lost` tells how that ended. */
 void pg_link_connect(struct pg_link *link);
 
-/* Sends a batch, which is sorted by entity and user; it must be ready. */
-void pg_link_send(struct pg_link *link, struct batch *batch, struct instant now);
+/* Sends a batch, which is sorted by entity and user; it must be ready. `barrier` is what a replica
+ * must be past, or the batch is declined; it is copied. NULL: the server is no replica. */
+void pg_link_send(struct pg_link *link, struct batch *batch, const struct pg_barrier *barrier,
+                  struct instant now);
+
+/* Why the last batch was declined. Empty: its server failed. */
+const char *pg_link_reason(const struct pg_link *link);
+
+/* Asks for a barrier; it must be ready. `told_barrier` or `lost` tells how that ended, never from
+ * inside this call. */
+void pg_link_ask_barrier(struct pg_link *link, struct instant now);
 
 /* Ends the sessions of the fence; it must be ready. False where that cannot be sent: the link is
  * broken, and `fenced` will not be called. */

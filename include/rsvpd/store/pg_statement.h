@@ -8,9 +8,9 @@
 #include "rsvpd/domain/batcher.h"
 #include "rsvpd/store/pg_codec.h"
 
-enum { PG_EXCHANGE_STATEMENTS_MAX = 16, PG_PARAMETER_ARRAYS = 8 };
-static_assert((int)BATCH_STATEMENTS_MAX <= PG_EXCHANGE_STATEMENTS_MAX,
-              "a batch of listings, one statement each, fits an exchange");
+enum { PG_EXCHANGE_STATEMENTS_MAX = 17, PG_PARAMETER_ARRAYS = 8, PG_REASON_SIZE_BYTES = 96 };
+static_assert(BATCH_STATEMENTS_MAX + 1 <= (int)PG_EXCHANGE_STATEMENTS_MAX,
+              "a batch of listings, one statement each, fits an exchange behind a barrier");
 
 /* Where parameters are built. libpq copies them, so all connections of a thread share one. */
 struct pg_parameters {
@@ -40,6 +40,10 @@ struct pg_exchange {
     struct pg_conn *connection; /* in pipeline mode */
     struct batch *batch;
     struct pg_parameters *parameters;
+    const struct pg_barrier *barrier; /* the server is a replica, which must be past it; NULL: it is
+                                         the primary */
+    bool declined;                    /* the replica is not: what it read is not looked at */
+    char reason[PG_REASON_SIZE_BYTES]; /* why not */
     struct instant sent;
     enum pg_exchange_part part; /* that is under way */
     size_t queued, answered;    /* its statements */
@@ -93,6 +97,9 @@ size_t pg_statement_put_pairs(struct pg_exchange *exchange, pg_wanted_fn *wanted
 /* Whether rows have the columns that were asked for, of these types (pg_statement.c), in binary,
  * and each value has the length of its type. The functions below do not check lengths again. */
 MUST_CHECK bool pg_rows_fit(const struct pg_result *rows, const char *columns);
+
+/* In a batch of a statement for each operation: the operation whose statement is answered. */
+struct operation *pg_row_operation_answered(const struct pg_exchange *exchange);
 
 /* For statements whose rows are not needed. */
 bool pg_row_parse_nothing(struct pg_exchange *exchange, const struct pg_result *rows,

@@ -13,8 +13,9 @@ struct pg_store;
 
 struct pg_store_setup {
     uv_loop_t *loop;
-    struct secret *url; /* DATABASE_URL; must outlive the store */
-    size_t write_connections, read_connections;
+    struct secret *url;         /* DATABASE_URL; must outlive the store */
+    struct secret *replica_url; /* DATABASE_READ_URL, likewise; NULL: there is no replica */
+    size_t write_connections, read_connections, replica_connections;
     int64_t deadline_us; /* of a request: Postgres ends what takes longer */
     struct metrics *metrics;
     uint64_t random_seed;
@@ -27,6 +28,10 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup);
 void pg_store_listen(struct pg_store *store, const struct primary_listener *listener);
 
 const struct primary_port *pg_store_port(const struct pg_store *store);
+
+/* Sends what was taken and waits for others of the same iteration. To be called at the end of every
+ * iteration of the loop. */
+void pg_store_end_iteration(struct pg_store *store, struct instant now);
 
 /* Time-outs, reconnects, refreshing. To be called every few milliseconds. */
 void pg_store_tick(struct pg_store *store, struct instant now);
