@@ -85,6 +85,12 @@ enum pg_link_state pg_link_state(const struct pg_link *link)
     return link->state;
 }
 
+/* For the log. */
+static const char *server_name(const struct pg_link *link)
+{
+    return link->setup.access == PG_REPLICA ? "replica" : "primary";
+}
+
 bool pg_link_is_usable(const struct pg_link *link)
 {
     return link->state == PG_LINK_READY || link->state == PG_LINK_BUSY ||
@@ -176,8 +182,8 @@ static void take_down(struct pg_link *link, const char *reason, bool server_at_f
     link_change_state(link, PG_LINK_DOWN);
     int64_t left_out;
     if (!link->closing && log_limit_allows(&link->setup.log->lost, now_us, &left_out)) {
-        log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("reason", reason),
-                  LOG_INT("left_out", left_out));
+        log_event(LOG_WARN, "lost a connection to postgres", LOG_CSTR("server", server_name(link)),
+                  LOG_CSTR("reason", reason), LOG_INT("left_out", left_out));
     }
     link->setup.owner.lost(link->setup.owner.owner, &loss, now_us);
 }
@@ -301,8 +307,8 @@ static void on_connected(uv_work_t *work, int status)
         link_change_state(link, PG_LINK_DOWN);
         int64_t left_out;
         if (log_limit_allows(&link->setup.log->not_connected, now.mono_us, &left_out)) {
-            log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("reason", link->error),
-                      LOG_INT("left_out", left_out));
+            log_event(LOG_WARN, "cannot connect to postgres", LOG_CSTR("server", server_name(link)),
+                      LOG_CSTR("reason", link->error), LOG_INT("left_out", left_out));
         }
         link->setup.owner.not_connected(link->setup.owner.owner, link->error, now.mono_us);
     } else {
@@ -444,8 +450,9 @@ static bool parse_error(struct pg_link *link, const PGresult *result)
     int64_t left_out;
     pg_error_statement(link->connection, result, reason);
     if (log_limit_allows(&link->setup.log->refused, clock_mono_us(), &left_out)) {
-        log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("sqlstate", sqlstate),
-                  LOG_CSTR("reason", reason), LOG_INT("left_out", left_out));
+        log_event(LOG_WARN, "postgres refused a statement", LOG_CSTR("server", server_name(link)),
+                  LOG_CSTR("sqlstate", sqlstate), LOG_CSTR("reason", reason),
+                  LOG_INT("left_out", left_out));
     }
     return true;
 }

@@ -199,6 +199,16 @@ struct pg_server *pg_server_create_standby(const struct pg_server *primary)
     return server;
 }
 
+struct pg_server *pg_server_create_twin(const struct pg_server *primary)
+{
+    struct pg_server *server = create_stopped(NULL);
+    run_program(server, "pg_basebackup",
+                (const char *const[]){"-h", primary->directory, "-p", "5432", "-U", "postgres",
+                                      "-c", "fast", NULL});
+    pg_server_start(server);
+    return server;
+}
+
 void pg_server_promote(struct pg_server *standby)
 {
     run_program(standby, "pg_ctl", (const char *const[]){"promote", "-w", NULL});
@@ -562,6 +572,11 @@ static void grant_role(const char *url, const char *name, const char *role)
 void pg_grant_service_role(const char *url)
 {
     grant_role(url, "service_role", "role=" SERVICE_ROLE);
+}
+
+void pg_grant_replica_reads(const char *url)
+{
+    pg_execute(url, "GRANT pg_read_all_stats TO " SERVICE_ROLE);
 }
 
 void pg_grant_relay_role(const char *url)

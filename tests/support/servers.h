@@ -45,6 +45,8 @@ char *pg_server_url(const struct pg_server *server, const char *database);
 
 /* A streaming standby of the primary, started; a copy made now. */
 struct pg_server *pg_server_create_standby(const struct pg_server *primary);
+/* A copy of the primary made now, and started as a primary itself: on the same timeline. */
+struct pg_server *pg_server_create_twin(const struct pg_server *primary);
 /* The standby takes writes from now on. */
 void pg_server_promote(struct pg_server *standby);
 /* A server that does not run: it starts as a standby of that one the next time. */
@@ -57,6 +59,8 @@ void pg_server_restore(struct pg_server *server, const struct pg_server *primary
 /* Gives the role of the service its rights on the database, which is migrated: no more than
  * sql/roles/service_role.sql grants. */
 void pg_grant_service_role(const char *url);
+/* Lets that role see on a replica what it receives. */
+void pg_grant_replica_reads(const char *url);
 /* The URL with that role in it, where the one that owns the tables was. The caller frees it. */
 char *pg_service_url(const char *url);
 /* The same for the role of the relay, and sql/roles/relay_role.sql. */

@@ -38,6 +38,8 @@ static void test_connections(NO_STATE)
         {AT "FATAL:  sorry, too many clients already\n", "the server has no connection left"},
         {AT "FATAL:  the database system is starting up\n", "the server is starting up"},
         {AT "session is read-only\n", "the server is read-only"},
+        {AT "server is in hot standby mode\n", "the server is read-only"},
+        {AT "server is not in hot standby mode\n", "the server is no standby"},
         {AT "server does not support SSL, but SSL was required\n",
          "TLS cannot be set up as sslmode asks"},
         {"invalid sslmode value: \"sesame\"\n",

@@ -34,10 +34,11 @@ static void on_change(void *owner, struct instant now)
 static void test_changes(NO_STATE)
 {
     static const char *const rows[PG_LINK_STATE_COUNT] = {
-        [PG_LINK_DOWN] = ".C......",       [PG_LINK_CONNECTING] = "D.S.....",
-        [PG_LINK_SETTING_UP] = "D..R....", [PG_LINK_READY] = "D...BFE.",
-        [PG_LINK_BUSY] = "D..R...X",       [PG_LINK_REFRESHING] = "D..R...X",
-        [PG_LINK_FENCING] = "D..R...X",    [PG_LINK_BROKEN] = "D.......",
+        [PG_LINK_DOWN] = ".C.......",       [PG_LINK_CONNECTING] = "D.S......",
+        [PG_LINK_SETTING_UP] = "D..R.....", [PG_LINK_READY] = "D...BFAE.",
+        [PG_LINK_BUSY] = "D..R....X",       [PG_LINK_REFRESHING] = "D..R....X",
+        [PG_LINK_ASKING] = "D..R....X",     [PG_LINK_FENCING] = "D..R....X",
+        [PG_LINK_BROKEN] = "D........",
     };
     for (int from = 0; from < PG_LINK_STATE_COUNT; from++) {
         assert_int_equal(strlen(rows[from]), PG_LINK_STATE_COUNT);

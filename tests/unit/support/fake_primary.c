@@ -180,7 +180,8 @@ void fake_primary_set_read_only(struct fake_primary *primary, bool read_only, st
 static bool available(void *store, enum pool pool)
 {
     const struct fake_primary *primary = store;
-    return primary->up && !(primary->read_only && pool == POOL_WRITE);
+    return primary->up && !(primary->read_only && pool == POOL_WRITE) &&
+           !(pool == POOL_REPLICA && primary->connections[POOL_REPLICA] == 0);
 }
 
 static bool can_send(void *store, enum pool pool)
