@@ -44,7 +44,8 @@ struct pg_replica {
     struct pg_link_log link_log;
     struct log_limit change_log;
     bool closing;
-    bool asking;                      /* the primary, for the batches that are held */
+    bool introduced; /* the first question after connecting marks the primary, ahead of batches */
+    bool asking;     /* the primary, for the batches that are held */
     bool logged_available;            /* what the log was told last */
     size_t held_count;                /* batches that wait for a barrier */
     size_t under_way;                 /* batches that were taken and have not ended */
@@ -135,9 +136,9 @@ void pg_replica_send(struct pg_replica *replica, struct batch *batch)
 void pg_replica_end_iteration(struct pg_replica *replica, struct instant now)
 {
     struct line *asker = &replica->lines[0];
-    if (replica->held_count > 0 && !replica->asking &&
-        pg_link_state(asker->link) == PG_LINK_READY) {
-        replica->asking = true;
+    bool wanted = replica->held_count > 0 || !replica->introduced;
+    if (wanted && !replica->asking && pg_link_state(asker->link) == PG_LINK_READY) {
+        replica->asking = replica->introduced = true;
         metrics_add(replica->setup.metrics, METRIC_REPLICA_BARRIERS, 1);
         pg_link_ask_barrier(asker->link, now);
     }
@@ -239,6 +240,7 @@ static void on_lost(void *line_, const struct pg_link_loss *loss, int64_t now_us
         breaker_failure(&replica->connects, now_us, random_next(&replica->random));
     }
     if (line->asks) {
+        replica->introduced = false;
         decline_held(replica, loss->reason, now_us);
     }
     struct batch *batch = line->held != NULL ? line->held : loss->batch;

@@ -56,6 +56,7 @@ struct bench *bench_create(const struct bench_setup *setup)
     bench->metrics = metrics_create();
     assert_non_null(bench->metrics);
     fake_primary_init(&bench->primary, setup->write_connections, setup->read_connections);
+    bench->primary.connections[POOL_REPLICA] = setup->replica_connections;
     bench->primary.sent = note_sent;
     bench->primary.executed = note_executed;
     fake_redis_counts_init(&bench->redis);
@@ -72,6 +73,7 @@ struct bench *bench_create(const struct bench_setup *setup)
         .pending_max = setup->pending_max,
         .write_connections = setup->write_connections,
         .read_connections = setup->read_connections,
+        .replica_connections = setup->replica_connections,
         .deadline_us = BENCH_DEADLINE_US,
         .count_local_lifetime_us = setup->local_lifetime_us,
         .count_redis_lifetime_us = BENCH_SHARED_US,

@@ -44,7 +44,7 @@ struct ask {
 };
 
 struct bench_setup {
-    size_t pending_max, write_connections, read_connections;
+    size_t pending_max, write_connections, read_connections, replica_connections;
     bool has_redis;
     int64_t local_lifetime_us;
     int64_t expire_keys_every_us;
