@@ -16,7 +16,10 @@ enum { BOUND_MS = 20000, READS = 20, URL_SIZE = 1024 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
-/* A service on a primary and a replica, each test's own. */
+/* Of all tests that leave it as it was. */
+static struct pg_server *shared_replica;
+
+/* A service on a primary and a replica. */
 static struct {
     char *database;    /* its name */
     char *url;         /* of the primary */
@@ -51,7 +54,7 @@ static void make_database(const char *name)
 static void set_up(const char *name)
 {
     make_database(name);
-    stand.replica = pg_server_create_standby(fixture.pg);
+    stand.replica = shared_replica;
     stand.replica_url = pg_server_url(stand.replica, name);
     start_service(stand.url, stand.replica);
 }
@@ -66,6 +69,8 @@ static int tear_down(void **state)
     }
     if (stand.replica != NULL) {
         pg_server_heal(stand.replica);
+    }
+    if (stand.replica != shared_replica) {
         pg_server_destroy(&stand.replica);
     }
     free(stand.database);
@@ -191,7 +196,10 @@ static void a_replica_that_stands_still_is_missed_by_nobody(NO_STATE)
 /* What others write there is nobody's answer. */
 static void a_replica_that_was_promoted_is_not_read(NO_STATE)
 {
-    set_up("promoted");
+    make_database("promoted");
+    stand.replica = pg_server_create_standby(fixture.pg);
+    stand.replica_url = pg_server_url(stand.replica, "promoted");
+    start_service(stand.url, stand.replica);
     await_reads_by("replica", READS);
     pg_server_promote(stand.replica);
     pg_execute(stand.replica_url, "INSERT INTO rsvps (event_id, user_id) VALUES ('e', 'other')");
@@ -311,7 +319,7 @@ static void the_url_of_the_replica_can_be_changed(NO_STATE)
 {
     char path[PROCESS_PATH_SIZE + 16], variable[PROCESS_PATH_SIZE + 48];
     make_database("rotated");
-    stand.replica = pg_server_create_standby(fixture.pg);
+    stand.replica = shared_replica;
     stand.replica_url = pg_server_url(stand.replica, "rotated");
     char *role = pg_service_url(stand.replica_url);
     snprintf(path, sizeof path, "%s/read-url", pg_server_directory(stand.replica));
@@ -338,6 +346,19 @@ static void a_primary_is_not_read_as_its_own_replica(NO_STATE)
     service_stop(&stand.service);
 }
 
+static int group_set_up(void **state)
+{
+    int failed = fixture_setup_servers(state);
+    shared_replica = pg_server_create_standby(fixture.pg);
+    return failed;
+}
+
+static int group_tear_down(void **state)
+{
+    pg_server_destroy(&shared_replica);
+    return fixture_teardown(state);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -355,5 +376,5 @@ int main(void)
         TEST(the_url_of_the_replica_can_be_changed),
         TEST(a_primary_is_not_read_as_its_own_replica),
     };
-    return cmocka_run_group_tests(tests, fixture_setup_servers, fixture_teardown);
+    return cmocka_run_group_tests(tests, group_set_up, group_tear_down);
 }

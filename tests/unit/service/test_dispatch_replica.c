@@ -6,6 +6,7 @@ static struct bench *create_bench(void)
 {
     struct bench_setup setup = bench_usual;
     setup.replica_connections = 2;
+    setup.has_redis = false;
     return bench_create(&setup);
 }
 
