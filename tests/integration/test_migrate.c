@@ -21,7 +21,8 @@ enum { STATUS_FAILED = 1, STATUS_USAGE = 2 };
 #define UNDO_ALL_BUT_3                                                                             \
     "DELETE FROM rsvpd_migrations WHERE number > 3;"                                               \
     "DROP TABLE events, waitlist; ALTER TABLE rsvp_counters DROP COLUMN managed;"                  \
-    "DROP TABLE api_keys; DELETE FROM rsvpd_secrets WHERE name = 'redis_namespace';"               \
+    "DROP TABLE api_keys, rsvpd_primary; DELETE FROM rsvpd_secrets WHERE name = "                  \
+    "'redis_namespace';"                                                                           \
     "ALTER TABLE idempotency_keys DROP COLUMN place_exact"
 
 static char *entry_of(const char *url)
