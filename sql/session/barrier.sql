@@ -1,9 +1,6 @@
 -- Asked of the primary: how far a replica must have replayed the log to show everything that was acknowledged before this was
--- asked. A commit is flushed before it is acknowledged. Answers the place in the log, its timeline, and when this server
--- started: that tells a run of a server from all others. Where another run took writes last, marks this one as the one that
--- does: no replica that follows another server has that mark.
-WITH marked AS (
-    UPDATE rsvpd_primary SET started = pg_postmaster_start_time() WHERE started <> pg_postmaster_start_time()
-)
-SELECT flushed::text, substr(pg_walfile_name(flushed), 1, 8), pg_postmaster_start_time()::text
-FROM pg_current_wal_flush_lsn() AS flushed
+-- asked. A commit is flushed before it is acknowledged. Answers the place in the log, its timeline, and the mark of this run of
+-- this server; nothing where the mark is missing (mark.sql).
+SELECT pg_current_wal_flush_lsn()::text, substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8), started::text
+FROM rsvpd_primary
+WHERE started = pg_postmaster_start_time()

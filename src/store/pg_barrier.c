@@ -9,11 +9,13 @@
 #include <string.h>
 
 static const char ask_name[] = "barrier";
+static const char mark_name[] = "mark";
 static const char check_name[] = "caught_up";
 
 bool pg_barrier_prepare_ask(PGconn *connection)
 {
-    return PQsendPrepare(connection, ask_name, sql_text("session/barrier"), 0, NULL) == 1;
+    return PQsendPrepare(connection, ask_name, sql_text("session/barrier"), 0, NULL) == 1 &&
+           PQsendPrepare(connection, mark_name, sql_text("session/mark"), 0, NULL) == 1;
 }
 
 bool pg_barrier_prepare_check(PGconn *connection)
@@ -21,9 +23,10 @@ bool pg_barrier_prepare_check(PGconn *connection)
     return PQsendPrepare(connection, check_name, sql_text("session/caught_up"), 0, NULL) == 1;
 }
 
-bool pg_barrier_queue_ask(PGconn *connection)
+bool pg_barrier_queue_ask(PGconn *connection, bool marks)
 {
-    return PQsendQueryPrepared(connection, ask_name, 0, NULL, NULL, NULL, 0) == 1;
+    bool queued = !marks || PQsendQueryPrepared(connection, mark_name, 0, NULL, NULL, NULL, 0) == 1;
+    return queued && PQsendQueryPrepared(connection, ask_name, 0, NULL, NULL, NULL, 0) == 1;
 }
 
 static bool copy(const PGresult *rows, int column, char *out, size_t size)

@@ -357,12 +357,12 @@ const char *pg_link_reason(const struct pg_link *link)
     return link->exchange.declined ? link->exchange.reason : "";
 }
 
-void pg_link_ask_barrier(struct pg_link *link, struct instant now)
+void pg_link_ask_barrier(struct pg_link *link, bool marks, struct instant now)
 {
     assert(link->setup.use == PG_LINK_FOR_BARRIERS);
     link_change_state(link, PG_LINK_ASKING);
     link->told = false;
-    if (!pg_barrier_queue_ask(link->connection) || PQpipelineSync(link->connection) != 1 ||
+    if (!pg_barrier_queue_ask(link->connection, marks) || PQpipelineSync(link->connection) != 1 ||
         !send_queued(link, now, link->setup.patience_us)) {
         note_broken(link);
     }

@@ -44,12 +44,13 @@ struct pg_replica {
     struct pg_link_log link_log;
     struct log_limit change_log;
     bool closing;
-    bool introduced; /* the first question after connecting marks the primary, ahead of batches */
-    bool asking;     /* the primary, for the batches that are held */
-    bool logged_available;            /* what the log was told last */
-    size_t held_count;                /* batches that wait for a barrier */
-    size_t under_way;                 /* batches that were taken and have not ended */
-    size_t next_line;                 /* whose turn it is to try to connect */
+    bool introduced;       /* a first question was asked since it connected: ahead of any batch */
+    bool marked;           /* the primary, as far as is known */
+    bool asking;           /* the primary, for the batches that are held */
+    bool logged_available; /* what the log was told last */
+    size_t held_count;     /* batches that wait for a barrier */
+    size_t under_way;      /* batches that were taken and have not ended */
+    size_t next_line;      /* whose turn it is to try to connect */
     char reason[PG_ERROR_SIZE_BYTES]; /* of the last change for the worse */
     size_t line_count;
     struct line lines[]; /* the first asks the primary */
@@ -138,9 +139,10 @@ void pg_replica_end_iteration(struct pg_replica *replica, struct instant now)
     struct line *asker = &replica->lines[0];
     bool wanted = replica->held_count > 0 || !replica->introduced;
     if (wanted && !replica->asking && pg_link_state(asker->link) == PG_LINK_READY) {
-        replica->asking = replica->introduced = true;
+        bool marks = !replica->marked;
+        replica->asking = replica->introduced = replica->marked = true;
         metrics_add(replica->setup.metrics, METRIC_REPLICA_BARRIERS, 1);
-        pg_link_ask_barrier(asker->link, now);
+        pg_link_ask_barrier(asker->link, marks, now);
     }
 }
 
@@ -184,6 +186,7 @@ static void on_told_barrier(void *line_, const struct pg_barrier *barrier, struc
     const struct line *asker = line_;
     struct pg_replica *replica = asker->replica;
     if (barrier == NULL) {
+        replica->marked = false;
         decline_held(replica, "the primary does not tell how far its log is", now.mono_us);
         return;
     }
@@ -240,7 +243,7 @@ static void on_lost(void *line_, const struct pg_link_loss *loss, int64_t now_us
         breaker_failure(&replica->connects, now_us, random_next(&replica->random));
     }
     if (line->asks) {
-        replica->introduced = false;
+        replica->introduced = replica->marked = false;
         decline_held(replica, loss->reason, now_us);
     }
     struct batch *batch = line->held != NULL ? line->held : loss->batch;

@@ -24,9 +24,9 @@ struct pg_barrier {
 MUST_CHECK bool pg_barrier_prepare_ask(struct pg_conn *connection);
 MUST_CHECK bool pg_barrier_prepare_check(struct pg_conn *connection);
 
-/* Asks the primary. */
-MUST_CHECK bool pg_barrier_queue_ask(struct pg_conn *connection);
-/* Reads its answer. False where it is none. */
+/* Asks the primary; `marks`: after marking it as the one that takes writes. */
+MUST_CHECK bool pg_barrier_queue_ask(struct pg_conn *connection, bool marks);
+/* Reads its answer. False where it is none: the mark is missing, say. */
 MUST_CHECK bool pg_barrier_parse(struct pg_barrier *barrier, const struct pg_result *rows);
 
 /* Asks a replica, in front of what the exchange reads, whether it is past the exchange's barrier.

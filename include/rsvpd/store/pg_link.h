@@ -119,9 +119,9 @@ void pg_link_send(struct pg_link *link, struct batch *batch, const struct pg_bar
 /* Why the last batch was declined. Empty: its server failed. */
 const char *pg_link_reason(const struct pg_link *link);
 
-/* Asks for a barrier; it must be ready. `told_barrier` or `lost` tells how that ended, never from
- * inside this call. */
-void pg_link_ask_barrier(struct pg_link *link, struct instant now);
+/* Asks for a barrier; it must be ready. `marks`: as in pg_barrier.h. `told_barrier` or `lost` tells
+ * how that ended, never from inside this call. */
+void pg_link_ask_barrier(struct pg_link *link, bool marks, struct instant now);
 
 /* Ends the sessions of the fence; it must be ready. False where that cannot be sent: the link is
  * broken, and `fenced` will not be called. */
