@@ -243,6 +243,66 @@ static void judge_old_primary(struct stand *stand, struct verdict *verdict)
     free(url);
 }
 
+/* ---- a replica that is read ---- */
+
+static char read_url[PROCESS_PATH_SIZE + 128];
+static const char *const reads_from_replica[] = {read_url, NULL};
+
+static void put_replica(struct stand *stand)
+{
+    pg_grant_replica_reads(stand->database_url);
+    stand->standby = pg_server_create_standby(stand->pg);
+    char *url = pg_server_url(stand->standby, "faults");
+    char *role = pg_service_url(url);
+    snprintf(read_url, sizeof read_url, "DATABASE_READ_URL=%s", role);
+    free(role);
+    free(url);
+}
+
+static void pause_replay(struct stand *stand)
+{
+    char *url = pg_server_url(stand->standby, "faults");
+    pg_execute(url, "SELECT pg_wal_replay_pause()");
+    free(url);
+}
+
+/* It lags, stands still, and crashes, again and again. */
+static void trouble_replica(struct stand *stand, int64_t until_ms)
+{
+    while (process_now_ms() < until_ms && !crowd_has_ended(stand->crowd)) {
+        char *url = pg_server_url(stand->standby, "faults");
+        pg_execute(url, "SELECT pg_wal_replay_pause()");
+        stand_wait_ms(stand, 300);
+        pg_execute(url, "SELECT pg_wal_replay_resume()");
+        stand_wait_ms(stand, 300);
+        pg_server_pause(stand->standby);
+        stand_wait_ms(stand, 300);
+        pg_server_resume(stand->standby);
+        pg_server_stop_immediate(stand->standby);
+        pg_server_start(stand->standby);
+        stand_wait_ms(stand, 300);
+        free(url);
+    }
+}
+
+static void promote_replica(struct stand *stand)
+{
+    pg_server_promote(stand->standby);
+}
+
+static void judge_replica(struct stand *stand, struct verdict *verdict)
+{
+    const char *const replica[] = {"source", "replica", NULL};
+    int64_t reads = 0;
+    for (unsigned i = 0; i < stand->service_count; i++) {
+        reads += service_metric(stand->services[i], "rsvpd_reads_total", replica);
+    }
+    if (reads == 0) {
+        verdict_fail(verdict, "nothing was read from the replica");
+    }
+    verdict_add(verdict, "%lld reads by the replica", (long long)reads);
+}
+
 const struct fault faults_postgres[] = {
     {
         .name = "pg-terminate-one",
@@ -351,6 +411,21 @@ const struct fault faults_postgres[] = {
         .end = promote_standby,
         .judge = judge_old_primary,
         .clean_up = remove_postgres,
+    },
+    {
+        .name = "pg-replica",
+        .promise = "a replica that is read lags, stands still, crashes and is promoted: no request "
+                   "fails, no read misses an acknowledged write",
+        .services = 2,
+        .lasts_ms = 3000,
+        .back_ms = 1000,
+        .is_short = true,
+        .environment = reads_from_replica,
+        .prepare = put_replica,
+        .begin = pause_replay,
+        .go_on = trouble_replica,
+        .end = promote_replica,
+        .judge = judge_replica,
     },
 };
 const size_t faults_postgres_count = sizeof faults_postgres / sizeof faults_postgres[0];
