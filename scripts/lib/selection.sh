@@ -2,6 +2,11 @@
 # What `scripts/test SUITE [NAME [CASE]]` chooses among ctest's programs. scripts/test sources this; it stands at the root
 # of the sources.
 
+# selection_programs BUILD CTEST-ARGUMENT...: those that ctest selects, a line each.
+selection_programs() {
+    ctest --test-dir "build-test/$1" -N "${@:2}" | sed -n 's/^ *Test *#[0-9]*: //p'
+}
+
 # selection_names BUILD SUITE NAME: the programs of the suite (a word of ctest's labels) that NAME means, a line each. NAME is
 # LAYER/MODULE, MODULE, LAYER, or ctest's own name; empty: all of them.
 selection_names() {
@@ -11,7 +16,7 @@ selection_names() {
     elif [[ -n $name ]]; then
         pattern="$name|${suite}_(test_|[a-z]+_test_)?$name|${suite}_${name}_test_.*"
     fi
-    ctest --test-dir "build-test/$1" -N -L "^$suite\$" | sed -n 's/^ *Test *#[0-9]*: //p' | grep -Ex -e "$pattern"
+    selection_programs "$1" -L "^$suite\$" | grep -Ex -e "$pattern"
 }
 
 # selection_list BUILD SUITE: the same for people, as NAME may be given.

@@ -16,7 +16,7 @@ enum {
     SERVICE_COUNT = 2,
     ID_SIZE = 32,
     RUN_BOUND_MS = 200000,
-    RECEIVE_BOUND_MS = 20000,
+    RECEIVE_BOUND_MS = PROCESS_BOUND_MS,
 };
 
 static struct pg_server *postgres;
@@ -47,8 +47,7 @@ static int set_up(NO_STATE)
     database_url = pg_fresh_database(postgres, "model");
     service_migrate(database_url);
     for (size_t i = 0; i < SERVICE_COUNT; i++) {
-        services[i] =
-            service_start(database_url, redis_server_url(redis), load_patient_environment);
+        services[i] = service_start(database_url, redis_server_url(redis), NULL);
     }
     crowd = load_create();
     return 0;
@@ -84,7 +83,7 @@ enum {
     USERS = 4, /* of each client */
     THINGS = 8,
     ALL_USERS = CLIENTS * USERS,
-    WRITES = 500, /* of each client: 32,000 in all */
+    WRITES = 300, /* of each client: 19,200 in all */
     PAIRS = RELATION_COUNT * THINGS * USERS,
 };
 

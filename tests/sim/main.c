@@ -1,7 +1,7 @@
 /* rsvpd_sim: runs seeds of the simulation.
  *
  *   rsvpd_sim --seed N       one seed
- *   rsvpd_sim --fixed        those of the fixed set
+ *   rsvpd_sim --fixed [N]    those of the fixed set, or the first N of them
  *   rsvpd_sim --seconds S    fresh seeds, for so long; 0: until it is stopped
  *
  * A run is a seed and nothing else: the same seed repeats it, event by event. */
@@ -125,9 +125,16 @@ static void run_fresh(int64_t seconds, struct total *total)
     }
 }
 
+static void run_fixed(uint64_t seeds, struct total *total)
+{
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        run_seed(seed, total);
+    }
+}
+
 static int usage(void)
 {
-    fputs("usage: rsvpd_sim --seed N | --fixed | --seconds S\n", stderr);
+    fputs("usage: rsvpd_sim --seed N | --fixed [N] | --seconds S\n", stderr);
     return 2;
 }
 
@@ -142,10 +149,8 @@ int main(int argc, char **argv)
     signal(SIGTERM, on_stop);
     if (argc == 3 && strcmp(argv[1], "--seed") == 0) {
         run_seed(strtoull(argv[2], NULL, 10), &total);
-    } else if (argc == 2 && strcmp(argv[1], "--fixed") == 0) {
-        for (uint64_t seed = 1; seed <= FIXED_SEEDS; seed++) {
-            run_seed(seed, &total);
-        }
+    } else if (argc <= 3 && argc >= 2 && strcmp(argv[1], "--fixed") == 0) {
+        run_fixed(argc == 3 ? strtoull(argv[2], NULL, 10) : FIXED_SEEDS, &total);
     } else if (argc == 3 && strcmp(argv[1], "--seconds") == 0) {
         run_fresh(strtoll(argv[2], NULL, 10), &total);
     } else {
