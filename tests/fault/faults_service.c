@@ -71,7 +71,7 @@ static void join_balancer(const struct stand *stand, unsigned index)
     char command[128];
     char answer[16384];
     char wanted[64];
-    const int64_t end_ms = process_now_ms() + 20000;
+    const int64_t end_ms = process_now_ms() + PROCESS_BOUND_MS;
     snprintf(command, sizeof command, "set server services/s%u addr 127.0.0.1 port %u", index,
              stand->services[index]->port);
     tell_balancer(command, answer, sizeof answer);

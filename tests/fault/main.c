@@ -273,7 +273,7 @@ static const char *const *environment_of(const struct fault *fault)
         patient[count] = fault->environment[count];
         count++;
     }
-    patient[count] = load_patient_environment[0];
+    patient[count] = "REQUEST_DEADLINE_MS=15000";
     patient[count + 1] = NULL;
     return patient;
 }
@@ -446,6 +446,7 @@ static const char usage[] =
 int main(int count, char **arguments)
 {
     int used = 1;
+    service_keep_deadline();
     collect_faults();
     for (; used < count && strncmp(arguments[used], "--", 2) == 0; used++) {
         if (strcmp(arguments[used], "--list") == 0) {

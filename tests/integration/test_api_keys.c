@@ -12,7 +12,7 @@
 #include "shell.h"
 #include "test.h"
 
-enum { BOUND_MS = 20000, STATUS_FAILED = 1 };
+enum { BOUND_MS = PROCESS_BOUND_MS, STATUS_FAILED = 1 };
 
 static const char *const with_tokens[] = {"AUTH_MODE=token", NULL};
 

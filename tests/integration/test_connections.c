@@ -16,8 +16,8 @@
 #include "test.h"
 
 enum {
-    RAW_TIMEOUT_MS = 10000,
-    POLL_BOUND_MS = 10000,
+    RAW_TIMEOUT_MS = PROCESS_BOUND_MS,
+    POLL_BOUND_MS = PROCESS_BOUND_MS,
     CLIENTS = 4,
     PAGES = 40, /* asked for at once: 6 MB in all */
     /* What the kernel may hold of answers that nobody takes, a connection. */

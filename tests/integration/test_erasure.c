@@ -297,9 +297,10 @@ static void many_likes_go_step_by_step(NO_STATE)
     fixture_restart_service(short_deadline);
     struct erased first = erase_once(fixture.client, "fond");
     assert_int_equal(first.status, 202);
-    assert_true(first.likes > 0 && first.likes < MANY);
+    assert_true(first.likes < MANY);
     /* A step that was still under way at the deadline is done, and counted nowhere. */
-    assert_true(first.likes + erase_all(fixture.client, "fond").likes <= MANY);
+    const int64_t told = first.likes + erase_all(fixture.client, "fond").likes;
+    assert_true(told > 0 && told <= MANY);
     fixture_restart_service(NULL);
     expect_nothing_about("fond");
     assert_int_equal(rows_about("other"), 10);

@@ -13,7 +13,7 @@
 #include "servers.h"
 #include "test.h"
 
-enum { RECEIVE_BOUND_MS = 30000, TEXT_SIZE = 1024 };
+enum { RECEIVE_BOUND_MS = PROCESS_BOUND_MS, TEXT_SIZE = 1024 };
 
 static PGconn *holder;
 /* Another client's: libmicrohttpd looks after its oldest connection in another way. */

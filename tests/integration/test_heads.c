@@ -17,7 +17,7 @@
 enum {
     HEAD_MAX_BYTES = 14 * 1024,
     BUFFER_BYTES = 128 * 1024,
-    TIMEOUT_MS = 20000,
+    TIMEOUT_MS = PROCESS_BOUND_MS,
     CPU_MAX_MS = 1000, /* of connections that wait seconds for their deadline */
 };
 
@@ -469,5 +469,6 @@ int main(void)
         cmocka_unit_test(an_expectation_is_met),
         cmocka_unit_test(pieces_make_no_difference),
     };
+    service_keep_deadline();
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

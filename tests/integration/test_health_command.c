@@ -10,7 +10,7 @@
 #include "process.h"
 #include "test.h"
 
-enum { ENTRY_SIZE = 64, STATUS_BAD = 1, STATUS_USAGE = 2, BOUND_MS = 20000 };
+enum { ENTRY_SIZE = 64, STATUS_BAD = 1, STATUS_USAGE = 2, BOUND_MS = PROCESS_BOUND_MS };
 
 /* Runs it with these arguments (NULL: none), and with what is set besides the port. */
 static void expect_health_of(uint16_t port, const char *argument, const char *variable, int status,

@@ -14,7 +14,7 @@
 #include "service.h"
 #include "test.h"
 
-enum { RECEIVE_BOUND_MS = 30000, POLL_BOUND_MS = 30000, TIMES = 5 };
+enum { RECEIVE_BOUND_MS = PROCESS_BOUND_MS, POLL_BOUND_MS = PROCESS_BOUND_MS, TIMES = 5 };
 
 static PGconn *holder;
 

@@ -17,7 +17,7 @@
 #include "servers.h"
 #include "test.h"
 
-enum { POLL_BOUND_MS = 20000, RAW_TIMEOUT_MS = 20000 };
+enum { POLL_BOUND_MS = PROCESS_BOUND_MS, RAW_TIMEOUT_MS = PROCESS_BOUND_MS };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 

@@ -24,7 +24,7 @@ static struct {
 
 static void wait_for_pooler(void)
 {
-    const int64_t until_ms = process_now_ms() + 20000;
+    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
     while (PQping(pooler.url) != PQPING_OK) {
         if (process_now_ms() > until_ms) {
             process_fail("pgbouncer does not start");
@@ -175,7 +175,7 @@ static void a_connection_that_comes_later_is_refused_too(NO_STATE)
     stop_pooler();
     service_wait_ready(service, 503);
     start_pooler("transaction", "");
-    const int64_t until_ms = process_now_ms() + 20000;
+    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
     bool told = false;
     while (!told) {
         char *log = service_read_log(service);

@@ -13,18 +13,27 @@
 
 #define NO_SETTINGS "\"capacity\":null,\"waitlist\":false,\"opens_at\":null,\"closes_at\":null"
 
-enum { LONG = 60000, EXACT_MAX = 10000, TARGET_SIZE = 256, POLL_BOUND_MS = 30000 };
+enum { LONG = 60000, EXACT_MAX = 10000, TARGET_SIZE = 256, POLL_BOUND_MS = PROCESS_BOUND_MS };
 
 static struct pg_server *postgres;
 static char *database_url;
-static struct service *service;
-static struct http_client *client;
+/* The deadline of the other ends a long promotion after a few steps. */
+static struct service *service, *hurried;
+static struct http_client *client, *hurried_client;
 
 static void start(void)
 {
-    const char *const environment[] = {"REQUEST_DEADLINE_MS=400", NULL};
-    service = service_start(database_url, NULL, environment);
+    service = service_start(database_url, NULL, NULL);
     client = http_client_create(service->port);
+    hurried =
+        service_start(database_url, NULL, (const char *const[]){"REQUEST_DEADLINE_MS=400", NULL});
+    hurried_client = http_client_create(hurried->port);
+}
+
+static void disconnect(void)
+{
+    http_client_destroy(&client);
+    http_client_destroy(&hurried_client);
 }
 
 static int set_up(NO_STATE)
@@ -38,9 +47,12 @@ static int set_up(NO_STATE)
 
 static int tear_down(NO_STATE)
 {
-    http_client_destroy(&client);
+    disconnect();
     if (service != NULL) {
         service_stop(&service);
+    }
+    if (hurried != NULL) {
+        service_stop(&hurried);
     }
     free(database_url);
     pg_server_destroy(&postgres);
@@ -141,6 +153,7 @@ static void wait_until_nobody_waits(const char *id)
         if (expect_now_ms() > until_ms) {
             process_fail("%s: they wait still", id);
         }
+        process_nap();
     }
 }
 
@@ -190,7 +203,8 @@ static void many_move_up_in_steps(NO_STATE)
     for (size_t i = 0; i < LENGTH(rows); i++) {
         const char *id = rows[i].id;
         make_list(id, LONG);
-        struct http_response *response = event_request(client, rows[i].method, id, rows[i].body);
+        struct http_response *response =
+            event_request(hurried_client, rows[i].method, id, rows[i].body);
         json_t *body = expect_incomplete(&response);
         assert_true(json_integer_value(json_object_get(body, "waitlist_count")) > 0);
         json_decref(body);
@@ -215,14 +229,15 @@ static void many_move_up_in_steps(NO_STATE)
     }
 }
 
-/* What was begun goes on after the process was killed. */
-static void a_promotion_survives_the_process(NO_STATE)
+/* What was begun goes on after the processes were killed. */
+static void a_promotion_survives_the_processes(NO_STATE)
 {
     make_list("killed", LONG);
-    struct http_response *response = event_request(client, "DELETE", "killed", NULL);
+    struct http_response *response = event_request(hurried_client, "DELETE", "killed", NULL);
     json_decref(expect_incomplete(&response));
+    service_kill(&hurried);
     service_kill(&service);
-    http_client_destroy(&client);
+    disconnect();
     assert_true(pg_query_int64(database_url, "SELECT waiting FROM events"
                                              " WHERE event_id = 'killed' AND releasing") > 0);
     start();
@@ -234,7 +249,7 @@ static void a_promotion_survives_the_process(NO_STATE)
 static void settings_may_come_back_meanwhile(NO_STATE)
 {
     make_list("back", LONG);
-    struct http_response *response = event_request(client, "DELETE", "back", NULL);
+    struct http_response *response = event_request(hurried_client, "DELETE", "back", NULL);
     json_decref(expect_incomplete(&response));
     response = event_request(client, "PUT", "back", "{\"capacity\":5,\"waitlist\":true}");
     expect_status(response, 200);
@@ -266,6 +281,7 @@ static void a_list_that_empties_itself_ends_the_clearing(NO_STATE)
         if (expect_now_ms() > until_ms) {
             process_fail("the settings are never gone");
         }
+        process_nap();
     }
     assert_false(pg_query_bool(database_url, "SELECT managed FROM rsvp_counters"
                                              " WHERE event_id = 'emptied'"));
@@ -366,7 +382,7 @@ int main(void)
         cmocka_unit_test(places_are_exact_up_to_a_bound),
         cmocka_unit_test(few_move_up_within_the_answer),
         cmocka_unit_test(many_move_up_in_steps),
-        cmocka_unit_test(a_promotion_survives_the_process),
+        cmocka_unit_test(a_promotion_survives_the_processes),
         cmocka_unit_test(settings_may_come_back_meanwhile),
         cmocka_unit_test(a_list_that_empties_itself_ends_the_clearing),
         cmocka_unit_test(some_are_put_in_past_all_rules),

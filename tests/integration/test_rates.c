@@ -11,7 +11,7 @@
 #include "prometheus.h"
 #include "test.h"
 
-enum { PROCESSES = 2, BOUND_MS = 20000, TEXT_SIZE = 128 };
+enum { PROCESSES = 2, BOUND_MS = PROCESS_BOUND_MS, TEXT_SIZE = 128 };
 
 static struct service *services[PROCESSES];
 static struct http_client *clients[PROCESSES];

@@ -26,7 +26,7 @@ static void add_member(const char *url)
 static void await_reads(const struct service *service)
 {
     struct http_client *client = http_client_create(service->port);
-    const int64_t until_ms = process_now_ms() + 20000;
+    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
     int status = 0;
     while (status != 200) {
         struct http_response *response = relation_get_user(client, rsvp, "e", "there");

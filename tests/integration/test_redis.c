@@ -11,7 +11,7 @@
 #include "relation.h"
 #include "test.h"
 
-enum { BOUND_MS = 20000, TRICKS_BOUND_MS = 60000 };
+enum { BOUND_MS = PROCESS_BOUND_MS, TRICKS_BOUND_MS = 60000 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 

@@ -13,7 +13,11 @@
 #include "sentinel.h"
 #include "test.h"
 
-enum { BOUND_MS = 20000, PATH_SIZE = PROCESS_PATH_SIZE + 32, ENTRY_SIZE = PATH_SIZE + 32 };
+enum {
+    BOUND_MS = PROCESS_BOUND_MS,
+    PATH_SIZE = PROCESS_PATH_SIZE + 32,
+    ENTRY_SIZE = PATH_SIZE + 32
+};
 enum { DAY_S = 86400 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];

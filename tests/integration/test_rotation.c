@@ -14,7 +14,7 @@
 #include "relation.h"
 #include "test.h"
 
-enum { BOUND_MS = 20000, PATH_SIZE = PROCESS_PATH_SIZE + 32, URL_SIZE = 512 };
+enum { BOUND_MS = PROCESS_BOUND_MS, PATH_SIZE = PROCESS_PATH_SIZE + 32, URL_SIZE = 512 };
 
 #define GARBAGE "open-sesame://"
 

@@ -86,7 +86,7 @@ static void other_indexes_and_columns_are_taken(NO_STATE)
 
 static void await_log(const struct service *service, const char *words)
 {
-    const int64_t until_ms = process_now_ms() + 20000;
+    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
     for (bool told = false; !told; process_nap()) {
         char *log = service_read_log(service);
         told = strstr(log, words) != NULL;

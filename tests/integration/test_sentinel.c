@@ -13,7 +13,7 @@
 #include "relation.h"
 #include "test.h"
 
-enum { BOUND_MS = 30000, URL_SIZE = 1024, ANSWER_SIZE = 128, WORDS_SIZE = 128 };
+enum { BOUND_MS = PROCESS_BOUND_MS, URL_SIZE = 1024, ANSWER_SIZE = 128, WORDS_SIZE = 128 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const char *const one_worker[] = {"WORKERS=1", NULL};

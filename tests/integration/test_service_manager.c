@@ -16,7 +16,7 @@
 #include "process.h"
 #include "test.h"
 
-enum { BOUND_S = 20, MESSAGE_SIZE = 512 };
+enum { BOUND_S = PROCESS_BOUND_MS / 1000, MESSAGE_SIZE = 512 };
 
 static struct {
     char directory[PROCESS_PATH_SIZE];

@@ -22,7 +22,7 @@
 #define PAST "2001-01-01T00:00:00.000Z"
 #define FUTURE "2999-01-01T00:00:00.000Z"
 
-enum { TARGET_SIZE = 2048, WINDOW_MS = 700, POLL_BOUND_MS = 30000 };
+enum { TARGET_SIZE = 2048, WINDOW_MS = 700, POLL_BOUND_MS = PROCESS_BOUND_MS };
 
 static struct http_client *here(void)
 {

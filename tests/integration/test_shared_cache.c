@@ -18,7 +18,7 @@ enum {
      * its clock: a body lives for up to two. */
     BOUND_MS = 6000,
     WATCHED_MS = 7000, /* so long that a body kept alive would be too old */
-    POLL_BOUND_MS = 30000,
+    POLL_BOUND_MS = PROCESS_BOUND_MS,
     TEXT_SIZE = 2048
 };
 

@@ -24,7 +24,7 @@ enum {
     WRITES_MAX = 1 << 16,
     READERS_MAX = 32,
     ID_SIZE = 32,
-    STEP_BOUND_MS = 30000,
+    STEP_BOUND_MS = PROCESS_BOUND_MS,
     ROUNDING_US = 2000,         /* as_of has whole milliseconds */
     BOUND_US = 5000 * 1000,     /* of the contract */
     OWN_BOUND_US = 4000 * 1000, /* of the service: the fifth second is a shared cache's */
@@ -547,7 +547,7 @@ static void counts_are_true_and_young(void **state)
 {
     const struct phase *phase = *state;
     forget_old_values();
-    begin(phase->service_count, phase->with_redis, load_patient_environment);
+    begin(phase->service_count, phase->with_redis, NULL);
     disturb_for(phase);
     end();
     assert_true(spoiled > 0 || phase->disturbances[0].act != spoil_all_keys);
@@ -618,7 +618,7 @@ static void await_fresh_counts(void)
 static void known_counts_are_served_stale(void **state)
 {
     outage_allowed = true;
-    begin(1, true, NULL);
+    begin(1, true, (const char *const[]){"REQUEST_DEADLINE_MS=2000", NULL});
     load_await_progress(crowd, READS_BEFORE, STEP_BOUND_MS);
     begin_outage(*state);
     await_stale_answers();

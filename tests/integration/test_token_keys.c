@@ -10,11 +10,12 @@
 #include "expect.h"
 #include "fixture.h"
 #include "key_server.h"
+#include "process.h"
 #include "prometheus.h"
 #include "test.h"
 #include "token.h"
 
-enum { BOUND_MS = 20000, VARIABLE_SIZE = 512, PATH_SIZE = PROCESS_PATH_SIZE + 32 };
+enum { BOUND_MS = PROCESS_BOUND_MS, VARIABLE_SIZE = 512, PATH_SIZE = PROCESS_PATH_SIZE + 32 };
 
 static const char secret[] = "a secret that has more than thirty-two bytes";
 

@@ -477,7 +477,7 @@ static void writing_and_importing_make_no_difference(void **state)
     static const struct load_behaviour toggling = {toggler_next, toggler_answer};
     static struct load *load;
     *state = (void *)&load;
-    fixture.service = service_start(fixture.database_url, NULL, load_patient_environment);
+    fixture.service = service_start(fixture.database_url, NULL, NULL);
     load = load_create();
     for (unsigned i = 0; i < CLIENTS; i++) {
         togglers[i] = (struct toggler){.random = load_random_stream(i), .number = i};

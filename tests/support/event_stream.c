@@ -12,7 +12,7 @@
 
 #include "process.h"
 
-enum { HEAD_BOUND_MS = 20000, REQUEST_SIZE = 32 * 1024 };
+enum { HEAD_BOUND_MS = PROCESS_BOUND_MS, REQUEST_SIZE = 32 * 1024 };
 
 /* ---- bytes ---- */
 

@@ -14,7 +14,9 @@
 
 #include <curl/curl.h>
 
-enum { DEFAULT_TIMEOUT_MS = 30000 };
+#include "process.h"
+
+enum { DEFAULT_TIMEOUT_MS = PROCESS_BOUND_MS };
 
 struct http_client {
     CURL *curl;

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { START_MS = 20000, PATH_SIZE = PROCESS_PATH_SIZE + 32, DAY_S = 24 * 60 * 60 };
+enum { START_MS = PROCESS_BOUND_MS, PATH_SIZE = PROCESS_PATH_SIZE + 32, DAY_S = 24 * 60 * 60 };
 
 struct key_server {
     char directory[PROCESS_PATH_SIZE];

@@ -16,13 +16,11 @@
 enum {
     ANSWER_SIZE_MAX = 16384,
     /* Far past every deadline of the service: what takes this long was never answered. */
-    REQUEST_BOUND_MS = 20000,
+    REQUEST_BOUND_MS = PROCESS_BOUND_MS,
     WAIT_MS = 1,
     POLL_MS = 100,
     VIOLATION_SIZE = 1024,
 };
-
-const char *const load_patient_environment[] = {"REQUEST_DEADLINE_MS=15000", NULL};
 
 enum slot_state {
     SLOT_IDLE, /* the client is to be asked for its next request */

@@ -102,10 +102,6 @@ void load_violation(struct load *load, const char *format, ...)
 void load_exchange_violation(const struct load_exchange *exchange, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* The environment of a service that is to carry every request out, however busy the machine: a
- * deadline far past any wait for a processor or a disk. NULL-terminated. */
-extern const char *const load_patient_environment[];
-
 /* CLOCK_REALTIME in microseconds: the clock that as_of is on. */
 int64_t load_now_us(void);
 

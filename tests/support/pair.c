@@ -9,8 +9,7 @@ struct pair pair;
 
 void pair_start(unsigned index)
 {
-    pair.services[index] =
-        service_start(pair.database_url, redis_server_url(pair.redis), load_patient_environment);
+    pair.services[index] = service_start(pair.database_url, redis_server_url(pair.redis), NULL);
     pair.clients[index] = http_client_create(pair.services[index]->port);
 }
 

@@ -12,7 +12,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { PROCESS_PATH_SIZE = 128 };
+enum {
+    PROCESS_PATH_SIZE = 128,
+    /* Far past all that a test waits for, however slow the machine: what takes so long never comes.
+     */
+    PROCESS_BOUND_MS = 60000,
+};
 
 struct process_spec {
     const char *const *argv;        /* NULL-terminated; argv[0] is the path of the program */

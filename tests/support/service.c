@@ -17,8 +17,9 @@
 #include "servers.h"
 
 enum {
-    READY_TIMEOUT_MS = 20000, /* sanitizer builds are slow */
-    END_TIMEOUT_MS = 30000,
+    READY_TIMEOUT_MS = PROCESS_BOUND_MS,
+    END_TIMEOUT_MS = PROCESS_BOUND_MS,
+    PATIENT_DEADLINE_MS = 15000,
     FIRST_PORT = 20000,
     PORT_COUNT = 11000,
     START_ATTEMPTS = 5,
@@ -238,6 +239,13 @@ void service_migrate(const char *database_url)
 
 /* ---- serving ---- */
 
+static bool deadline_is_kept;
+
+void service_keep_deadline(void)
+{
+    deadline_is_kept = true;
+}
+
 /* `url` is the database's, of the role that the command is for; out_path may be NULL: as stderr. */
 static void spawn(struct service *service, const char *command, const char *url,
                   const char *out_path, const char *redis_url, const char *const *environment)
@@ -252,6 +260,9 @@ static void spawn(struct service *service, const char *command, const char *url,
     }
     environment_set(&full, "PORT=%u", service->port);
     environment_set(&full, "ADMIN_PORT=%u", service->admin_port);
+    if (!deadline_is_kept) {
+        environment_set(&full, "REQUEST_DEADLINE_MS=%d", PATIENT_DEADLINE_MS);
+    }
     environment_set(&full, "SHUTDOWN_DRAIN_MS=0");
     environment_set(&full, "WORKERS=2");
     environment_put_all(&full, environment);

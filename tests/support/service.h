@@ -30,10 +30,14 @@ struct service_run {
 /* Applies the migrations, and gives the service's role its rights. */
 void service_migrate(const char *database_url);
 
+/* From now on services have the deadline that is their default: for programs where it passes. */
+void service_keep_deadline(void);
+
 /* Starts `serve` on free ports and returns when /readyz answers 200. Where the URL of the database
  * is that of its owner, the service is given its own role's. redis_url may be NULL.
  * environment is NULL-terminated NAME=VALUE, or NULL, and wins over what is set here: DATABASE_URL,
- * REDIS_URL, PORT, ADMIN_PORT, SHUTDOWN_DRAIN_MS=0, WORKERS=2. */
+ * REDIS_URL, PORT, ADMIN_PORT, SHUTDOWN_DRAIN_MS=0, WORKERS=2, and a REQUEST_DEADLINE_MS that no
+ * slow machine comes to. */
 struct service *service_start(const char *database_url, const char *redis_url,
                               const char *const *environment);
 /* The same, returning at once; for services that are not going to be ready. */
@@ -44,17 +48,18 @@ struct service *service_start_unready(const char *database_url, const char *redi
  * of. */
 struct service *service_start_relay(const char *database_url, const char *out_path,
                                     const char *const *environment);
-/* Waits until /readyz on the admin port answers with that status, at most 20 s. */
+/* Waits until /readyz on the admin port answers with that status, at most PROCESS_BOUND_MS. */
 void service_wait_ready(const struct service *service, int status);
-/* Waits until /readyz answers 200 and says "ready", or "degraded" without Redis, at most 20 s. */
+/* Waits until /readyz answers 200 and says "ready", or "degraded" without Redis, at most
+ * PROCESS_BOUND_MS. */
 void service_await_status(const struct service *service, const char *status);
 /* The sum of the samples of a metric, with these pairs of label and value (NULL ends them). */
 int64_t service_metric(const struct service *service, const char *name, const char *const *labels);
 /* How often the service has begun to connect to PostgreSQL. */
 int64_t service_count_connects(const struct service *service);
-/* Waits, at most 20 s, until so many operations of the queue ("writes", "lookups", "counts"), or
- * more where it is not 0, wait for PostgreSQL or are with it, as /metrics tells: a worker has
- * writes of its own now and then. */
+/* Waits, at most PROCESS_BOUND_MS, until so many operations of the queue ("writes", "lookups",
+ * "counts"), or more where it is not 0, wait for PostgreSQL or are with it, as /metrics tells: a
+ * worker has writes of its own now and then. */
 void service_wait_queued(const struct service *service, const char *queue, long depth);
 /* SIGTERM; it must end with status 0 and no sanitizer's report. *service becomes NULL. */
 void service_stop(struct service **service);

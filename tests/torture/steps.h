@@ -8,11 +8,12 @@
 
 #include "fail.h"
 #include "http.h"
+#include "process.h"
 #include "test.h"
 
 enum {
     STEPS_TEXT_SIZE = 16 * 1024,
-    STEPS_RECOVERS_WITHIN_MS = 20000,
+    STEPS_RECOVERS_WITHIN_MS = PROCESS_BOUND_MS,
     STEPS_FEW = 5,
 };
 
