@@ -12,7 +12,7 @@
 #include "service.h"
 #include "test.h"
 
-enum { BOUND_MS = 20000, READS = 20, URL_SIZE = 1024 };
+enum { BOUND_MS = PROCESS_BOUND_MS, READS = 20, URL_SIZE = 1024 };
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 

@@ -205,50 +205,56 @@ static void signal_children(pid_t parent, int signal_number)
     }
 }
 
-/* proc(5): stopped, dead, or in a system call that cannot be interrupted (a slow disk's fsync): the
- * signal is there when it returns, and the process runs no instruction of its own before. */
-static bool is_still(char state)
-{
-    return state != '\0' && strchr("TtZXD", state) != NULL;
-}
+/* proc(5) */
+static const char stopped[] = "TtZX";
+/* Or in a system call that cannot be interrupted (a slow disk's fsync): where the signal was sent,
+ * the process runs no instruction of its own before it is stopped. */
+static const char stopped_or_stopping[] = "TtZXD";
 
-static bool stands_still(pid_t pid)
+static bool is_in(pid_t pid, const char *states)
 {
     char state;
     pid_t parent;
-    return !read_stat(pid, &state, &parent) || is_still(state);
+    return !read_stat(pid, &state, &parent) || (state != '\0' && strchr(states, state) != NULL);
 }
 
-static bool tree_stands_still(pid_t root)
+static bool children_are_in(pid_t root, const char *states)
 {
-    bool still = stands_still(root);
+    bool all = true;
     DIR *processes = opendir("/proc");
     struct dirent *entry;
-    while (still && processes != NULL && (entry = readdir(processes)) != NULL) {
+    while (all && processes != NULL && (entry = readdir(processes)) != NULL) {
         const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
         char state;
         pid_t parent;
         if (pid > 0 && read_stat(pid, &state, &parent) && parent == root) {
-            still = is_still(state);
+            all = is_in(pid, states);
         }
     }
     if (processes != NULL) {
         closedir(processes);
     }
-    return still;
+    return all;
 }
 
+/* The parent first: once it is stopped, no further child can appear that gets no signal. */
 void process_pause_tree(pid_t pid)
 {
     const int64_t end_ms = process_now_ms() + END_TIMEOUT_MS;
-    do {
-        /* The parent first: then no further child can appear. */
-        kill(pid, SIGSTOP);
-        signal_children(pid, SIGSTOP);
+    kill(pid, SIGSTOP);
+    while (!is_in(pid, stopped)) {
         if (process_now_ms() > end_ms) {
-            process_fail("process %d does not stand still", (int)pid);
+            process_fail("process %d does not stop", (int)pid);
         }
-    } while (!tree_stands_still(pid));
+        process_nap();
+    }
+    signal_children(pid, SIGSTOP);
+    while (!children_are_in(pid, stopped_or_stopping)) {
+        if (process_now_ms() > end_ms) {
+            process_fail("the children of process %d do not stop", (int)pid);
+        }
+        process_nap();
+    }
 }
 
 void process_resume_tree(pid_t pid)
