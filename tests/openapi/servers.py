@@ -191,7 +191,7 @@ class Servers:
     def environment(self, settings=None):
         """Of the service and its commands; `settings` are further variables of its configuration."""
         return ENVIRONMENT | {
-            "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=rsvpd",
+            "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=rsvpd&connect_timeout={START_S}",
             "REDIS_URL": f"unix://{self.directory}/redis.sock",
             "PORT": str(self.port), "ADMIN_PORT": str(self.admin_port), "WORKERS": "2",
             "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000",
@@ -204,7 +204,7 @@ class Servers:
         self.run([self.binary, "migrate"], env=environment)
         self.run([f"{self.programs}/psql", "-X", "-h", self.directory, "-U", "rsvpd", "-v", "role=service",
                   "-f", f"{SOURCE}/sql/roles/service_role.sql"])
-        environment["DATABASE_URL"] = f"postgresql:///rsvpd?host={self.directory}&user=service"
+        environment["DATABASE_URL"] = f"postgresql:///rsvpd?host={self.directory}&user=service&connect_timeout={START_S}"
         self.spawn("rsvpd", [self.binary, "serve"], env=environment)
         until("rsvpd", lambda: self.is_ready(ready))
 
