@@ -58,6 +58,7 @@ static const struct {
     {"invalid URI", "a parameter of the URL, or a PG* variable, has an invalid value"},
     {"invalid percent", "a parameter of the URL, or a PG* variable, has an invalid value"},
     {"definition of service", "the service's definition cannot be found"},
+    {"service file", "the service's definition cannot be found"},
     {"invalid socket", "the server closed the connection"},
     {"could not send data", "the server closed the connection"},
     {"could not receive data", "the server closed the connection"},

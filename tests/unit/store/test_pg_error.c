@@ -50,6 +50,7 @@ static void test_connections(NO_STATE)
          "invalid socket\n",
          "the server closed the connection (there)"},
         {"invalid socket\n", "the server closed the connection (there)"},
+        {"service file \"/sesame\" not found\n", "the service's definition cannot be found"},
         {"definition of service \"sesame\" not found\n",
          "the service's definition cannot be found"},
         {AT "Connection refused\n" AT "session is read-only\n",
