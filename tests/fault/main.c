@@ -446,7 +446,7 @@ static const char usage[] =
 int main(int count, char **arguments)
 {
     int used = 1;
-    service_keep_deadline();
+    service_keep_defaults();
     collect_faults();
     for (; used < count && strncmp(arguments[used], "--", 2) == 0; used++) {
         if (strcmp(arguments[used], "--list") == 0) {

@@ -1177,6 +1177,6 @@ int main(void)
         RELATION_TESTS(the_smallest_limit_lets_the_largest_requests_in),
         cmocka_unit_test(too_many_connections_are_refused),
     };
-    service_keep_deadline();
+    service_keep_defaults();
     return cmocka_run_group_tests(tests, open_halted_connection, fixture_teardown);
 }

@@ -469,6 +469,6 @@ int main(void)
         cmocka_unit_test(an_expectation_is_met),
         cmocka_unit_test(pieces_make_no_difference),
     };
-    service_keep_deadline();
+    service_keep_defaults();
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -327,6 +327,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(next_request_is_answered),
     };
-    service_keep_deadline();
+    service_keep_defaults();
     return cmocka_run_group_tests(tests, set_up, fixture_teardown);
 }

@@ -81,6 +81,13 @@ uint16_t port_reserve(int *lock)
 
 /* ---- the environment ---- */
 
+static bool defaults_are_kept;
+
+void service_keep_defaults(void)
+{
+    defaults_are_kept = true;
+}
+
 struct environment {
     char *entries[ENVIRONMENT_MAX + 1];
     size_t count;
@@ -120,6 +127,9 @@ static void environment_init(struct environment *environment)
                                          "UBSAN_OPTIONS"};
     *environment = (struct environment){.count = 0};
     environment_put(environment, "PATH=/usr/local/bin:/usr/bin:/bin");
+    if (!defaults_are_kept) {
+        environment_put(environment, SERVICE_PATIENT_CONNECT);
+    }
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
         if (getenv(passed[i]) != NULL) {
             environment_set(environment, "%s=%s", passed[i], getenv(passed[i]));
@@ -239,13 +249,6 @@ void service_migrate(const char *database_url)
 
 /* ---- serving ---- */
 
-static bool deadline_is_kept;
-
-void service_keep_deadline(void)
-{
-    deadline_is_kept = true;
-}
-
 /* `url` is the database's, of the role that the command is for; out_path may be NULL: as stderr. */
 static void spawn(struct service *service, const char *command, const char *url,
                   const char *out_path, const char *redis_url, const char *const *environment)
@@ -260,7 +263,7 @@ static void spawn(struct service *service, const char *command, const char *url,
     }
     environment_set(&full, "PORT=%u", service->port);
     environment_set(&full, "ADMIN_PORT=%u", service->admin_port);
-    if (!deadline_is_kept) {
+    if (!defaults_are_kept) {
         environment_set(&full, "REQUEST_DEADLINE_MS=%d", PATIENT_DEADLINE_MS);
     }
     environment_set(&full, "SHUTDOWN_DRAIN_MS=0");

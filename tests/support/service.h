@@ -30,8 +30,13 @@ struct service_run {
 /* Applies the migrations, and gives the service's role its rights. */
 void service_migrate(const char *database_url);
 
-/* From now on services have the deadline that is their default: for programs where it passes. */
-void service_keep_deadline(void);
+/* In the environment of all that connects to PostgreSQL: a busy machine can take longer than the
+ * two seconds that are the default. */
+#define SERVICE_PATIENT_CONNECT "PGCONNECT_TIMEOUT=60"
+
+/* From now on services have the deadline and the time to connect that are their defaults: for
+ * programs where they pass. */
+void service_keep_defaults(void);
 
 /* Starts `serve` on free ports and returns when /readyz answers 200. Where the URL of the database
  * is that of its owner, the service is given its own role's. redis_url may be NULL.

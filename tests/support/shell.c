@@ -63,8 +63,8 @@ static pid_t begin(const char *name, const char *line)
                                          "UBSAN_OPTIONS"};
     enum { PASSED = sizeof passed / sizeof passed[0] };
     char out[PATH_SIZE], err[PATH_SIZE], options[PASSED][PATH_SIZE];
-    const char *environment[PASSED + 3] = {path_entry, database_entry};
-    size_t count = 2;
+    const char *environment[PASSED + 4] = {path_entry, database_entry, SERVICE_PATIENT_CONNECT};
+    size_t count = 3;
     for (size_t i = 0; i < PASSED; i++) {
         if (getenv(passed[i]) != NULL) {
             snprintf(options[i], PATH_SIZE, "%s=%s", passed[i], getenv(passed[i]));

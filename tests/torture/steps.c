@@ -278,7 +278,7 @@ void steps_start_service(void)
 int steps_set_up(void **state)
 {
     torture_set_up();
-    service_keep_deadline();
+    service_keep_defaults();
     fixture_setup_servers(state);
     session = PQconnectdb(fixture.database_url);
     return PQstatus(session) == CONNECTION_OK ? 0 : -1;
