@@ -251,7 +251,8 @@ static void limits_of_rates_are_read_again(NO_STATE)
 static void what_is_fixed_is_named(NO_STATE)
 {
     kill(rotation.service->pid, SIGHUP);
-    await_log("\"fixed\":\"PORT ADMIN_PORT WORKERS KEEPALIVE_TIMEOUT_MS SHUTDOWN_DRAIN_MS\"");
+    await_log("\"fixed\":\"PORT ADMIN_PORT WORKERS REQUEST_DEADLINE_MS KEEPALIVE_TIMEOUT_MS"
+              " SHUTDOWN_DRAIN_MS\"");
 }
 
 /* Those that mean nothing here, and SIGHUP again and again. */
