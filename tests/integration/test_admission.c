@@ -85,7 +85,7 @@ static struct model_settings draw_settings(struct load_random *random, unsigned 
 
 /* ---- one after another ---- */
 
-enum { USERS = 8, EVENTS = 3, STEPS = 2500, CAPACITIES = 6 };
+enum { USERS = 8, EVENTS = 3, STEPS = 1200, CAPACITIES = 6 };
 
 /* As name_user() names them: q, c, x, a, m, z, b, k. */
 static const int users_by_name[USERS] = {3, 6, 1, 7, 4, 0, 2, 5};
