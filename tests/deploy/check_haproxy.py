@@ -19,7 +19,7 @@ import traceback
 
 sys.dont_write_bytecode = True
 from balancer import Balanced  # noqa: E402
-from servers import REQUEST_S, SOURCE, START_S, free_ports, until  # noqa: E402
+from servers import REQUEST_S, SOURCE, free_ports, until  # noqa: E402
 
 ADDRESSES = ("127.0.0.2", "127.0.0.3")
 CLIENTS = 8  # of the load
@@ -50,9 +50,8 @@ class Stack(Balanced):
 
     def start_process(self, address, settings=None):
         env = self.environment(settings) | {
-            "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=service&connect_timeout={START_S}", "BIND_ADDRESS": address,
-            "ADMIN_BIND_ADDRESS": address, "TRUSTED_PROXIES": "127.0.0.1", "SHUTDOWN_DRAIN_MS": "5000", "MAX_CONNECTIONS": "400",
-            "REQUEST_DEADLINE_MS": "2000"}
+            "DATABASE_URL": self.service_url(), "BIND_ADDRESS": address, "ADMIN_BIND_ADDRESS": address,
+            "TRUSTED_PROXIES": "127.0.0.1", "SHUTDOWN_DRAIN_MS": "5000", "MAX_CONNECTIONS": "400", "REQUEST_DEADLINE_MS": "2000"}
         self.spawn(address, [self.binary, "serve"], env=env)
         until(f"{address} in HAProxy", lambda: self.is_up(address))
 

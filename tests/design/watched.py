@@ -91,7 +91,7 @@ class Watched(Servers):
     def start_another(self):
         self.ports["B"] = port, admin_port = free_ports(2)
         environment = self.environment(self.settings | {"PORT": str(port), "ADMIN_PORT": str(admin_port)})
-        environment["DATABASE_URL"] = f"postgresql:///rsvpd?host={self.directory}&user=service"
+        environment["DATABASE_URL"] = self.service_url()
         self.spawn("another", [self.binary, "serve"], env=environment)
         until("instance B", lambda: self.is_up("B"))
 

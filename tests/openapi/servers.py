@@ -188,10 +188,17 @@ class Servers:
                              "--appendonly", "no", "--dir", self.directory])
         until("Redis", lambda: os.path.exists(path))
 
+    def url(self, user):
+        """Patient: a busy machine takes longer than the two seconds that are the default."""
+        return f"postgresql:///rsvpd?host={self.directory}&user={user}&connect_timeout={START_S}"
+
+    def service_url(self):
+        return self.url("service")
+
     def environment(self, settings=None):
         """Of the service and its commands; `settings` are further variables of its configuration."""
         return ENVIRONMENT | {
-            "DATABASE_URL": f"postgresql:///rsvpd?host={self.directory}&user=rsvpd&connect_timeout={START_S}",
+            "DATABASE_URL": self.url("rsvpd"),
             "REDIS_URL": f"unix://{self.directory}/redis.sock",
             "PORT": str(self.port), "ADMIN_PORT": str(self.admin_port), "WORKERS": "2",
             "REQUEST_DEADLINE_MS": str(DEADLINE_MS), "SHUTDOWN_DRAIN_MS": "2000",
@@ -204,7 +211,7 @@ class Servers:
         self.run([self.binary, "migrate"], env=environment)
         self.run([f"{self.programs}/psql", "-X", "-h", self.directory, "-U", "rsvpd", "-v", "role=service",
                   "-f", f"{SOURCE}/sql/roles/service_role.sql"])
-        environment["DATABASE_URL"] = f"postgresql:///rsvpd?host={self.directory}&user=service&connect_timeout={START_S}"
+        environment["DATABASE_URL"] = self.service_url()
         self.spawn("rsvpd", [self.binary, "serve"], env=environment)
         until("rsvpd", lambda: self.is_ready(ready))
 
