@@ -138,11 +138,10 @@ void expect_admission_sound(const char *database_url)
                                           "SELECT coalesce((SELECT %d + min(rule) FROM watched),"
                                           " (SELECT min(rule) FROM (" BROKEN_NOW ") AS b), 0)",
                                           AT_A_COMMIT);
-    if (broken > AT_A_COMMIT) {
-        process_fail("a commit has broken the rule that %s", rules[broken - AT_A_COMMIT]);
-    }
     if (broken != 0) {
-        process_fail("broken at this moment: %s", rules[broken]);
+        process_fail("%s: %s",
+                     broken > AT_A_COMMIT ? "broken at a commit" : "broken at this moment",
+                     rules[broken % AT_A_COMMIT]);
     }
 }
 
