@@ -3,10 +3,8 @@ built both, and has PostgreSQL and Redis up."""
 import argparse
 import dataclasses
 import json
-import signal
 import statistics
 import sys
-import time
 
 import contestants
 import environment
@@ -14,7 +12,7 @@ import machine
 import main as bench_main
 import report
 import works
-from environment import say, write
+from environment import say
 
 ENOUGH = 0.98  # of the earlier one's throughput: less than this is slower, and no noise of many rounds
 ROUNDS = {False: 12, True: 2}  # by whether the run is a quick one
@@ -83,12 +81,11 @@ def faults(results):
             for name, each in work["rounds"].items() for fault in bench_main.faults_of(*each)]
 
 
-def document(results, write_parts):
+def tables(results):
     count = results["scale"]["rounds"]
-    parts = (("Machine", ("what", "is"), [[name, str(value)] for name, value in results["machine"].items()]),
-             (f"Now and earlier (medians of {count} rounds in turn; the ratio is taken in each round; {ENOUGH} is to be reached)",
-              HEAD, list(rows(results))))
-    return write_parts(parts, report.notes(faults(results), results))
+    return (("Machine", ("what", "is"), [[name, str(value)] for name, value in results["machine"].items()]),
+            (f"Now and earlier (medians of {count} rounds in turn; the ratio is taken in each round; {ENOUGH} is to be reached)",
+             HEAD, list(rows(results))))
 
 
 def main():
@@ -96,17 +93,14 @@ def main():
     parser.add_argument("--openloop", required=True)
     parser.add_argument("--earlier", required=True)
     options = environment.parse_options(parser, works.WORKS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
     results = {"machine": machine.describe(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
     for work in works.WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)
-            results["seconds"] = round(time.monotonic() - environment.START)
-            write(f"{options.out}/against.json", json.dumps(results, indent=1) + "\n")
-            write(f"{options.out}/against.md", document(results, report.markdown_document))
-    print(document(results, report.text_document))
-    say(f"against.md and against.json are in {options.out}")
+            text = report.save(results, f"{options.out}/against", tables(results), faults(results))
+    print(text)
+    say(f"against.txt, against.md and against.json are in {options.out}")
     return 1 if faults(results) else 0
 
 

@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import machine
 import processes
 import report
 import streams
-from environment import say, write
+from environment import say
 
 CLIENTS = 256
 USERS = 10_000  # whose tokens a worker can remember
@@ -290,10 +289,7 @@ def tables(results):
 
 
 def save(results, directory):
-    lines = report.notes(faults(results), results)
-    write(f"{directory}/auth.json", json.dumps(results, indent=1) + "\n")
-    write(f"{directory}/auth.txt", report.text_document(tables(results), lines))
-    write(f"{directory}/auth.md", report.markdown_document(tables(results), lines))
+    return report.save(results, f"{directory}/auth", tables(results), faults(results))
 
 
 def main():
@@ -301,16 +297,14 @@ def main():
     for name in ("openloop", "tokens"):
         parser.add_argument(f"--{name}", required=True)
     options = environment.parse_options(parser, WORKS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
     results = {"machine": machine.describe(bench), "quick": options.quick, "rounds": bench.scale.rounds, "works": {}}
     for work in WORKS:
         if work.name in options.only:
             say(f"{work.name}: {work.title}")
             results["works"][work.name] = RUNS[work.name](bench)
-            results["seconds"] = round(time.monotonic() - environment.START)
-            save(results, options.out)
-    print(report.text_document(tables(results), report.notes(faults(results), results)))
+            text = save(results, options.out)
+    print(text)
     say(f"auth.txt, auth.md and auth.json are in {options.out}")
     return 1 if faults(results) else 0
 

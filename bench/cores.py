@@ -4,16 +4,13 @@ docs/results/scaling.md has the results."""
 import argparse
 import collections
 import contextlib
-import json
 import os
 import re
 import selectors
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
 
 import environment
@@ -24,7 +21,7 @@ import processes
 import report
 import scale
 import scale_works
-from environment import say, write
+from environment import say
 
 GROUPS = ("load", "service", "postgres", "redis")
 FIRST, SECOND = 0, 1  # of the cores that this may use
@@ -289,20 +286,14 @@ def faults(results):
                    for rounds in (*work["places"].values(), [work["inside"]]) for result in rounds for fault in result["faults"]})
 
 
-def save(results, out):
-    results["seconds"] = round(time.monotonic() - environment.START)
-    lines = report.notes(faults(results), results)
-    write(f"{out}/cores.json", json.dumps(results, indent=1) + "\n")
-    write(f"{out}/cores.txt", report.text_document(tables(results), lines))
-    write(f"{out}/cores.md", report.markdown_document(tables(results), lines))
-    return lines
+def save(results, directory):
+    return report.save(results, f"{directory}/cores", tables(results), faults(results))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--population", required=True)
     options = environment.parse_options(parser, WORKS)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
     if len(bench.cores) < 2:
         sys.exit("bench: --cores needs two cores")
@@ -314,8 +305,8 @@ def main():
     for work in WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)
-            lines = save(results, options.out)
-    print(report.text_document(tables(results), lines))
+            text = save(results, options.out)
+    print(text)
     say(f"cores.txt, cores.md and cores.json are in {options.out}")
     return 1 if faults(results) else 0
 

@@ -1,5 +1,6 @@
 """What every run has: directories, programs, the servers that scripts/bench has started; and how it speaks."""
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,8 @@ def parse_numbers(text):
 
 
 def parse_options(parser, works):
-    """The parser's own arguments and those that scripts/bench gives to every program that measures; `only` lists works by name."""
+    """The parser's own arguments and those that scripts/bench gives to every program that measures; `only` lists works by name. From here on
+    SIGTERM ends the program as an exit does, so that what it started is stopped."""
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
     for name in ("out", "directory", "memory-directory", "rsvpd", "redis-socket", "postgres-programs", "postgres-socket"):
@@ -33,6 +35,7 @@ def parse_options(parser, works):
     for name in ("postgres-pid", "redis-pid"):
         parser.add_argument(f"--{name}", required=True, type=int)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.only = options.only.split(",") if options.only else [work.name for work in works]
     return options
 

@@ -7,10 +7,8 @@ best; rounds with the contestants in turn; latency of rsvpd under an open-loop l
 import argparse
 import json
 import os
-import signal
 import statistics
 import sys
-import time
 
 import contestants
 import environment
@@ -272,11 +270,10 @@ def run_work(bench, work):
 
 def write_results(results, directory):
     """After every work, so that a run which is stopped leaves what it has."""
-    write(f"{directory}/results.json", json.dumps(results, indent=1) + "\n")
-    write(f"{directory}/results.txt", report.as_text(results))
-    write(f"{directory}/results.md", report.as_markdown(results))
+    text = report.save(results, f"{directory}/results", report.tables(results), report.faults(results))
     write(f"{directory}/throughput.svg", plot.throughput(results))
     write(f"{directory}/latency.svg", plot.latency(results))
+    return text
 
 
 def parse_options():
@@ -287,15 +284,13 @@ def parse_options():
 
 def main():
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
     results = {"machine": machine.describe(bench) | machine.describe_peers(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
     for work in works.WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)
-            results["seconds"] = round(time.monotonic() - environment.START)
-            write_results(results, options.out)
-    print(report.as_text(results))
+            text = write_results(results, options.out)
+    print(text)
     say(f"results.txt, results.md, results.json, throughput.svg and latency.svg are in {options.out}")
     return 1 if report.faults(results) else 0
 

@@ -1,9 +1,7 @@
 """A database whose table rsvps is one or is hash partitions by event: filled, brought into memory, and looked after."""
 import os
-import subprocess
 import time
 
-import processes
 import scale_stores
 import stores
 from environment import say
@@ -46,14 +44,10 @@ class Layout(scale_stores.Database):
         self.postgres.create(self.name)
         self.postgres.migrate(self.name, self.bench.rsvpd)
         table, indexes = statements(self.count)
-        with subprocess.Popen(self.people.command(key, self.rows), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                              preexec_fn=processes.end_with_parent) as lines:
+        with self.people.lines(key, self.rows) as lines:
             self.postgres.sql(self.name, f"SET ROLE {stores.OWNER}", "SET maintenance_work_mem = '1GB'", "BEGIN", *table,
                               "COPY rsvps (event_id, user_id) FROM STDIN WITH (FORMAT csv, HEADER)", *indexes, stores.COUNTERS,
-                              "COMMIT", stdin=lines.stdout)
-            lines.stdout.close()
-        if lines.returncode != 0:
-            raise RuntimeError(f"population ended with {lines.returncode}")
+                              "COMMIT", stdin=lines)
         self.postgres.grant(self.name)
         self.sql("CREATE EXTENSION pageinspect", "CREATE EXTENSION pg_prewarm")
         self.vacuum("ANALYZE")

@@ -1,11 +1,8 @@
 """Measures whether hash partitions of rsvps by event pay: the same works and the same upkeep on tables of several layouts and
 sizes, in turn. Started by scripts/bench --partitions; docs/results/scaling.md has the results."""
 import argparse
-import json
-import signal
 import statistics
 import sys
-import time
 from dataclasses import asdict, dataclass
 
 import environment
@@ -16,7 +13,7 @@ import report
 import scale
 import scale_works
 import streams
-from environment import say, write
+from environment import say
 from scale_works import Work
 
 
@@ -170,12 +167,8 @@ def tables(results):
     )
 
 
-def save(results, out):
-    results["seconds"] = round(time.monotonic() - environment.START)
-    lines = report.notes(faults(results), results)
-    write(f"{out}/partitions.json", json.dumps(results, indent=1) + "\n")
-    write(f"{out}/partitions.txt", report.text_document(tables(results), lines))
-    write(f"{out}/partitions.md", report.markdown_document(tables(results), lines))
+def save(results, directory):
+    return report.save(results, f"{directory}/partitions", tables(results), faults(results))
 
 
 def run(bench, options):
@@ -205,9 +198,8 @@ def parse_options():
 
 def main():
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     results = run(Bench(options), options)
-    print(report.text_document(tables(results), report.notes(faults(results), results)))
+    print(save(results, options.out))
     say(f"partitions.txt, partitions.md and partitions.json are in {options.out}")
     return 1 if faults(results) else 0
 

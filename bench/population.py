@@ -1,6 +1,9 @@
 """The members that population.c makes."""
+import contextlib
 import itertools
 import subprocess
+
+import processes
 
 USERS = 10 ** 8  # members are numbers below
 STRANGERS = range(USERS, 10 * USERS)  # numbers of users who are members of nothing
@@ -23,3 +26,13 @@ class Population:
         """So many members by chance, all different: pairs of event and user."""
         done = subprocess.run(self.command(key, count), check=True, stdout=subprocess.PIPE, text=True)
         return [tuple(line.split(",")) for line in itertools.islice(done.stdout.splitlines(), 1, None)]
+
+    @contextlib.contextmanager
+    def lines(self, key, count):
+        """A pipe that members come down, in the order of that key, under a head. All of them have to be there at its end."""
+        with subprocess.Popen(self.command(key, count), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                              preexec_fn=processes.end_with_parent) as child:
+            yield child.stdout
+            child.stdout.close()
+        if child.returncode != 0:
+            raise RuntimeError(f"population ended with {child.returncode}")

@@ -1,4 +1,8 @@
 """The results as tables: text for a terminal, Markdown for docs/results/benchmarks.md."""
+import json
+import time
+
+from environment import START, write
 
 LATENCIES = ("p50", "p95", "p99", "p99.9")
 
@@ -117,6 +121,17 @@ def text_document(parts, lines):
 def markdown_document(parts, lines):
     shown = [f"## {title}\n\n{markdown_table(head, rows)}" for title, head, rows in parts]
     return "\n".join(shown) + "\n" + "\n\n".join(lines) + "\n"
+
+
+def save(results, path, parts, invalid):
+    """As path.json, path.txt and path.md, with how long it took so far; answers the text."""
+    results["seconds"] = round(time.monotonic() - START)
+    lines = notes(invalid, results)
+    text = text_document(parts, lines)
+    write(f"{path}.json", json.dumps(results, indent=1) + "\n")
+    write(f"{path}.txt", text)
+    write(f"{path}.md", markdown_document(parts, lines))
+    return text
 
 
 def as_text(results):

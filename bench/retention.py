@@ -1,9 +1,7 @@
 """Measures two ways to be rid of old events: `rsvpd prune`, and dropping a partition of rsvps by age, which rsvpd itself refuses to
 work on. Started by scripts/bench --retention; docs/results/scaling.md has the results."""
 import argparse
-import json
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -18,7 +16,7 @@ import processes
 import report
 import scale_stores
 import stores
-from environment import say, write
+from environment import say
 
 MONTHS = 12  # in each a twelfth of the events ends
 MONTH = "timestamptz '2025-01-01 00:00:00+00' + (event_id::bigint % {months} + {more}) * interval '1 month'"
@@ -62,16 +60,14 @@ class Aged(scale_stores.Database):
         self.postgres.migrate(self.name, self.bench.rsvpd)
         table, indexes = self.statements()
         began = MONTH.format(months=MONTHS, more=0)
-        with subprocess.Popen(self.people.command(key, self.rows), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                              preexec_fn=processes.end_with_parent) as lines:
+        with self.people.lines(key, self.rows) as lines:
             self.postgres.sql(
                 self.name, f"SET ROLE {stores.OWNER}", *table, "CREATE TEMPORARY TABLE listed (event_id text, user_id text)",
                 "COPY listed FROM STDIN WITH (FORMAT csv, HEADER)",
                 f"INSERT INTO rsvps (event_id, user_id, created_at) SELECT event_id, user_id, {began} FROM listed",
                 *indexes, stores.COUNTERS, "UPDATE rsvp_counters SET managed = true",
                 f"INSERT INTO events (event_id, waitlist, closes_at) SELECT event_id, false, "
-                f"{MONTH.format(months=MONTHS, more=1)} FROM rsvp_counters", stdin=lines.stdout)
-            lines.stdout.close()
+                f"{MONTH.format(months=MONTHS, more=1)} FROM rsvp_counters", stdin=lines)
         self.postgres.grant(self.name)
         self.vacuum("ANALYZE")
         self.postgres.settle(self.name)
@@ -159,27 +155,20 @@ def faults(results):
     return [f"{rows} rows pruned, not some {expected:.0f}" for rows in results["pruned"] if not 0.8 < rows / expected < 1.2]
 
 
-def save(results, out):
-    results["seconds"] = round(time.monotonic() - environment.START)
-    lines = report.notes(faults(results), results)
-    write(f"{out}/retention.json", json.dumps(results, indent=1) + "\n")
-    write(f"{out}/retention.txt", report.text_document(tables(results), lines))
-    write(f"{out}/retention.md", report.markdown_document(tables(results), lines))
-    return lines
+def save(results, directory):
+    return report.save(results, f"{directory}/retention", tables(results), faults(results))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--population", required=True)
     options = environment.parse_options(parser, ())
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     bench = Bench(options)
     results = {"machine": machine.describe(bench), "quick": options.quick, "plan": asdict(bench.plan), "pruned": bench.pruned}
     for database in bench.databases:
         database.fill(population.ORDER_OF_IMPORT)
     results["ends"] = measure_ends(bench)
-    lines = save(results, options.out)
-    print(report.text_document(tables(results), lines))
+    print(save(results, options.out))
     say(f"retention.txt, retention.md and retention.json are in {options.out}")
     return 1 if faults(results) else 0
 

@@ -2,10 +2,8 @@
 connections and time take. Started by scripts/bench --scale; docs/explanation/performance.md explains the method.
 """
 import argparse
-import json
 import os
 import shutil
-import signal
 import statistics
 import sys
 import time
@@ -16,11 +14,12 @@ import environment
 import machine
 import memory
 import population
+import report
 import scale_report
 import scale_stores
 import scale_works
 import streams
-from environment import say, write
+from environment import say
 
 CLIENTS = 256
 RATIO_TARGET = 0.8  # of the throughput at the largest size to that at the smallest
@@ -200,10 +199,8 @@ def run(bench, options):
     results = {"machine": machine.describe(bench), "quick": options.quick, "plan": asdict(bench.plan), "works": {}}
 
     def save(**more):
-        results.update(more, seconds=round(time.monotonic() - environment.START))
-        write(f"{options.out}/scale.json", json.dumps(results, indent=1) + "\n")
-        write(f"{options.out}/scale.txt", scale_report.as_text(results))
-        write(f"{options.out}/scale.md", scale_report.as_markdown(results))
+        results.update(more)
+        report.save(results, f"{options.out}/scale", scale_report.tables(results), scale_report.faults(results))
 
     for database in bench.databases:
         database.fill(population.ORDER_OF_IMPORT)
@@ -241,7 +238,6 @@ def parse_options():
 
 def main():
     options = parse_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
     results = run(Bench(options), options)
     print(scale_report.as_text(results))
     say(f"scale.txt, scale.md and scale.json are in {options.out}")

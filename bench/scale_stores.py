@@ -66,11 +66,9 @@ class Database:
         say(f"importing {self.rows:,} rows into {self.name}")
         self.postgres.create(self.name)
         self.postgres.migrate(self.name, self.bench.rsvpd)
-        with subprocess.Popen(self.people.command(key, self.rows), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
-                              preexec_fn=processes.end_with_parent) as lines:
-            self.imported = self.import_from("-", stdin=lines.stdout)
-            lines.stdout.close()
-        self.imported["faults"] = self.faults_of_import(lines.returncode)
+        with self.people.lines(key, self.rows) as lines:
+            self.imported = self.import_from("-", stdin=lines)
+        self.imported["faults"] = self.faults_of_import()
         self.vacuum("ANALYZE")
         self.postgres.settle(self.name)
         self.storage = self.measure_storage()
@@ -81,11 +79,10 @@ class Database:
                               stdout=subprocess.PIPE, text=True, check=True, preexec_fn=processes.end_with_parent)
         return read_summary(done.stdout)
 
-    def faults_of_import(self, status):
-        faults = [] if status == 0 else [f"population ended with {status}"]
-        if (self.imported["added"], self.imported["bad"]) != (self.rows, 0):
-            faults.append(f"{self.imported['added']} of {self.rows} rows were added, {self.imported['bad']} lines bad")
-        return faults
+    def faults_of_import(self):
+        if (self.imported["added"], self.imported["bad"]) == (self.rows, 0):
+            return []
+        return [f"{self.imported['added']} of {self.rows} rows were added, {self.imported['bad']} lines bad"]
 
     def measure_storage(self):
         """Bytes of the tables, of their indexes, and of both per row."""

@@ -190,6 +190,13 @@ class Populations(unittest.TestCase):
         for rank in (0, 10, 30, 300, 1999):
             self.assertAlmostEqual(sizes[rank] * (rank + q) / (sizes[100] * (100 + q)), 1, delta=0.1)
 
+    def test_members_that_are_missing_are_no_population(self):
+        with self.people.lines(0, 2) as lines:
+            self.assertEqual(len(lines.readlines()), 1 + 2)
+        with self.assertRaisesRegex(RuntimeError, "population ended with 2"):
+            with self.people.lines(0, self.ROWS + 1) as lines:
+                lines.read()
+
     def test_a_key_is_an_order_of_the_same_members(self):
         one, other = self.people.sample(1, self.ROWS), self.people.sample(2, self.ROWS)
         self.assertEqual(sorted(one), sorted(other))
