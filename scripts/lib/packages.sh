@@ -22,18 +22,19 @@ packages_fuzz=(clang llvm libclang-rt-dev)
 # shellcheck disable=SC2034
 packages_coverage=(gcovr libcmocka-dev python3 python3-yaml python3-jsonschema pgbouncer openssl
     dnsmasq-base)
-# What scripts/bench needs on top.
+# What scripts/bench needs on top, and what besides: whom it measures rsvpd beside, and what --scale builds of the tests.
 # shellcheck disable=SC2034
-packages_bench=(postgresql redis-server wrk nginx-light nodejs npm python3)
+packages_bench=(postgresql redis-server wrk python3)
+# shellcheck disable=SC2034
+packages_peers=(nginx-light nodejs npm)
+# shellcheck disable=SC2034
+packages_scale=(libcmocka-dev)
 # What scripts/oidc and scripts/webhooks need on top of packages_build.
 # shellcheck disable=SC2034
 packages_npm=(postgresql redis-server nodejs npm python3)
 # What scripts/browser needs on top of packages_build.
 # shellcheck disable=SC2034
 packages_browser=(postgresql redis-server chromium python3)
-# What the options of scripts/bench need instead, but for --streams.
-# shellcheck disable=SC2034
-packages_scale=(postgresql redis-server wrk python3 libcmocka-dev)
 
 # What the fault suite needs on top of packages_test: scripts/fault, scripts/soak, and its short form in scripts/test.
 # shellcheck disable=SC2034
