@@ -41,11 +41,17 @@ void requests_close(struct requests *requests)
     }
 }
 
-static void enlist(struct list *list, struct request *request, int64_t now_us)
+static void move_to(struct list *list, struct request *request)
 {
     requests_arrived(request);
-    request->listed_us = now_us;
     list_push_back(list, &request->link);
+}
+
+/* In a list whose first is looked for by how long it has been there. */
+static void enlist(struct list *list, struct request *request, int64_t now_us)
+{
+    request->listed_us = now_us;
+    move_to(list, request);
 }
 
 struct request *requests_begin(struct requests *requests, struct connection *client,
@@ -107,9 +113,8 @@ static void note(struct requests *requests, const struct request *request)
 static void close_stream(struct requests *requests, struct request *request)
 {
     struct stream *stream = &request->answer.stream;
-    if (stream->source != NULL && !stream->closed) {
+    if (stream->source != NULL) {
         requests->streams -= stream->begun;
-        stream->closed = true;
         stream->source->close(stream->state);
     }
 }
@@ -165,18 +170,18 @@ void requests_stream_sends(struct requests *requests, struct request *request, i
     enlist(&requests->sending, request, now_us);
 }
 
-void requests_stream_wakes(struct requests *requests, struct request *request, int64_t now_us)
+void requests_stream_wakes(struct requests *requests, struct request *request)
 {
     assert(request->answer.stream.begun);
     request->answer.stream.resting = false;
-    enlist(&requests->woken, request, now_us);
+    move_to(&requests->woken, request);
 }
 
-void requests_stream_rests(struct requests *requests, struct request *request, int64_t now_us)
+void requests_stream_rests(struct requests *requests, struct request *request)
 {
-    assert(request->answer.stream.begun && !request->answer.stream.closed);
+    assert(request->answer.stream.begun);
     request->answer.stream.resting = true;
-    enlist(&requests->resting, request, now_us);
+    move_to(&requests->resting, request);
 }
 
 void requests_refuse(struct requests *requests, struct request *request, int64_t now_us)
@@ -233,10 +238,12 @@ void requests_end_slow(struct requests *requests, int64_t now_us)
         (void)shutdown(request->client->fd, SHUT_RDWR);
     }
     while ((request = first_before(&requests->sending, now_us - take_us)) != NULL) {
-        list_remove(&request->link);
         if (request->answer.stream.outlet != NULL) {
             outlet_reset(request->answer.stream.outlet);
+            request->answer.stream.gone = true;
+            requests_stream_wakes(requests, request);
         } else {
+            list_remove(&request->link);
             connection_reset(request->client);
         }
     }

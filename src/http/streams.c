@@ -62,7 +62,6 @@ static void pump(struct streams *streams, struct request *request)
 {
     char block[BLOCK_SIZE_BYTES];
     struct stream *stream = &request->answer.stream;
-    int64_t now_us = clock_mono_us();
     enum outlet_state state = stream->gone ? OUTLET_BROKEN : OUTLET_HAS_ROOM;
     ssize_t size = 1;
     for (int i = 0; state == OUTLET_HAS_ROOM && size > 0 && i < BLOCKS_MAX; i++) {
@@ -74,11 +73,11 @@ static void pump(struct streams *streams, struct request *request)
     if (state == OUTLET_BROKEN || size < 0) {
         finish(streams, request);
     } else if (state == OUTLET_FULL) {
-        requests_stream_sends(streams->requests, request, now_us);
+        requests_stream_sends(streams->requests, request, clock_mono_us());
     } else if (size == 0) {
-        requests_stream_rests(streams->requests, request, now_us);
+        requests_stream_rests(streams->requests, request);
     } else {
-        requests_stream_wakes(streams->requests, request, now_us);
+        streams_wake(streams, request);
     }
 }
 
@@ -96,7 +95,7 @@ static void pump_woken(struct streams *streams)
 
 void streams_wake(struct streams *streams, struct request *request)
 {
-    requests_stream_wakes(streams->requests, request, clock_mono_us());
+    requests_stream_wakes(streams->requests, request);
 }
 
 bool streams_end_iteration(struct streams *streams)

@@ -48,8 +48,8 @@ void requests_send(struct requests *requests, struct request *request, int64_t n
  * nothing. A client has its time to take what was sent; one that has taken all of it may wait for
  * more for ever. */
 void requests_stream_sends(struct requests *requests, struct request *request, int64_t now_us);
-void requests_stream_wakes(struct requests *requests, struct request *request, int64_t now_us);
-void requests_stream_rests(struct requests *requests, struct request *request, int64_t now_us);
+void requests_stream_wakes(struct requests *requests, struct request *request);
+void requests_stream_rests(struct requests *requests, struct request *request);
 /* One whose stream rests; NULL where there is none. */
 struct request *requests_resting(const struct requests *requests);
 /* Any whose socket is ours; NULL where there is none. */
@@ -61,7 +61,7 @@ void requests_refuse(struct requests *requests, struct request *request, int64_t
  * where it has one. */
 struct request *requests_overdue(const struct requests *requests, int64_t now_us);
 /* Ends the connections of clients that do not take their answers, or go on sending after a refusal,
- * for too long. */
+ * for too long. A stream is woken, and ends like one whose client has left. */
 void requests_end_slow(struct requests *requests, int64_t now_us);
 
 #endif

@@ -32,8 +32,7 @@ struct stream {
     bool begun;                         /* the answer is on its way */
     bool resting;                       /* it had nothing to send */
     bool ends;                          /* it is its turn in the drain, or it may not go on */
-    bool gone;                          /* the client has left */
-    bool closed;
+    bool gone;                          /* the client has left, or is too slow */
 };
 
 #endif

@@ -180,7 +180,7 @@ static void a_stream_that_rests_has_no_time_limit(NO_STATE)
 {
     struct request *request = begin_stream(0);
     assert_null(requests_resting(&requests));
-    requests_stream_rests(&requests, request, 0);
+    requests_stream_rests(&requests, request);
     assert_ptr_equal(requests_resting(&requests), request);
     requests_end_slow(&requests, 1000 * DEADLINE_US);
     assert_false(is_shut());
@@ -192,7 +192,7 @@ static void a_stream_that_rests_has_no_time_limit(NO_STATE)
 static void what_a_stream_sends_is_to_be_taken_in_time(NO_STATE)
 {
     struct request *request = begin_stream(0);
-    requests_stream_rests(&requests, request, 0);
+    requests_stream_rests(&requests, request);
     requests_stream_sends(&requests, request, DEADLINE_US);
     assert_null(requests_resting(&requests));
     requests_end_slow(&requests, 16 * DEADLINE_US);
@@ -205,8 +205,8 @@ static void what_a_stream_sends_is_to_be_taken_in_time(NO_STATE)
 static void a_stream_that_has_ended_counts_no_more(NO_STATE)
 {
     struct request *request = begin_stream(0);
-    requests_stream_rests(&requests, request, 0);
-    requests_stream_wakes(&requests, request, 0);
+    requests_stream_rests(&requests, request);
+    requests_stream_wakes(&requests, request);
     assert_null(requests_resting(&requests));
     assert_int_equal(requests.streams, 1);
     end(request);
