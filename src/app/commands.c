@@ -78,13 +78,9 @@ static void print_waiting(const char *what, const char *holder)
 /* Seconds as --wait gives them, in microseconds. */
 static bool parse_wait(const char *text, int64_t *wait_us)
 {
-    int64_t seconds = 0;
-    size_t digits = strspn(text, "0123456789");
-    if (digits == 0 || digits > 6 || text[digits] != '\0') {
+    int64_t seconds;
+    if (!slice_number(slice_of(text), 6, &seconds)) {
         return false;
-    }
-    for (size_t i = 0; i < digits; i++) {
-        seconds = seconds * 10 + (text[i] - '0');
     }
     *wait_us = seconds * 1000000;
     return true;

@@ -80,15 +80,12 @@ static bool refuse(char error[CIDR_ERROR_SIZE_BYTES], struct slice text, const c
 /* At most three digits, and no zero in front. */
 static bool parse_bits(struct slice digits, unsigned most, unsigned *bits)
 {
-    *bits = 0;
-    for (size_t i = 0; i < digits.size; i++) {
-        if (digits.data[i] < '0' || digits.data[i] > '9') {
-            return false;
-        }
-        *bits = *bits * 10 + (unsigned)(digits.data[i] - '0');
+    int64_t number;
+    if (!slice_number(digits, 3, &number) || (digits.size > 1 && digits.data[0] == '0')) {
+        return false;
     }
-    bool plain = digits.size == 1 || (digits.size <= 3 && digits.data[0] != '0');
-    return digits.size > 0 && plain && *bits <= most;
+    *bits = (unsigned)number;
+    return number <= most;
 }
 
 static bool refuse_suffix(char error[CIDR_ERROR_SIZE_BYTES], struct slice text,

@@ -294,17 +294,6 @@ static bool fail(struct config_error *error, const char *name, const char *probl
     return false;
 }
 
-/* Digits alone, so that "8080x", " 1", "+1" and "1e3" are mistakes and not numbers. */
-static bool parse_integer(const char *text, int64_t *value)
-{
-    size_t size = strlen(text);
-    if (size == 0 || size > 18 || strspn(text, "0123456789") != size) {
-        return false;
-    }
-    *value = strtoll(text, NULL, 10);
-    return true;
-}
-
 /* Writes the value as messages begin with it. One of a file is hidden like a secret: it may be one
  * that got into the wrong file. */
 static void quote(const char *text, bool hidden, char out[QUOTED_SIZE_BYTES])
@@ -319,7 +308,7 @@ static bool set_integer(struct config *config, const struct config_option *optio
                         bool hidden, struct config_error *error)
 {
     int64_t value;
-    if (parse_integer(text, &value) && value >= option->min && value <= option->max) {
+    if (slice_number(slice_of(text), 18, &value) && value >= option->min && value <= option->max) {
         *integer_at(config, option) = value;
         return true;
     }

@@ -1,6 +1,7 @@
 /* The keys that sign tokens. */
 #include "rsvpd/base/jwk.h"
 #include "rsvpd/base/base64url.h"
+#include "rsvpd/base/mac.h"
 
 #include <jansson.h>
 #include <openssl/bn.h>
@@ -324,24 +325,6 @@ struct jwk_set *jwk_set_parse(struct slice json, char error[JWK_ERROR_SIZE_BYTES
     return set;
 }
 
-static EVP_MAC_CTX *hmac_create(struct slice secret)
-{
-    char digest[] = "SHA256";
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end(),
-    };
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *context = hmac == NULL ? NULL : EVP_MAC_CTX_new(hmac);
-    if (context != NULL &&
-        EVP_MAC_init(context, (const unsigned char *)secret.data, secret.size, parameters) != 1) {
-        EVP_MAC_CTX_free(context);
-        context = NULL;
-    }
-    EVP_MAC_free(hmac);
-    return context;
-}
-
 struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE_BYTES])
 {
     if (secret.size < JWK_SECRET_SIZE_MIN_BYTES) {
@@ -354,7 +337,7 @@ struct jwk_set *jwk_set_of_secret(struct slice secret, char error[JWK_ERROR_SIZE
         return NULL;
     }
     set->count = 1;
-    set->keys[0] = (struct jwk){.algorithms = BIT(JWT_HS256), .secret = hmac_create(secret)};
+    set->keys[0] = (struct jwk){.algorithms = BIT(JWT_HS256), .secret = mac_context_create(secret)};
     if (set->keys[0].secret == NULL) {
         snprintf(error, JWK_ERROR_SIZE_BYTES, "out of memory");
         jwk_set_destroy(&set);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <limits.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -35,6 +36,24 @@ bool mac_compute_blocks(const unsigned char *key, const unsigned char *messages,
     assert(!made || size == (int)count * MAC_SIZE_BYTES); /* whole blocks: none is held back */
     EVP_CIPHER_CTX_free(context);
     return made;
+}
+
+EVP_MAC_CTX *mac_context_create(struct slice key)
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = hmac == NULL ? NULL : EVP_MAC_CTX_new(hmac);
+    if (context != NULL &&
+        EVP_MAC_init(context, (const unsigned char *)key.data, key.size, parameters) != 1) {
+        EVP_MAC_CTX_free(context);
+        context = NULL;
+    }
+    EVP_MAC_free(hmac);
+    return context;
 }
 
 bool mac_equal(const unsigned char a[MAC_SIZE_BYTES], const unsigned char b[MAC_SIZE_BYTES])

@@ -19,14 +19,12 @@ static bool all_of(struct slice text, const char *others)
 /* A number that a browser writes: without zeros in front. */
 static bool parse_port(struct slice digits, unsigned *port)
 {
-    enum { DIGITS_MAX = 5, PORT_MAX = 65535 };
-    bool good = digits.size >= 1 && digits.size <= DIGITS_MAX && digits.data[0] != '0';
-    *port = 0;
-    for (size_t i = 0; i < digits.size && good; i++) {
-        good = digits.data[i] >= '0' && digits.data[i] <= '9';
-        *port = *port * 10 + (unsigned)(digits.data[i] - '0');
+    int64_t number;
+    if (!slice_number(digits, 5, &number) || digits.data[0] == '0') {
+        return false;
     }
-    return good && *port <= PORT_MAX;
+    *port = (unsigned)number;
+    return number <= UINT16_MAX;
 }
 
 static bool is_port_of_scheme(struct slice scheme, unsigned port)

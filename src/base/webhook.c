@@ -1,9 +1,9 @@
 /* Signatures of webhooks. */
 #include "rsvpd/base/webhook.h"
 #include "rsvpd/base/digest.h"
+#include "rsvpd/base/mac.h"
 
 #include <assert.h>
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -70,16 +70,12 @@ bool webhook_id(struct slice content, char id[WEBHOOK_ID_SIZE_BYTES])
     return true;
 }
 
-static bool compute(EVP_MAC *hmac, const struct webhook_key *key, struct slice head,
-                    struct slice body, unsigned char code[CODE_SIZE_BYTES])
+static bool compute(const struct webhook_key *key, struct slice head, struct slice body,
+                    unsigned char code[CODE_SIZE_BYTES])
 {
-    char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end()};
-    EVP_MAC_CTX *context = hmac == NULL ? NULL : EVP_MAC_CTX_new(hmac);
+    EVP_MAC_CTX *context = mac_context_create(slice_make((const char *)key->bytes, key->size));
     size_t written = 0;
-    bool made = context != NULL && EVP_MAC_init(context, key->bytes, key->size, parameters) == 1 &&
+    bool made = context != NULL &&
                 EVP_MAC_update(context, (const unsigned char *)head.data, head.size) == 1 &&
                 EVP_MAC_update(context, (const unsigned char *)body.data, body.size) == 1 &&
                 EVP_MAC_final(context, code, &written, CODE_SIZE_BYTES) == 1 &&
@@ -94,19 +90,17 @@ bool webhook_sign(const struct webhook_secrets *secrets, const char *id, int64_t
     char head[WEBHOOK_ID_SIZE_BYTES + 32];
     int head_size = snprintf(head, sizeof head, "%s.%lld.", id, (long long)timestamp_s);
     assert(secrets->count > 0 && head_size > 0 && (size_t)head_size < sizeof head);
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     struct text out = text_over(signature, WEBHOOK_SIGNATURE_SIZE_BYTES - 1);
     bool made = true;
     for (size_t i = 0; made && i < secrets->count; i++) {
         unsigned char code[CODE_SIZE_BYTES];
         unsigned char base64[4 * ((CODE_SIZE_BYTES + 2) / 3) + 1];
-        made = compute(hmac, &secrets->keys[i], slice_make(head, (size_t)head_size), body, code);
+        made = compute(&secrets->keys[i], slice_make(head, (size_t)head_size), body, code);
         if (made) {
             (void)EVP_EncodeBlock(base64, code, CODE_SIZE_BYTES);
             text_add_format(&out, "%sv1,%s", i == 0 ? "" : " ", (const char *)base64);
         }
     }
-    EVP_MAC_free(hmac);
     assert(!out.truncated);
     signature[out.size] = '\0';
     return made;

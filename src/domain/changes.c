@@ -1,6 +1,7 @@
 /* What happened, from the rows that a transaction changed. */
 #include "rsvpd/domain/changes.h"
 #include "rsvpd/base/hash_table.h"
+#include "rsvpd/base/list.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -98,13 +99,12 @@ static struct slice user_of(const struct held *held)
 
 static struct held *held_of(struct hash_node *node)
 {
-    return (struct held *)(void *)((char *)node - offsetof(struct held, node));
+    return list_entry(node, struct held, node);
 }
 
 static bool matches(const struct hash_node *node, const void *key_)
 {
-    const struct held *held =
-        (const struct held *)(const void *)((const char *)node - offsetof(struct held, node));
+    const struct held *held = list_entry(node, const struct held, node);
     const struct key *key = key_;
     return held->about == key->about && slice_equal(entity_of(held), key->entity) &&
            slice_equal(user_of(held), key->user);

@@ -132,19 +132,10 @@ static void write_retry(struct count_stream *stream, char *out)
 /* The version that the client has, as it was told in an `id`. */
 static int64_t last_version(const struct request *request)
 {
-    enum { DIGITS_MAX = 18 }; /* more might not fit */
-    struct slice id = header_value(request, HEADER_LAST_EVENT_ID);
-    int64_t version = 0;
-    if (id.size == 0 || id.size > DIGITS_MAX) {
-        return HUB_VERSION_UNKNOWN;
-    }
-    for (size_t i = 0; i < id.size; i++) {
-        if (id.data[i] < '0' || id.data[i] > '9') {
-            return HUB_VERSION_UNKNOWN;
-        }
-        version = version * 10 + (id.data[i] - '0');
-    }
-    return version;
+    int64_t version;
+    return slice_number(header_value(request, HEADER_LAST_EVENT_ID), 18, &version)
+               ? version
+               : HUB_VERSION_UNKNOWN;
 }
 
 static bool open_stream(struct count_stream *stream, const struct identifier *entities, size_t size)

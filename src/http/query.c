@@ -50,23 +50,6 @@ bool query_value(struct request *request, const char *name, struct slice *value)
     return true;
 }
 
-/* Digits alone, few enough for no overflow. */
-static bool parse_number(struct slice text, int64_t *out)
-{
-    int64_t number = 0;
-    if (text.size == 0 || text.size > 9) {
-        return false;
-    }
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return false;
-        }
-        number = number * 10 + (text.data[i] - '0');
-    }
-    *out = number;
-    return true;
-}
-
 bool query_number(struct request *request, const char *name, int64_t min, int64_t max,
                   int64_t absent, int64_t *number)
 {
@@ -75,7 +58,8 @@ bool query_number(struct request *request, const char *name, int64_t min, int64_
     if (!query_value(request, name, &value)) {
         return false;
     }
-    if (value.data == NULL || (parse_number(value, number) && *number >= min && *number <= max)) {
+    if (value.data == NULL ||
+        (slice_number(value, 9, number) && *number >= min && *number <= max)) {
         return true;
     }
     answer_problem_format(request, PROBLEM_INVALID_PARAMETER,

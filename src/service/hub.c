@@ -2,12 +2,15 @@
 #include "rsvpd/service/hub.h"
 #include "rsvpd/domain/count_memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
     COMMENT_TICK_US = 100 * 1000,
     NEVER_TOLD = INT32_MIN, /* before all times */
 };
+
+static_assert(METRICS_RELATIONS == (int)RELATION_COUNT, "each relation has its histogram of lags");
 
 void hub_text_release(struct hub_text **text)
 {

@@ -45,18 +45,12 @@ static bool parse_part(struct slice text, char out[REDIS_URL_PART_SIZE_BYTES])
 
 static bool parse_number(struct slice text, int max, int *out)
 {
-    int number = 0;
-    if (text.size == 0 || text.size > 5) {
+    int64_t number;
+    if (!slice_number(text, 5, &number) || number > max) {
         return false;
     }
-    for (size_t i = 0; i < text.size; i++) {
-        if (!isdigit((unsigned char)text.data[i])) {
-            return false;
-        }
-        number = number * 10 + (text.data[i] - '0');
-    }
-    *out = number;
-    return number <= max;
+    *out = (int)number;
+    return true;
 }
 
 static bool parse_credentials(struct slice *authority, struct redis_url *url)

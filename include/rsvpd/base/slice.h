@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -51,6 +52,24 @@ static inline struct slice slice_trim(struct slice s)
         s.size--;
     }
     return s;
+}
+
+/* A whole number of 1 to `digits_max` decimal digits, and nothing else, so that "8080x", " 1", "+1"
+ * and "1e3" are mistakes and not numbers. 18 digits always fit. */
+static inline bool slice_number(struct slice text, size_t digits_max, int64_t *number)
+{
+    int64_t value = 0;
+    if (text.size == 0 || text.size > digits_max) {
+        return false;
+    }
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return false;
+        }
+        value = value * 10 + (text.data[i] - '0');
+    }
+    *number = value;
+    return true;
 }
 
 /* Cuts `rest` at the first `separator`: returns what is in front of it, and leaves what follows. */
