@@ -70,8 +70,8 @@ static void on_iteration_end(uv_prepare_t *prepare)
     for (int i = 0; i < ROUNDS_MAX && more; i++) {
         more = http_server_end_iteration(worker->http);
         lingering = service_end_iteration(worker->service, clock_now());
-        pg_store_end_iteration(worker->pg, clock_now());
     }
+    pg_store_end_iteration(worker->pg);
     more = more || http_server_end_iteration(worker->http);
     more = http_server_check_waiting(worker->http) || more;
     if (more || lingering) {

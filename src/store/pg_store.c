@@ -408,10 +408,10 @@ static void tick_member(struct member *member, struct instant now)
     }
 }
 
-void pg_store_end_iteration(struct pg_store *store, struct instant now)
+void pg_store_end_iteration(struct pg_store *store)
 {
     if (store->replica != NULL) {
-        pg_replica_end_iteration(store->replica, now);
+        pg_replica_end_iteration(store->replica, clock_now());
     }
 }
 

@@ -31,7 +31,7 @@ const struct primary_port *pg_store_port(const struct pg_store *store);
 
 /* Sends what was taken and waits for others of the same iteration. To be called at the end of every
  * iteration of the loop. */
-void pg_store_end_iteration(struct pg_store *store, struct instant now);
+void pg_store_end_iteration(struct pg_store *store);
 
 /* Time-outs, reconnects, refreshing. To be called every few milliseconds. */
 void pg_store_tick(struct pg_store *store, struct instant now);
