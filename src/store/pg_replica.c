@@ -262,12 +262,14 @@ static void on_unfit(void *line, struct instant now)
     (void)line, (void)now; /* on_lost comes next */
 }
 
-/* Who asks must ask a primary. */
+/* Who asks must ask a primary, and the others a standby: the URL may name another one. */
 static void on_idle(void *line_, struct instant now)
 {
     const struct line *line = line_;
-    if (line->asks && pg_link_is_read_only(line->link)) {
-        pg_link_drop(line->link, "the server became read-only", now.mono_us);
+    if (pg_link_is_read_only(line->link) == line->asks) {
+        pg_link_drop(line->link,
+                     line->asks ? "the server became read-only" : "the server is no standby",
+                     now.mono_us);
     }
 }
 

@@ -30,15 +30,20 @@ static struct {
     unsigned users; /* written so far */
 } stand;
 
-static void start_service(const char *url, const struct pg_server *replica)
+static void start_service_on(const char *url, const char *read_url)
 {
     char variable[URL_SIZE];
-    char *owner = pg_server_url(replica, stand.database);
-    char *role = pg_service_url(owner);
-    snprintf(variable, sizeof variable, "DATABASE_READ_URL=%s", role);
+    snprintf(variable, sizeof variable, "DATABASE_READ_URL=%s", read_url);
     const char *const environment[] = {"WORKERS=1", "REQUEST_DEADLINE_MS=10000", variable, NULL};
     stand.service = service_start(url, NULL, environment);
     stand.client = http_client_create(stand.service->port);
+}
+
+static void start_service(const char *url, const struct pg_server *replica)
+{
+    char *owner = pg_server_url(replica, stand.database);
+    char *role = pg_service_url(owner);
+    start_service_on(url, role);
     free(role);
     free(owner);
 }
@@ -223,6 +228,24 @@ static void a_replica_that_was_promoted_is_not_read(NO_STATE)
     service_stop(&stand.service);
 }
 
+/* The first standby of the list is promoted: the next one is read. */
+static void after_a_promotion_the_next_standby_is_read(NO_STATE)
+{
+    char *both = NULL;
+    make_database("next");
+    stand.replica = pg_server_create_standby(fixture.pg);
+    assert_true(asprintf(&both, "postgresql://rsvpd@/next?host=%s,%s&port=5432",
+                         pg_server_directory(stand.replica),
+                         pg_server_directory(shared_replica)) > 0);
+    start_service_on(stand.url, both);
+    await_reads_by("replica", READS);
+    pg_server_promote(stand.replica);
+    await_log("the server is no standby");
+    await_reads_by("replica", READS);
+    service_stop(&stand.service);
+    free(both);
+}
+
 /* Somebody promotes the server that the replica follows, while the primary goes on: the replica's
  * log grows past the primary's, with other changes. */
 static void a_replica_that_follows_another_promoted_server_is_not_read(NO_STATE)
@@ -379,6 +402,7 @@ int main(void)
         TEST(a_replica_that_dies_is_missed_by_nobody),
         TEST(a_replica_that_stands_still_is_missed_by_nobody),
         TEST(a_replica_that_was_promoted_is_not_read),
+        TEST(after_a_promotion_the_next_standby_is_read),
         TEST(a_replica_that_follows_another_promoted_server_is_not_read),
         TEST(a_replica_of_a_server_that_was_replaced_by_its_copy_is_not_read),
         TEST(after_a_failover_only_a_replica_of_the_new_primary_is_read),
