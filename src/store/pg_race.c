@@ -250,11 +250,26 @@ static void ask(struct race *race, struct address *address, int64_t now_us)
     }
 }
 
-static void start_due(struct race *race, int64_t *now_us)
+/* Whether one has not answered at all yet: only then others are asked again. */
+static bool is_anyone_silent(const struct race *race)
+{
+    bool silent = false;
+    for (size_t i = 0; i < race->count && !silent; i++) {
+        silent = !race->addresses[i].has_failed;
+    }
+    return silent;
+}
+
+static bool waits_for_turn(const struct address *address, bool again)
+{
+    return address->connection == NULL && (again || !address->has_failed);
+}
+
+static void start_due(struct race *race, bool again, int64_t *now_us)
 {
     for (size_t i = 0; i < race->count && race->asked < ASKED_MAX; i++) {
         const struct address *address = &race->addresses[i];
-        if (address->connection != NULL || *now_us < address->due_us) {
+        if (!waits_for_turn(address, again) || *now_us < address->due_us) {
             continue;
         }
         if (address->is_name && !look_up(race, i, now_us)) {
@@ -265,18 +280,9 @@ static void start_due(struct race *race, int64_t *now_us)
     }
 }
 
-/* Whether an answer may come yet, other than by asking again. */
-static bool goes_on(const struct race *race)
-{
-    bool goes_on = race->asked > 0;
-    for (size_t i = 0; i < race->count && !goes_on; i++) {
-        goes_on = !race->addresses[i].has_failed;
-    }
-    return goes_on;
-}
-
 /* Until a socket is ready, or somebody is due. */
-static void wait_for_sockets(struct race *race, struct pollfd sockets[ASKED_MAX], int64_t now_us)
+static void wait_for_sockets(struct race *race, bool again, struct pollfd sockets[ASKED_MAX],
+                             int64_t now_us)
 {
     enum { WAIT_MAX_US = 1000 * 1000 * 1000 };
     int64_t until_us = race->until_us;
@@ -289,7 +295,8 @@ static void wait_for_sockets(struct race *race, struct pollfd sockets[ASKED_MAX]
                 .events = address->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT,
             };
             address->socket = &sockets[count++];
-        } else if (race->asked < ASKED_MAX && address->due_us < until_us) {
+        } else if (waits_for_turn(address, again) && race->asked < ASKED_MAX &&
+                   address->due_us < until_us) {
             until_us = address->due_us;
         }
     }
@@ -323,11 +330,12 @@ static PGconn *find_winner(struct race *race)
     struct pollfd sockets[ASKED_MAX];
     int64_t now_us = clock_mono_us();
     while (now_us < race->until_us) {
-        start_due(race, &now_us);
-        if (!goes_on(race)) {
+        start_due(race, is_anyone_silent(race), &now_us);
+        const bool again = is_anyone_silent(race);
+        if (race->asked == 0 && !again) {
             return NULL;
         }
-        wait_for_sockets(race, sockets, now_us);
+        wait_for_sockets(race, again, sockets, now_us);
         now_us = clock_mono_us();
         struct address *winner = go_on(race, now_us);
         if (winner != NULL) {

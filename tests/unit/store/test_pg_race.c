@@ -6,10 +6,14 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,18 +62,56 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     return status;
 }
 
-/* Listens at 127.0.0.2 alone, and says nothing. */
-static int listen_silently(uint16_t *port)
+/* Says nothing. */
+static int listen_at(const char *host, uint16_t *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
     const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    address.sin_addr.s_addr = inet_addr("127.0.0.2");
+    address.sin_addr.s_addr = inet_addr(host);
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(listener, 8), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
     *port = ntohs(address.sin_port);
     return listener;
+}
+
+/* A server that refuses each client after a while; it ends once it had far too many. */
+struct refuser {
+    uint16_t port;
+    pid_t pid;
+};
+
+static void refuse_slowly(int listener)
+{
+    enum { AFTER_MS = 500, CLIENTS_MAX = 8 };
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        const int client = accept(listener, NULL, NULL);
+        (void)poll(NULL, 0, AFTER_MS);
+        close(client);
+    }
+}
+
+static struct refuser start_refuser(void)
+{
+    struct refuser refuser = {.port = 0};
+    const int listener = listen_at("127.0.0.1", &refuser.port);
+    refuser.pid = fork();
+    assert_true(refuser.pid >= 0);
+    if (refuser.pid == 0) {
+        refuse_slowly(listener);
+        _exit(EXIT_SUCCESS);
+    }
+    close(listener);
+    return refuser;
+}
+
+/* Fails if it had too many. */
+static void stop_refuser(const struct refuser *refuser)
+{
+    assert_int_equal(waitpid(refuser->pid, NULL, WNOHANG), 0);
+    assert_int_equal(kill(refuser->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(refuser->pid, NULL, 0), refuser->pid);
 }
 
 /* ---- cases ---- */
@@ -98,7 +140,7 @@ static void test_every_address_of_a_name_is_tried(NO_STATE)
 {
     char url[128];
     uint16_t port;
-    const int listener = listen_silently(&port);
+    const int listener = listen_at("127.0.0.2", &port);
     snprintf(url, sizeof url, "host=two.test port=%u dbname=db connect_timeout=2", (unsigned)port);
     expect_message(url, "Connection refused");
     close(listener);
@@ -109,11 +151,26 @@ static void test_a_name_of_many_addresses_leaves_others_their_turn(NO_STATE)
 {
     char url[128];
     uint16_t port;
-    const int listener = listen_silently(&port);
+    const int listener = listen_at("127.0.0.2", &port);
     snprintf(url, sizeof url, "host=many.test,127.0.0.1 port=%u,1 dbname=db connect_timeout=2",
              (unsigned)port);
     expect_message(url, "Connection refused");
     close(listener);
+}
+
+/* Each is asked while another one has not refused yet, and there is no limit. */
+static void test_hosts_that_refuse_slowly_are_not_asked_for_ever(NO_STATE)
+{
+    char url[192];
+    const struct refuser refusers[] = {start_refuser(), start_refuser(), start_refuser()};
+    snprintf(url, sizeof url,
+             "host=127.0.0.1,127.0.0.1,127.0.0.1 port=%u,%u,%u dbname=db connect_timeout=0"
+             " sslmode=disable gssencmode=disable",
+             (unsigned)refusers[0].port, (unsigned)refusers[1].port, (unsigned)refusers[2].port);
+    expect_message(url, "server closed the connection");
+    for (size_t i = 0; i < LENGTH(refusers); i++) {
+        stop_refuser(&refusers[i]);
+    }
 }
 
 /* It takes longer than the hosts have. */
@@ -137,7 +194,7 @@ static void test_only_so_many_hosts_are_asked_at_a_time(NO_STATE)
     char url[HOSTS * 16 + 128] = "host=127.0.0.2";
     struct rlimit before, few;
     uint16_t port;
-    const int listener = listen_silently(&port);
+    const int listener = listen_at("127.0.0.2", &port);
     for (int i = 1; i < HOSTS; i++) {
         strcat(url, ",127.0.0.2");
     }
@@ -164,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_every_host_is_tried),
         cmocka_unit_test(test_every_address_of_a_name_is_tried),
         cmocka_unit_test(test_a_name_of_many_addresses_leaves_others_their_turn),
+        cmocka_unit_test(test_hosts_that_refuse_slowly_are_not_asked_for_ever),
         cmocka_unit_test(test_a_slow_name_server_takes_no_time_from_hosts),
         cmocka_unit_test(test_a_name_that_is_none),
         cmocka_unit_test(test_only_so_many_hosts_are_asked_at_a_time),
