@@ -258,7 +258,7 @@ static bool suits(PGconn *connection, const char *url, enum pg_access access, ch
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", "the server is no standby");
         return false;
     }
-    return pg_vet_session(connection, url, error) && pg_vet_tables(connection, error) &&
+    return pg_vet_session(connection, url, access, error) && pg_vet_tables(connection, error) &&
            (!read_only || access == PG_REPLICA || pg_vet_replayed(connection, url, error));
 }
 

@@ -133,7 +133,7 @@ enum schema_state pg_schema_state(const char *url, char error[PG_ERROR_SIZE_BYTE
         return SCHEMA_UNREACHABLE;
     }
     int applied;
-    enum schema_state state = pg_vet_session(connection, url, error)
+    enum schema_state state = pg_vet_session(connection, url, PG_READS, error)
                                   ? compare(connection, LOOK_TIMEOUT_US, &applied, error)
                                   : SCHEMA_UNUSABLE;
     if (state == SCHEMA_CURRENT && !pg_vet_tables(connection, error)) {

@@ -61,7 +61,8 @@ static bool is_unanswered(PGconn *connection)
     return PQtransactionStatus(connection) == PQTRANS_ACTIVE;
 }
 
-bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_ERROR_SIZE_BYTES])
+bool pg_vet_session(struct pg_conn *connection, const char *url, enum pg_access access,
+                    char error[PG_ERROR_SIZE_BYTES])
 {
     char own[PID_SIZE_BYTES];
     if (!ask_pid(connection, ask_first, own)) {
@@ -73,7 +74,7 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, char error[PG_E
     if (strtol(own, NULL, 10) == PQbackendPID(connection)) {
         return true;
     }
-    PGconn *second = pg_connect(url, PG_READS, error);
+    PGconn *second = pg_connect(url, access, error);
     if (second == NULL) {
         return false;
     }

@@ -33,8 +33,8 @@ static void wait_for_pooler(void)
     }
 }
 
-/* Starts it in that mode, with one more setting. */
-static void start_pooler(const char *mode, const char *setting)
+/* Starts it in front of a server, in that mode, with one more setting. */
+static void start_pooler_of(const struct pg_server *server, const char *mode, const char *setting)
 {
     char path[PROCESS_PATH_SIZE + 32], log[PROCESS_PATH_SIZE + 32], text[1024];
     snprintf(path, sizeof path, "%s/pgbouncer.ini", pooler.directory);
@@ -44,7 +44,7 @@ static void start_pooler(const char *mode, const char *setting)
              "[pgbouncer]\nunix_socket_dir = %s\nlisten_port = 6432\nauth_type = any\n"
              "pool_mode = %s\nmax_client_conn = 100\ndefault_pool_size = 30\n"
              "ignore_startup_parameters = extra_float_digits\n%s\n",
-             pg_server_directory(fixture.pg), pooler.directory, mode, setting);
+             pg_server_directory(server), pooler.directory, mode, setting);
     process_write_file(path, text);
     pooler.pid = process_spawn(&(struct process_spec){
         .argv = (const char *const[]){"/usr/sbin/pgbouncer", path, NULL},
@@ -54,6 +54,11 @@ static void start_pooler(const char *mode, const char *setting)
         .stderr_path = log,
     });
     wait_for_pooler();
+}
+
+static void start_pooler(const char *mode, const char *setting)
+{
+    start_pooler_of(fixture.pg, mode, setting);
 }
 
 static void stop_pooler(void)
@@ -167,6 +172,21 @@ static void a_pool_that_is_full_is_told(NO_STATE)
     expect_refusal_for((const char *const[]){"serve", NULL}, "its pool may be full");
 }
 
+static void await_log(const struct service *service, const char *words)
+{
+    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
+    bool told = false;
+    while (!told) {
+        char *log = service_read_log(service);
+        told = strstr(log, words) != NULL;
+        free(log);
+        if (!told && process_now_ms() > until_ms) {
+            process_fail("the log does not say '%s'", words);
+        }
+        process_nap();
+    }
+}
+
 /* The pooler changes its mind while the service runs. */
 static void a_connection_that_comes_later_is_refused_too(NO_STATE)
 {
@@ -175,22 +195,34 @@ static void a_connection_that_comes_later_is_refused_too(NO_STATE)
     stop_pooler();
     service_wait_ready(service, 503);
     start_pooler("transaction", "");
-    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
-    bool told = false;
-    while (!told) {
-        char *log = service_read_log(service);
-        told = strstr(log, "pool_mode=session") != NULL;
-        free(log);
-        if (!told && process_now_ms() > until_ms) {
-            process_fail("the log does not tell of the pooler");
-        }
-        process_nap();
-    }
+    await_log(service, "pool_mode=session");
     service_wait_ready(service, 503);
     stop_pooler();
     start_pooler("session", "");
     service_wait_ready(service, 200);
     service_stop(&service);
+}
+
+/* In front of a standby, whose primary is in the list and has no pooler. */
+static void sessions_of_a_replica_by_the_transaction_are_refused(NO_STATE)
+{
+    char variable[2 * PROCESS_PATH_SIZE + 128];
+    char *url = pg_server_url(fixture.pg, "rsvpd");
+    pg_grant_replica_reads(url);
+    struct pg_server *standby = pg_server_create_standby(fixture.pg);
+    snprintf(variable, sizeof variable,
+             "DATABASE_READ_URL=postgresql://postgres@/rsvpd?host=%s,%s&port=5432,6432",
+             pg_server_directory(fixture.pg), pooler.directory);
+    start_pooler_of(standby, "transaction", "");
+    const char *const alone[] = {"WORKERS=1", "PG_READ_CONNECTIONS=1", variable, NULL};
+    struct service *service = service_start(url, NULL, alone);
+    await_log(service, "pool_mode=session");
+    stop_pooler();
+    start_pooler_of(standby, "session", "");
+    await_log(service, "the replica is read");
+    service_stop(&service);
+    pg_server_destroy(&standby);
+    free(url);
 }
 
 /* Its lock lives as long as the transaction that needs it, whoever's session that is. */
@@ -217,6 +249,7 @@ int main(void)
         cmocka_unit_test_teardown(sessions_for_good_are_taken, after_each),
         cmocka_unit_test_teardown(a_pool_that_is_full_is_told, after_each),
         cmocka_unit_test_teardown(a_connection_that_comes_later_is_refused_too, after_each),
+        cmocka_unit_test_teardown(sessions_of_a_replica_by_the_transaction_are_refused, after_each),
         cmocka_unit_test_teardown(migrations_need_no_session, after_each),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 /* Whether it has a session of its own. A pooler may lend sessions by the transaction instead: then
- * settings, prepared statements and locks get lost. Costs one exchange if there is no pooler. */
-MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url,
+ * settings, prepared statements and locks get lost. Costs one exchange if there is no pooler. `url`
+ * and `access` are what it was connected with. */
+MUST_CHECK bool pg_vet_session(struct pg_conn *connection, const char *url, enum pg_access access,
                                char error[PG_ERROR_SIZE_BYTES]);
 
 /* Whether the tables have the columns that the migrations made, of the same types: answers are read
