@@ -194,7 +194,8 @@ static void on_told_barrier(void *line_, const struct pg_barrier *barrier, struc
     for (size_t i = 1; i < replica->line_count; i++) {
         struct line *line = &replica->lines[i];
         struct batch *batch = line->held;
-        if (batch != NULL && pg_link_state(line->link) == PG_LINK_READY) {
+        if (batch != NULL) {
+            assert(pg_link_state(line->link) == PG_LINK_READY); /* see tick_line */
             release(line);
             pg_link_send(line->link, batch, barrier, now);
         }
@@ -334,9 +335,13 @@ struct pg_replica *pg_replica_create(const struct pg_replica_setup *setup)
     return replica;
 }
 
+/* One that holds a batch is to send it as soon as the barrier is told: its upkeep waits. */
 static void tick_line(struct line *line, struct instant now)
 {
     struct pg_replica *replica = line->replica;
+    if (line->held != NULL) {
+        return;
+    }
     if (pg_link_state(line->link) != PG_LINK_DOWN) {
         pg_link_tick(line->link, now);
     } else if (breaker_allows(&replica->connects, now.mono_us)) {
