@@ -207,7 +207,9 @@ static void take_started(struct relay_stream *stream)
     bool is_other_log = stream->confirmed_lsn > 0 && stream->from.lsn == 0;
     if (!begin_session(stream, is_other_log)) {
         pg_replication_end(&stream->fresh);
-        stream->from = (struct pg_log_place){.lsn = 0}; /* the log is not left yet */
+        if (is_other_log) {
+            stream->from = (struct pg_log_place){.lsn = 0}; /* the log is not left yet */
+        }
         attempt_after_failure(stream);
         return;
     }

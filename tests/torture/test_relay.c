@@ -75,12 +75,24 @@ static void run_reading(void)
     told_expect_tables(fixture.database_url, SLOT, told_path);
 }
 
+/* Nothing happened to the server. */
+static void expect_same_log(void)
+{
+    char *log = service_read_log(relay);
+    const char *other = strstr(log, "the log of PostgreSQL is another one");
+    if (other != NULL) {
+        process_fail("it takes the server's log for another one: %s", other);
+    }
+    free(log);
+}
+
 static void expect_each_call(const char *name)
 {
     fail_arm(torture_control, (enum fail_kind)0, 0);
     start_relay();
     service_wait_ready(relay, 200);
     struct torture_tally tally = torture_each(FAIL_GROUP_COUNT, BUDGET_READING, run_reading);
+    expect_same_log();
     process_note("it ends, after one of all these calls had failed");
     service_stop(&relay);
     torture_report(name, &tally);
