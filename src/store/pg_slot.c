@@ -64,22 +64,22 @@ bool pg_slot_check(PGconn *connection, const char *name, struct pg_slot_state *s
 
 const char *pg_slot_obstacle(const struct pg_slot_state *state)
 {
-    if (state->is_lost) {
-        return "the server has dropped what the slot had not given out yet (see "
-               "max_slot_wal_keep_size), so changes are lost: run 'rsvpd relay --drop' and "
-               "'rsvpd relay --create', and bring the target up to date with 'rsvpd export'";
-    }
     if (!state->has_slot) {
         return "the slot is not there: run 'rsvpd relay --create'. If it was there before, a "
                "failover lost it, and changes may be missing: then bring the target up to date "
                "with 'rsvpd export' after that";
     }
-    if (!state->is_migrated) {
-        return "the schema is not up to date: run 'rsvpd migrate'";
-    }
     if (!state->fits) {
         return "the slot is of another database, or made for something else: set RELAY_SLOT to "
                "another name";
+    }
+    if (state->is_lost) {
+        return "the server has dropped what the slot had not given out yet (see "
+               "max_slot_wal_keep_size), so changes are lost: run 'rsvpd relay --drop' and "
+               "'rsvpd relay --create', and bring the target up to date with 'rsvpd export'";
+    }
+    if (!state->is_migrated) {
+        return "the schema is not up to date: run 'rsvpd migrate'";
     }
     if (!state->has_publication) {
         return "the slot's publication is not there, and a new one does not reach back to where "

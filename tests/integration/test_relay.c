@@ -451,6 +451,20 @@ static void create_and_drop(NO_STATE)
     service_run_free(&run);
 }
 
+/* That database was never migrated, and has no part in it. */
+static void a_slot_of_another_database(NO_STATE)
+{
+    char variable[512];
+    char *url = pg_fresh_database(fixture.pg, "another");
+    snprintf(variable, sizeof variable, "DATABASE_URL=%s", url);
+    struct service_run run = service_run((const char *const[]){"relay", "--drop", NULL},
+                                         (const char *const[]){variable, NULL});
+    assert_int_equal(run.status, STATUS_FAILED);
+    assert_non_null(strstr(run.err, "set RELAY_SLOT to another name"));
+    service_run_free(&run);
+    free(url);
+}
+
 static void a_log_that_says_too_little(NO_STATE)
 {
     expect_run("--drop", STATUS_DONE, "relay: slot and publication " SLOT " dropped\n");
@@ -780,6 +794,7 @@ int main(void)
         CASE(it_is_killed_under_load),
         CASE(another_relay_takes_over),
         CASE(create_and_drop),
+        CASE(a_slot_of_another_database),
         CASE(a_log_that_says_too_little),
         CASE(a_role_without_replication),
         CASE(a_publication_that_was_made_anew),
