@@ -1,5 +1,5 @@
 -- What `rsvpd relay` needs to know before it begins, in one row: the server's settings, and publication and slot of that name.
--- `behind` is how many bytes of the log the slot has not been told are safe. (`failover` is there from PostgreSQL 17 on.)
+-- `behind` is how many bytes of the log the slot has not been told are safe.
 -- `schema` is where the tables are that the service finds. $1: the name of both.
 SELECT
     current_setting('wal_level') AS wal_level,
@@ -10,7 +10,6 @@ SELECT
     s.wal_status,
     s.confirmed_flush_lsn,
     pg_wal_lsn_diff(pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint AS behind,
-    (to_jsonb(s) ->> 'failover')::boolean AS failover,
     (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_sender_timeout') AS sender_timeout_ms,
     s.active,
     (SELECT relreplident IN ('i', 'f') FROM pg_class WHERE oid = to_regclass('waitlist')) AS migrated,

@@ -46,6 +46,15 @@ bool relay_decoder_has_room(struct relay_decoder *decoder)
     return false;
 }
 
+static void note_bad_row(struct relay_decoder *decoder)
+{
+    int64_t left_out;
+    if (log_limit_allows(&decoder->bad_row_log, clock_mono_us(), &left_out)) {
+        log_event(LOG_WARN, "a row has an id that the service does not take: it is not told",
+                  LOG_INT("left_out", left_out));
+    }
+}
+
 static bool take_row(struct relay_decoder *decoder, const struct pgoutput_message *message,
                      char error[RELAY_DECODER_ERROR_SIZE_BYTES])
 {
@@ -53,8 +62,7 @@ static bool take_row(struct relay_decoder *decoder, const struct pgoutput_messag
     switch (pgoutput_tables_read(&decoder->tables, message, &row)) {
     case PGOUTPUT_ROW:
         if (!changes_add(decoder->changes, &row)) {
-            decoder->bad_rows++;
-            log_event(LOG_WARN, "a row has an id that the service does not take: it is not told");
+            note_bad_row(decoder);
         }
         return true;
     case PGOUTPUT_NO_ROW:

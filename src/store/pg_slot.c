@@ -52,12 +52,11 @@ bool pg_slot_check(PGconn *connection, const char *name, struct pg_slot_state *s
         .is_lost = strcmp(PQgetvalue(row, 0, 5), "lost") == 0,
         .confirmed_lsn = pg_slot_parse_lsn(PQgetvalue(row, 0, 6)),
         .behind_bytes = pg_command_integer(row, 0, 7),
-        .has_failover = is_true(row, 8),
-        .sender_timeout_ms = pg_command_integer(row, 0, 9),
-        .is_active = is_true(row, 10),
-        .is_migrated = is_true(row, 11),
+        .sender_timeout_ms = pg_command_integer(row, 0, 8),
+        .is_active = is_true(row, 9),
+        .is_migrated = is_true(row, 10),
     };
-    snprintf(state->schema, sizeof state->schema, "%s", PQgetvalue(row, 0, 12));
+    snprintf(state->schema, sizeof state->schema, "%s", PQgetvalue(row, 0, 11));
     PQclear(row);
     return true;
 }

@@ -230,6 +230,29 @@ static void many_promotions_at_once(NO_STATE)
     stop();
 }
 
+/* Somebody wrote them by SQL: a few are logged, and the others go on. */
+static void rows_that_no_service_takes(NO_STATE)
+{
+    enum { BAD_ROWS = 1000 };
+    int logged = 0;
+    start();
+    pg_execute(fixture.database_url,
+               "INSERT INTO likes (post_id, user_id)"
+               " SELECT 'p', repeat('u', 129) || i FROM generate_series(1, %d) AS i",
+               BAD_ROWS);
+    write_relation("POST", "/v1/events/e/rsvp?user_id=a");
+    told_await(told_path, 1);
+    told_expect(fixture.database_url, told_path, "rsvp.created e a");
+    char *log = service_read_log(relays[0]);
+    for (const char *at = log; (at = strstr(at, "the service does not take")) != NULL; at++) {
+        logged++;
+    }
+    free(log);
+    assert_in_range(logged, 1, BAD_ROWS / 2);
+    stop();
+    pg_execute(fixture.database_url, "TRUNCATE likes");
+}
+
 /* A schema that grows, and tables that are none of ours. */
 static void tables_and_columns_that_it_does_not_know(NO_STATE)
 {
@@ -788,6 +811,7 @@ int main(void)
         CASE(types_that_are_chosen),
         CASE(it_goes_on_where_it_ended),
         CASE(many_promotions_at_once),
+        CASE(rows_that_no_service_takes),
         CASE(tables_and_columns_that_it_does_not_know),
         CASE(a_copy_of_the_tables_in_another_schema),
         CASE(a_large_transaction_passes_through),

@@ -4,6 +4,7 @@
 #define RSVPD_APP_RELAY_DECODER_H
 
 #include "rsvpd/base/contract.h"
+#include "rsvpd/base/log_limit.h"
 #include "rsvpd/domain/feed.h"
 #include "rsvpd/store/pgoutput_rows.h"
 
@@ -20,7 +21,7 @@ struct relay_decoder {
     uint64_t commit_lsn, end_lsn; /* of the transaction */
     int64_t committed_us;         /* Unix time */
     uint64_t seen_lsn;            /* the furthest that the server has told of */
-    uint64_t bad_rows;            /* rows with ids that no service takes */
+    struct log_limit bad_row_log; /* rows with ids that no service takes */
 };
 
 enum { RELAY_DECODER_ERROR_SIZE_BYTES = 160 };

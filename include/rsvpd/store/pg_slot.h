@@ -15,10 +15,9 @@ struct pg_slot_state {
     bool is_migrated; /* the log says of each row that goes whose it was */
     bool has_publication;
     bool has_slot;
-    bool is_active;    /* somebody reads it */
-    bool fits;         /* the slot is of this database and made for this */
-    bool is_lost;      /* the server has thrown away what it had not given out yet */
-    bool has_failover; /* it is there after a failover, too */
+    bool is_active; /* somebody reads it */
+    bool fits;      /* the slot is of this database and made for this */
+    bool is_lost;   /* the server has thrown away what it had not given out yet */
     uint64_t confirmed_lsn;
     int64_t behind_bytes;      /* from there to the end of the log */
     int64_t sender_timeout_ms; /* the server hangs up on who says nothing for so long; 0: never */
