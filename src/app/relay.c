@@ -44,8 +44,8 @@ struct relay {
     _Atomic bool ending;
     int status; /* of the exit */
     uv_work_t reloading;
-    bool is_reloading;
-    enum log_level level; /* read by a thread while reloading */
+    bool is_reloading, reloads_again; /* again: asked for meanwhile */
+    enum log_level level;             /* read by a thread while reloading */
     struct config_error level_error;
 };
 
@@ -236,10 +236,12 @@ static void reload_on_thread(uv_work_t *work)
     }
 }
 
+static void begin_reload(struct relay *relay);
+
 static void on_reloaded(uv_work_t *work, int status)
 {
     struct relay *relay = work->data;
-    (void)status;
+    assert(status == 0 && relay->is_reloading); /* nobody cancels it */
     relay->is_reloading = false;
     if (relay->level_error.line[0] != '\0') {
         log_event(LOG_WARN, "cannot reload the log level: it stays",
@@ -249,19 +251,31 @@ static void on_reloaded(uv_work_t *work, int status)
     }
     relay_deliverer_hurry(&relay->deliverer);
     log_event(LOG_INFO, "reloaded");
-    service_manager_reloaded(&relay->manager);
+    if (relay->reloads_again) {
+        relay->reloads_again = false;
+        begin_reload(relay);
+    } else {
+        service_manager_reloaded(&relay->manager);
+    }
+}
+
+static void begin_reload(struct relay *relay)
+{
+    relay->is_reloading = true;
+    relay->reloading.data = relay;
+    int failed = uv_queue_work(&relay->loop, &relay->reloading, reload_on_thread, on_reloaded);
+    assert(failed == 0); /* fails for a NULL argument alone */
 }
 
 static void on_hangup(uv_signal_t *handle, int signal)
 {
     struct relay *relay = handle->data;
     (void)signal;
-    if (!relay->is_reloading) {
-        relay->is_reloading = true;
-        relay->reloading.data = relay;
-        service_manager_reloading(&relay->manager, clock_mono_us());
-        int failed = uv_queue_work(&relay->loop, &relay->reloading, reload_on_thread, on_reloaded);
-        assert(failed == 0); /* fails for a NULL argument alone */
+    service_manager_reloading(&relay->manager, clock_mono_us());
+    if (relay->is_reloading) {
+        relay->reloads_again = true;
+    } else {
+        begin_reload(relay);
     }
 }
 

@@ -725,14 +725,15 @@ static void a_server_that_stands_still_is_left(NO_STATE)
 }
 
 /* A relay whose standard output is a pipe that is full. Gives the pipe. */
-static int start_with_full_pipe(void)
+static int start_with_full_pipe(const char *const *environment)
 {
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id)"
                                      " SELECT 'p', 'u' || i FROM generate_series(1, 2000) AS i");
     assert_int_equal(mkfifo(told_path, 0600), 0);
     int pipe = open(told_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     assert_true(pipe >= 0);
-    start();
+    relays[0] = start_relay(environment);
+    service_wait_ready(relays[0], 200);
     struct pollfd room = {.fd = pipe, .events = POLLOUT};
     const int64_t end_ms = process_now_ms() + BOUND_MS;
     while (poll(&room, 1, 0) != 0 && process_now_ms() < end_ms) {
@@ -744,7 +745,7 @@ static int start_with_full_pipe(void)
 /* The log goes on while nothing of it is read. */
 static void a_target_that_holds_it_up(NO_STATE)
 {
-    int pipe = start_with_full_pipe();
+    int pipe = start_with_full_pipe(NULL);
     pg_execute(fixture.database_url,
                "CREATE TABLE strange AS SELECT i FROM generate_series(1, 100000) AS i");
     double behind = (double)pg_query_int64(
@@ -764,7 +765,7 @@ static void a_target_that_holds_it_up(NO_STATE)
 static void it_is_killed_between_two_lines(NO_STATE)
 {
     static char bytes[256 * 1024];
-    int pipe = start_with_full_pipe();
+    int pipe = start_with_full_pipe(NULL);
     service_kill(&relays[0]);
     size_t size = 0;
     ssize_t more;
@@ -774,6 +775,39 @@ static void it_is_killed_between_two_lines(NO_STATE)
     close(pipe);
     assert_in_range(size, 1, sizeof bytes - 1);
     assert_int_equal(bytes[size - 1], '\n');
+}
+
+static int count_reloads(void)
+{
+    int count = 0;
+    char *log = service_read_log(relays[0]);
+    for (const char *at = log; (at = strstr(at, "\"message\":\"reloaded\"")) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+/* The second SIGHUP comes while the only thread that reads files waits for the target. */
+static void what_is_asked_for_while_it_reloads_is_done_after_it(NO_STATE)
+{
+    static char bytes[64 * 1024];
+    int pipe = start_with_full_pipe((const char *const[]){"UV_THREADPOOL_SIZE=1", NULL});
+    for (int i = 0; i < 2; i++) {
+        kill(relays[0]->pid, SIGHUP);
+        expect_ready_word(relays[0], 200, "ready"); /* its loop has turned */
+        expect_ready_word(relays[0], 200, "ready");
+    }
+    assert_int_equal(count_reloads(), 0);
+    const int64_t end_ms = process_now_ms() + BOUND_MS;
+    while (count_reloads() < 2) {
+        while (read(pipe, bytes, sizeof bytes) > 0) {
+        }
+        assert_true(process_now_ms() < end_ms);
+        process_nap();
+    }
+    close(pipe);
+    service_kill(&relays[0]);
 }
 
 static void wrong_variables(NO_STATE)
@@ -830,6 +864,7 @@ int main(void)
         CASE(standard_output_that_ends),
         CASE(it_is_killed_between_two_lines),
         CASE(a_target_that_holds_it_up),
+        CASE(what_is_asked_for_while_it_reloads_is_done_after_it),
         CASE(wrong_variables),
     };
 #undef CASE
