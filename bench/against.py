@@ -14,6 +14,7 @@ import report
 import works
 from environment import say
 
+WORKS = (*works.WORKS, works.LISTS)
 ENOUGH = 0.98  # of the earlier one's throughput: less than this is slower, and no noise of many rounds
 ROUNDS = {False: 12, True: 2}  # by whether the run is a quick one
 
@@ -92,10 +93,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--openloop", required=True)
     parser.add_argument("--earlier", required=True)
-    options = environment.parse_options(parser, works.WORKS)
+    options = environment.parse_options(parser, WORKS)
     bench = Bench(options)
     results = {"machine": machine.describe(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}
-    for work in works.WORKS:
+    for work in WORKS:
         if work.name in options.only:
             results["works"][work.name] = run_work(bench, work)
             text = report.save(results, f"{options.out}/against", tables(results), faults(results))

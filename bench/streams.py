@@ -39,6 +39,10 @@ def count(event):
     return f"GET /v1/events/{event}/rsvp_count HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
+def users_of(event):
+    return f"GET /v1/events/{event}/users HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
 def events_of(user):
     return f"GET /v1/users/{user}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 

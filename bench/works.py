@@ -66,6 +66,13 @@ def look_up_stream(scale):
     return (_look_up(generator, scale.rows, scale.members) for _ in range(scale.requests))
 
 
+def list_stream(scale):
+    """First pages: an event's users, or with even odds a user's events."""
+    generator = random.Random(SEED)
+    return (streams.users_of(number // scale.members) if generator.randrange(2) else streams.events_of(number)
+            for number in (generator.randrange(scale.rows) for _ in range(scale.requests)))
+
+
 def count_stream(scale):
     return (streams.count(event) for event in random.Random(SEED).choices(range(stores.EVENTS), k=scale.requests))
 
@@ -118,6 +125,8 @@ WORKS = (
     Work("mix", "80 % counts (Zipf), 15 % has_rsvped, 5 % writes", mix_stream, {"fastify": 5}, "mix",
          new_users=True, contestants=(contestants.Rsvpd, contestants.Fastify)),
 )
+
+LISTS = Work("lists", "lists, users of events and events of users", list_stream, {}, "look_ups", contestants=(contestants.Rsvpd,))
 
 
 def fixture_size(fixture, scale):
