@@ -163,8 +163,9 @@ class Watched(Servers):
     def start_monitor(self):
         self.redis_is_up = True
         client = ["redis-cli", "-s", f"{self.directory}/redis.sock"]
+        told = len(self.command_log())
         self.spawn("monitor", [*client, "monitor"])
-        until("MONITOR", lambda: "OK" in self.command_log()[-1:])
+        until("MONITOR", lambda: "OK" in self.command_log()[told:])  # commands of the services may follow it at once
         self.redis_marker = subprocess.Popen(client, cwd="/", text=True, env=ENVIRONMENT, stdin=subprocess.PIPE,
                                              stdout=subprocess.DEVNULL, preexec_fn=end_with_parent())
 
