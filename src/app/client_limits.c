@@ -7,8 +7,9 @@
 #include <sys/resource.h>
 
 enum {
-    DESCRIPTORS_PER_WORKER = 64, /* besides those of clients */
-    STREAMS_PART = 8,            /* of all clients one in so many may be a stream in any case */
+    DESCRIPTORS_PER_WORKER = 128, /* besides those of clients: two for each connection to
+                                     PostgreSQL, of which there are up to 16 + 16 + 17 */
+    STREAMS_PART = 8,             /* of all clients one in so many may be a stream in any case */
 };
 
 static int64_t for_others(const struct config *config)

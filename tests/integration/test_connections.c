@@ -266,11 +266,11 @@ static size_t open_connections(void)
 }
 
 /* With fewer descriptors than MAX_CONNECTIONS needs, clients take no more of them than leaves the
- * admin port (128 connections) and a worker (64) theirs. The last test: who lowers a hard limit may
- * be unable to raise it again. */
+ * admin port (128 connections) and a worker (128) theirs. The last test: who lowers a hard limit
+ * may be unable to raise it again. */
 static void clients_leave_descriptors_to_others(NO_STATE)
 {
-    enum { DESCRIPTORS = 900, OTHERS = 128 + 64 };
+    enum { DESCRIPTORS = 900, OTHERS = 128 + 128 };
     static struct http_raw *raws[DESCRIPTORS - 100];
     const size_t count = sizeof raws / sizeof raws[0];
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){DESCRIPTORS, DESCRIPTORS}), 0);

@@ -3,7 +3,7 @@
 
 #include "rsvpd/app/client_limits.h"
 
-enum { OTHERS = 640 + 2 * 64 };
+enum { OTHERS = 640 + 2 * 128 };
 
 static const struct config config = {.workers = 2, .max_connections = 3000, .max_streams = 1000};
 
@@ -46,7 +46,7 @@ static void one_client_always_gets_in(NO_STATE)
     expect(&config, 0, 1, 0);
     expect(&config, OTHERS, 1, 0);
     expect(&streams, 0, 1, 0);
-    expect(&streams, 10 * 1000, 1, 10 * 1000 - 640 - 64 - 1);
+    expect(&streams, 10 * 1000, 1, 10 * 1000 - 640 - 128 - 1);
 }
 
 static void without_streams_all_is_for_connections(NO_STATE)
