@@ -3,7 +3,6 @@ machine of that PostgreSQL is lost."""
 import contextlib
 import datetime
 import json
-import os
 import re
 import shutil
 import signal
@@ -31,11 +30,7 @@ class BackedUpStack(ComposeStack):
         self.received = None  # where the last one writes
 
     def start_postgres(self):
-        os.chmod(self.directory, 0o755)
-        [self.pg_port] = free_ports(1)
-        [self.redis_port] = free_ports(1)
-        self.find_programs()
-        self.make_secrets()
+        self.prepare_stores()
         self.start_node(self.primary)
         self.await_node(self.primary)
         self.admin("ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
@@ -43,14 +38,6 @@ class BackedUpStack(ComposeStack):
     @property
     def cluster(self):
         return Path(self.directory, self.primary, "cluster")
-
-    def owners(self, name):
-        """A directory that PostgreSQL's user owns."""
-        directory = Path(self.directory, name)
-        directory.mkdir(exist_ok=True)
-        if self.owner:
-            os.chown(directory, self.owner["user"], self.owner["group"])
-        return directory
 
     def sql(self, *statements, **options):
         """As the administrator, in the service's database."""

@@ -7,8 +7,7 @@ class Beside:
 
     def __init__(self, stack):
         self.stack = stack
-        field, value = stack.bearer().split(": ", 1)
-        self.headers = {field: value}
+        self.headers = stack.headers()
         self.ends = threading.Event()
         self.thread = threading.Thread(target=self.go)
 

@@ -62,12 +62,22 @@ class ComposeStack(Balanced):
 
     # ---- the stores ----
 
-    def start_postgres(self):
+    def prepare_stores(self):
         os.chmod(self.directory, 0o755)
-        [self.pg_port] = free_ports(1)
-        [self.redis_port] = free_ports(1)
+        self.pg_port, self.redis_port = free_ports(2)
         self.find_programs()
         self.make_secrets()
+
+    def owners(self, name):
+        """A directory that PostgreSQL's user owns."""
+        directory = Path(self.directory, name)
+        directory.mkdir(exist_ok=True)
+        if self.owner:
+            os.chown(directory, self.owner["user"], self.owner["group"])
+        return directory
+
+    def start_postgres(self):
+        self.prepare_stores()
         for node in ("db-1", "db-2"):
             self.start_node(node)
             self.await_node(node)
@@ -98,10 +108,7 @@ class ComposeStack(Balanced):
             "PRIMARY": node if node == self.primary else HOSTS[self.primary]}
 
     def start_node(self, node):
-        directory = Path(self.directory, node)
-        directory.mkdir(exist_ok=True)
-        if self.owner:
-            os.chown(directory, self.owner["user"], self.owner["group"])
+        directory = self.owners(node)
         self.spawn(node, [str(ROOT / "docker" / "postgres" / "start"), *COMPOSE[node]["entrypoint"][1:],
                           "-c", f"listen_addresses={HOSTS[node]}", "-c", f"unix_socket_directories={directory}", *self.node_settings],
                    signal.SIGQUIT, env=self.node_environment(node), **self.owner)
@@ -262,3 +269,8 @@ class ComposeStack(Balanced):
         """What the crowd shows: it acts for everybody."""
         claims = {"sub": "crowd", "scope": "rsvp:admin", "exp": int(time.time()) + 4 * 3600}
         return f"Authorization: Bearer {token(self.secret('jwt_secret').encode(), claims)}"
+
+    def headers(self):
+        """Of a request that the bearer may make, with a body in JSON or none."""
+        field, value = self.bearer().split(": ", 1)
+        return {field: value, "Content-Type": "application/json"}

@@ -3,6 +3,7 @@ import collections
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from servers import ENVIRONMENT, end_with_parent, until
@@ -18,6 +19,7 @@ class Crowd:
     """
 
     def __init__(self, program, stack, rate, clients=48):
+        self.stack = stack
         self.report = Path(stack.directory, "crowd.json")
         self.steps = []
         self.said = collections.Counter()  # by word, how often it was awaited
@@ -38,6 +40,13 @@ class Crowd:
         """Raises what a client has found wrong, if one has."""
         if self.child.poll() is not None:
             raise AssertionError(f"the crowd found a violation:\n{self.output.read_text()}")
+
+    def watch(self, seconds):
+        """Goes on for so long as nothing is wrong."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.check()
+            time.sleep(0.1)
 
     def order(self, line):
         self.check()
@@ -81,7 +90,8 @@ class Crowd:
         self.await_word("stopped")
         return dict(zip(self.steps, json.loads(self.report.read_text())["steps"]))
 
-    def compare(self, url):
-        """What the ledger says of the database: an empty text, or what is wrong."""
-        self.order(f"compare {url}")
+    def compare(self):
+        """What the ledger says of the database once it rests: an empty text, or what is wrong."""
+        self.stack.await_idle()
+        self.order(f"compare {self.stack.secret('owner_database_url')}")
         return "" if self.child.wait(COMPARE_S) == 0 else self.output.read_text()

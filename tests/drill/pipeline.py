@@ -247,17 +247,15 @@ class Pipeliners:
 
 
 def count_of(stack, event):
-    field, value = stack.bearer().split(": ", 1)
-    return json.loads(stack.ask("GET", f"/v1/events/{event}/rsvp_count?max_stale_ms=0", headers={field: value})[2])["rsvp_count"]
+    return json.loads(stack.ask("GET", f"/v1/events/{event}/rsvp_count?max_stale_ms=0", headers=stack.headers())[2])["rsvp_count"]
 
 
 def users(stack, event):
     """All who are in, page by page."""
-    field, value = stack.bearer().split(": ", 1)
     target = f"/v1/events/{event}/users?page_size=1000"
     token = ""
     while token is not None:
-        status, _, body = stack.ask("GET", target + token, headers={field: value})
+        status, _, body = stack.ask("GET", target + token, headers=stack.headers())
         if status != 200:
             raise RuntimeError(f"GET {target}: {status} {body}")
         page = json.loads(body)

@@ -68,8 +68,7 @@ class Keys:
 
     def __init__(self, stack):
         self.stack = stack
-        field, value = stack.bearer().split(": ", 1)
-        self.headers = {field: value, "Content-Type": "application/json"}
+        self.headers = stack.headers()
 
     def like(self, key):
         """Whether it is answered as a repetition."""
@@ -92,10 +91,7 @@ class RestoreDrill:
         self.keys = Keys(stack)
 
     def wait(self, seconds):
-        end = time.monotonic() + (min(seconds, BRIEF_S) if self.brief else seconds)
-        while time.monotonic() < end:
-            self.crowd.check()
-            time.sleep(0.2)
+        self.crowd.watch(min(seconds, BRIEF_S) if self.brief else seconds)
 
     def back_up(self, kind):
         seconds = self.stack.back_up(kind)
@@ -199,8 +195,7 @@ class RestoreDrill:
         self.verdict.table("What the crowd got", ("step", "kind", "acknowledged", "refused", "unknown", "stale"), [
             (step, kind, *(figures[step][kind][field] for field in ("acknowledged", "refused", "unknown", "stale")))
             for step in figures for kind in KINDS])
-        self.stack.await_idle()
-        wrong = self.crowd.compare(self.stack.secret("owner_database_url"))
+        wrong = self.crowd.compare()
         self.verdict.check(not wrong, "what differs is what was written after the restored moment, and nothing else: the database "
                                       "agrees with the ledger", wrong)
         self.judge_verified("the second restore")

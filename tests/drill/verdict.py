@@ -17,7 +17,7 @@ class Verdict:
         """holds: None where this run is too short to tell."""
         self.failed += holds is False
         result = {True: "ok", False: "FAILED", None: "not judged"}[holds]
-        line = f"{result}: {promise}{': ' if seen else ''}{seen}"
+        line = f"{result}: {promise}{f': {seen}' if seen else ''}"
         print(line, flush=True)
         self.lines.append(f"* {line}")
 

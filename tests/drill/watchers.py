@@ -1,4 +1,5 @@
 """Many clients that watch counts (rsvpd_watchers), as a child of a drill."""
+import contextlib
 import json
 import subprocess
 from pathlib import Path
@@ -24,6 +25,7 @@ class Watchers:
     def __enter__(self):
         try:
             self.await_word("opened", OPEN_S)
+            self.check()
         except BaseException:
             self.__exit__()
             raise
@@ -33,21 +35,23 @@ class Watchers:
         self.child.kill()
         self.child.wait()
 
+    def wrong(self):
+        """What a stream has told that cannot be true, so far; an empty text where none has."""
+        return "" if self.child.poll() in (None, 0) else self.output.read_text()
+
     def check(self):
-        """Raises what a stream has told wrongly, if one has."""
-        if self.child.poll() not in (None, 0):
-            raise AssertionError(f"a stream told what cannot be true:\n{self.output.read_text()}")
+        """Raises what a stream has told wrongly, if one has: while it goes on, so that no time is lost."""
+        if wrong := self.wrong():
+            raise AssertionError(f"a stream told what cannot be true:\n{wrong}")
 
     def await_word(self, word, limit_s):
-        def is_said():
-            self.check()
-            return f"{word}\n" in self.output.read_text()
-        until(f"that all streams are {word}", is_said, limit_s)
+        until(f"that all streams are {word}", lambda: f"{word}\n" in self.output.read_text() or self.wrong(), limit_s)
 
     def stop(self):
-        """Once counts change no more: holds what was told against the history. Returns the figures."""
-        self.check()
-        self.child.stdin.write("stop\n")
-        self.child.stdin.flush()
+        """Once counts change no more: holds what was told against the history. Returns the figures; none where it was wrong."""
+        with contextlib.suppress(BrokenPipeError):  # it ends where something is wrong
+            self.child.stdin.write("stop\n")
+            self.child.stdin.flush()
         self.await_word("stopped", STOP_S)
-        return json.loads(self.report.read_text())
+        self.child.wait(STOP_S)
+        return None if self.wrong() else json.loads(self.report.read_text())
