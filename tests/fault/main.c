@@ -214,7 +214,7 @@ static void run_under_load(const struct fault *fault, struct verdict *verdict)
         .tolerated = fault->tolerated,
         .deadline_ms = DEADLINE_MS,
     };
-    struct crowd_report report;
+    static struct crowd_report report; /* too large for a stack */
     if (fault->front != NULL) {
         options.ports[0] = options.ports[1] = fault->front(&stand);
     }

@@ -16,19 +16,6 @@ enum { BOUND_MS = PROCESS_BOUND_MS, STATUS_FAILED = 1 };
 
 static const char *const with_tokens[] = {"AUTH_MODE=token", NULL};
 
-static void await_log(const struct service *service, const char *words)
-{
-    const int64_t until_ms = process_now_ms() + BOUND_MS;
-    for (bool told = false; !told; process_nap()) {
-        char *log = service_read_log(service);
-        told = strstr(log, words) != NULL;
-        free(log);
-        if (!told && process_now_ms() > until_ms) {
-            process_fail("the log does not tell: %s", words);
-        }
-    }
-}
-
 /* ---- two services, and keys in files of the shell's directory ---- */
 
 enum { SERVICES = 2, KEY_SIZE = 49 };
@@ -266,7 +253,8 @@ static void keys_stay_in_force_in_an_outage(NO_STATE)
     start_services((const char *const[]){"AUTH_MODE=token", "AUTH_OPEN_COUNTS=false", NULL});
     assert_int_equal(ask(clients[0], "GET", "/v1/events/e/rsvp_count", key), 200);
     pg_server_stop_immediate(fixture.pg);
-    await_log(services[0], "cannot read the API keys: those that were read last stay in force");
+    service_await_log(services[0],
+                      "cannot read the API keys: those that were read last stay in force");
     assert_int_equal(ask(clients[0], "GET", "/v1/events/e/rsvp_count", key), 200);
     assert_int_equal(ask(clients[0], "GET", "/v1/events/e/rsvp_count", "rsvpd_"), 401);
     pg_server_start(fixture.pg);
@@ -324,7 +312,7 @@ static void a_lost_session_is_replaced(NO_STATE)
     pg_execute(fixture.database_url,
                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rsvpd'");
     expect_shell(0, "rsvpd_", "", "rsvpd keys create --name n --scope rsvp:read");
-    await_log(service, "the API keys have changed");
+    service_await_log(service, "the API keys have changed");
     service_stop(&service);
 }
 
@@ -332,9 +320,9 @@ static void an_outage_is_told_once(NO_STATE)
 {
     struct service *service = service_start(fixture.database_url, NULL, with_tokens);
     pg_server_stop_immediate(fixture.pg);
-    await_log(service, "cannot read the API keys: those that were read last stay in force");
+    service_await_log(service, "cannot read the API keys: those that were read last stay in force");
     pg_server_start(fixture.pg);
-    await_log(service, "the API keys can be read again");
+    service_await_log(service, "the API keys can be read again");
     char *log = service_stop_and_read_log(&service);
     const char *first = strstr(log, "cannot read the API keys");
     assert_null(strstr(first + 1, "cannot read the API keys"));

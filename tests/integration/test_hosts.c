@@ -81,18 +81,6 @@ static void a_silent_host_does_not_hold_up_the_next(NO_STATE)
     free(alone);
 }
 
-/* An attempt that finds the host to be read-only goes on, because it waits for the other one. */
-static void await_attempt(const struct service *service, int64_t before)
-{
-    const int64_t until_ms = process_now_ms() + 60000;
-    while (service_count_connects(service) == before) {
-        if (process_now_ms() > until_ms) {
-            process_fail("it does not try to connect");
-        }
-        process_nap();
-    }
-}
-
 /* As a standby is that is promoted a moment after it was asked. */
 static void a_host_is_asked_again_while_another_is_silent(NO_STATE)
 {
@@ -103,7 +91,9 @@ static void a_host_is_asked_again_while_another_is_silent(NO_STATE)
     const int64_t before = service_count_connects(service);
     set_read_only(alone, "on");
     service_wait_ready(service, 503);
-    await_attempt(service, before);
+    /* An attempt that finds the host to be read-only goes on, because it waits for the other one.
+     */
+    service_await_connects(service, before + 1);
     set_read_only(alone, "off");
     service_wait_ready(service, 200);
     expect_writable(service);
@@ -127,19 +117,6 @@ static char *make_lockable(const char *database)
     return url;
 }
 
-static void await_log(const struct service *service, const char *words)
-{
-    const int64_t until_ms = process_now_ms() + 60000;
-    for (bool told = false; !told; process_nap()) {
-        char *log = service_read_log(service);
-        told = strstr(log, words) != NULL;
-        free(log);
-        if (!told && process_now_ms() > until_ms) {
-            process_fail("the log does not tell: %s", words);
-        }
-    }
-}
-
 /* Else it would keep the thread that connects, and with it all connections. */
 static void a_session_that_falls_silent_is_given_up(NO_STATE)
 {
@@ -150,7 +127,7 @@ static void a_session_that_falls_silent_is_given_up(NO_STATE)
     pg_execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = 'rsvpd' AND datname = 'lockable'");
     pg_await_lock_waiter(url);
-    await_log(service, "no answer in time");
+    service_await_log(service, "no answer in time");
     PQfinish(holder);
     service_wait_ready(service, 200);
     expect_writable(service);

@@ -172,21 +172,6 @@ static void a_pool_that_is_full_is_told(NO_STATE)
     expect_refusal_for((const char *const[]){"serve", NULL}, "its pool may be full");
 }
 
-static void await_log(const struct service *service, const char *words)
-{
-    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
-    bool told = false;
-    while (!told) {
-        char *log = service_read_log(service);
-        told = strstr(log, words) != NULL;
-        free(log);
-        if (!told && process_now_ms() > until_ms) {
-            process_fail("the log does not say '%s'", words);
-        }
-        process_nap();
-    }
-}
-
 /* The pooler changes its mind while the service runs. */
 static void a_connection_that_comes_later_is_refused_too(NO_STATE)
 {
@@ -195,7 +180,7 @@ static void a_connection_that_comes_later_is_refused_too(NO_STATE)
     stop_pooler();
     service_wait_ready(service, 503);
     start_pooler("transaction", "");
-    await_log(service, "pool_mode=session");
+    service_await_log(service, "pool_mode=session");
     service_wait_ready(service, 503);
     stop_pooler();
     start_pooler("session", "");
@@ -216,10 +201,10 @@ static void sessions_of_a_replica_by_the_transaction_are_refused(NO_STATE)
     start_pooler_of(standby, "transaction", "");
     const char *const alone[] = {"WORKERS=1", "PG_READ_CONNECTIONS=1", variable, NULL};
     struct service *service = service_start(url, NULL, alone);
-    await_log(service, "pool_mode=session");
+    service_await_log(service, "pool_mode=session");
     stop_pooler();
     start_pooler_of(standby, "session", "");
-    await_log(service, "the replica is read");
+    service_await_log(service, "the replica is read");
     service_stop(&service);
     pg_server_destroy(&standby);
     free(url);

@@ -119,17 +119,6 @@ static void a_server_set_to_read_only_is_read(NO_STATE)
     free(url);
 }
 
-static size_t count_in_log(const struct service *service, const char *words)
-{
-    char *log = service_read_log(service);
-    size_t count = 0;
-    for (const char *at = log; (at = strstr(at, words)) != NULL; at++) {
-        count++;
-    }
-    free(log);
-    return count;
-}
-
 /* With two hosts the one that takes writes is read; a standby where it is gone for everybody,
  * and never where it may go on without us. */
 static void a_standby_that_may_lag_is_not_read(NO_STATE)
@@ -174,13 +163,7 @@ static void one_of_several_standbys_is_not_read(NO_STATE)
                          pg_server_directory(standby)) > 0);
     pg_server_stop(fixture.pg);
     struct service *service = service_start_unready(url, NULL, one_worker);
-    const int64_t until_ms = process_now_ms() + 60000;
-    while (count_in_log(service, "one of several standbys") == 0) {
-        if (process_now_ms() > until_ms) {
-            process_fail("the standby was not refused");
-        }
-        process_nap();
-    }
+    service_await_log(service, "one of several standbys");
     struct http_client *client = http_client_create(service->port);
     struct http_response *refused = relation_get_user(client, rsvp, "e", "there");
     expect_problem(refused, 503, "store-unavailable");
@@ -228,18 +211,6 @@ static void a_server_that_is_being_restored_is_not_read(NO_STATE)
 
 /* ---- the log ---- */
 
-static void await_connects(const struct service *service, long times)
-{
-    const int64_t before = service_count_connects(service);
-    const int64_t until_ms = process_now_ms() + 60000;
-    while (service_count_connects(service) < before + times) {
-        if (process_now_ms() > until_ms) {
-            process_fail("it does not try to connect");
-        }
-        process_nap();
-    }
-}
-
 /* Sessions that are made anew with the same server do not count, one that started again does. */
 static void a_server_that_started_again_is_another_one(NO_STATE)
 {
@@ -249,7 +220,7 @@ static void a_server_that_started_again_is_another_one(NO_STATE)
     service_migrate(url);
     struct service *service = service_start(url, NULL, one_worker);
     set_read_only(url, "on");
-    await_connects(service, 3);
+    service_await_connects(service, service_count_connects(service) + 3);
     service_wait_ready(service, 503);
     set_read_only(url, "off");
     service_wait_ready(service, 200);
@@ -274,7 +245,9 @@ static void an_idle_service_learns_that_its_server_only_reads(NO_STATE)
     struct service *service = service_start(url, NULL, one_worker);
     for (int round = 0; round < 3; round++) {
         set_read_only(url, "on");
-        await_connects(service, 3); /* a session for writes is gone, and cannot come back */
+        service_await_connects(service,
+                               service_count_connects(service) +
+                                   3); /* a session for writes is gone, and cannot come back */
         service_wait_ready(service, 503);
         expect_read_only(service);
         set_read_only(url, "off");
@@ -291,10 +264,10 @@ static void expect_a_quiet_log(const struct service *service)
     static const char *const lines[] = {"cannot connect to postgres", "lost a connection to",
                                         "postgres refused a statement", "postgres is unavailable",
                                         "postgres is available again"};
-    await_connects(service, 30);
+    service_await_connects(service, service_count_connects(service) + 30);
     for (size_t i = 0; i < LENGTH(lines); i++) {
-        if (count_in_log(service, lines[i]) > 20) {
-            process_fail("%zu lines: %s", count_in_log(service, lines[i]), lines[i]);
+        if (service_count_in_log(service, lines[i]) > 20) {
+            process_fail("%zu lines: %s", service_count_in_log(service, lines[i]), lines[i]);
         }
     }
 }
@@ -331,7 +304,7 @@ static void a_role_without_rights_leaves_the_log_quiet(NO_STATE)
     struct service *service = service_start_unready(limited_url, NULL, one_worker);
     service_wait_ready(service, 503);
     expect_a_quiet_log(service);
-    assert_int_equal(count_in_log(service, "postgres is available again"), 0);
+    assert_int_equal(service_count_in_log(service, "postgres is available again"), 0);
     pg_execute(url, "GRANT SELECT ON pg_stat_activity TO PUBLIC");
     service_wait_ready(service, 200);
     service_stop(&service);

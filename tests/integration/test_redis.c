@@ -109,29 +109,6 @@ static void a_dump_restored_elsewhere_may_share_a_redis(NO_STATE)
 
 /* ---- a Redis that refuses ---- */
 
-static size_t count_in_log(const struct service *service, const char *word)
-{
-    char *log = service_read_log(service);
-    size_t count = 0;
-    for (const char *at = log; (at = strstr(at, word)) != NULL; at++) {
-        count++;
-    }
-    free(log);
-    return count;
-}
-
-/* Waits until the log has the word more often than so. */
-static void await_in_log(const struct service *service, const char *word, size_t before)
-{
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    while (count_in_log(service, word) == before) {
-        if (process_now_ms() > end_ms) {
-            process_fail("'%s' is not in the log", word);
-        }
-        process_nap();
-    }
-}
-
 /* Where the log last has the word; NULL: nowhere. */
 static const char *last_in(const char *log, const char *word)
 {
@@ -182,17 +159,17 @@ static void redis_that_refuses_is_degraded(NO_STATE)
     for (size_t i = 0; i < LENGTH(refusals); i++) {
         process_note("%s", refusals[i].begin);
         service_await_status(service, "ready");
-        const size_t logged = count_in_log(service, refusals[i].word);
-        const size_t late = count_in_log(service, "in time"); /* on a busy machine */
+        const size_t logged = service_count_in_log(service, refusals[i].word);
+        const size_t late = service_count_in_log(service, "in time"); /* on a busy machine */
         redis_server_execute(fixture.redis, refusals[i].begin);
-        await_in_log(service, refusals[i].word, logged);
+        service_await_in_log(service, refusals[i].word, logged + 1);
         service_await_status(service, "degraded");
         expect_count_of(service, 0);
         redis_server_execute(fixture.redis, refusals[i].end);
         await_answers(service);
         service_await_status(service, "ready");
-        assert_in_range(count_in_log(service, refusals[i].word) - logged, 1,
-                        1 + count_in_log(service, "in time") - late);
+        assert_in_range(service_count_in_log(service, refusals[i].word) - logged, 1,
+                        1 + service_count_in_log(service, "in time") - late);
     }
     service_stop(&service);
 }

@@ -141,21 +141,6 @@ static void start_behind(const char *certificate)
                                 (const char *const[]){entry("REDIS_TLS_CA_FILE", tls.ca), NULL});
 }
 
-static void await_log(const char *words)
-{
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    bool found = false;
-    while (!found) {
-        char *log = service_read_log(tls.service);
-        found = strstr(log, words) != NULL;
-        free(log);
-        if (!found && process_now_ms() > end_ms) {
-            process_fail("the log does not have: %s", words);
-        }
-        process_nap();
-    }
-}
-
 /* Writes until a count of the event is in Redis, and reads it from there. */
 static void expect_use(const char *event)
 {
@@ -182,7 +167,7 @@ static void expect_use(const char *event)
 /* Redis is not used, for this reason, and the service serves. */
 static void expect_refusal(const char *reason)
 {
-    await_log(reason);
+    service_await_log(tls.service, reason);
     struct http_client *client = http_client_create(tls.service->port);
     struct http_response *response = relation_write(client, rsvp, "POST", "refused", "u1");
     assert_int_equal(response->status / 100, 2);
@@ -246,7 +231,7 @@ static void a_new_authority_is_read_for_the_next_connection(NO_STATE)
     expect_use("before");
     process_write_file(path, other);
     redis_server_ask_int64(fixture.redis, "CLIENT KILL TYPE normal SKIPME yes");
-    await_log("is of an authority that is not trusted");
+    service_await_log(tls.service, "is of an authority that is not trusted");
     process_write_file(path, good);
     expect_use("after");
     service_stop(&tls.service);
@@ -367,7 +352,7 @@ static void files_without_tls_are_noted(NO_STATE)
     serve_with("good", false);
     tls.service = service_start(fixture.database_url, redis_server_url(fixture.redis),
                                 (const char *const[]){entry("REDIS_TLS_CA_FILE", tls.ca), NULL});
-    await_log("files of TLS are set, but Redis is asked without it");
+    service_await_log(tls.service, "files of TLS are set, but Redis is asked without it");
     service_stop(&tls.service);
 }
 

@@ -234,7 +234,6 @@ static void many_promotions_at_once(NO_STATE)
 static void rows_that_no_service_takes(NO_STATE)
 {
     enum { BAD_ROWS = 1000 };
-    int logged = 0;
     start();
     pg_execute(fixture.database_url,
                "INSERT INTO likes (post_id, user_id)"
@@ -243,12 +242,7 @@ static void rows_that_no_service_takes(NO_STATE)
     write_relation("POST", "/v1/events/e/rsvp?user_id=a");
     told_await(told_path, 1);
     told_expect(fixture.database_url, told_path, "rsvp.created e a");
-    char *log = service_read_log(relays[0]);
-    for (const char *at = log; (at = strstr(at, "the service does not take")) != NULL; at++) {
-        logged++;
-    }
-    free(log);
-    assert_in_range(logged, 1, BAD_ROWS / 2);
+    assert_in_range(service_count_in_log(relays[0], "the service does not take"), 1, BAD_ROWS / 2);
     stop();
     pg_execute(fixture.database_url, "TRUNCATE likes");
 }
@@ -433,22 +427,6 @@ static void expect_end(int status, const char *words)
     service_discard(&relays[0]);
 }
 
-/* Until the relay has logged these words. */
-static void await_log(const char *words)
-{
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    bool found = false;
-    while (!found) {
-        char *log = service_read_log(relays[0]);
-        found = strstr(log, words) != NULL;
-        if (!found && process_now_ms() > end_ms) {
-            process_fail("it does not say: %s\n%s", words, log);
-        }
-        free(log);
-        process_nap();
-    }
-}
-
 static void create_and_drop(NO_STATE)
 {
     expect_run("--create", STATUS_DONE, "relay: slot and publication " SLOT " are there already\n");
@@ -506,7 +484,7 @@ static void a_role_without_replication(NO_STATE)
 {
     pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay NOREPLICATION");
     relays[0] = start_relay(NULL);
-    await_log("the user lacks REPLICATION: ");
+    service_await_log(relays[0], "the user lacks REPLICATION: ");
     expect_ready_word(relays[0], 503, "unavailable");
     pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay REPLICATION");
     service_wait_ready(relays[0], 200);
@@ -703,7 +681,7 @@ static void a_session_that_falls_silent_is_given_up(NO_STATE)
     struct pg_conn *holder = pg_session_begin(fixture.database_url,
                                               "LOCK TABLE pg_publication IN ACCESS EXCLUSIVE MODE");
     relays[0] = start_relay(NULL);
-    await_log("no answer in time");
+    service_await_log(relays[0], "no answer in time");
     PQfinish(holder);
     write_relation("POST", "/v1/events/e/rsvp?user_id=u");
     told_await(told_path, 1);
@@ -716,7 +694,7 @@ static void a_server_that_stands_still_is_left(NO_STATE)
     pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay SET wal_sender_timeout = '3s'");
     start();
     pg_server_pause(fixture.pg);
-    await_log("the server does not answer");
+    service_await_log(relays[0], "the server does not answer");
     pg_server_resume(fixture.pg);
     pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay RESET wal_sender_timeout");
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'u')");
@@ -777,16 +755,7 @@ static void it_is_killed_between_two_lines(NO_STATE)
     assert_int_equal(bytes[size - 1], '\n');
 }
 
-static int count_reloads(void)
-{
-    int count = 0;
-    char *log = service_read_log(relays[0]);
-    for (const char *at = log; (at = strstr(at, "\"message\":\"reloaded\"")) != NULL; at++) {
-        count++;
-    }
-    free(log);
-    return count;
-}
+#define RELOADED "\"message\":\"reloaded\""
 
 /* The second SIGHUP comes while the only thread that reads files waits for the target. */
 static void what_is_asked_for_while_it_reloads_is_done_after_it(NO_STATE)
@@ -798,9 +767,9 @@ static void what_is_asked_for_while_it_reloads_is_done_after_it(NO_STATE)
         expect_ready_word(relays[0], 200, "ready"); /* its loop has turned */
         expect_ready_word(relays[0], 200, "ready");
     }
-    assert_int_equal(count_reloads(), 0);
+    assert_int_equal(service_count_in_log(relays[0], RELOADED), 0);
     const int64_t end_ms = process_now_ms() + BOUND_MS;
-    while (count_reloads() < 2) {
+    while (service_count_in_log(relays[0], RELOADED) < 2) {
         while (read(pipe, bytes, sizeof bytes) > 0) {
         }
         assert_true(process_now_ms() < end_ms);

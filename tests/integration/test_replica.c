@@ -150,17 +150,14 @@ static void await_declined_as_behind(void)
     }
 }
 
+/* It has something to do meanwhile. */
 static void await_log(const char *words)
 {
     const int64_t until_ms = process_now_ms() + BOUND_MS;
-    bool found = false;
-    while (!found) {
-        char *log = service_read_log(stand.service);
-        found = strstr(log, words) != NULL;
-        if (!found && process_now_ms() > until_ms) {
-            process_fail("the log does not say '%s':\n%s", words, log);
+    while (service_count_in_log(stand.service, words) == 0) {
+        if (process_now_ms() > until_ms) {
+            process_fail("the log does not say '%s':\n%s", words, service_read_log(stand.service));
         }
-        free(log);
         write_and_read();
     }
 }

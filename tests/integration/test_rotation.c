@@ -112,27 +112,6 @@ static int write_once(const char *event, const char *user)
     return status;
 }
 
-/* Until the log has these words behind its first `size` bytes. */
-static void await_log_after(size_t size, const char *words)
-{
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    bool found = false;
-    while (!found) {
-        char *log = service_read_log(rotation.service);
-        found = strlen(log) > size && strstr(log + size, words) != NULL;
-        free(log);
-        if (!found && process_now_ms() > end_ms) {
-            process_fail("the log does not have: %s", words);
-        }
-        process_nap();
-    }
-}
-
-static void await_log(const char *words)
-{
-    await_log_after(0, words);
-}
-
 /* All sessions of the service's end; then writes are done again, over new ones. */
 static void lose_sessions(void)
 {
@@ -188,12 +167,15 @@ static void the_next_connection_to_redis_has_the_new_password(NO_STATE)
 static void hangup_reloads(NO_STATE)
 {
     kill(rotation.service->pid, SIGHUP);
-    await_log("\"message\":\"reloaded\",\"changed\":\"\",\"failed\":\"\"");
+    service_await_log(rotation.service,
+                      "\"message\":\"reloaded\",\"changed\":\"\",\"failed\":\"\"");
     pg_execute(fixture.database_url, "ALTER ROLE app PASSWORD 'three'");
     write_database_url("app:three");
     process_write_file(rotation.log_level, "debug\n");
     kill(rotation.service->pid, SIGHUP);
-    await_log("\"message\":\"reloaded\",\"changed\":\"DATABASE_URL LOG_LEVEL\",\"failed\":\"\"");
+    service_await_log(
+        rotation.service,
+        "\"message\":\"reloaded\",\"changed\":\"DATABASE_URL LOG_LEVEL\",\"failed\":\"\"");
     assert_int_equal(write_once("hangup", "u1"), 201);
     lose_sessions();
 }
@@ -205,14 +187,14 @@ static void what_is_no_value_changes_nothing(NO_STATE)
     process_write_file(rotation.log_level, "loud\n");
     unlink(rotation.redis_url);
     kill(rotation.service->pid, SIGHUP);
-    await_log("\"message\":\"reloaded\",\"changed\":\"\",\"failed\":\"DATABASE_URL REDIS_URL "
-              "LOG_LEVEL\"");
-    await_log("\"variable\":\"DATABASE_URL\"");
-    await_log("\"variable\":\"REDIS_URL\"");
+    service_await_log(
+        rotation.service,
+        "\"message\":\"reloaded\",\"changed\":\"\",\"failed\":\"DATABASE_URL REDIS_URL "
+        "LOG_LEVEL\"");
+    service_await_log(rotation.service, "\"variable\":\"DATABASE_URL\"");
+    service_await_log(rotation.service, "\"variable\":\"REDIS_URL\"");
     lose_sessions();
-    char *log = service_read_log(rotation.service);
-    assert_null(strstr(log, GARBAGE));
-    free(log);
+    assert_int_equal(service_count_in_log(rotation.service, GARBAGE), 0);
     write_database_url("app:three");
     write_redis_url("two");
 }
@@ -223,11 +205,9 @@ static void limit_users(const char *limit, const char *reloaded)
     char words[128];
     process_write_file(rotation.rate_limit_user, limit);
     snprintf(words, sizeof words, "\"message\":\"reloaded\",%s", reloaded);
-    char *before = service_read_log(rotation.service);
-    const size_t size = strlen(before);
-    free(before);
+    const size_t before = service_count_in_log(rotation.service, words);
     kill(rotation.service->pid, SIGHUP);
-    await_log_after(size, words);
+    service_await_in_log(rotation.service, words, before + 1);
 }
 
 static void limits_of_rates_are_read_again(NO_STATE)
@@ -251,8 +231,9 @@ static void limits_of_rates_are_read_again(NO_STATE)
 static void what_is_fixed_is_named(NO_STATE)
 {
     kill(rotation.service->pid, SIGHUP);
-    await_log("\"fixed\":\"PORT ADMIN_PORT WORKERS REQUEST_DEADLINE_MS KEEPALIVE_TIMEOUT_MS"
-              " SHUTDOWN_DRAIN_MS\"");
+    service_await_log(rotation.service,
+                      "\"fixed\":\"PORT ADMIN_PORT WORKERS REQUEST_DEADLINE_MS KEEPALIVE_TIMEOUT_MS"
+                      " SHUTDOWN_DRAIN_MS\"");
 }
 
 /* Those that mean nothing here, and SIGHUP again and again. */
@@ -276,14 +257,7 @@ static void silent_postgres_does_not_keep_the_end(NO_STATE)
     rotation.service = service_start(url, NULL, NULL);
     const int64_t before = service_count_connects(rotation.service);
     pg_server_pause(fixture.pg);
-    const int64_t end_ms = process_now_ms() + BOUND_MS;
-    while (service_count_connects(rotation.service) ==
-           before) { /* from then on it connects to a silent server */
-        if (process_now_ms() > end_ms) {
-            process_fail("it does not try to connect");
-        }
-        process_nap();
-    }
+    service_await_connects(rotation.service, before + 1); /* to a silent server */
     service_stop(&rotation.service);
     free(url);
 }

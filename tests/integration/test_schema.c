@@ -84,19 +84,6 @@ static void other_indexes_and_columns_are_taken(NO_STATE)
     free(url);
 }
 
-static void await_log(const struct service *service, const char *words)
-{
-    const int64_t until_ms = process_now_ms() + PROCESS_BOUND_MS;
-    for (bool told = false; !told; process_nap()) {
-        char *log = service_read_log(service);
-        told = strstr(log, words) != NULL;
-        free(log);
-        if (!told && process_now_ms() > until_ms) {
-            process_fail("the log does not tell: %s", words);
-        }
-    }
-}
-
 /* It serves again once that is put right. */
 static void a_schema_that_changes_meanwhile_is_refused(NO_STATE)
 {
@@ -110,7 +97,7 @@ static void a_schema_that_changes_meanwhile_is_refused(NO_STATE)
     struct http_response *refused = relation_write(client, rsvp, "POST", "e", "v");
     expect_status(refused, 503);
     http_response_free(&refused);
-    await_log(service, "rsvp_counters.count is integer");
+    service_await_log(service, "rsvp_counters.count is integer");
     pg_execute(url, "ALTER TABLE rsvp_counters ALTER COLUMN count TYPE bigint");
     service_wait_ready(service, 200);
     http_client_destroy(&client);

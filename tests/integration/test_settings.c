@@ -423,7 +423,6 @@ static void waiters_stay_when_the_list_takes_nobody_any_more(NO_STATE)
     expect_event_waitlist(here(), "shut", "a k");
 }
 
-/* The users of a page of a listing, "a b c". */
 /* The counter still says that there are settings. Nothing limits the event then, and no answer says
  * more than was done. */
 static void settings_deleted_by_hand_limit_nobody(NO_STATE)

@@ -377,21 +377,11 @@ static void who_leaves_is_noticed(NO_STATE)
 
 static void the_log_tells_how_long_a_stream_was_open(NO_STATE)
 {
-    int64_t end_ms = process_now_ms() + BOUND_MS;
-    bool told = false;
     fixture_restart_service(NULL);
     struct event_stream *stream =
         open_one(fixture.service, &relations[RELATION_RSVP], "logged", NULL);
     event_stream_close(&stream);
-    while (!told) {
-        char *log = service_read_log(fixture.service);
-        told = strstr(log, "\"open_ms\":") != NULL;
-        free(log);
-        if (!told && process_now_ms() > end_ms) {
-            process_fail("the log does not tell that a stream was open");
-        }
-        process_nap();
-    }
+    service_await_log(fixture.service, "\"open_ms\":");
 }
 
 static void past_the_limit_streams_are_refused(NO_STATE)

@@ -371,23 +371,6 @@ static void send_hangup(void)
     assert_int_equal(kill(keys.service->pid, SIGHUP), 0);
 }
 
-static void wait_for_log(const char *words)
-{
-    int64_t until_ms = process_now_ms() + BOUND_MS;
-    for (;;) {
-        char *log = service_read_log(keys.service);
-        bool there = strstr(log, words) != NULL;
-        free(log);
-        if (there) {
-            return;
-        }
-        if (process_now_ms() > until_ms) {
-            process_fail("the log does not say: %s", words);
-        }
-        process_nap();
-    }
-}
-
 static void test_a_file_is_read_again(NO_STATE)
 {
     char path[PATH_SIZE], variable[VARIABLE_SIZE];
@@ -398,7 +381,7 @@ static void test_a_file_is_read_again(NO_STATE)
     wait_for(keys.first, "RS256", 200);
     process_write_file(path, "rubbish");
     send_hangup();
-    wait_for_log("\"failed\":\"AUTH_JWKS_FILE\"");
+    service_await_log(keys.service, "\"failed\":\"AUTH_JWKS_FILE\"");
     assert_int_equal(ask(keys.first, "RS256"), 200);
     process_write_file(path, keys.second_set);
     send_hangup();
@@ -421,7 +404,7 @@ static void test_a_secret_is_read_again(NO_STATE)
     assert_int_equal(ask(fresh, "HS256"), 401);
     process_write_file(path, "too short");
     send_hangup();
-    wait_for_log("\"failed\":\"AUTH_JWT_SECRET\"");
+    service_await_log(keys.service, "\"failed\":\"AUTH_JWT_SECRET\"");
     assert_int_equal(ask(old, "HS256"), 200);
     process_write_file(path, shorter);
     send_hangup();
@@ -440,10 +423,10 @@ static void test_algorithms_without_keys_are_told(NO_STATE)
     process_write_file(path, keys.first_set);
     start((const char *const[]){variable, "AUTH_JWT_ALGORITHMS=RS256,HS256", NULL});
     wait_for(keys.first, "RS256", 200);
-    wait_for_log("some algorithms of tokens can have no key");
+    service_await_log(keys.service, "some algorithms of tokens can have no key");
     process_write_file(path, keys.second_set);
     send_hangup();
-    wait_for_log("no key fits the algorithms of tokens: every token is refused");
+    service_await_log(keys.service, "no key fits the algorithms of tokens: every token is refused");
     assert_int_equal(ask(keys.second, "ES256"), 401);
     free(stop());
 }

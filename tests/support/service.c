@@ -400,6 +400,17 @@ int64_t service_count_connects(const struct service *service)
                           (const char *const[]){"dependency", "postgres", NULL});
 }
 
+void service_await_connects(const struct service *service, int64_t count)
+{
+    const int64_t end_ms = process_now_ms() + PROCESS_BOUND_MS;
+    while (service_count_connects(service) < count) {
+        if (process_now_ms() > end_ms) {
+            process_fail("it does not try to connect");
+        }
+        process_nap();
+    }
+}
+
 void service_wait_ready(const struct service *service, int status)
 {
     struct http_client *client = http_client_create(service->admin_port);
@@ -502,6 +513,35 @@ void service_discard(struct service **service)
 char *service_read_log(const struct service *service)
 {
     return process_read_file(service->log_path);
+}
+
+size_t service_count_in_log(const struct service *service, const char *words)
+{
+    char *log = service_read_log(service);
+    size_t count = 0;
+    for (const char *at = log; (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+void service_await_in_log(const struct service *service, const char *words, size_t times)
+{
+    const int64_t end_ms = process_now_ms() + PROCESS_BOUND_MS;
+    size_t count;
+    while ((count = service_count_in_log(service, words)) < times) {
+        if (process_now_ms() > end_ms) {
+            process_fail("the log has %zu times instead of %zu: %s\n%s", count, times, words,
+                         service_read_log(service));
+        }
+        process_nap();
+    }
+}
+
+void service_await_log(const struct service *service, const char *words)
+{
+    service_await_in_log(service, words, 1);
 }
 
 long service_cpu_ms(const struct service *service)

@@ -62,6 +62,8 @@ void service_await_status(const struct service *service, const char *status);
 int64_t service_metric(const struct service *service, const char *name, const char *const *labels);
 /* How often the service has begun to connect to PostgreSQL. */
 int64_t service_count_connects(const struct service *service);
+/* Waits, at most PROCESS_BOUND_MS, until it has begun to so often. */
+void service_await_connects(const struct service *service, int64_t count);
 /* Waits, at most PROCESS_BOUND_MS, until so many operations of the queue ("writes", "lookups",
  * "counts"), or more where it is not 0, wait for PostgreSQL or are with it, as /metrics tells: a
  * worker has writes of its own now and then. */
@@ -78,6 +80,11 @@ int service_wait_end(struct service **service);
 void service_discard(struct service **service);
 /* All that it has logged so far; the caller frees it. */
 char *service_read_log(const struct service *service);
+/* How often it has logged these words. */
+size_t service_count_in_log(const struct service *service, const char *words);
+/* Waits, at most PROCESS_BOUND_MS, until it has logged these words; and until so often. */
+void service_await_log(const struct service *service, const char *words);
+void service_await_in_log(const struct service *service, const char *words, size_t times);
 /* Processor time that it has taken so far. */
 long service_cpu_ms(const struct service *service);
 
