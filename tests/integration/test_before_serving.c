@@ -4,11 +4,10 @@
 
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "process.h"
 #include "service.h"
+#include "silent_host.h"
 #include "test.h"
 
 enum { URL_SIZE = 512 };
@@ -18,24 +17,19 @@ enum { URL_SIZE = 512 };
  * only one thread so early. */
 static void silent_postgres_does_not_keep_the_start(NO_STATE)
 {
-    char directory[PROCESS_PATH_SIZE], url[URL_SIZE];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    process_make_directory(directory, NULL);
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/.s.PGSQL.5432", directory);
+    char url[URL_SIZE];
+    struct silent_host silent;
+    silent_host_start(&silent);
     snprintf(url, sizeof url, "postgresql://x@/x?host=%s&port=5432&connect_timeout=1000",
-             directory);
-    const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener, 8), 0);
+             silent.directory);
     struct service *service = service_start_unready(url, NULL, NULL);
-    const int peer = accept(listener, NULL, NULL);
+    const int peer = accept(silent.listener, NULL, NULL);
     assert_true(peer >= 0);
     kill(service->pid, SIGHUP); /* which is no reason to end */
     kill(service->pid, SIGTERM);
     assert_int_equal(service_wait_end(&service), 0);
     close(peer);
-    close(listener);
-    process_remove_directory(directory);
+    silent_host_stop(&silent);
 }
 
 static void too_small_a_share_is_refused(NO_STATE)

@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "expect.h"
 #include "fixture.h"
@@ -15,33 +12,24 @@
 #include "relation.h"
 #include "servers.h"
 #include "service.h"
+#include "silent_host.h"
 #include "test.h"
 
 static const char *const one_worker[] = {"WORKERS=1", NULL};
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 
-/* Where the silent host listens. */
-static struct {
-    char directory[PROCESS_PATH_SIZE];
-    int listener;
-} silent;
+static struct silent_host silent;
 
 static int set_up(void **state)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    process_make_directory(silent.directory, NULL);
-    snprintf(address.sun_path, sizeof address.sun_path, "%.90s/.s.PGSQL.5432", silent.directory);
-    silent.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(silent.listener, (const struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(silent.listener, 1000), 0);
+    silent_host_start(&silent);
     return fixture_setup_servers(state);
 }
 
 static int tear_down(void **state)
 {
-    close(silent.listener);
-    process_remove_directory(silent.directory);
+    silent_host_stop(&silent);
     return fixture_teardown(state);
 }
 

@@ -18,6 +18,7 @@
 #include "load_relation.h"
 #include "process.h"
 #include "relation.h"
+#include "relay_fixture.h"
 #include "servers.h"
 #include "shell.h"
 #include "test.h"
@@ -38,37 +39,22 @@ enum {
     LARGE_MAX_KB = 120 * 1024,
 };
 
-static char told_path[PROCESS_PATH_SIZE + 16]; /* what all relays of a test told */
-static char told_directory[PROCESS_PATH_SIZE];
 static struct service *relays[2];
 static struct load *load;
 
 /* ---- the fixture ---- */
 
-static struct service_run run_relay(const char *option)
-{
-    char url[512];
-    snprintf(url, sizeof url, "DATABASE_URL=%s", fixture.database_url);
-    return service_run((const char *const[]){"relay", option, NULL},
-                       (const char *const[]){url, NULL});
-}
-
 static void expect_run(const char *option, int status, const char *out)
 {
-    struct service_run run = run_relay(option);
+    struct service_run run = relay_run(option);
     assert_string_equal(run.out, out);
     assert_int_equal(run.status, status);
     service_run_free(&run);
 }
 
-/* Empty tables, and a slot. */
 static int set_up(NO_STATE)
 {
-    pg_execute(fixture.database_url,
-               "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
-    process_make_directory(told_directory, NULL);
-    snprintf(told_path, sizeof told_path, "%s/told", told_directory);
-    expect_run("--create", STATUS_DONE, "relay: slot and publication " SLOT " created\n");
+    relay_fixture_set_up();
     return 0;
 }
 
@@ -80,12 +66,8 @@ static int tear_down(test_state state)
             service_discard(&relays[i]);
         }
     }
-    process_remove_directory(told_directory);
     fixture_heal(state);
-    pg_await(fixture.database_url,
-             "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE active)");
-    struct service_run run = run_relay("--drop");
-    service_run_free(&run);
+    relay_fixture_tear_down();
     return 0;
 }
 
@@ -100,7 +82,7 @@ static int group_set_up(test_state state)
 
 static struct service *start_relay(const char *const *environment)
 {
-    return service_start_relay(fixture.database_url, told_path, environment);
+    return service_start_relay(fixture.database_url, relay_fixture.told_path, environment);
 }
 
 static void start(void)
@@ -168,9 +150,9 @@ static void each_type(NO_STATE)
     write_relation("DELETE", "/v1/events/f/rsvp?user_id=a");
     event_put(fixture.client, "f", "{\"capacity\":1,\"waitlist\":true}"); /* the same */
     event_release(fixture.client, "f");
-    told_await(told_path, 14);
-    told_expect_tables(fixture.database_url, SLOT, told_path);
-    told_expect(fixture.database_url, told_path,
+    told_await(relay_fixture.told_path, 14);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
+    told_expect(fixture.database_url, relay_fixture.told_path,
                 "rsvp.created e u; rsvp.cancelled e u; like.created p u; like.deleted p u; "
                 "event.configured f; rsvp.created f a; rsvp.waitlisted f b; rsvp.waitlisted f c; "
                 "rsvp.waitlisted f d; rsvp.left_waitlist f c; rsvp.cancelled f a; "
@@ -187,8 +169,9 @@ static void types_that_are_chosen(NO_STATE)
     write_relation("POST", "/v1/events/e/rsvp?user_id=u");
     write_relation("DELETE", "/v1/events/e/rsvp?user_id=u");
     write_relation("POST", "/v1/posts/p/like?user_id=u");
-    told_await(told_path, 2);
-    told_expect(fixture.database_url, told_path, "rsvp.cancelled e u; like.created p u");
+    told_await(relay_fixture.told_path, 2);
+    told_expect(fixture.database_url, relay_fixture.told_path,
+                "rsvp.cancelled e u; like.created p u");
     stop();
 }
 
@@ -197,14 +180,15 @@ static void it_goes_on_where_it_ended(NO_STATE)
 {
     write_relation("POST", "/v1/events/e/rsvp?user_id=before");
     start();
-    told_await(told_path, 1);
+    told_await(relay_fixture.told_path, 1);
     stop();
     write_relation("POST", "/v1/events/e/rsvp?user_id=between");
     start();
-    told_await(told_path, 2);
+    told_await(relay_fixture.told_path, 2);
     stop();
-    assert_int_equal(told_count(told_path), 2);
-    told_expect(fixture.database_url, told_path, "rsvp.created e before; rsvp.created e between");
+    assert_int_equal(told_count(relay_fixture.told_path), 2);
+    told_expect(fixture.database_url, relay_fixture.told_path,
+                "rsvp.created e before; rsvp.created e between");
 }
 
 static void many_promotions_at_once(NO_STATE)
@@ -222,8 +206,8 @@ static void many_promotions_at_once(NO_STATE)
                WAITING);
     start();
     event_put(fixture.client, "e", "{\"capacity\":2500,\"waitlist\":true}");
-    told_await(told_path, 2 + WAITING + 2500);
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_await(relay_fixture.told_path, 2 + WAITING + 2500);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
     assert_true(metric(relays[0], "rsvpd_relay_changes_total{type=\"rsvp.promoted\"}") == 2500);
     assert_true(metric(relays[0], "rsvpd_relay_changes_total{type=\"rsvp.created\"}") == 0);
     assert_true(metric(relays[0], "rsvpd_relay_changes_total{type=\"event.configured\"}") == 2);
@@ -240,8 +224,8 @@ static void rows_that_no_service_takes(NO_STATE)
                " SELECT 'p', repeat('u', 129) || i FROM generate_series(1, %d) AS i",
                BAD_ROWS);
     write_relation("POST", "/v1/events/e/rsvp?user_id=a");
-    told_await(told_path, 1);
-    told_expect(fixture.database_url, told_path, "rsvp.created e a");
+    told_await(relay_fixture.told_path, 1);
+    told_expect(fixture.database_url, relay_fixture.told_path, "rsvp.created e a");
     assert_in_range(service_count_in_log(relays[0], "the service does not take"), 1, BAD_ROWS / 2);
     stop();
     pg_execute(fixture.database_url, "TRUNCATE likes");
@@ -261,8 +245,8 @@ static void tables_and_columns_that_it_does_not_know(NO_STATE)
                "ALTER PUBLICATION " SLOT " SET (publish = 'insert, update, delete, truncate')");
     pg_execute(fixture.database_url, "TRUNCATE strange, likes");
     write_relation("DELETE", "/v1/events/e/rsvp?user_id=a");
-    told_await(told_path, 3);
-    told_expect(fixture.database_url, told_path,
+    told_await(relay_fixture.told_path, 3);
+    told_expect(fixture.database_url, relay_fixture.told_path,
                 "rsvp.created e a; rsvp.created e b; rsvp.cancelled e a");
     stop();
     pg_execute(fixture.database_url, "ALTER TABLE rsvps DROP COLUMN colour; DROP TABLE strange");
@@ -281,8 +265,8 @@ static void a_copy_of_the_tables_in_another_schema(NO_STATE)
     pg_execute(fixture.database_url, "INSERT INTO other.likes VALUES ('stranger')");
     write_relation("POST", "/v1/events/e/rsvp?user_id=b");
     write_relation("POST", "/v1/posts/p/like?user_id=a");
-    told_await(told_path, 3);
-    told_expect(fixture.database_url, told_path,
+    told_await(relay_fixture.told_path, 3);
+    told_expect(fixture.database_url, relay_fixture.told_path,
                 "rsvp.created e a; rsvp.created e b; like.created p a");
     stop();
     pg_execute(fixture.database_url, "DROP SCHEMA other CASCADE");
@@ -309,10 +293,10 @@ static void a_large_transaction_passes_through(NO_STATE)
                " FROM generate_series(1, %d) AS i",
                LARGE);
     start();
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
     assert_in_range(most_memory_kb(relays[0]), 1, LARGE_MAX_KB);
     stop();
-    assert_int_equal(told_count(told_path), LARGE);
+    assert_int_equal(told_count(relay_fixture.told_path), LARGE);
 }
 
 /* ---- ends ---- */
@@ -388,7 +372,7 @@ static void it_is_killed_under_load(NO_STATE)
     load_await_progress(load, STEPS_BETWEEN_KILLS, BOUND_MS);
     load_finish(load);
     load_destroy(&load);
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
     stop();
 }
 
@@ -396,7 +380,7 @@ static void another_relay_takes_over(NO_STATE)
 {
     start();
     write_relation("POST", "/v1/events/e/rsvp?user_id=a");
-    told_await(told_path, 1);
+    told_await(relay_fixture.told_path, 1);
     relays[1] = start_relay(NULL);
     service_wait_ready(relays[1], 200);
     expect_ready_word(relays[0], 200, "ready");
@@ -404,9 +388,9 @@ static void another_relay_takes_over(NO_STATE)
     assert_true(metric(relays[1], "rsvpd_relay_streaming") == 0);
     service_kill(&relays[0]);
     write_relation("POST", "/v1/events/e/rsvp?user_id=b");
-    told_await(told_path, 2);
+    told_await(relay_fixture.told_path, 2);
     expect_ready_word(relays[1], 200, "ready");
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
     service_stop(&relays[1]);
 }
 
@@ -439,14 +423,14 @@ static void create_and_drop(NO_STATE)
     expect_end(STATUS_FAILED, "the slot is not there: run 'rsvpd relay --create'");
     expect_run("--create", STATUS_DONE, "relay: slot and publication " SLOT " created\n");
     start();
-    struct service_run run = run_relay("--drop");
+    struct service_run run = relay_run("--drop");
     assert_int_equal(run.status, STATUS_FAILED);
     assert_non_null(strstr(run.err, "stop all relays of this slot first"));
     service_run_free(&run);
     stop();
     pg_execute(fixture.database_url, "DROP PUBLICATION " SLOT);
     expect_end(STATUS_FAILED, "the slot's publication is not there");
-    run = run_relay("--create");
+    run = relay_run("--create");
     assert_int_equal(run.status, STATUS_FAILED);
     assert_non_null(strstr(run.err, "does not reach back"));
     service_run_free(&run);
@@ -471,7 +455,7 @@ static void a_log_that_says_too_little(NO_STATE)
     expect_run("--drop", STATUS_DONE, "relay: slot and publication " SLOT " dropped\n");
     pg_server_set_arguments(fixture.pg, (const char *const[]){"-c", "wal_level=replica", NULL});
     pg_server_restart(fixture.pg);
-    struct service_run run = run_relay("--create");
+    struct service_run run = relay_run("--create");
     assert_int_equal(run.status, STATUS_FAILED);
     assert_non_null(strstr(run.err, "set wal_level = logical in the configuration of PostgreSQL"));
     service_run_free(&run);
@@ -588,12 +572,12 @@ static void expect_kept_slot(struct pg_server *standby)
         pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'u%d')",
                    i);
     }
-    told_await(told_path, 1);
+    told_await(relay_fixture.told_path, 1);
     pg_server_stop_immediate(fixture.pg);
     pg_server_promote(standby);
     pg_execute(url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'after')");
     service_wait_ready(relays[0], 200);
-    told_expect_tables(url, SLOT, told_path);
+    told_expect_tables(url, SLOT, relay_fixture.told_path);
     service_stop(&relays[0]);
     free(url);
 }
@@ -611,7 +595,7 @@ static void a_failover(NO_STATE)
     struct pg_server *standby = pg_server_create_standby(fixture.pg);
     char url[512];
     write_url_of_both(standby, url, sizeof url);
-    relays[0] = service_start_relay(url, told_path, NULL);
+    relays[0] = service_start_relay(url, relay_fixture.told_path, NULL);
     service_wait_ready(relays[0], 200);
     (is_kept ? expect_kept_slot : expect_lost_slot)(standby);
     pg_server_destroy(&standby);
@@ -631,7 +615,7 @@ static void a_server_that_was_set_back(NO_STATE)
     start();
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id)"
                                      " SELECT 'p', 'u' || i FROM generate_series(1, 1000) AS i");
-    told_await(told_path, 1000);
+    told_await(relay_fixture.told_path, 1000);
     pg_await(fixture.database_url, "SELECT confirmed_flush_lsn >= pg_current_wal_lsn()"
                                    " FROM pg_replication_slots WHERE slot_name = '" SLOT "'");
     pg_server_stop_immediate(fixture.pg);
@@ -641,7 +625,7 @@ static void a_server_that_was_set_back(NO_STATE)
     pg_await(fixture.database_url,
              "SELECT active FROM pg_replication_slots WHERE slot_name = '" SLOT "'");
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'after')");
-    told_await(told_path, 1001);
+    told_await(relay_fixture.told_path, 1001);
     assert_true(pg_query_bool(fixture.database_url,
                               "SELECT confirmed_flush_lsn <= pg_current_wal_lsn()"
                               " FROM pg_replication_slots WHERE slot_name = '" SLOT "'"));
@@ -670,8 +654,9 @@ static void standard_output_that_ends(NO_STATE)
     expect_err("status 1");
     close(lock);
     start();
-    told_await(told_path, 2);
-    told_expect(fixture.database_url, told_path, "rsvp.created e a; rsvp.cancelled e a");
+    told_await(relay_fixture.told_path, 2);
+    told_expect(fixture.database_url, relay_fixture.told_path,
+                "rsvp.created e a; rsvp.cancelled e a");
     stop();
 }
 
@@ -684,7 +669,7 @@ static void a_session_that_falls_silent_is_given_up(NO_STATE)
     service_await_log(relays[0], "no answer in time");
     PQfinish(holder);
     write_relation("POST", "/v1/events/e/rsvp?user_id=u");
-    told_await(told_path, 1);
+    told_await(relay_fixture.told_path, 1);
     stop();
 }
 
@@ -698,7 +683,7 @@ static void a_server_that_stands_still_is_left(NO_STATE)
     pg_server_resume(fixture.pg);
     pg_execute(fixture.database_url, "ALTER ROLE rsvpd_relay RESET wal_sender_timeout");
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id) VALUES ('p', 'u')");
-    told_await(told_path, 1);
+    told_await(relay_fixture.told_path, 1);
     stop();
 }
 
@@ -707,8 +692,8 @@ static int start_with_full_pipe(const char *const *environment)
 {
     pg_execute(fixture.database_url, "INSERT INTO likes (post_id, user_id)"
                                      " SELECT 'p', 'u' || i FROM generate_series(1, 2000) AS i");
-    assert_int_equal(mkfifo(told_path, 0600), 0);
-    int pipe = open(told_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    assert_int_equal(mkfifo(relay_fixture.told_path, 0600), 0);
+    int pipe = open(relay_fixture.told_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     assert_true(pipe >= 0);
     relays[0] = start_relay(environment);
     service_wait_ready(relays[0], 200);

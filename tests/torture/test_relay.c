@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "process.h"
+#include "relay_fixture.h"
 #include "servers.h"
 #include "service.h"
 #include "test.h"
@@ -19,8 +20,6 @@
 
 enum { BUDGET_READING = 2, BUDGET_START = 1 /* of each kind */, BOUND_MS = 60000 };
 
-static char directory[PROCESS_PATH_SIZE];
-static char told_path[PROCESS_PATH_SIZE + 16];
 static char target[64];
 static struct service *relay;
 static pid_t receiver;
@@ -63,7 +62,7 @@ static void end_sessions(void)
 static void start_relay(void)
 {
     relay = service_start_relay(
-        fixture.database_url, told_path,
+        fixture.database_url, relay_fixture.told_path,
         (const char *const[]){torture_environment, "RELAY_BATCH_MAX=3", target, SECRET, NULL});
 }
 
@@ -72,7 +71,7 @@ static void run_reading(void)
     torture_arm();
     end_sessions();
     write_rows();
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
 }
 
 /* Nothing happened to the server. */
@@ -111,7 +110,7 @@ static void start_receiver(void)
     assert_non_null(source);
     snprintf(port, sizeof port, "%u", port_reserve(&receiver_lock));
     snprintf(program, sizeof program, "%s/tests/torture/receiver.py", source);
-    const char *const argv[] = {"/usr/bin/python3", program, port, told_path, NULL};
+    const char *const argv[] = {"/usr/bin/python3", program, port, relay_fixture.told_path, NULL};
     receiver = process_spawn(&(struct process_spec){.argv = argv});
     snprintf(target, sizeof target, "RELAY_TARGET=http://127.0.0.1:%s/", port);
 }
@@ -154,7 +153,7 @@ static void run_start(void)
         service_discard(&relay);
         start_relay();
     }
-    told_expect_tables(fixture.database_url, SLOT, told_path);
+    told_expect_tables(fixture.database_url, SLOT, relay_fixture.told_path);
     service_stop(&relay);
 }
 
@@ -167,22 +166,9 @@ static void starts(NO_STATE)
 
 /* ---- the fixture ---- */
 
-static struct service_run run_relay(const char *option)
-{
-    char url[512];
-    snprintf(url, sizeof url, "DATABASE_URL=%s", fixture.database_url);
-    return service_run((const char *const[]){"relay", option, NULL},
-                       (const char *const[]){url, NULL});
-}
-
 static int set_up(NO_STATE)
 {
-    pg_execute(fixture.database_url, "TRUNCATE rsvps, likes, waitlist, events");
-    process_make_directory(directory, NULL);
-    snprintf(told_path, sizeof told_path, "%s/told", directory);
-    struct service_run run = run_relay("--create");
-    assert_int_equal(run.status, 0);
-    service_run_free(&run);
+    relay_fixture_set_up();
     return 0;
 }
 
@@ -196,11 +182,7 @@ static int tear_down(NO_STATE)
         close(receiver_lock);
         receiver = 0;
     }
-    process_remove_directory(directory);
-    pg_await(fixture.database_url,
-             "SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE active)");
-    struct service_run run = run_relay("--drop");
-    service_run_free(&run);
+    relay_fixture_tear_down();
     return 0;
 }
 
