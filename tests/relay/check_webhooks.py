@@ -268,6 +268,7 @@ def check_silence(servers, receiver, settings):
     receiver.forget()
     with Relay(servers, settings):
         until("all changes", lambda: len(receiver.changes()) == 1 + 3 * BATCH_MAX)
+        until("the position of the slot", lambda: confirmed(servers))  # or the last comes again in the next test
     expect("the first", receiver.changes()[0]["user_id"], "silent")
     servers.sql("ALTER SYSTEM RESET wal_sender_timeout")
     servers.sql("SELECT pg_reload_conf()")
