@@ -17,7 +17,7 @@ enum { AROUND_SIZE_BYTES = 128, LOOK_EVERY_MS = 200 };
 
 struct relay_target {
     struct secret *place, *secret;
-    struct webhook_post *post; /* NULL: standard output */
+    struct http_post *post; /* NULL: standard output */
     _Atomic bool cancelled;
 
     /* Of the batch that is being delivered. */
@@ -59,7 +59,7 @@ struct relay_target *relay_target_create(struct secret *place, struct secret *se
 void relay_target_destroy(struct relay_target **target)
 {
     if (*target != NULL) {
-        webhook_post_destroy(&(*target)->post);
+        http_post_destroy(&(*target)->post);
         free((*target)->body.data);
         free(*target);
         *target = NULL;

@@ -148,7 +148,7 @@ static bool write_document(struct trace_exporter *exporter, struct text *documen
 /* Sends the document, again where that makes sense. */
 static bool deliver(struct trace_exporter *exporter, struct slice document)
 {
-    char reason[OTLP_POST_REASON_SIZE_BYTES];
+    char reason[HTTP_POST_REASON_SIZE_BYTES];
     int64_t after_s;
     enum otlp_post_result result;
     for (int i = 1;; i++) {

@@ -123,12 +123,12 @@ def check_resource(collector):
 
 
 def check_refusals(servers, collector):
-    """400 is final; 429 and 503 are tried again, and then given up."""
-    failed = counted(servers, "failed")
-    collector.status = 400
-    send(servers.port, "GET", "/v1/posts/p/like_count", parent("4" * 32))
-    until("spans that failed", lambda: counted(servers, "failed") > failed)
-    expect("tries after 400", collector.answered(400), 1)
+    """307 and 400 are final; 429 and 503 are tried again, and then given up."""
+    for status, trace in ((307, "b" * 32), (400, "4" * 32)):
+        failed, collector.status = counted(servers, "failed"), status
+        send(servers.port, "GET", "/v1/posts/p/like_count", parent(trace))
+        until("spans that failed", lambda before=failed: counted(servers, "failed") > before)
+        expect(f"tries after {status}", collector.answered(status), 1)
     for status, trace in ((429, "7" * 32), (503, "8" * 32)):
         collector.retry_after, collector.status = "1", status
         send(servers.port, "GET", "/v1/posts/p/like_count", parent(trace))
@@ -137,6 +137,7 @@ def check_refusals(servers, collector):
         until("the same span again", lambda of=trace: len(of_trace(collector, of, "GET")) == 1)
     log = servers.log("rsvpd")
     expect("events", ("cannot send traces" in log, "traces are sent again" in log), (True, True))
+    expect("the reason", "status 307: redirects are not followed" in log)
 
 
 def check_endless_answer(servers, collector):

@@ -5,10 +5,11 @@
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/secret.h"
 #include "rsvpd/domain/feed.h"
+#include "rsvpd/store/http_post.h"
 
 #include <stdatomic.h>
 
-enum { RELAY_REASON_SIZE_BYTES = 256 };
+enum { RELAY_REASON_SIZE_BYTES = HTTP_POST_REASON_SIZE_BYTES };
 
 enum relay_delivery {
     RELAY_CONFIRMED,

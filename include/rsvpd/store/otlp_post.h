@@ -4,12 +4,11 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
+#include "rsvpd/store/http_post.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-enum { OTLP_POST_REASON_SIZE_BYTES = 256 };
 
 enum otlp_post_result {
     OTLP_POST_TAKEN,
@@ -33,7 +32,7 @@ void otlp_post_destroy(struct otlp_post **post);
 /* Sends a JSON document. Blocks. Unless it was taken, `reason` says why not, and `after_s` how long
  * the collector wants to be left alone (0: it does not say). */
 MUST_CHECK enum otlp_post_result otlp_post_send(struct otlp_post *post, struct slice document,
-                                                char reason[OTLP_POST_REASON_SIZE_BYTES],
+                                                char reason[HTTP_POST_REASON_SIZE_BYTES],
                                                 int64_t *after_s);
 
 #endif

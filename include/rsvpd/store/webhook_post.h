@@ -4,12 +4,11 @@
 
 #include "rsvpd/base/contract.h"
 #include "rsvpd/base/slice.h"
+#include "rsvpd/store/http_post.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-enum { WEBHOOK_POST_REASON_SIZE_BYTES = 256 };
 
 enum webhook_post_result {
     WEBHOOK_POST_TAKEN, /* 2xx */
@@ -24,17 +23,15 @@ struct webhook_message {
     struct slice body; /* JSON */
 };
 
-struct webhook_post;
-
-/* Once `*cancelled` is true, a transfer ends. NULL where resources are missing. */
-MUST_CHECK struct webhook_post *webhook_post_create(const _Atomic bool *cancelled);
-void webhook_post_destroy(struct webhook_post **post);
+/* Once `*cancelled` is true, a transfer ends. NULL where resources are missing. To be destroyed
+ * with http_post_destroy. */
+MUST_CHECK struct http_post *webhook_post_create(const _Atomic bool *cancelled);
 
 /* Blocks. Unless it was taken, `reason` says why not, and `after_s` how long the receiver wants to
  * be left alone (0: it does not say). The connection is kept for the next one. */
-MUST_CHECK enum webhook_post_result webhook_post_send(struct webhook_post *post,
+MUST_CHECK enum webhook_post_result webhook_post_send(struct http_post *post,
                                                       const struct webhook_message *message,
-                                                      char reason[WEBHOOK_POST_REASON_SIZE_BYTES],
+                                                      char reason[HTTP_POST_REASON_SIZE_BYTES],
                                                       int64_t *after_s);
 
 #endif
