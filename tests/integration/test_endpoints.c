@@ -1,4 +1,5 @@
 /* The endpoints of both relations over HTTP, as the contract's sections 1 and 2 describe them. */
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "http.h"
 #include "process.h"
 #include "relation.h"
+#include "servers.h"
 #include "test.h"
 
 enum { RAW_TIMEOUT_MS = PROCESS_BOUND_MS };
@@ -920,14 +922,19 @@ static void expect_consistent_counter(const struct relation *relation, const cha
                               relation->id_member, id));
 }
 
-/* The writes are with a database that stands still when their clients leave, half of them with a
- * reset. A deadline far away keeps the service from answering meanwhile. */
+/* The writes wait for a counter's lock when their clients leave, half of them with a reset. A
+ * deadline far away keeps the service from answering meanwhile. */
 static void hanging_up_does_not_harm_a_write_in_flight(void **state)
 {
     const struct relation *relation = *state;
     struct http_raw *raws[LEAVING_CLIENTS];
     fixture_restart_service((const char *const[]){"REQUEST_DEADLINE_MS=60000", NULL});
-    pg_server_pause(fixture.pg);
+    expect_write(relation, relation_write(fixture.client, relation, "POST", "hang-up", "first"),
+                 .status = 201, .id = "hang-up", .user = "first", .is_in = true, .changed = true,
+                 .count = 1);
+    PGconn *holder =
+        pg_session_begin(fixture.database_url, "SELECT FROM %s WHERE %s = 'hang-up' FOR UPDATE",
+                         relation->counter_table, relation->id_member);
     for (int i = 0; i < LEAVING_CLIENTS; i++) {
         raws[i] = http_raw_connect(fixture.service->port);
         assert_non_null(raws[i]);
@@ -937,7 +944,7 @@ static void hanging_up_does_not_harm_a_write_in_flight(void **state)
     for (int i = 0; i < LEAVING_CLIENTS; i++) {
         (i % 2 == 0 ? http_raw_close : http_raw_abort)(&raws[i]);
     }
-    pg_server_resume(fixture.pg);
+    PQfinish(holder);
     service_wait_queued(fixture.service, "writes", 0);
     expect_consistent_counter(relation, "hang-up");
     for (int i = 0; i < LEAVING_CLIENTS; i++) {
@@ -948,7 +955,7 @@ static void hanging_up_does_not_harm_a_write_in_flight(void **state)
         assert_true(response->status == 200 || response->status == 201);
         http_response_free(&response);
     }
-    expect_exact_count(fixture.client, relation, "hang-up", LEAVING_CLIENTS);
+    expect_exact_count(fixture.client, relation, "hang-up", LEAVING_CLIENTS + 1);
     fixture_restart_service(NULL);
 }
 
