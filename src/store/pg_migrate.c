@@ -53,7 +53,7 @@ static const struct sql_file *migration(int number)
 static PGresult *accept(PGconn *connection, PGresult *result, char error[PG_ERROR_SIZE_BYTES])
 {
     ExecStatusType status = PQresultStatus(result);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
         return result;
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -226,6 +226,27 @@ static bool record(struct migrator *migrator, int number, const char *name)
     return result != NULL;
 }
 
+/* Runs the statements of a migration one by one, each of which ends at the end of a line: Citus
+ * refuses several that change distributed tables as one message. */
+static bool run_each(struct migrator *migrator, const char *sql)
+{
+    static const char end_of_statement[] = ";\n";
+    bool run = true;
+    while (run && *sql != '\0') {
+        const char *end = strstr(sql, end_of_statement);
+        size_t size = end == NULL ? strlen(sql) : (size_t)(end - sql) + strlen(end_of_statement);
+        char *statement = strndup(sql, size);
+        if (statement == NULL) {
+            snprintf(migrator->error, PG_ERROR_SIZE_BYTES, "%s", "out of memory");
+            return false;
+        }
+        run = run_only(migrator->connection, statement, migrator->error);
+        free(statement);
+        sql += size;
+    }
+    return run;
+}
+
 enum step {
     STEP_APPLIED, /* one more */
     STEP_NONE,    /* there is nothing to do */
@@ -264,7 +285,7 @@ static enum step migrate_once(struct migrator *migrator)
     }
     enum step step = judge(compare(connection, PG_AWAIT_FOREVER_US, &applied, error), error);
     const struct sql_file *file = migration(applied + 1);
-    if (step == STEP_APPLIED && (!run_only(connection, file->text, error) ||
+    if (step == STEP_APPLIED && (!run_each(migrator, file->text) ||
                                  !record(migrator, applied + 1, file->name + strlen(directory)))) {
         return STEP_FAILED;
     }

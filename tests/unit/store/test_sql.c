@@ -101,6 +101,25 @@ static void test_all_files(NO_STATE)
     assert_non_null(strstr(sql_text("queries/write"), ":members"));
 }
 
+/* `rsvpd migrate` takes a statement to end with a semicolon at the end of a line: no comment ends
+ * so, and each file does. */
+static void test_statements_of_migrations(NO_STATE)
+{
+    for (const struct sql_file *file = sql_files; file->name != NULL; file++) {
+        const char *line = file->text;
+        bool ended = false;
+        for (; strncmp(file->name, "migrations/", 11) == 0 && *line != '\0';) {
+            const char *end = strchr(line, '\n');
+            bool is_comment = strncmp(line, "--", 2) == 0;
+            assert_non_null(end);
+            assert_false(is_comment && end[-1] == ';');
+            ended = !is_comment && end > line && end[-1] == ';';
+            line = end + 1;
+        }
+        assert_int_equal(ended, strncmp(file->name, "migrations/", 11) == 0);
+    }
+}
+
 /* By enum setting_type: of a column, and of what is sent for it. */
 static const char *const column_types[] = {"bigint", "boolean", "timestamptz"};
 static const char *const parameter_types[] = {"bigint", "bigint", "timestamptz"};
@@ -170,6 +189,7 @@ int main(void)
         cmocka_unit_test(test_the_other_relation),
         cmocka_unit_test(test_too_small_a_buffer),
         cmocka_unit_test(test_all_files),
+        cmocka_unit_test(test_statements_of_migrations),
         cmocka_unit_test(test_statements_have_the_columns_of_settings),
         cmocka_unit_test(test_tables_have_the_columns_of_settings),
     };
