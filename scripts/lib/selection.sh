@@ -28,6 +28,7 @@ selection_list() {
 selection_target() {
     case $1 in
     unit_* | integration_* | torture_* | fuzz_*) echo "$1" ;;
+    citus_*) echo "integration_${1#citus_}" ;;
     faults_*) echo rsvpd_fault ;;
     sim_*) echo rsvpd_sim ;;
     *) echo all ;; # scripts, which run what they please

@@ -80,7 +80,9 @@ void batcher_form(struct batcher *batcher, enum write_path path, batcher_takes_f
     while (node != &ready->head && batch->size < limit) {
         struct operation *operation = list_entry(node, struct operation, link);
         struct list_node *next = node->next;
-        if (takes != NULL && !takes(context, batch, operation)) {
+        bool apart =
+            batch->size > 0 && operation->place.server != batch->operations[0]->place.server;
+        if (apart || (takes != NULL && !takes(context, batch, operation))) {
             node = next;
             continue;
         }

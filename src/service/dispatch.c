@@ -168,6 +168,14 @@ static void choose_path(const struct dispatch *dispatch, struct operation *opera
     }
 }
 
+static void place(const struct dispatch *dispatch, struct operation *operation)
+{
+    const struct placements *placements = dispatch->primary->placements;
+    if (placements != NULL && placements->count > 0 && operation_is_about_entity(operation)) {
+        operation->place = placement_of(placements, &operation->entity);
+    }
+}
+
 void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int64_t now_us)
 {
     struct batcher *queue = queue_of(dispatch, operation);
@@ -186,6 +194,7 @@ void dispatch_submit(struct dispatch *dispatch, struct operation *operation, int
     } else {
         linger_note_arrival(&dispatch->linger);
         operation->submitted_us = now_us;
+        place(dispatch, operation);
         batcher_push(queue, operation);
     }
 }
@@ -309,6 +318,7 @@ static void send_again(struct dispatch *dispatch, struct batcher *queue, struct 
         operation->attempted = operation->attempted || (attempted && may_be_unknown(operation));
         operation->batch_limit =
             operation->batch_limit < batch_limit ? operation->batch_limit : batch_limit;
+        place(dispatch, operation);
     }
     batcher_return(queue, batch);
 }

@@ -88,3 +88,27 @@ void pg_encode_time_us(int64_t unix_us, char bytes[PG_NUMBER_SIZE_BYTES])
 {
     pg_encode_int64(unix_us - epoch_us, bytes);
 }
+
+/* ---- parameters and columns ---- */
+
+struct pg_parameter pg_parameter_text(const struct identifier *id)
+{
+    return (struct pg_parameter){id->data, id->size, PG_PARAMETER_TEXT};
+}
+
+struct pg_parameter pg_parameter_number(const char bytes[PG_NUMBER_SIZE_BYTES])
+{
+    return (struct pg_parameter){bytes, PG_NUMBER_SIZE_BYTES, PG_PARAMETER_NUMBER};
+}
+
+struct pg_parameter pg_parameter_array(const struct pg_array *array)
+{
+    return (struct pg_parameter){array->data, array->size_bytes, PG_PARAMETER_ARRAY};
+}
+
+enum pg_type pg_column_type(char kind)
+{
+    return kind == 's'                  ? PG_TYPE_TEXT
+           : kind == 'n' || kind == 'N' ? PG_TYPE_INT8
+                                        : PG_TYPE_TIMESTAMPTZ;
+}

@@ -7,6 +7,7 @@
  * is locked is passed over until the rest is gone. */
 #include "rsvpd/store/pg_erase.h"
 #include "rsvpd/store/pg_command.h"
+#include "rsvpd/store/pg_placements.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -257,7 +258,8 @@ bool pg_erase(const char *url, const struct identifier *user,
                                     &relations[0],
                                     2,
                                     {statement_timeout, lock_timeout}};
-    bool done = pg_command_execute(eraser.connection, &plan, NULL, NULL, error) &&
+    bool done = pg_placements_are_one(eraser.connection, error) &&
+                pg_command_execute(eraser.connection, &plan, NULL, NULL, error) &&
                 erase_all(&eraser, erased, error);
     PQfinish(eraser.connection);
     return done;

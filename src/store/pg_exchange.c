@@ -9,6 +9,7 @@
 #include "rsvpd/store/pg_barrier.h"
 #include "rsvpd/store/pg_keys.h"
 #include "rsvpd/store/pg_reads.h"
+#include "rsvpd/store/pg_shard_call.h"
 #include "rsvpd/store/pg_statement.h"
 #include "rsvpd/store/pg_writes.h"
 
@@ -16,11 +17,13 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-static int by_entity_and_user(const void *a_, const void *b_)
+/* Those of a shard together: where all is in one place, there is one. */
+static int by_shard_entity_and_user(const void *a_, const void *b_)
 {
     const struct operation *a = *(const struct operation *const *)a_;
     const struct operation *b = *(const struct operation *const *)b_;
-    int order = identifier_compare(&a->entity, &b->entity);
+    int order = (a->place.shard > b->place.shard) - (a->place.shard < b->place.shard);
+    order = order != 0 ? order : identifier_compare(&a->entity, &b->entity);
     return order != 0 ? order : identifier_compare(&a->user, &b->user);
 }
 
@@ -96,11 +99,9 @@ static bool queue_durable(struct pg_exchange *exchange)
 }
 
 /* Without keys the whole batch is one part, and its sync commits it. */
-static bool queue_part(struct pg_exchange *exchange)
+static bool queue_statements(struct pg_exchange *exchange)
 {
     bool queued = false;
-    exchange->queued = 0;
-    exchange->answered = 0;
     switch (exchange->part) {
     case PG_PART_WHOLE:
         queued = queue_barrier(exchange) && queue_lock_timeout(exchange) && queue_work(exchange) &&
@@ -111,7 +112,6 @@ static bool queue_part(struct pg_exchange *exchange)
                  queue_lock_timeout(exchange) && pg_keys_queue_look_up(exchange);
         break;
     case PG_PART_WORK:
-        pg_keys_hold_back(exchange);
         queued = !any_acts(exchange->batch) || queue_work(exchange);
         break;
     case PG_PART_STORE_KEYS:
@@ -125,7 +125,73 @@ static bool queue_part(struct pg_exchange *exchange)
         queued = pg_writes_queue_paths(exchange);
         break;
     }
-    return queued && PQpipelineSync(exchange->connection) == 1;
+    return queued;
+}
+
+/* ---- a part as one call ---- */
+
+/* Whether the statements of a part are to be one call at the batch's server: whatever is about
+ * events and posts. Idempotency keys are the coordinator's own. */
+static bool is_call(const struct pg_exchange *exchange)
+{
+    return exchange->sharded && operation_is_about_entity(exchange->batch->operations[0]) &&
+           (exchange->part == PG_PART_WHOLE || exchange->part == PG_PART_ASK_PATHS ||
+            (exchange->part == PG_PART_WORK && any_acts(exchange->batch)));
+}
+
+/* Cuts the operations of the next shard off: what statements are about. False behind the last. */
+static bool next_run(const struct batch *whole, size_t *first, struct batch *run)
+{
+    run->relation = whole->relation;
+    run->kind = whole->kind;
+    run->path = whole->path;
+    run->short_lock_timeout = whole->short_lock_timeout;
+    run->size = 0;
+    while (*first < whole->size && (run->size == 0 || whole->operations[*first]->place.shard ==
+                                                          run->operations[0]->place.shard)) {
+        run->operations[run->size++] = whole->operations[(*first)++];
+    }
+    return run->size > 0;
+}
+
+/* The statements of each shard, in the order of shards: batches of several connections take their
+ * locks in one order. */
+static bool queue_call(struct pg_exchange *exchange)
+{
+    struct pg_shard_call *call = exchange->parameters->call;
+    struct batch *whole = exchange->batch, *run = &exchange->parameters->run;
+    size_t first = 0, runs = 0;
+    bool queued = true;
+    pg_shard_call_clear(call);
+    exchange->batch = run;
+    while (queued && next_run(whole, &first, run)) {
+        size_t before = exchange->queued;
+        assert(runs < PLACEMENTS_MAX);
+        pg_shard_call_enter(call, run->operations[0]);
+        if (exchange->part == PG_PART_ASK_PATHS) {
+            queued = pg_writes_queue_paths(exchange);
+        } else {
+            queued = !any_acts(run) || queue_work(exchange);
+        }
+        if (first == whole->size && exchange->part != PG_PART_ASK_PATHS) {
+            queued = queued && queue_durable(exchange);
+        }
+        exchange->run_statements[runs++] = exchange->queued - before;
+    }
+    exchange->batch = whole;
+    return queued && pg_shard_call_queue(call, exchange->connection, whole, exchange->deadline_us);
+}
+
+static bool queue_part(struct pg_exchange *exchange)
+{
+    exchange->queued = 0;
+    exchange->answered = 0;
+    if (exchange->part == PG_PART_WORK) {
+        pg_keys_hold_back(exchange);
+    }
+    exchange->calls = is_call(exchange);
+    return (exchange->calls ? queue_call(exchange) : queue_statements(exchange)) &&
+           PQpipelineSync(exchange->connection) == 1;
 }
 
 /* Clears the results of an attempt that was lost. */
@@ -166,7 +232,7 @@ bool pg_exchange_begin(struct pg_exchange *exchange, struct instant now)
 {
     struct batch *batch = exchange->batch;
     assert(batch->size > 0 && batch->size <= BATCH_SIZE_MAX);
-    qsort(batch->operations, batch->size, sizeof(struct operation *), by_entity_and_user);
+    qsort(batch->operations, batch->size, sizeof(struct operation *), by_shard_entity_and_user);
     return start(exchange, PG_PART_WHOLE, now);
 }
 
@@ -175,14 +241,53 @@ bool pg_exchange_ask_paths(struct pg_exchange *exchange, struct instant now)
     return start(exchange, PG_PART_ASK_PATHS, now);
 }
 
+static bool parse_statement(struct pg_exchange *exchange, size_t statement, const PGresult *rows,
+                            struct instant now)
+{
+    exchange->malformed = !pg_rows_fit(rows, exchange->columns[statement]);
+    return !exchange->malformed && exchange->parsers[statement](exchange, rows, now);
+}
+
+/* `answered` counts the statements of a shard while they are parsed. */
+static bool parse_run(struct pg_exchange *exchange, size_t first, size_t count,
+                      struct pg_shard_answer *answer, struct instant now)
+{
+    bool parsed = true;
+    for (size_t i = 0; i < count && parsed; i++) {
+        PGresult *rows = pg_shard_answer_next(answer, exchange->columns[first + i]);
+        exchange->answered = i;
+        exchange->malformed = rows == NULL;
+        parsed = rows != NULL && parse_statement(exchange, first + i, rows, now);
+        PQclear(rows);
+    }
+    return parsed;
+}
+
+static bool parse_call(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
+{
+    struct pg_shard_answer answer = {.rows = rows};
+    struct batch *whole = exchange->batch, *run = &exchange->parameters->run;
+    size_t first = 0, statement = 0;
+    bool parsed = true;
+    exchange->batch = run;
+    for (size_t i = 0; parsed && next_run(whole, &first, run); i++) {
+        parsed = parse_run(exchange, statement, exchange->run_statements[i], &answer, now);
+        statement += exchange->run_statements[i];
+    }
+    exchange->batch = whole;
+    /* The end of the call itself is still to come: pg_exchange_answer_ended. */
+    exchange->answered = parsed ? exchange->queued - 1 : 0;
+    return parsed;
+}
+
 bool pg_exchange_parse(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     assert(exchange->answered < exchange->queued);
     if (exchange->declined) {
         return true;
     }
-    exchange->malformed = !pg_rows_fit(rows, exchange->columns[exchange->answered]);
-    return !exchange->malformed && exchange->parsers[exchange->answered](exchange, rows, now);
+    return exchange->calls ? parse_call(exchange, rows, now)
+                           : parse_statement(exchange, exchange->answered, rows, now);
 }
 
 void pg_exchange_answer_ended(struct pg_exchange *exchange)

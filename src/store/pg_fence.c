@@ -31,14 +31,14 @@ bool pg_fence_waits(const struct pg_fence *fence)
     return fence->count > 0 && fence->ending_count == 0;
 }
 
-bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection)
+bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection, bool sharded)
 {
+    const char *sql = sql_text(sharded ? "distributed/fence" : "session/fence");
     assert(pg_fence_waits(fence));
     bool queued = true;
     for (size_t i = 0; i < fence->count && queued; i++) {
         const char *values[] = {fence->sessions[i].pid, fence->sessions[i].start};
-        queued = PQsendQueryParams(connection, sql_text("session/fence"), 2, NULL, values, NULL,
-                                   NULL, 0) == 1;
+        queued = PQsendQueryParams(connection, sql, 2, NULL, values, NULL, NULL, 0) == 1;
     }
     fence->ending_count = fence->count;
     return queued;

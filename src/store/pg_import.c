@@ -2,6 +2,7 @@
 #include "rsvpd/store/pg_import.h"
 #include "rsvpd/store/pg_codec.h"
 #include "rsvpd/store/pg_command.h"
+#include "rsvpd/store/pg_placements.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -50,6 +51,10 @@ struct pg_import *pg_import_open(const char *url, const struct import_kind *kind
 {
     PGconn *connection = pg_command_connect(url, PG_WRITES, "10min", "10s", error);
     if (connection == NULL) {
+        return NULL;
+    }
+    if (kind->what != IMPORT_MEMBERS && !pg_placements_are_one(connection, error)) {
+        PQfinish(connection);
         return NULL;
     }
     struct pg_command stage = {"import_stage", kind->relation, 0, {NULL}};

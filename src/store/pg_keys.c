@@ -148,7 +148,7 @@ bool pg_keys_queue_expire(struct pg_exchange *exchange)
 {
     char limit[8];
     pg_encode_int64(operation_expiry(exchange->batch->operations[0])->keys_max, limit);
-    const struct pg_parameter parameter = {limit, sizeof limit};
+    const struct pg_parameter parameter = pg_parameter_number(limit);
     return pg_statement_queue(exchange, "expire_keys", parse_deleted_keys, &parameter, 1);
 }
 
@@ -158,6 +158,6 @@ bool pg_keys_queue_erase(struct pg_exchange *exchange)
     char limit[8];
     pg_encode_int64(operation_expiry(operation)->keys_max, limit);
     const struct pg_parameter parameters[] = {pg_parameter_text(&operation->user),
-                                              {limit, sizeof limit}};
+                                              pg_parameter_number(limit)};
     return pg_statement_queue(exchange, "erase_keys", parse_deleted_keys, parameters, 2);
 }

@@ -8,6 +8,7 @@
 #include "rsvpd/store/pg_link.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/store/pg_failure.h"
+#include "rsvpd/store/pg_placements.h"
 #include "rsvpd/store/pg_statement.h"
 #include "rsvpd/store/pg_vet.h"
 #include "rsvpd/store/sql.h"
@@ -23,6 +24,7 @@ enum {
     REFRESH_TIMEOUT_US = 1000 * 1000,
     FENCE_TIMEOUT_US = 5 * 1000 * 1000,
     SETUP_IDENTITY_STEP = 1, /* of setting up: identity.sql */
+    REFRESH_SHARDS_STEP = 1, /* of refreshing: shards.sql */
 };
 
 struct watch;
@@ -41,12 +43,13 @@ struct pg_link {
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
     struct pg_failure failure;
     struct instant sent;
-    struct pg_session session;   /* the server's end */
-    int64_t timeout_us;          /* monotonic; while waiting for the server */
-    int64_t refreshed_us;        /* monotonic; when plans were last dropped */
-    struct pg_barrier barrier;   /* that the primary told, or that the batch has */
-    bool told;                   /* the primary told one */
-    struct pg_exchange exchange; /* of its batch; exchange.batch is NULL while it has none */
+    struct pg_session session;    /* the server's end */
+    struct placements placements; /* where entities are, read with each refresh */
+    int64_t timeout_us;           /* monotonic; while waiting for the server */
+    int64_t refreshed_us;         /* monotonic; when plans were last dropped */
+    struct pg_barrier barrier;    /* that the primary told, or that the batch has */
+    bool told;                    /* the primary told one */
+    struct pg_exchange exchange;  /* of its batch; exchange.batch is NULL while it has none */
 };
 
 /* ---- states ---- */
@@ -107,6 +110,11 @@ bool pg_link_is_read_only(const struct pg_link *link)
 const struct pg_session *pg_link_session(const struct pg_link *link)
 {
     return &link->session;
+}
+
+const struct placements *pg_link_placements(const struct pg_link *link)
+{
+    return &link->placements;
 }
 
 static bool awaits_answers(const struct pg_link *link)
@@ -241,14 +249,16 @@ static bool queue_setup(struct pg_link *link)
     if (link->setup.access == PG_REPLICA) {
         queued = queued && pg_barrier_prepare_check(link->connection);
     }
-    return queued &&
-           (link->setup.use == PG_LINK_FOR_BARRIERS ? pg_barrier_prepare_ask(link->connection)
-                                                    : pg_statement_prepare_all(link->connection));
+    return queued && (link->setup.use == PG_LINK_FOR_BARRIERS
+                          ? pg_barrier_prepare_ask(link->connection)
+                          : pg_statement_prepare_all(link->connection, link->placements.count > 0));
 }
 
 /* Whether a connection suits its use: everything that must be asked before it is used. */
-static bool suits(PGconn *connection, const char *url, enum pg_access access, char *error)
+static bool suits(struct pg_link *link, PGconn *connection, const char *url)
 {
+    const enum pg_access access = link->setup.access;
+    char *error = link->error;
     bool read_only = pg_is_read_only(connection);
     if (read_only && access == PG_WRITES) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", "the server is read-only");
@@ -259,6 +269,8 @@ static bool suits(PGconn *connection, const char *url, enum pg_access access, ch
         return false;
     }
     return pg_vet_session(connection, url, access, error) && pg_vet_tables(connection, error) &&
+           pg_placements_read(connection, &link->placements, error) &&
+           (access != PG_REPLICA || pg_placements_are_one(connection, error)) &&
            (!read_only || access == PG_REPLICA || pg_vet_replayed(connection, url, error));
 }
 
@@ -272,7 +284,7 @@ static void connect_on_thread(uv_work_t *work)
         return;
     }
     PGconn *connection = pg_connect(url, link->setup.access, link->error);
-    if (connection != NULL && !suits(connection, url, link->setup.access, link->error)) {
+    if (connection != NULL && !suits(link, connection, url)) {
         PQfinish(connection);
         connection = NULL;
     }
@@ -349,6 +361,8 @@ void pg_link_send(struct pg_link *link, struct batch *batch, const struct pg_bar
     link_change_state(link, PG_LINK_BUSY);
     link->exchange.connection = link->connection;
     link->exchange.parameters = link->setup.parameters;
+    link->exchange.sharded = link->placements.count > 0;
+    link->exchange.deadline_us = link->setup.deadline_us;
     link->exchange.batch = batch;
     if (!pg_exchange_begin(&link->exchange, now) ||
         !send_queued(link, now, link->setup.patience_us)) {
@@ -387,7 +401,10 @@ static void refresh(struct pg_link *link, struct instant now)
 {
     link_change_state(link, PG_LINK_REFRESHING);
     link->refreshed_us = now.mono_us;
+    bool sharded = link->placements.count > 0;
     if (PQsendQueryPrepared(link->connection, "refresh", 0, NULL, NULL, NULL, 1) != 1 ||
+        (sharded && PQsendQueryParams(link->connection, sql_text("distributed/shards"), 0, NULL,
+                                      NULL, NULL, NULL, 0) != 1) ||
         PQpipelineSync(link->connection) != 1 || !send_queued(link, now, REFRESH_TIMEOUT_US)) {
         note_broken(link);
     }
@@ -396,8 +413,9 @@ static void refresh(struct pg_link *link, struct instant now)
 bool pg_link_end_sessions(struct pg_link *link, struct pg_fence *fence, struct instant now)
 {
     link_change_state(link, PG_LINK_FENCING);
-    bool sent = pg_fence_queue(fence, link->connection) && PQpipelineSync(link->connection) == 1 &&
-                send_queued(link, now, FENCE_TIMEOUT_US);
+    bool sharded = link->placements.count > 0;
+    bool sent = pg_fence_queue(fence, link->connection, sharded) &&
+                PQpipelineSync(link->connection) == 1 && send_queued(link, now, FENCE_TIMEOUT_US);
     if (!sent) {
         note_broken(link);
     }
@@ -420,6 +438,9 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
 {
     if (link->state == PG_LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
         pg_session_parse(&link->session, result);
+    } else if (link->state == PG_LINK_REFRESHING && link->step == REFRESH_SHARDS_STEP) {
+        link->failed = !pg_placements_parse(result, &link->placements);
+        link->failure = (struct pg_failure){BATCH_UNAVAILABLE, true};
     } else if (link->state == PG_LINK_ASKING) {
         link->told = pg_barrier_parse(&link->barrier, result);
     } else if (link->state == PG_LINK_BUSY && !pg_exchange_parse(&link->exchange, result, now)) {

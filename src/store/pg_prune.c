@@ -3,6 +3,7 @@
 #include "rsvpd/store/pg_prune.h"
 #include "rsvpd/domain/identifier.h"
 #include "rsvpd/store/pg_command.h"
+#include "rsvpd/store/pg_placements.h"
 
 #include <inttypes.h>
 #include <libpq-fe.h>
@@ -168,7 +169,8 @@ bool pg_prune(const char *url, int64_t closed_before_us, const struct pg_prune_l
                                     &relations[0],
                                     2,
                                     {statement_timeout, lock_timeout}};
-    bool done = pg_command_execute(pruner.connection, &plan, NULL, NULL, error) &&
+    bool done = pg_placements_are_one(pruner.connection, error) &&
+                pg_command_execute(pruner.connection, &plan, NULL, NULL, error) &&
                 prune_keys(&pruner, error) && prune_events(&pruner, error);
     PQfinish(pruner.connection);
     return done;

@@ -241,9 +241,10 @@ static struct pg_parameter after_parameter(const struct operation_listing *listi
                                            enum operation_kind kind,
                                            const char ticket[PG_NUMBER_SIZE_BYTES])
 {
-    return kind == OPERATION_LIST_WAITING ? (struct pg_parameter){ticket, PG_NUMBER_SIZE_BYTES}
+    return kind == OPERATION_LIST_WAITING ? pg_parameter_number(ticket)
            : kind == OPERATION_LIST_KEPT
-               ? (struct pg_parameter){listing->after_key.data, listing->after_key.size}
+               ? (struct pg_parameter){listing->after_key.data, listing->after_key.size,
+                                       PG_PARAMETER_TEXT}
                : pg_parameter_text(&listing->after);
 }
 
@@ -275,7 +276,7 @@ bool pg_reads_queue_lists(struct pg_exchange *exchange)
         const struct pg_parameter parameters[] = {
             pg_parameter_text(of_user ? &operation->user : &operation->entity),
             after_parameter(listing, kind, ticket),
-            {limit, sizeof limit},
+            pg_parameter_number(limit),
         };
         queued = pg_statement_queue(exchange, statements[kind].name, statements[kind].parse,
                                     parameters + first, 3 - first);

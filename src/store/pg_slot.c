@@ -1,6 +1,7 @@
 /* The publication and the replication slot of the relay. */
 #include "rsvpd/store/pg_slot.h"
 #include "rsvpd/store/pg_command.h"
+#include "rsvpd/store/pg_placements.h"
 
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -124,8 +125,9 @@ static bool create(PGconn *connection, const char *name, const struct pg_slot_st
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", obstacle);
         return false;
     }
-    if (!state->has_publication &&
-        !run_answer(connection, "relay/create_publication", name, error)) {
+    if (!pg_placements_are_one(connection, error) ||
+        (!state->has_publication &&
+         !run_answer(connection, "relay/create_publication", name, error))) {
         return false;
     }
     const char *file = PQserverVersion(connection) >= FAILOVER_FROM_VERSION

@@ -1,6 +1,7 @@
 /* Statements of a batch on their way out, and the values in their rows. */
 #include "rsvpd/store/pg_statement.h"
 #include "rsvpd/base/log.h"
+#include "rsvpd/store/pg_shard_call.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
@@ -62,6 +63,7 @@ static const struct statement {
     {"add_past_capacity", true, "ss"},
     {"relock", true, NULL},
     {"claim_promotions", true, "st"},
+    {"find_promoting", true, "st"},
 };
 
 static const struct statement *statement_named(const char *name)
@@ -82,20 +84,27 @@ static void write_name(const struct relation *relation, const char *statement,
     assert(size > 0 && size < NAME_SIZE_BYTES);
 }
 
+static void write_text(const struct relation *relation, const char *statement,
+                       char sql[STATEMENT_SIZE_MAX_BYTES])
+{
+    char file[NAME_SIZE_BYTES];
+    snprintf(file, sizeof file, "queries/%s", statement);
+    bool fits = sql_expand(sql_text(file), relation, sql, STATEMENT_SIZE_MAX_BYTES);
+    assert(fits);
+}
+
 static bool queue_prepare(PGconn *connection, const char *statement,
                           const struct relation *relation)
 {
-    char file[NAME_SIZE_BYTES], name[NAME_SIZE_BYTES], sql[STATEMENT_SIZE_MAX_BYTES];
-    snprintf(file, sizeof file, "queries/%s", statement);
+    char name[NAME_SIZE_BYTES], sql[STATEMENT_SIZE_MAX_BYTES];
     write_name(relation, statement, name);
-    bool fits = sql_expand(sql_text(file), relation, sql, sizeof sql);
-    assert(fits);
+    write_text(relation, statement, sql);
     return PQsendPrepare(connection, name, sql, 0, NULL) == 1;
 }
 
-bool pg_statement_prepare_all(PGconn *connection)
+bool pg_statement_prepare_all(PGconn *connection, bool sharded)
 {
-    bool queued = true;
+    bool queued = !sharded || pg_shard_call_prepare(connection);
     for (size_t i = 0; i < RELATION_COUNT; i++) {
         for (size_t j = 0; j < sizeof statements / sizeof statements[0] && queued; j++) {
             queued = (statements[j].of_settings && !relations[i].has_settings) ||
@@ -107,14 +116,15 @@ bool pg_statement_prepare_all(PGconn *connection)
 
 /* ---- sending ---- */
 
-static struct pg_parameter array_parameter(const struct pg_array *array)
+/* As one of a call: with its text, which the server at the other end may not have seen yet. */
+static bool add_to_call(struct pg_exchange *exchange, const char *statement, const char *name,
+                        const struct pg_parameter *parameters, int parameter_count)
 {
-    return (struct pg_parameter){array->data, array->size_bytes};
-}
-
-struct pg_parameter pg_parameter_text(const struct identifier *id)
-{
-    return (struct pg_parameter){id->data, id->size};
+    char sql[STATEMENT_SIZE_MAX_BYTES];
+    write_text(exchange->batch->relation, statement, sql);
+    pg_shard_call_add(exchange->parameters->call, name, sql, parameters, (size_t)parameter_count,
+                      statement_named(statement)->columns != NULL);
+    return true;
 }
 
 bool pg_statement_queue(struct pg_exchange *exchange, const char *statement, pg_parse_fn *parse,
@@ -132,6 +142,9 @@ bool pg_statement_queue(struct pg_exchange *exchange, const char *statement, pg_
     exchange->columns[exchange->queued] = statement_named(statement)->columns;
     exchange->parsers[exchange->queued++] = parse;
     write_name(exchange->batch->relation, statement, name);
+    if (exchange->calls) {
+        return add_to_call(exchange, statement, name, parameters, parameter_count);
+    }
     return PQsendQueryPrepared(exchange->connection, name, parameter_count, values, sizes, formats,
                                1) == 1;
 }
@@ -151,7 +164,7 @@ bool pg_statement_queue_arrays(struct pg_exchange *exchange, const char *stateme
     assert(count <= PG_PARAMETER_ARRAYS);
     struct pg_parameter parameters[PARAMETERS_MAX];
     for (int i = 0; i < count; i++) {
-        parameters[i] = array_parameter(&exchange->parameters->arrays[i]);
+        parameters[i] = pg_parameter_array(&exchange->parameters->arrays[i]);
     }
     return pg_statement_queue(exchange, statement, parse, parameters, count);
 }
@@ -206,9 +219,7 @@ size_t pg_statement_put_pairs(struct pg_exchange *exchange, pg_wanted_fn *wanted
 
 static bool column_fits(const PGresult *rows, int column, char kind)
 {
-    enum pg_type type = kind == 's'                  ? PG_TYPE_TEXT
-                        : kind == 'n' || kind == 'N' ? PG_TYPE_INT8
-                                                     : PG_TYPE_TIMESTAMPTZ;
+    enum pg_type type = pg_column_type(kind);
     bool may_be_null = kind == 'N' || kind == 'T';
     bool fits = PQftype(rows, column) == (Oid)type && PQfformat(rows, column) == 1;
     for (int row = 0; row < PQntuples(rows) && fits; row++) {

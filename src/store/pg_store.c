@@ -12,6 +12,7 @@
 #include "rsvpd/store/pg_fence.h"
 #include "rsvpd/store/pg_link.h"
 #include "rsvpd/store/pg_replica.h"
+#include "rsvpd/store/pg_shard_call.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -57,6 +58,7 @@ struct pg_store {
     struct pg_fence fence;           /* no writes are sent while there are sessions to end */
     struct pg_parameters parameters; /* of whatever is being sent */
     struct pg_replica *replica;      /* NULL: there is none */
+    struct placements placements;    /* where entities are, as the last session learned it */
     size_t member_count;
     struct member members[];
 };
@@ -162,11 +164,27 @@ static void note_server(struct member *member)
     }
 }
 
+/* Notes where entities are. What waits by then was placed otherwise: it fails there, and is placed
+ * again. */
+static void note_placements(const struct member *member)
+{
+    struct placements *known = &member->store->placements;
+    const struct placements *found = pg_link_placements(member->link);
+    if (known->count != found->count) {
+        log_event(LOG_INFO, "postgres has the tables in shards",
+                  LOG_INT("shards", (int64_t)found->count));
+    }
+    if (known->count > 0 || found->count > 0) { /* else there is nothing to copy */
+        *known = *found;
+    }
+}
+
 static void on_set_up(void *member_, struct instant now)
 {
     struct member *member = member_;
     breaker_success(&member->store->breaker);
     note_server(member);
+    note_placements(member);
     member->stands_in = pg_link_is_read_only(member->link);
     member->stands_in_until_us = now.mono_us + NEWS_US;
     member->store->reads_tried = true;
@@ -214,6 +232,7 @@ static void on_idle(void *member_, struct instant now)
     struct pg_store *store = member->store;
     bool read_only = pg_link_is_read_only(member->link);
     member->stands_in = member->stands_in && read_only;
+    note_placements(member);
     if (read_only && !store->read_only) {
         note_access(member, now); /* the last to learn it tells it for all */
     }
@@ -359,12 +378,16 @@ struct pg_store *pg_store_create(const struct pg_store_setup *setup)
         store->reported_available[pool] = store->logged_available[pool] = true;
     }
     store->latency_us = -1;
-    store->port = (struct primary_port){
-        .store = store, .can_send = port_can_send, .send = port_send, .available = port_available};
+    store->port = (struct primary_port){.store = store,
+                                        .can_send = port_can_send,
+                                        .send = port_send,
+                                        .available = port_available,
+                                        .placements = &store->placements};
     metrics_set(setup->metrics, METRIC_POOL_SIZE_WRITES, setup->write_connections);
     metrics_set(setup->metrics, METRIC_POOL_SIZE_READS, setup->read_connections);
     breaker_init(&store->breaker, BACKOFF_MIN_US, BACKOFF_MAX_US);
-    bool created = true;
+    store->parameters.call = pg_shard_call_create();
+    bool created = store->parameters.call != NULL;
     size_t writes = 0;
     for (size_t i = 0; i < count; i++) {
         /* In turn, so that after an outage neither pool waits for the other's connections. */
@@ -455,6 +478,7 @@ void pg_store_destroy(struct pg_store **store)
     }
     if (*store != NULL) {
         pg_replica_destroy(&(*store)->replica);
+        pg_shard_call_destroy(&(*store)->parameters.call);
     }
     free(*store);
     *store = NULL;

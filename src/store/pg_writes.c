@@ -117,9 +117,8 @@ static bool queue_promote(struct pg_exchange *exchange, size_t max)
     char limit[8];
     pg_encode_int64((int64_t)max, limit);
     pg_statement_put_entities(exchange);
-    const struct pg_array *entities = &exchange->parameters->arrays[0];
-    const struct pg_parameter parameters[] = {{entities->data, entities->size_bytes},
-                                              {limit, sizeof limit}};
+    const struct pg_parameter parameters[] = {pg_parameter_array(&exchange->parameters->arrays[0]),
+                                              pg_parameter_number(limit)};
     return pg_statement_queue(exchange, "promote", pg_row_parse_nothing, parameters, 2);
 }
 
@@ -164,12 +163,14 @@ bool pg_writes_queue_admitted(struct pg_exchange *exchange)
 static struct pg_parameter setting_parameter(enum setting setting, struct setting_value value,
                                              char bytes[PG_NUMBER_SIZE_BYTES])
 {
-    if (setting_rows[setting].type == SETTING_TIME) {
+    bool is_time = setting_rows[setting].type == SETTING_TIME;
+    if (is_time) {
         pg_encode_time_us(value.number, bytes);
     } else {
         pg_encode_int64(value.number, bytes);
     }
-    return (struct pg_parameter){value.given ? bytes : NULL, PG_NUMBER_SIZE_BYTES};
+    return (struct pg_parameter){value.given ? bytes : NULL, PG_NUMBER_SIZE_BYTES,
+                                 is_time ? PG_PARAMETER_TIME : PG_PARAMETER_NUMBER};
 }
 
 /* Puts the tags into an array; NULL where none are asked for. */
@@ -182,7 +183,8 @@ static struct pg_parameter tags_parameter(const struct tag_list *list, struct pg
     for (struct slice rest = list->tags; rest.size > 0;) {
         pg_array_add_text(array, slice_cut(&rest, ','));
     }
-    return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes};
+    return (struct pg_parameter){list->given ? array->data : NULL, array->size_bytes,
+                                 PG_PARAMETER_ARRAY};
 }
 
 static bool queue_precondition(struct pg_exchange *exchange)
@@ -214,7 +216,7 @@ static bool queue_settings(struct pg_exchange *exchange)
         parameters[1 + i] = setting_parameter(i, settings_get(settings, i), values[i]);
     }
     pg_encode_int64(release, releasing);
-    parameters[1 + SETTING_COUNT] = (struct pg_parameter){releasing, sizeof releasing};
+    parameters[1 + SETTING_COUNT] = pg_parameter_number(releasing);
     return pg_statement_queue(exchange, "mark_admitted", pg_row_parse_nothing, parameters, 1) &&
            queue_precondition(exchange) &&
            pg_statement_queue(exchange, "store_settings", pg_row_parse_nothing, parameters,
@@ -239,8 +241,9 @@ bool pg_writes_queue_claim(struct pg_exchange *exchange)
 {
     char limit[8];
     pg_encode_int64(1, limit);
-    const struct pg_parameter parameter = {limit, sizeof limit};
-    return pg_statement_queue(exchange, "claim_promotions", parse_claimed, &parameter, 1);
+    const struct pg_parameter parameter = pg_parameter_number(limit);
+    return pg_statement_queue(exchange, exchange->sharded ? "find_promoting" : "claim_promotions",
+                              parse_claimed, &parameter, 1);
 }
 
 bool pg_writes_queue_paths(struct pg_exchange *exchange)

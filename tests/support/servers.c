@@ -530,8 +530,10 @@ void pg_await(const char *url, const char *format, ...)
 
 void pg_await_lock_waiter(const char *url)
 {
-    pg_await(url, "SELECT EXISTS (SELECT FROM pg_stat_activity"
-                  " WHERE wait_event_type = 'Lock' AND datname = current_database())");
+    pg_await(url,
+             "SELECT EXISTS (SELECT FROM %s"
+             " WHERE wait_event_type = 'Lock' AND datname = current_database())",
+             citus_url() == NULL ? "pg_stat_activity" : "citus_stat_activity");
 }
 
 void pg_await_sessions(const char *url, int left)
@@ -542,8 +544,8 @@ void pg_await_sessions(const char *url, int left)
              left);
 }
 
-/* Runs a file of sql/roles for that role. */
-static void grant_role(const char *url, const char *name, const char *role)
+/* Runs a file of sql/ with psql, in one transaction, with that variable set. */
+static void run_file(const char *url, const char *name, const char *variable)
 {
     char psql[PROCESS_PATH_SIZE + 16], file[1024], log[PROCESS_PATH_SIZE + 16];
     char bin[PROCESS_PATH_SIZE], directory[PROCESS_PATH_SIZE];
@@ -554,9 +556,10 @@ static void grant_role(const char *url, const char *name, const char *role)
     find_postgres(bin);
     process_make_directory(directory, NULL);
     snprintf(psql, sizeof psql, "%s/psql", bin);
-    snprintf(file, sizeof file, "%s/sql/roles/%s.sql", source, name);
+    snprintf(file, sizeof file, "%s/sql/%s.sql", source, name);
     snprintf(log, sizeof log, "%s/log", directory);
-    const char *const argv[] = {psql, "-X", "-v", role, "-f", file, url, NULL};
+    const char *const argv[] = {psql, "-X", "-1", "-v", "ON_ERROR_STOP=1", "-v", variable,
+                                "-f", file, url,  NULL};
     const struct process_spec spec = {
         .argv = argv,
         .environment = plain_environment,
@@ -571,7 +574,7 @@ static void grant_role(const char *url, const char *name, const char *role)
 
 void pg_grant_service_role(const char *url)
 {
-    grant_role(url, "service_role", "role=" SERVICE_ROLE);
+    run_file(url, "roles/service_role", "role=" SERVICE_ROLE);
 }
 
 void pg_grant_replica_reads(const char *url)
@@ -581,7 +584,7 @@ void pg_grant_replica_reads(const char *url)
 
 void pg_grant_relay_role(const char *url)
 {
-    grant_role(url, "relay_role", "role=" RELAY_ROLE);
+    run_file(url, "roles/relay_role", "role=" RELAY_ROLE);
 }
 
 /* The URL with that role in it, where the owner was. */
@@ -609,8 +612,43 @@ char *pg_relay_url(const char *url)
     return url_of_role(url, RELAY_ROLE);
 }
 
+/* ---- Citus ---- */
+
+const char *citus_url(void)
+{
+    const char *url = NULL;
+    if (getenv("RSVPD_ON_CITUS") != NULL && (url = getenv("CITUS_URL")) == NULL) {
+        process_fail("CITUS_URL names no coordinator of a Citus cluster");
+    }
+    return url;
+}
+
+void pg_distribute(const char *url)
+{
+    if (citus_url() != NULL &&
+        !pg_query_bool(url, "SELECT to_regproc('rsvpd_at_shards') IS NOT NULL")) {
+        run_file(url, "distributed/citus", "unused=");
+    }
+}
+
+/* Making tables there takes long: they stay, empty. */
+static char *fresh_citus(const char *url)
+{
+    pg_execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE"
+                    " datname = current_database() AND backend_type = 'client backend'"
+                    " AND pid <> pg_backend_pid()");
+    if (pg_query_bool(url, "SELECT to_regclass('api_keys') IS NOT NULL")) {
+        pg_execute(url, "TRUNCATE rsvps, rsvp_counters, likes, like_counters, events, waitlist");
+        pg_execute(url, "TRUNCATE idempotency_keys, api_keys RESTART IDENTITY");
+    }
+    return strdup(url);
+}
+
 char *pg_fresh_database(struct pg_server *server, const char *name)
 {
+    if (citus_url() != NULL) {
+        return fresh_citus(citus_url());
+    }
     char *maintenance = pg_server_url(server, "postgres");
     pg_execute(maintenance, "DROP DATABASE IF EXISTS \"%s\" WITH (FORCE)", name);
     pg_execute(maintenance, "CREATE DATABASE \"%s\"", name);

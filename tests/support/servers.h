@@ -67,6 +67,12 @@ char *pg_service_url(const char *url);
 void pg_grant_relay_role(const char *url);
 char *pg_relay_url(const char *url);
 
+/* The coordinator that $CITUS_URL names, where $RSVPD_ON_CITUS has this program run on it; else
+ * NULL. pg_fresh_database gives its database, with the tables emptied, and pg_distribute
+ * distributes them; elsewhere that does nothing. */
+const char *citus_url(void);
+void pg_distribute(const char *url);
+
 /* Drops the database of that name if it is there and creates it empty. Gives its libpq URI, which
  * the caller frees. */
 char *pg_fresh_database(struct pg_server *server, const char *name);

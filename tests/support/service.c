@@ -244,6 +244,7 @@ void service_migrate(const char *database_url)
         process_fail("migrate ended with status %d\n%s", run.status, run.err);
     }
     service_run_free(&run);
+    pg_distribute(database_url);
     pg_grant_service_role(database_url);
 }
 

@@ -17,7 +17,8 @@ enum {
 };
 static_assert(BATCH_STATEMENTS_MAX <= BATCH_SIZE_MAX, "no batch is larger than a batch");
 
-/* Operations that go to Postgres as one transaction. All of one relation and of one kind. */
+/* Operations that go to Postgres as one transaction. All of one relation, of one kind and of one
+ * server (placement.h). */
 struct batch {
     const struct relation *relation;
     enum operation_kind kind; /* OPERATION_ADD for writes of either direction, and likewise

@@ -8,6 +8,7 @@
 #include "rsvpd/base/trace.h"
 #include "rsvpd/domain/idempotency_key.h"
 #include "rsvpd/domain/identifier.h"
+#include "rsvpd/domain/placement.h"
 #include "rsvpd/domain/precondition.h"
 #include "rsvpd/domain/relation.h"
 #include "rsvpd/domain/settings.h"
@@ -232,6 +233,7 @@ struct operation {
     size_t owner_index;       /* likewise: which of its owner's operations it is */
     struct count count;       /* answered by writes, counts, and whatever is about settings */
     struct identifier entity; /* event or post, where the kind is about one */
+    struct place place;       /* of that (placement.h); else of none */
     struct identifier user;   /* where the kind is about one */
 
     union operation_part {
@@ -294,6 +296,14 @@ static inline bool operation_is_expiry(const struct operation *operation)
 static inline bool operation_is_erasure(const struct operation *operation)
 {
     return operation->kind == OPERATION_ERASE;
+}
+
+/* Whether it is about one entity, and so at one place. */
+static inline bool operation_is_about_entity(const struct operation *operation)
+{
+    return operation_is_write(operation) || operation_is_membership(operation) ||
+           operation_is_count(operation) || operation_is_settings(operation) ||
+           operation->kind == OPERATION_LIST_USERS || operation->kind == OPERATION_LIST_WAITING;
 }
 
 /* A part of an operation, which must be of a kind that has it; constant where the operation is.

@@ -40,6 +40,8 @@ struct primary_port {
      * to answer, or to take no writes; and of the replica, where there is none, or once it has
      * declined, for a while. */
     bool (*available)(void *store, enum pool pool);
+    /* Where the rows of entities are: batches are of one server. NULL: all in one place. */
+    const struct placements *placements;
 };
 
 struct primary_listener {

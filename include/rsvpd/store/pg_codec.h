@@ -56,4 +56,23 @@ int64_t pg_decode_int64(const char *bytes);
 int64_t pg_decode_time_us(const char *bytes);
 void pg_encode_time_us(int64_t unix_us, char bytes[PG_NUMBER_SIZE_BYTES]);
 
+/* A parameter in its binary format; NULL where `data` is. */
+struct pg_parameter {
+    const char *data;
+    size_t size_bytes;
+    enum pg_parameter_type {
+        PG_PARAMETER_NUMBER,
+        PG_PARAMETER_TIME,
+        PG_PARAMETER_TEXT,
+        PG_PARAMETER_ARRAY
+    } type;
+};
+
+struct pg_parameter pg_parameter_text(const struct identifier *id);
+struct pg_parameter pg_parameter_number(const char bytes[PG_NUMBER_SIZE_BYTES]);
+struct pg_parameter pg_parameter_array(const struct pg_array *array);
+
+/* The type of a column of rows: s text, n bigint, t timestamptz; capitals may be NULL. */
+enum pg_type pg_column_type(char kind);
+
 #endif

@@ -42,8 +42,9 @@ void pg_fence_add(struct pg_fence *fence, const struct pg_session *session);
 /* Whether there are sessions to end, and no connection is ending any. */
 bool pg_fence_waits(const struct pg_fence *fence);
 
-/* Queues a statement that ends each session. False if the connection is broken. */
-MUST_CHECK bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection);
+/* Queues a statement that ends each session, and where those are a coordinator's (`sharded`), what
+ * they do at workers. False if the connection is broken. */
+MUST_CHECK bool pg_fence_queue(struct pg_fence *fence, struct pg_conn *connection, bool sharded);
 
 /* The sessions that were being ended are ended. Those added later remain. */
 void pg_fence_ended(struct pg_fence *fence);

@@ -108,6 +108,9 @@ bool pg_link_is_read_only(const struct pg_link *link);
 /* The server's end of it. */
 const struct pg_session *pg_link_session(const struct pg_link *link);
 
+/* Where entities are, as its server last told. */
+const struct placements *pg_link_placements(const struct pg_link *link);
+
 /* Begins to connect; it must be down. `set_up`, `not_connected` or `lost` tells how that ended. */
 void pg_link_connect(struct pg_link *link);
 

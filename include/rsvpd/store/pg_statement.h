@@ -8,13 +8,19 @@
 #include "rsvpd/domain/batcher.h"
 #include "rsvpd/store/pg_codec.h"
 
-enum { PG_EXCHANGE_STATEMENTS_MAX = 17, PG_PARAMETER_ARRAYS = 8, PG_REASON_SIZE_BYTES = 96 };
-static_assert(BATCH_STATEMENTS_MAX + 1 <= (int)PG_EXCHANGE_STATEMENTS_MAX,
-              "a batch of listings, one statement each, fits an exchange behind a barrier");
+enum { PG_EXCHANGE_STATEMENTS_MAX = 1024, PG_PARAMETER_ARRAYS = 8, PG_REASON_SIZE_BYTES = 96 };
+static_assert(BATCH_STATEMENTS_MAX + 1 <= (int)PG_EXCHANGE_STATEMENTS_MAX &&
+                  PLACEMENTS_MAX * 7 + 1 <= (int)PG_EXCHANGE_STATEMENTS_MAX,
+              "a batch of listings, one statement each, fits an exchange behind a barrier; and so "
+              "do writes of all shards, of up to seven statements each");
+
+struct pg_shard_call;
 
 /* Where parameters are built. libpq copies them, so all connections of a thread share one. */
 struct pg_parameters {
     struct pg_array arrays[PG_PARAMETER_ARRAYS];
+    struct pg_shard_call *call; /* where tables are in shards */
+    struct batch run;           /* likewise: the operations of one shard */
 };
 
 struct pg_conn;   /* libpq's PGconn */
@@ -45,8 +51,12 @@ struct pg_exchange {
     bool declined;                    /* the replica is not: what it read is not looked at */
     char reason[PG_REASON_SIZE_BYTES]; /* why not */
     struct instant sent;
-    enum pg_exchange_part part; /* that is under way */
-    size_t queued, answered;    /* its statements */
+    bool sharded;        /* the session is one of a coordinator, whose tables are in shards */
+    int64_t deadline_us; /* of a request, see pg_link_setup */
+    bool calls;          /* the statements of the part are one call, at one server */
+    size_t run_statements[PLACEMENTS_MAX]; /* of a call: how many each of its shards has */
+    enum pg_exchange_part part;            /* that is under way */
+    size_t queued, answered;               /* its statements */
     pg_parse_fn *parsers[PG_EXCHANGE_STATEMENTS_MAX];
     const char *columns[PG_EXCHANGE_STATEMENTS_MAX]; /* of their rows, see pg_rows_fit */
     bool malformed;                                  /* an answer did not fit its statement */
@@ -55,16 +65,9 @@ struct pg_exchange {
     size_t keyed_size;
 };
 
-/* Prepares all statements of batches. */
-MUST_CHECK bool pg_statement_prepare_all(struct pg_conn *connection);
-
-/* A parameter in its binary format; NULL where `data` is. */
-struct pg_parameter {
-    const char *data;
-    size_t size_bytes;
-};
-
-struct pg_parameter pg_parameter_text(const struct identifier *id);
+/* Prepares all statements of batches, and the call of those at a shard where tables are in shards.
+ */
+MUST_CHECK bool pg_statement_prepare_all(struct pg_conn *connection, bool sharded);
 
 /* Queues a file of sql/queries/, and the function that parses its rows. */
 MUST_CHECK bool pg_statement_queue(struct pg_exchange *exchange, const char *statement,

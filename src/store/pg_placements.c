@@ -1,0 +1,123 @@
+/* Where a database has the entities. */
+#include "rsvpd/store/pg_placements.h"
+#include "rsvpd/base/text.h"
+#include "rsvpd/store/sql.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = 40, SAMPLES_SIZE_BYTES = SAMPLES * (SAMPLES + 4) };
+
+/* NULL, with `error` filled in, where it is refused. */
+static PGresult *ask(PGconn *connection, const char *file, const char *value, int count,
+                     char error[PG_ERROR_SIZE_BYTES])
+{
+    PGresult *rows = PQexecParams(connection, sql_text(file), count, NULL, &value, NULL, NULL, 0);
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
+        pg_error_statement(connection, rows, error);
+        PQclear(rows);
+        rows = NULL;
+    }
+    return rows;
+}
+
+bool pg_placements_parse(const PGresult *rows, struct placements *placements)
+{
+    const int count = PQntuples(rows);
+    const bool fits = count > 0 && count <= PLACEMENTS_MAX;
+    for (int row = 0; row < count && fits; row++) {
+        placements->shards[row] = (struct placement){
+            .first_hash = (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10),
+            .place.shard = strtoll(PQgetvalue(rows, row, 1), NULL, 10),
+            .place.server = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
+        };
+    }
+    placements->count = fits ? (size_t)count : 0;
+    return fits;
+}
+
+static bool read_shards(PGconn *connection, struct placements *placements,
+                        char error[PG_ERROR_SIZE_BYTES])
+{
+    PGresult *rows = ask(connection, "distributed/shards", NULL, 0, error);
+    const bool fits = rows != NULL && pg_placements_parse(rows, placements);
+    if (rows != NULL && !fits) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "rsvps has %d shards, and must have 1 to %d",
+                 PQntuples(rows), PLACEMENTS_MAX);
+    }
+    PQclear(rows);
+    return fits;
+}
+
+/* A text of that many letters, which differ. */
+static struct identifier sample(int size)
+{
+    struct identifier id = {.size = (uint8_t)size};
+    for (int i = 0; i < size; i++) {
+        id.data[i] = (char)('a' + (size * 7 + i) % 26);
+    }
+    return id;
+}
+
+/* Whether the engine places entities of all lengths as placement_of() does. */
+static bool agrees(PGconn *connection, const struct placements *placements,
+                   char error[PG_ERROR_SIZE_BYTES])
+{
+    char samples[SAMPLES_SIZE_BYTES];
+    struct text array = text_over(samples, sizeof samples - 1);
+    for (int size = 1; size <= SAMPLES; size++) {
+        const struct identifier id = sample(size);
+        text_add_cstr(&array, size == 1 ? "{" : ",");
+        text_add(&array, identifier_slice(&id));
+    }
+    text_add_cstr(&array, "}");
+    samples[array.size] = '\0';
+    PGresult *rows = ask(connection, "distributed/shards_of", samples, 1, error);
+    if (rows == NULL) {
+        return false;
+    }
+    bool same = PQntuples(rows) == SAMPLES;
+    for (int row = 0; row < SAMPLES && same; row++) {
+        const struct identifier id = sample(row + 1);
+        same = strtoll(PQgetvalue(rows, row, 0), NULL, 10) == placement_of(placements, &id).shard;
+    }
+    PQclear(rows);
+    if (!same) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "the tables are not distributed as sql/distributed/citus.sql does it: the shards "
+                 "of events are others than expected");
+    }
+    return same;
+}
+
+static bool ask_distributed(PGconn *connection, bool *distributed, char error[PG_ERROR_SIZE_BYTES])
+{
+    PGresult *rows = ask(connection, "distributed/is_distributed", NULL, 0, error);
+    *distributed = rows != NULL && strcmp(PQgetvalue(rows, 0, 0), "t") == 0;
+    PQclear(rows);
+    return rows != NULL;
+}
+
+bool pg_placements_read(struct pg_conn *connection, struct placements *placements,
+                        char error[PG_ERROR_SIZE_BYTES])
+{
+    bool distributed;
+    placements->count = 0;
+    return ask_distributed(connection, &distributed, error) &&
+           (!distributed ||
+            (read_shards(connection, placements, error) && agrees(connection, placements, error)));
+}
+
+bool pg_placements_are_one(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+{
+    bool distributed;
+    bool known = ask_distributed(connection, &distributed, error);
+    if (known && distributed) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
+                 "this is not possible where Citus has the tables in shards; "
+                 "docs/how-to/shard-with-citus.md says what is in its place");
+    }
+    return known && !distributed;
+}

@@ -1,0 +1,205 @@
+/* On a Citus cluster: what the service notices, migrations of a distributed schema, what is about a
+ * user, commands that are refused, and shards that move under load. Runs where CITUS_URL names a
+ * coordinator. */
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "expect.h"
+#include "fixture.h"
+#include "http.h"
+#include "load.h"
+#include "load_relation.h"
+#include "process.h"
+#include "relation.h"
+#include "servers.h"
+#include "service.h"
+#include "test.h"
+
+enum { CLIENTS = 16, EVENTS = 64, ID_SIZE = 32, BOUND_MS = 240000 };
+
+static void the_service_notices(NO_STATE)
+{
+    char *log = service_read_log(fixture.service);
+    assert_non_null(strstr(log, "\"postgres has the tables in shards\",\"shards\":"));
+    free(log);
+}
+
+/* Takes the last migrations back, and has them applied. */
+static void a_distributed_schema_migrates(NO_STATE)
+{
+    pg_execute(fixture.database_url, "DROP INDEX waitlist_by_user");
+    pg_execute(fixture.database_url, "ALTER TABLE waitlist REPLICA IDENTITY DEFAULT");
+    pg_execute(fixture.database_url, "ALTER TABLE events REPLICA IDENTITY DEFAULT");
+    pg_execute(fixture.database_url, "DROP TABLE rsvpd_primary");
+    pg_execute(fixture.database_url, "DELETE FROM rsvpd_migrations WHERE number > 7");
+    service_migrate(fixture.database_url);
+    assert_true(
+        pg_query_bool(fixture.database_url,
+                      "SELECT count(*) > 1 AND bool_and(result = 'f') FROM "
+                      "run_command_on_shards('events', "
+                      "'SELECT relreplident FROM pg_class WHERE oid = ''%%s''::regclass')"));
+    assert_true(
+        pg_query_bool(fixture.database_url, "SELECT to_regclass('waitlist_by_user') IS NOT NULL"));
+}
+
+/* ---- what is about a user ---- */
+
+static void expect_listed(const char *user, size_t events)
+{
+    char target[RELATION_TARGET_SIZE];
+    snprintf(target, sizeof target, "/v1/users/%s/events?page_size=100", user);
+    struct http_response *response = http_request(fixture.client, "GET", target, NULL);
+    expect_status(response, 200);
+    assert_int_equal(json_array_size(json_object_get(response->json, "events")), events);
+    http_response_free(&response);
+}
+
+static void erase(const char *user)
+{
+    char target[RELATION_TARGET_SIZE];
+    bool complete = false;
+    snprintf(target, sizeof target, "/v1/users/%s", user);
+    for (int i = 0; i < EVENTS && !complete; i++) {
+        struct http_response *response = http_request(fixture.client, "DELETE", target, NULL);
+        complete = json_is_true(json_object_get(response->json, "complete"));
+        http_response_free(&response);
+    }
+    assert_true(complete);
+}
+
+static void go_to_all(const char *user)
+{
+    char id[ID_SIZE];
+    for (size_t i = 0; i < RELATION_COUNT * EVENTS; i++) {
+        snprintf(id, sizeof id, "everywhere-%zu", i / RELATION_COUNT);
+        struct http_response *response =
+            relation_write(fixture.client, &relations[i % RELATION_COUNT], "POST", id, user);
+        expect_status(response, 201);
+        http_response_free(&response);
+    }
+}
+
+static void a_user_is_found_and_erased_in_all_shards(NO_STATE)
+{
+    go_to_all("leaves");
+    go_to_all("stays");
+    expect_listed("leaves", EVENTS);
+    erase("leaves");
+    expect_listed("leaves", 0);
+    expect_listed("stays", EVENTS);
+    assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count(*) FROM likes"), EVENTS);
+    expect_counters_equal_rows(fixture.database_url);
+    erase("stays");
+    assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count(*) FROM rsvps"), 0);
+}
+
+static void commands_over_all_shards_are_refused(NO_STATE)
+{
+    static const char *const commands[][6] = {
+        {"erase", "stays"},
+        {"prune", "--relation", "rsvp", "--closed-before", "2020-01-01T00:00:00Z"}};
+    char *entry = NULL;
+    assert_true(asprintf(&entry, "DATABASE_URL=%s", fixture.database_url) > 0);
+    go_to_all("stays");
+    for (size_t i = 0; i < LENGTH(commands); i++) {
+        struct service_run run = service_run(commands[i], (const char *const[]){entry, NULL});
+        if (run.status == 0 || strstr(run.err, "docs/how-to/shard-with-citus.md") == NULL) {
+            process_fail("%s: status %d\n%s", commands[i][0], run.status, run.err);
+        }
+        service_run_free(&run);
+    }
+    free(entry);
+    expect_listed("stays", EVENTS);
+    erase("stays");
+}
+
+/* ---- shards that move ---- */
+
+/* RSVPs to one event after the other, and leaves them again. */
+struct guest {
+    unsigned number, writes;
+};
+
+static void name_request(const struct guest *guest, char event[ID_SIZE], char user[ID_SIZE])
+{
+    snprintf(event, ID_SIZE, "moving-%u", (guest->writes / 2 + guest->number) % EVENTS);
+    snprintf(user, ID_SIZE, "guest-%u", guest->number);
+}
+
+static enum load_step guest_next(struct load *load, void *client, struct load_request *request)
+{
+    const struct guest *guest = client;
+    char event[ID_SIZE], user[ID_SIZE];
+    (void)load;
+    name_request(guest, event, user);
+    load_ask_write(request, fixture.service->port, &relations[0], guest->writes % 2 == 0, event,
+                   user);
+    return LOAD_SEND;
+}
+
+static void guest_answer(const struct load_exchange *exchange, void *client)
+{
+    struct guest *guest = client;
+    char event[ID_SIZE], user[ID_SIZE];
+    struct load_write write;
+    name_request(guest, event, user);
+    if (load_read_write(exchange, &relations[0], guest->writes % 2 == 0, event, user, &write)) {
+        if (!write.changed) {
+            load_exchange_violation(exchange, "an earlier write is lost");
+        }
+        guest->writes++;
+        load_note_progress(exchange->load);
+    }
+}
+
+/* Moves the shard of one of the events to another worker, and back. */
+static void move_shards(void)
+{
+    static const char move[] =
+        "SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, o.nodename, "
+        "o.nodeport, '%s') FROM citus_shards AS s CROSS JOIN LATERAL (SELECT n.nodename, "
+        "n.nodeport FROM pg_dist_node AS n WHERE n.noderole = 'primary' AND n.shouldhaveshards "
+        "AND n.nodeport <> s.nodeport ORDER BY n.nodeport LIMIT 1) AS o WHERE s.table_name = "
+        "'rsvps'::regclass AND s.shardid = (SELECT "
+        "get_shard_id_for_distribution_column('rsvps', 'moving-1'))";
+    pg_execute(fixture.database_url, move, "block_writes");
+    pg_execute(fixture.database_url, move, "block_writes");
+}
+
+static void shards_move_under_load(NO_STATE)
+{
+    static const struct load_behaviour behaviour = {guest_next, guest_answer};
+    static struct guest guests[CLIENTS];
+    fixture_restart_service(NULL);
+    struct load *crowd = load_create();
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        guests[i] = (struct guest){.number = i};
+        load_add_client(crowd, &behaviour, &guests[i]);
+    }
+    load_start(crowd);
+    load_await_progress(crowd, CLIENTS, BOUND_MS);
+    move_shards();
+    load_await_progress(crowd, CLIENTS, BOUND_MS);
+    load_finish(crowd);
+    load_destroy(&crowd);
+    expect_counters_equal_rows(fixture.database_url);
+    int64_t in = 0;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        in += guests[i].writes % 2;
+    }
+    assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count(*) FROM rsvps"), in);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_service_notices),
+        cmocka_unit_test(a_distributed_schema_migrates),
+        cmocka_unit_test(a_user_is_found_and_erased_in_all_shards),
+        cmocka_unit_test(commands_over_all_shards_are_refused),
+        cmocka_unit_test(shards_move_under_load),
+    };
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}
