@@ -231,16 +231,11 @@ static long resident_kib(void)
     return kib;
 }
 
-/* Waits until every worker has all its connections to the stores, which are descriptors as well: a
- * session that has discarded its plans is one that the worker looks after. */
+/* Waits until every worker has all its connections to the stores, which are descriptors as well. */
 static void await_stores(void)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
-    pg_await(fixture.database_url,
-             "SELECT count(*) = %d FROM pg_stat_activity"
-             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-             " AND query LIKE '%%DISCARD PLANS%%'",
-             WORKERS * SESSIONS_PER_WORKER);
+    pg_await_looked_after(fixture.database_url, WORKERS * SESSIONS_PER_WORKER);
     while (redis_server_client_count(fixture.redis) < WORKERS) {
         if (process_now_ms() > end_ms) {
             process_fail("not every worker has a connection to Redis");
@@ -250,7 +245,7 @@ static void await_stores(void)
 }
 
 /* Waits until only the fixture's own connections are open: those that were just ended may be open
- * for a moment; and until no more than so many descriptors are, or any number where it is 0. */
+ * for a moment; and until so many descriptors are, or any number where it is 0. */
 static void expect_open(size_t expected)
 {
     const int64_t end_ms = process_now_ms() + POLL_BOUND_MS;
@@ -259,13 +254,12 @@ static void expect_open(size_t expected)
         const double connections_open = connections();
         const size_t descriptors_open = descriptors();
         if (connections_open == (double)OWN_CONNECTIONS &&
-            (expected == 0 || descriptors_open <= expected)) {
+            (expected == 0 || descriptors_open == expected)) {
             return;
         }
         if (last_look) {
-            process_fail(
-                "%g connections are open instead of %d, %zu descriptors instead of at most %zu",
-                connections_open, OWN_CONNECTIONS, descriptors_open, expected);
+            process_fail("%g connections are open instead of %d, %zu descriptors instead of %zu",
+                         connections_open, OWN_CONNECTIONS, descriptors_open, expected);
         }
         process_nap();
     }

@@ -528,6 +528,15 @@ void pg_await(const char *url, const char *format, ...)
     free(query);
 }
 
+void pg_await_looked_after(const char *url, int sessions)
+{
+    pg_await(url,
+             "SELECT count(*) = %d FROM pg_stat_activity"
+             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+             " AND query LIKE '%%DISCARD PLANS%%'",
+             sessions);
+}
+
 void pg_await_lock_waiter(const char *url)
 {
     pg_await(url,

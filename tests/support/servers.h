@@ -85,6 +85,9 @@ int64_t pg_query_int64(const char *url, const char *format, ...)
 bool pg_query_bool(const char *url, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Until the query, of one boolean, answers true; fails after a minute. */
 void pg_await(const char *url, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Until so many sessions are ones that a service looks after: it discards their plans each second.
+ */
+void pg_await_looked_after(const char *url, int sessions);
 /* Until somebody waits for a lock in the database. */
 void pg_await_lock_waiter(const char *url);
 /* Until so many sessions are left besides the one that asks: a backend goes on for a while with
