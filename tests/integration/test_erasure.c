@@ -291,16 +291,21 @@ static void events_that_got_settings_elsewhere_are_no_obstacle(NO_STATE)
 /* More than there is time for: each answer says what it erased, and the same request goes on. */
 static void many_likes_go_step_by_step(NO_STATE)
 {
-    static const char *const short_deadline[] = {"REQUEST_DEADLINE_MS=600", NULL};
+    struct erased first = {.likes = 0};
     add_memberships(&relations[RELATION_LIKE], "fond", MANY);
     add_memberships(&relations[RELATION_LIKE], "other", 10);
-    fixture_restart_service(short_deadline);
-    struct erased first = erase_once(fixture.client, "fond");
-    assert_int_equal(first.status, 202);
+    /* With more time where this machine ended no step in it. */
+    for (unsigned deadline_ms = 600; first.likes == 0; deadline_ms *= 2) {
+        char deadline[64];
+        assert_true(deadline_ms < PROCESS_BOUND_MS);
+        snprintf(deadline, sizeof deadline, "REQUEST_DEADLINE_MS=%u", deadline_ms);
+        fixture_restart_service((const char *const[]){deadline, NULL});
+        first = erase_once(fixture.client, "fond");
+        assert_int_equal(first.status, 202);
+    }
     assert_true(first.likes < MANY);
     /* A step that was still under way at the deadline is done, and counted nowhere. */
-    const int64_t told = first.likes + erase_all(fixture.client, "fond").likes;
-    assert_true(told > 0 && told <= MANY);
+    assert_true(first.likes + erase_all(fixture.client, "fond").likes <= MANY);
     fixture_restart_service(NULL);
     expect_nothing_about("fond");
     assert_int_equal(rows_about("other"), 10);
