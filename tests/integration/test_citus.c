@@ -165,7 +165,7 @@ static void move_shards(void)
         "'rsvps'::regclass AND s.shardid = (SELECT "
         "get_shard_id_for_distribution_column('rsvps', 'moving-1'))";
     pg_execute(fixture.database_url, move, "block_writes");
-    pg_execute(fixture.database_url, move, "block_writes");
+    pg_execute(fixture.database_url, move, "force_logical"); /* as citus_rebalance_start() does */
 }
 
 static void shards_move_under_load(NO_STATE)
