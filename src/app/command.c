@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *environment(const char *name)
+const char *command_environment(const char *name)
 {
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): it is set only before there are threads */
     return getenv(name);
@@ -57,7 +57,7 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
     char reason[PG_ERROR_SIZE_BYTES];
     const char *problem = "";
     assert(config != NULL && redis_url != NULL);
-    if (!config_load(config, environment, lenient, &error)) {
+    if (!config_load(config, command_environment, lenient, &error)) {
         return wrong_configuration(error.line);
     }
     if (*config->database_url != '\0' && !pg_url_valid(config->database_url, reason)) {
@@ -79,7 +79,7 @@ int command_load(struct config *config, struct redis_url *redis_url, bool lenien
 static const char *admin_environment(const char *name)
 {
     bool wanted = strcmp(name, "ADMIN_PORT") == 0 || strcmp(name, "ADMIN_BIND_ADDRESS") == 0;
-    return wanted ? environment(name) : NULL;
+    return wanted ? command_environment(name) : NULL;
 }
 
 int command_load_admin(struct config *config)

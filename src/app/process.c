@@ -8,6 +8,7 @@
 #include "rsvpd/app/admin_port.h"
 #include "rsvpd/app/api_keys_reader.h"
 #include "rsvpd/app/client_limits.h"
+#include "rsvpd/app/command.h"
 #include "rsvpd/app/credentials.h"
 #include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/memory.h"
@@ -121,10 +122,7 @@ static void render_metrics(void *process_, struct text *out)
     if (process->traces != NULL) {
         sets[count++] = trace_exporter_metrics(process->traces);
     }
-    assert(routes.count <= METRICS_ROUTES_MAX);
-    for (size_t i = 0; i < routes.count; i++) {
-        names[i] = routes.at[i].pattern[0] == '\0' ? "none" : routes.at[i].pattern;
-    }
+    routes_name_all(names);
     metrics_render(&(struct metrics_view){.sets = sets,
                                           .set_count = count,
                                           .route_names = names,
@@ -503,12 +501,6 @@ void process_take_signals(void)
     }
 }
 
-static const char *environment(const char *name)
-{
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets it while there are threads */
-    return getenv(name);
-}
-
 int process_serve(const struct config *config, const struct redis_url *redis_url,
                   const struct pg_secrets *secrets)
 {
@@ -530,9 +522,9 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     }
     process.reload.ended = on_reloaded;
     process.reload.owner = &process;
-    process.reload.lookup = environment;
+    process.reload.lookup = command_environment;
     process.reload.rates = &process.rates;
-    service_manager_init(&process.manager, environment);
+    service_manager_init(&process.manager, command_environment);
     body_prepare();
     struct client_limits limits = client_limits_find(config);
     crowd_init(&process.clients, limits.connections);

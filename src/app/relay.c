@@ -7,6 +7,7 @@
  * confirmed, and after any end the next relay goes on from there. */
 #include "rsvpd/app/relay.h"
 #include "rsvpd/app/admin_port.h"
+#include "rsvpd/app/command.h"
 #include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/relay_decoder.h"
 #include "rsvpd/app/relay_delivery.h"
@@ -89,10 +90,7 @@ static void render_metrics(void *relay_, struct text *out)
     struct process_usage usage;
     bool usage_known = process_usage_read(&usage);
     note_gauges(relay);
-    assert(routes.count <= METRICS_ROUTES_MAX);
-    for (size_t i = 0; i < routes.count; i++) {
-        names[i] = routes.at[i].pattern[0] == '\0' ? "none" : routes.at[i].pattern;
-    }
+    routes_name_all(names);
     metrics_render(&(struct metrics_view){.sets = sets,
                                           .set_count = 1,
                                           .route_names = names,
@@ -302,12 +300,6 @@ static bool start_loop(struct relay *relay)
     return true;
 }
 
-static bool database_url_valid(const char *value)
-{
-    char ignored[PG_ERROR_SIZE_BYTES];
-    return pg_url_valid(value, ignored);
-}
-
 static bool secret_valid(const char *value)
 {
     struct webhook_secrets ignored;
@@ -318,7 +310,7 @@ static bool make_parts(struct relay *relay, unsigned types)
 {
     const struct config *config = relay->config;
     relay->database_url = secret_create("DATABASE_URL", config->database_url_file,
-                                        config->database_url, database_url_valid);
+                                        config->database_url, pg_url_parses);
     relay->secret = secret_create("RELAY_SECRET", config->relay_secret_file, config->relay_secret,
                                   secret_valid);
     relay->place =
@@ -357,12 +349,6 @@ static void start_work(struct relay *relay)
                                                     .hopeless = on_slot_hopeless});
 }
 
-static const char *environment(const char *name)
-{
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing sets it while there are threads */
-    return getenv(name);
-}
-
 /* All is closed. Does not return where a thread of libuv's pool is still at work. */
 static void end_process(struct relay *relay)
 {
@@ -386,7 +372,7 @@ int relay_run(const struct config *config, unsigned types)
 {
     static struct relay relay; /* threads may refer to it until the process is gone */
     relay.config = config;
-    service_manager_init(&relay.manager, environment);
+    service_manager_init(&relay.manager, command_environment);
     body_prepare();
     const struct http_process process = {
         .process = &relay, .health = health, .metrics = render_metrics, .draining = &relay.ending};

@@ -12,12 +12,6 @@
 
 enum { NAMES_SIZE_BYTES = 192, FIXED_SIZE_BYTES = 1024 };
 
-static bool database_url_valid(const char *value)
-{
-    char ignored[PG_ERROR_SIZE_BYTES];
-    return pg_url_valid(value, ignored);
-}
-
 static bool redis_url_valid(const char *value)
 {
     struct redis_url ignored;
@@ -57,9 +51,9 @@ bool reload_init(struct reload *reload, const struct config *config)
     *reload = (struct reload){
         .config = config,
         .database_url = secret_create("DATABASE_URL", config->database_url_file,
-                                      config->database_url, database_url_valid),
+                                      config->database_url, pg_url_parses),
         .database_read_url = secret_create("DATABASE_READ_URL", config->database_read_url_file,
-                                           config->database_read_url, database_url_valid),
+                                           config->database_read_url, pg_url_parses),
         .redis_url =
             secret_create("REDIS_URL", config->redis_url_file, config->redis_url, redis_url_valid),
         .jwt_secret = secret_create("AUTH_JWT_SECRET", config->auth_jwt_secret_file,

@@ -68,3 +68,10 @@ static const struct route all[] = {
 
 static_assert(sizeof all / sizeof all[0] <= METRICS_ROUTES_MAX, "each route is measured");
 const struct route_table routes = {all, sizeof all / sizeof all[0]};
+
+void routes_name_all(const char *names[METRICS_ROUTES_MAX])
+{
+    for (size_t i = 0; i < routes.count; i++) {
+        names[i] = routes.at[i].pattern[0] == '\0' ? "none" : routes.at[i].pattern;
+    }
+}

@@ -1,6 +1,7 @@
 /* Connections to Postgres as DATABASE_URL and the PG* variables describe them. */
 #include "rsvpd/store/pg_connect.h"
 #include "rsvpd/base/slice.h"
+#include "rsvpd/store/pg_hosts.h"
 #include "rsvpd/store/pg_race.h"
 
 #include <libpq-fe.h>
@@ -8,19 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the URL says of a keyword; NULL where it does not. */
-static const char *option_value(const PQconninfoOption *options, const char *keyword)
-{
-    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
-        options++;
-    }
-    return options->keyword == NULL ? NULL : options->val;
-}
-
 /* Ports of one or several hosts: libpq itself looks at them only when it connects. */
 static bool ports_valid(const PQconninfoOption *options)
 {
-    struct slice ports = slice_of(option_value(options, "port"));
+    struct slice ports = slice_of(pg_hosts_option(options, "port"));
     while (ports.size > 0) {
         struct slice port = slice_cut(&ports, ',');
         int number = 0;
@@ -51,11 +43,17 @@ bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES])
     return valid;
 }
 
+bool pg_url_parses(const char *url)
+{
+    char ignored[PG_ERROR_SIZE_BYTES];
+    return pg_url_valid(url, ignored);
+}
+
 static bool is_plain(const char *value)
 {
     static const char plain[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._:/,";
-    return value == NULL || value[strspn(value, plain)] == '\0';
+    return value[strspn(value, plain)] == '\0';
 }
 
 void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES])
@@ -63,11 +61,11 @@ void pg_url_place(const char *url, char place[PG_PLACE_SIZE_BYTES])
     PQconninfoOption *options = PQconninfoParse(url, NULL);
     *place = '\0';
     if (options != NULL) {
-        const char *host = option_value(options, "host");
-        const char *address = option_value(options, "hostaddr");
-        const char *database = option_value(options, "dbname");
-        host = host == NULL ? address : host;
-        if (host != NULL && database != NULL && is_plain(host) && is_plain(database)) {
+        const char *host = pg_hosts_option(options, "host");
+        const char *address = pg_hosts_option(options, "hostaddr");
+        const char *database = pg_hosts_option(options, "dbname");
+        host = host[0] == '\0' ? address : host;
+        if (host[0] != '\0' && database[0] != '\0' && is_plain(host) && is_plain(database)) {
             snprintf(place, PG_PLACE_SIZE_BYTES, " (host %.100s, database %.100s)", host, database);
         }
     }

@@ -17,7 +17,7 @@ enum { KEYWORDS_MAX = 16, TIMEOUT_MIN_S = 2 /* libpq's */ };
 
 static const char no_port[] = "0", no_address[] = "none", default_port[] = "5432";
 
-static const char *value_of(const PQconninfoOption *options, const char *keyword)
+const char *pg_hosts_option(const PQconninfoOption *options, const char *keyword)
 {
     while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0) {
         options++;
@@ -44,7 +44,7 @@ static PQconninfoOption *read_with(const char *const *keywords, const char *cons
     PQconninfoOption *options = connection == NULL ? NULL : PQconninfo(connection);
     if (options == NULL) {
         snprintf(message, size, "out of memory\n");
-    } else if (strcmp(value_of(options, keyword), value) != 0) { /* it did not come so far */
+    } else if (strcmp(pg_hosts_option(options, keyword), value) != 0) { /* it did not come so far */
         snprintf(message, size, "%s", PQerrorMessage(connection));
         PQconninfoFree(options);
         options = NULL;
@@ -66,7 +66,7 @@ static size_t count_parts(const char *list)
 /* False where the number is none. */
 static bool read_timeout(struct pg_hosts *hosts)
 {
-    const char *timeout = value_of(hosts->options, "connect_timeout");
+    const char *timeout = pg_hosts_option(hosts->options, "connect_timeout");
     char *end;
     long seconds = strtol(timeout, &end, 10);
     while (isspace((unsigned char)*end)) {
@@ -111,9 +111,9 @@ static void split_lists(struct pg_hosts *hosts)
 static bool take_lists(struct pg_hosts *hosts, const PQconninfoOption *with_ports, char *message,
                        size_t size)
 {
-    hosts->names = strdup(value_of(hosts->options, "host"));
-    hosts->addresses = strdup(value_of(hosts->options, "hostaddr"));
-    hosts->ports = strdup(value_of(with_ports, "port"));
+    hosts->names = strdup(pg_hosts_option(hosts->options, "host"));
+    hosts->addresses = strdup(pg_hosts_option(hosts->options, "hostaddr"));
+    hosts->ports = strdup(pg_hosts_option(with_ports, "port"));
     if (hosts->names == NULL || hosts->addresses == NULL || hosts->ports == NULL) {
         snprintf(message, size, "out of memory\n");
         return false;

@@ -20,6 +20,9 @@ int command_unexpected(const char *command, const char *argument);
  * password. */
 const char *command_shown(const char *argument);
 
+/* Looks a variable of the environment up; NULL: it is not set. */
+const char *command_environment(const char *name);
+
 /* Loads the configuration, which the caller frees in any case, and checks what only the stores
  * understand. Returns 0 or the exit status. */
 int command_load(struct config *config, struct redis_url *redis_url, bool lenient);

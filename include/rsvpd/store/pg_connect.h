@@ -11,6 +11,9 @@
  * if not, `error` says why without repeating the URL. */
 MUST_CHECK bool pg_url_valid(const char *url, char error[PG_ERROR_SIZE_BYTES]);
 
+/* The same, where the reason does not matter. */
+bool pg_url_parses(const char *url);
+
 /* What a session is wanted for. */
 enum pg_access {
     PG_WRITES,  /* takes writes */

@@ -11,6 +11,9 @@
 /* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): libpq's own name */
 struct _PQconninfoOption; /* libpq's PQconninfoOption */
 
+/* What the options say of a keyword; empty where they do not. */
+const char *pg_hosts_option(const struct _PQconninfoOption *options, const char *keyword);
+
 struct pg_host {
     const char *name, *address; /* host, hostaddr; empty: not given */
     const char *port;
