@@ -19,6 +19,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     CONNECT_MIN_US = 50 * 1000,
@@ -48,9 +49,10 @@ struct pg_replica {
     bool marked;           /* the primary, as far as is known */
     bool asking;           /* the primary, for the batches that are held */
     bool logged_available; /* what the log was told last */
-    size_t held_count;     /* batches that wait for a barrier */
-    size_t under_way;      /* batches that were taken and have not ended */
-    size_t next_line;      /* whose turn it is to try to connect */
+    char logged_reason[PG_ERROR_SIZE_BYTES];
+    size_t held_count;                /* batches that wait for a barrier */
+    size_t under_way;                 /* batches that were taken and have not ended */
+    size_t next_line;                 /* whose turn it is to try to connect */
     char reason[PG_ERROR_SIZE_BYTES]; /* of the last change for the worse */
     size_t line_count;
     struct line lines[]; /* the first asks the primary */
@@ -100,15 +102,17 @@ bool pg_replica_can_send(const struct pg_replica *replica)
 static void log_change(struct pg_replica *replica, int64_t now_us)
 {
     bool available = replica->answers.state == BREAKER_CLOSED && is_connected(replica);
+    bool told = available == replica->logged_available &&
+                (available || strcmp(replica->reason, replica->logged_reason) == 0);
     int64_t left_out;
-    if (available == replica->logged_available || replica->closing ||
-        !log_limit_allows(&replica->change_log, now_us, &left_out)) {
+    if (told || replica->closing || !log_limit_allows(&replica->change_log, now_us, &left_out)) {
         return;
     }
     replica->logged_available = available;
     if (available) {
         log_event(LOG_INFO, "the replica is read");
     } else {
+        strcpy(replica->logged_reason, replica->reason);
         log_event(LOG_WARN, "the replica is not read: the primary is",
                   LOG_CSTR("reason", replica->reason));
     }
