@@ -55,3 +55,10 @@ PGresult *pg_await_last(PGconn *connection, int64_t timeout_us)
     PQclear(last);
     return NULL;
 }
+
+PGresult *pg_await_query(PGconn *connection, const char *sql, int count, const char *const *values,
+                         int64_t timeout_us)
+{
+    bool sent = PQsendQueryParams(connection, sql, count, NULL, values, NULL, NULL, 0) == 1;
+    return sent ? pg_await_last(connection, timeout_us) : NULL;
+}

@@ -62,9 +62,9 @@ PGresult *pg_command_run_within(PGconn *connection, int64_t timeout_us,
              command->name);
     bool fits = sql_expand(sql_text(name), command->relation, sql, sizeof sql);
     assert(fits);
-    bool sent = PQsendQueryParams(connection, sql, command->parameters, NULL, command->values, NULL,
-                                  NULL, 0) == 1;
-    return accept(connection, sent ? pg_await_last(connection, timeout_us) : NULL, state, error);
+    return accept(connection,
+                  pg_await_query(connection, sql, command->parameters, command->values, timeout_us),
+                  state, error);
 }
 
 bool pg_command_execute(PGconn *connection, const struct pg_command *command, int64_t *changed,

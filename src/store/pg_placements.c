@@ -1,6 +1,7 @@
 /* Where a database has the entities. */
 #include "rsvpd/store/pg_placements.h"
 #include "rsvpd/base/text.h"
+#include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/sql.h"
 
 #include <libpq-fe.h>
@@ -8,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LOOK_TIMEOUT_US = 5 * 1000 * 1000 }; /* the catalogs may have to be read from a disk */
 enum { SAMPLES = 40, SAMPLES_SIZE_BYTES = SAMPLES * (SAMPLES + 4) };
 
-/* NULL, with `error` filled in, where it is refused. */
+/* NULL, with `error` filled in, where it is refused or there is no answer in time. */
 static PGresult *ask(PGconn *connection, const char *file, const char *value, int count,
                      char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *rows = PQexecParams(connection, sql_text(file), count, NULL, &value, NULL, NULL, 0);
+    PGresult *rows = pg_await_query(connection, sql_text(file), count, &value, LOOK_TIMEOUT_US);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
         pg_error_statement(connection, rows, error);
         PQclear(rows);

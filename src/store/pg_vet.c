@@ -99,18 +99,11 @@ bool pg_vet_session(struct pg_conn *connection, const char *url, enum pg_access 
 static const char *const relation_words[] = {RELATIONS(MEMBERS), RELATIONS(COUNTERS),
                                              RELATIONS(IDENTIFIERS)};
 
-/* The answer to a statement; NULL where there is none in time. */
-static PGresult *ask(PGconn *connection, const char *name, int count, const char *const *values)
-{
-    bool sent =
-        PQsendQueryParams(connection, sql_text(name), count, NULL, values, NULL, NULL, 0) == 1;
-    return sent ? pg_await_last(connection, LOOK_TIMEOUT_US) : NULL;
-}
-
 /* Whether the statement finds nothing that is not as the migrations made it. */
 static bool finds_nothing(PGconn *connection, const char *name, char error[PG_ERROR_SIZE_BYTES])
 {
-    PGresult *result = ask(connection, name, 3, relation_words);
+    PGresult *result =
+        pg_await_query(connection, sql_text(name), 3, relation_words, LOOK_TIMEOUT_US);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool ours = answered && PQntuples(result) == 0;
     if (!answered) {
@@ -139,7 +132,8 @@ bool pg_vet_replayed(struct pg_conn *connection, const char *url, char error[PG_
         return false;
     }
     const char *values[] = {hosts > 1 ? "true" : "false"};
-    PGresult *result = ask(connection, "session/replayed", 1, values);
+    PGresult *result =
+        pg_await_query(connection, sql_text("session/replayed"), 1, values, LOOK_TIMEOUT_US);
     bool answered = PQresultStatus(result) == PGRES_TUPLES_OK;
     bool replayed = answered && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
     if (!answered) {

@@ -92,28 +92,37 @@ static void a_host_is_asked_again_while_another_is_silent(NO_STATE)
 
 /* ---- after the connection ---- */
 
-/* The catalog that new sessions are judged by is a table that can be locked. */
-static char *make_lockable(const char *database)
+/* Whatever new sessions are judged by reads this table, which can be locked: the catalog of indexes
+ * for the schema, and a function that tells whether tables are in shards. */
+static char *make_lockable(const char *database, const char *what)
 {
     char *url = pg_fresh_database(fixture.pg, database);
     service_migrate(url);
-    pg_execute(url, "CREATE SCHEMA lockable;"
-                    " CREATE TABLE lockable.pg_index AS SELECT * FROM pg_index;"
-                    " GRANT USAGE ON SCHEMA lockable TO PUBLIC;"
-                    " GRANT SELECT ON lockable.pg_index TO PUBLIC");
+    pg_execute(url,
+               "CREATE SCHEMA lockable;"
+               " CREATE TABLE lockable.gate AS SELECT * FROM pg_index;"
+               " CREATE VIEW lockable.pg_index AS SELECT * FROM lockable.gate;"
+               " CREATE FUNCTION lockable.to_regprocedure(text) RETURNS regprocedure"
+               "  LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM lockable.gate; RETURN NULL; END $$;"
+               " GRANT USAGE ON SCHEMA lockable TO PUBLIC;"
+               " GRANT SELECT ON ALL TABLES IN SCHEMA lockable TO PUBLIC;"
+               " DROP %s",
+               what);
     pg_execute(url, "ALTER DATABASE %s SET search_path = lockable, pg_catalog, public", database);
     return url;
 }
 
 /* Else it would keep the thread that connects, and with it all connections. */
-static void a_session_that_falls_silent_is_given_up(NO_STATE)
+static void expect_silence_given_up(const char *database, const char *not_by)
 {
-    char *url = make_lockable("lockable");
+    char *url = make_lockable(database, not_by);
     struct service *service = service_start(url, NULL, one_worker);
     struct pg_conn *holder =
-        pg_session_begin(url, "LOCK TABLE lockable.pg_index IN ACCESS EXCLUSIVE MODE");
-    pg_execute(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'rsvpd' AND datname = 'lockable'");
+        pg_session_begin(url, "LOCK TABLE lockable.gate IN ACCESS EXCLUSIVE MODE");
+    pg_execute(url,
+               "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+               " WHERE application_name = 'rsvpd' AND datname = '%s'",
+               database);
     pg_await_lock_waiter(url);
     service_await_log(service, "no answer in time");
     PQfinish(holder);
@@ -123,12 +132,23 @@ static void a_session_that_falls_silent_is_given_up(NO_STATE)
     free(url);
 }
 
+static void a_session_that_falls_silent_about_the_schema_is_given_up(NO_STATE)
+{
+    expect_silence_given_up("schema", "FUNCTION lockable.to_regprocedure");
+}
+
+static void a_session_that_falls_silent_about_shards_is_given_up(NO_STATE)
+{
+    expect_silence_given_up("shards", "VIEW lockable.pg_index");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_host_does_not_hold_up_the_next),
         cmocka_unit_test(a_host_is_asked_again_while_another_is_silent),
-        cmocka_unit_test(a_session_that_falls_silent_is_given_up),
+        cmocka_unit_test(a_session_that_falls_silent_about_the_schema_is_given_up),
+        cmocka_unit_test(a_session_that_falls_silent_about_shards_is_given_up),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -21,4 +21,8 @@ MUST_CHECK bool pg_await_answer(struct pg_conn *connection, int64_t until_us);
  * the session is of no use any more. */
 MUST_CHECK struct pg_result *pg_await_last(struct pg_conn *connection, int64_t timeout_us);
 
+/* Sends a statement with `count` parameters as text, and takes its result likewise. */
+MUST_CHECK struct pg_result *pg_await_query(struct pg_conn *connection, const char *sql, int count,
+                                            const char *const *values, int64_t timeout_us);
+
 #endif
