@@ -26,7 +26,10 @@ enum {
     CONNECT_MAX_US = 2000 * 1000,
     REST_MIN_US = 50 * 1000, /* after a batch was declined */
     REST_MAX_US = 2000 * 1000,
-    PATIENCE_US = 100 * 1000, /* with the primary for a barrier, and with the replica for a batch */
+    /* With the primary for a barrier, and with the replica for a batch: then the primary has the
+     * rest of a request's time, half of it or more. */
+    PATIENCE_MAX_US = 100 * 1000,
+    DEADLINE_PARTS = 4,
 };
 
 /* A connection to the replica, or the one that asks the primary. */
@@ -291,13 +294,14 @@ static void on_measured(void *line_, int64_t latency_us)
 static struct pg_link *create_link(struct pg_replica *replica, struct line *line)
 {
     const struct pg_replica_setup *setup = &replica->setup;
+    int64_t part_us = setup->deadline_us / DEADLINE_PARTS;
     return pg_link_create(&(struct pg_link_setup){
         .loop = setup->loop,
         .url = line->asks ? setup->primary_url : setup->url,
         .access = line->asks ? PG_WRITES : PG_REPLICA,
         .use = line->asks ? PG_LINK_FOR_BARRIERS : PG_LINK_FOR_BATCHES,
         .deadline_us = setup->deadline_us,
-        .patience_us = PATIENCE_US,
+        .patience_us = part_us < PATIENCE_MAX_US ? part_us : PATIENCE_MAX_US,
         .parameters = setup->parameters,
         .log = &replica->link_log,
         .owner = {.owner = line,
