@@ -115,7 +115,7 @@ static void log_change(struct pg_replica *replica, int64_t now_us)
     if (available) {
         log_event(LOG_INFO, "the replica is read");
     } else {
-        strcpy(replica->logged_reason, replica->reason);
+        snprintf(replica->logged_reason, sizeof replica->logged_reason, "%s", replica->reason);
         log_event(LOG_WARN, "the replica is not read: the primary is",
                   LOG_CSTR("reason", replica->reason));
     }
