@@ -17,6 +17,10 @@ SELECT create_distributed_table('waitlist', 'event_id', colocate_with => 'rsvps'
 SELECT create_distributed_table('likes', 'post_id', colocate_with => 'rsvps');
 SELECT create_distributed_table('like_counters', 'post_id', colocate_with => 'rsvps');
 
+-- Has no rows. It makes Citus commit a write and its idempotency key in two phases: two_phases.sql.
+CREATE TABLE rsvpd_two_phases (id integer PRIMARY KEY);
+SELECT citus_add_local_table_to_metadata('rsvpd_two_phases');
+
 -- Keeps shards where they are until the transaction ends: Citus moves and splits shards under the same lock. Fails with 40001 if
 -- the call is to be made again, where the shards are now. A shard never has other entities: a split makes new ones.
 CREATE FUNCTION rsvpd_hold_shards(shards bigint[]) RETURNS void

@@ -30,4 +30,7 @@ GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON idempotency_keys TO :"role"
 GRANT SELECT (id, sha256, scopes, expires_at, revoked_at, last_used_at), UPDATE (last_used_at) ON api_keys TO :"role";
 GRANT SELECT ON rsvpd_secrets, rsvpd_migrations TO :"role";
 GRANT SELECT, UPDATE ON rsvpd_primary TO :"role";
+SELECT format('GRANT DELETE ON rsvpd_two_phases TO %I', :'role')
+WHERE to_regclass('rsvpd_two_phases') IS NOT NULL -- distributed/citus.sql has made it
+\gexec
 COMMIT;

@@ -98,6 +98,13 @@ static bool queue_durable(struct pg_exchange *exchange)
            pg_statement_queue(exchange, "durable", pg_row_parse_nothing, NULL, 0);
 }
 
+/* Keys are at the coordinator, and what they are for is at a worker: both are kept, or neither. */
+static bool queue_two_phases(struct pg_exchange *exchange)
+{
+    return !exchange->sharded || !any_acts(exchange->batch) ||
+           pg_statement_queue_control(exchange, "distributed/two_phases");
+}
+
 /* Without keys the whole batch is one part, and its sync commits it. */
 static bool queue_statements(struct pg_exchange *exchange)
 {
@@ -115,8 +122,8 @@ static bool queue_statements(struct pg_exchange *exchange)
         queued = !any_acts(exchange->batch) || queue_work(exchange);
         break;
     case PG_PART_STORE_KEYS:
-        queued = pg_keys_queue_store(exchange) && queue_durable(exchange) &&
-                 pg_statement_queue_control(exchange, "session/commit");
+        queued = pg_keys_queue_store(exchange) && queue_two_phases(exchange) &&
+                 queue_durable(exchange) && pg_statement_queue_control(exchange, "session/commit");
         break;
     case PG_PART_ROLL_BACK:
         queued = pg_statement_queue_control(exchange, "session/rollback");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event.h"
 #include "expect.h"
 #include "fixture.h"
 #include "http.h"
@@ -115,6 +116,25 @@ static void commands_over_all_shards_are_refused(NO_STATE)
     erase("stays");
 }
 
+/* ---- two phases ---- */
+
+/* How many transactions the coordinator has noted before it had a worker prepare them. */
+#define PREPARED                                                                                   \
+    "(SELECT n_tup_ins FROM pg_stat_all_tables WHERE relid = 'pg_dist_transaction'::regclass)"
+
+static void a_write_and_its_key_are_committed_in_two_phases(NO_STATE)
+{
+    const int64_t before = pg_query_int64(fixture.database_url, "SELECT " PREPARED);
+    struct http_response *response =
+        event_write(fixture.client, "POST", "keyed", "guest", "\"once\"");
+    expect_status(response, 201);
+    http_response_free(&response);
+    pg_await(fixture.database_url, "SELECT " PREPARED " > %lld", (long long)before);
+    response = event_write(fixture.client, "DELETE", "keyed", "guest", NULL);
+    expect_status(response, 200);
+    http_response_free(&response);
+}
+
 /* ---- shards that move ---- */
 
 /* RSVPs to one event after the other, and leaves them again. */
@@ -199,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_distributed_schema_migrates),
         cmocka_unit_test(a_user_is_found_and_erased_in_all_shards),
         cmocka_unit_test(commands_over_all_shards_are_refused),
+        cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
         cmocka_unit_test(shards_move_under_load),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
