@@ -23,8 +23,10 @@ SELECT citus_add_local_table_to_metadata('rsvpd_two_phases');
 
 -- Keeps shards where they are until the transaction ends: Citus moves and splits shards under the same lock. Fails with 40001 if
 -- the call is to be made again, where the shards are now. A shard never has other entities: a split makes new ones.
+-- It has the rights of the owner of the tables, which the lock wants: so it finds no tables of whoever calls it, and
+-- service_role.sql says who may.
 CREATE FUNCTION rsvpd_hold_shards(shards bigint[]) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF 0 = ANY (shards) THEN
         RAISE EXCEPTION 'the shards of the entities were not known' USING ERRCODE = '40001';
@@ -37,6 +39,7 @@ BEGIN
     END IF;
 END
 $$;
+REVOKE EXECUTE ON FUNCTION rsvpd_hold_shards(bigint[]) FROM PUBLIC;
 
 -- Sets the session of a worker up, like session/setup.sql, and drops old plans, like session/refresh.sql: a worker's sessions
 -- belong to one session of the coordinator.

@@ -30,7 +30,11 @@ GRANT SELECT, INSERT, DELETE, UPDATE (expires_at) ON idempotency_keys TO :"role"
 GRANT SELECT (id, sha256, scopes, expires_at, revoked_at, last_used_at), UPDATE (last_used_at) ON api_keys TO :"role";
 GRANT SELECT ON rsvpd_secrets, rsvpd_migrations TO :"role";
 GRANT SELECT, UPDATE ON rsvpd_primary TO :"role";
+-- What distributed/citus.sql has made.
 SELECT format('GRANT DELETE ON rsvpd_two_phases TO %I', :'role')
-WHERE to_regclass('rsvpd_two_phases') IS NOT NULL -- distributed/citus.sql has made it
+WHERE to_regclass('rsvpd_two_phases') IS NOT NULL
+\gexec
+SELECT format('GRANT EXECUTE ON FUNCTION rsvpd_hold_shards(bigint[]) TO %I', :'role')
+WHERE to_regprocedure('rsvpd_hold_shards(bigint[])') IS NOT NULL
 \gexec
 COMMIT;

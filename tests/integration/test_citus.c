@@ -116,6 +116,29 @@ static void commands_over_all_shards_are_refused(NO_STATE)
     erase("stays");
 }
 
+/* ---- rights ---- */
+
+/* It runs as the owner of the tables, on each server. */
+static void what_holds_shards_takes_nothing_of_its_callers(NO_STATE)
+{
+    char *url = pg_service_url(fixture.database_url);
+    struct pg_conn *session =
+        pg_session_begin(url, "%s",
+                         "CREATE TEMP VIEW pg_dist_placement AS"
+                         " SELECT 1 / (random() * 0)::integer AS shardid, 0 AS groupid");
+    pg_session_execute(session,
+                       "DO $$ BEGIN "
+                       "PERFORM rsvpd_hold_shards(ARRAY(SELECT min(shardid) FROM pg_dist_shard)); "
+                       "EXCEPTION WHEN serialization_failure THEN NULL; END $$");
+    PQfinish(session);
+    free(url);
+    assert_true(pg_query_bool(
+        fixture.database_url,
+        "SELECT count(*) > 1 AND bool_and(result = 'f') FROM run_command_on_all_nodes("
+        "'SELECT has_function_privilege(''pg_monitor'', ''rsvpd_hold_shards(bigint[])'', "
+        "''EXECUTE'')')"));
+}
+
 /* ---- two phases ---- */
 
 /* How many transactions the coordinator has noted before it had a worker prepare them. */
@@ -219,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_distributed_schema_migrates),
         cmocka_unit_test(a_user_is_found_and_erased_in_all_shards),
         cmocka_unit_test(commands_over_all_shards_are_refused),
+        cmocka_unit_test(what_holds_shards_takes_nothing_of_its_callers),
         cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
         cmocka_unit_test(shards_move_under_load),
     };
