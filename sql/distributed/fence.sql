@@ -1,7 +1,7 @@
 -- Like session/fence.sql, for a session of a coordinator: ends what it has under way on workers as well, which could still
--- commit. $1, $2: the session, as identity.sql answers it. Fails if a worker cannot be asked.
+-- commit. $1, $2: the session, as identity.sql answers it. Fails if a worker cannot be asked, within a second.
 WITH ended AS MATERIALIZED (
-    SELECT count(pg_terminate_backend(pid, 500)) AS sessions
+    SELECT count(pg_terminate_backend(pid, 500)) AS sessions, set_config('citus.node_connection_timeout', '1000', true) AS bound
     FROM pg_stat_activity
     WHERE pid = $1::integer AND backend_start = $2::timestamptz
 )

@@ -11,6 +11,7 @@ static const char *const errors[] = {
     [BATCH_UNAVAILABLE] = "unavailable",
     [BATCH_DECLINED] = "replica_declined",
     [BATCH_LOST] = "connection_lost",
+    [BATCH_UNSURE] = "worker_lost",
 };
 
 /* The table that an operation is about in the first place; empty where that is not one. */

@@ -336,6 +336,17 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
     }
 }
 
+/* Whether it was done is not known, and another attempt will not tell. */
+static void end_all_unsure(struct dispatch *dispatch, struct batcher *queue, struct batch *batch,
+                           int64_t now_us)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        struct operation *operation = batch->operations[i];
+        finish_operation(dispatch, queue, operation,
+                         may_be_unknown(operation) ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE, now_us);
+    }
+}
+
 /* A batch of writes, or of changed settings, has committed. */
 static void committed(struct dispatch *dispatch, const struct batch *batch, int64_t now_us)
 {
@@ -441,6 +452,9 @@ void dispatch_batch_ended(struct dispatch *dispatch, struct batch *batch,
         break;
     case BATCH_UNAVAILABLE:
         end_all(dispatch, queue, batch, OUTCOME_UNAVAILABLE, now_us);
+        break;
+    case BATCH_UNSURE:
+        end_all_unsure(dispatch, queue, batch, now_us);
         break;
     }
     batch->next = dispatch->free_batches;

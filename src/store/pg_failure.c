@@ -1,14 +1,14 @@
 /* What errors of PostgreSQL mean for a batch. */
 #include "rsvpd/store/pg_failure.h"
 
-#include <stddef.h>
 #include <string.h>
 
-/* The first prefix of an SQLSTATE counts. */
-static const struct {
-    const char *prefix;
+struct meaning {
+    const char *prefix; /* of an SQLSTATE: the first counts */
     struct pg_failure failure;
-} meanings[] = {
+};
+
+static const struct meaning meanings[] = {
     {"40", {BATCH_ROLLED_BACK, false}}, /* serialization failure, deadlock */
     {"55P03", {BATCH_LOCKED, false}},   /* lock time-out */
     {"57014", {BATCH_LOCKED, false}},   /* statement time-out */
@@ -25,11 +25,28 @@ static const struct {
     {"", {BATCH_UNAVAILABLE, true}},       /* read-only after a failover, schema changed, … */
 };
 
-struct pg_failure pg_failure_of(const char *sqlstate)
+/* What else they mean where the other server may have committed by then. */
+static const struct meaning remote_meanings[] = {
+    {"08", {BATCH_UNSURE, true}},    /* the connection to it */
+    {"57P", {BATCH_UNSURE, true}},   /* it is shutting down, or somebody has ended its session */
+    {"57014", {BATCH_UNSURE, true}}, /* it was not waited for any longer */
+    {"XX", {BATCH_UNSURE, true}},    /* what Citus has no code for, as where its commit failed */
+    {"", {BATCH_DONE, false}},       /* nothing else */
+};
+
+static struct pg_failure find(const struct meaning *meaning, const char *sqlstate)
 {
-    size_t i = 0;
-    while (strncmp(sqlstate, meanings[i].prefix, strlen(meanings[i].prefix)) != 0) {
-        i++;
+    while (strncmp(sqlstate, meaning->prefix, strlen(meaning->prefix)) != 0) {
+        meaning++;
     }
-    return meanings[i].failure;
+    return meaning->failure;
+}
+
+struct pg_failure pg_failure_of(const char *sqlstate, bool remote)
+{
+    struct pg_failure failure = {BATCH_DONE, false};
+    if (remote) {
+        failure = find(remote_meanings, sqlstate);
+    }
+    return failure.outcome != BATCH_DONE ? failure : find(meanings, sqlstate);
 }

@@ -170,6 +170,11 @@ static void close_watch(struct pg_link *link)
     }
 }
 
+static bool is_unsure(const struct pg_link *link)
+{
+    return link->failed && link->failure.outcome == BATCH_UNSURE;
+}
+
 /* Closes the connection and tells the owner of it and of the batch that it had. */
 static void take_down(struct pg_link *link, const char *reason, bool server_at_fault,
                       int64_t now_us)
@@ -180,6 +185,7 @@ static void take_down(struct pg_link *link, const char *reason, bool server_at_f
         .server_at_fault = server_at_fault,
         .fencing = link->state == PG_LINK_FENCING,
         .batch = link->exchange.batch,
+        .outcome = is_unsure(link) ? BATCH_UNSURE : BATCH_LOST,
         .session = &session,
     };
     close_watch(link);
@@ -458,6 +464,14 @@ static bool is_expected(const struct pg_link *link)
            (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->short_lock_timeout);
 }
 
+/* Whether a worker of Citus commits the batch by itself. It does not where a transaction of the
+ * coordinator is around it, which commits in two phases: then an error tells that none has. */
+static bool commits_remotely(const struct pg_link *link)
+{
+    return link->exchange.batch != NULL && link->exchange.sharded &&
+           link->exchange.part == PG_PART_WHOLE;
+}
+
 /* False where the error is libpq's own: the connection is gone, or there was no memory for what the
  * server said, and so nobody knows what became of the statement. */
 static bool parse_error(struct pg_link *link, const PGresult *result)
@@ -467,7 +481,7 @@ static bool parse_error(struct pg_link *link, const PGresult *result)
         return sqlstate != NULL;
     }
     link->failed = true;
-    link->failure = pg_failure_of(sqlstate);
+    link->failure = pg_failure_of(sqlstate, commits_remotely(link));
     if (is_expected(link)) {
         return true;
     }
@@ -500,6 +514,11 @@ static void setup_ended(struct pg_link *link, struct instant now)
 static void exchange_ended(struct pg_link *link, struct instant now)
 {
     const struct pg_link_owner *owner = &link->setup.owner;
+    if (link->exchange.batch != NULL && is_unsure(link)) {
+        owner->unfit(owner->owner, now);
+        take_down(link, "it cannot tell what a worker has done", true, now.mono_us);
+        return;
+    }
     struct batch *batch = link->exchange.batch;
     enum batch_outcome outcome = link->failed              ? link->failure.outcome
                                  : link->asks_paths        ? BATCH_MISROUTED

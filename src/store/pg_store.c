@@ -220,7 +220,7 @@ static void on_lost(void *member_, const struct pg_link_loss *loss, int64_t now_
         breaker_failure(&store->breaker, now_us, random_next(&store->random));
     }
     if (loss->batch != NULL) {
-        store->listener.batch_ended(store->listener.service, loss->batch, BATCH_LOST, now_us);
+        store->listener.batch_ended(store->listener.service, loss->batch, loss->outcome, now_us);
     }
     report_availability(store, loss->reason, now_us);
 }

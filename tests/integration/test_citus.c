@@ -2,6 +2,7 @@
  * user, commands that are refused, and shards that move under load. Runs where CITUS_URL names a
  * coordinator. */
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,52 @@ static void a_write_and_its_key_are_committed_in_two_phases(NO_STATE)
     http_response_free(&response);
 }
 
+/* ---- a worker that is lost ---- */
+
+/* Workers wait for a standby that is not there, behind what they have committed. */
+static void hold_commits(const char *standby)
+{
+    assert_true(
+        pg_query_bool(fixture.database_url,
+                      "SELECT bool_and(success) FROM run_command_on_workers($c$ALTER SYSTEM SET "
+                      "synchronous_standby_names = '%s'$c$)",
+                      standby));
+    assert_true(pg_query_bool(fixture.database_url,
+                              "SELECT bool_and(result = 't') FROM "
+                              "run_command_on_workers('SELECT pg_reload_conf()')"));
+}
+
+static int heal_commits(NO_STATE)
+{
+    hold_commits("");
+    return 0;
+}
+
+static void *send_rsvp(void *client)
+{
+    return event_write(client, "POST", "lost", "guest", NULL);
+}
+
+/* The coordinator's session goes on, and cannot tell that the write was done. */
+static void a_write_whose_worker_is_lost_is_not_known(NO_STATE)
+{
+    pthread_t thread;
+    void *answer;
+    hold_commits("nobody");
+    assert_int_equal(pthread_create(&thread, NULL, send_rsvp, fixture.client), 0);
+    pg_await(fixture.database_url,
+             "SELECT sum(result::integer) > 0 FROM run_command_on_workers('SELECT "
+             "count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = "
+             "''SyncRep'' AND application_name LIKE ''citus_internal%%''')");
+    assert_int_equal(pthread_join(thread, &answer), 0);
+    hold_commits("");
+    struct http_response *response = answer;
+    expect_problem(response, 504, "outcome-unknown");
+    http_response_free(&response);
+    expect_member(fixture.client, &relations[0], "lost", "guest", true);
+    event_do(fixture.client, "DELETE", "lost", "guest", .status = "none", .changed = true);
+}
+
 /* ---- shards that move ---- */
 
 /* RSVPs to one event after the other, and leaves them again. */
@@ -244,6 +291,7 @@ int main(void)
         cmocka_unit_test(commands_over_all_shards_are_refused),
         cmocka_unit_test(what_holds_shards_takes_nothing_of_its_callers),
         cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
+        cmocka_unit_test_teardown(a_write_whose_worker_is_lost_is_not_known, heal_commits),
         cmocka_unit_test(shards_move_under_load),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -25,7 +25,9 @@ enum batch_outcome {
     BATCH_UNMET,       /* nothing was done: the precondition of its one operation is not met */
     BATCH_UNAVAILABLE, /* nothing was done: the server cannot work now (read-only, disk full, …) */
     BATCH_DECLINED,    /* nothing was done: the replica cannot answer it. The primary can */
-    BATCH_LOST         /* the connection broke; whether it was done is not known */
+    BATCH_LOST,        /* the connection broke; whether it was done is not known */
+    BATCH_UNSURE /* likewise of the server behind the one that answers: as long as that is away,
+                    another attempt fails as well */
 };
 
 /* The primary: Postgres, which alone decides. */

@@ -11,7 +11,8 @@ struct pg_failure {
     bool reconnect; /* another connection may mend it */
 };
 
-/* By the SQLSTATE (PostgreSQL manual, appendix A). */
-struct pg_failure pg_failure_of(const char *sqlstate);
+/* By the SQLSTATE (PostgreSQL manual, appendix A). `remote`: the statements commit at another
+ * server than the one that says so, and its connection to that one may be what failed. */
+struct pg_failure pg_failure_of(const char *sqlstate, bool remote);
 
 #endif

@@ -39,6 +39,7 @@ struct pg_link_loss {
     bool server_at_fault;             /* another attempt is likely to fail as well */
     bool fencing;                     /* it was ending sessions: those are not ended */
     struct batch *batch;              /* whose end is not known; NULL: none */
+    enum batch_outcome outcome;       /* of the batch: BATCH_LOST or BATCH_UNSURE */
     const struct pg_session *session; /* the server's end of the link */
 };
 

@@ -238,6 +238,28 @@ static void test_only_a_change_shows_that_a_lock_is_gone(NO_STATE)
     bench_finish(bench);
 }
 
+/* Nothing of a batch is sent again of which nobody knows, and its writes say so. */
+static void test_what_is_not_known_is_not_sent_again(NO_STATE)
+{
+    for (int executed = 0; executed <= 1; executed++) {
+        struct bench *bench = bench_create(&bench_usual);
+        const struct ask *write = bench_add(bench, "e", "u");
+        bench_turn(bench);
+        if (executed == 1) {
+            fake_primary_execute(&bench->primary, fake_primary_flight(&bench->primary, POOL_WRITE),
+                                 bench->now);
+        }
+        bench_end(bench, POOL_WRITE, BATCH_UNSURE);
+        bench_expect(write, OUTCOME_UNKNOWN);
+        const struct ask *lookup = bench_lookup(bench, "e", "u");
+        bench_turn(bench);
+        bench_end(bench, POOL_READ, BATCH_UNSURE);
+        bench_expect(lookup, OUTCOME_UNAVAILABLE);
+        assert_int_equal(bench->primary.batches_sent, 2);
+        bench_finish(bench);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_a_lock_on_one_entity_keeps_no_other_waiting),
         cmocka_unit_test(test_a_lock_on_an_admitted_event_lets_the_others_pass),
         cmocka_unit_test(test_only_a_change_shows_that_a_lock_is_gone),
+        cmocka_unit_test(test_what_is_not_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,7 +130,8 @@ void fake_primary_end(struct fake_primary *primary, struct flight *flight,
         model_primary_reset(batch->operations[i]);
         batch->operations[i]->path = model_primary_path(&primary->model, batch->operations[i]);
     }
-    assert_true(!flight->executed || outcome == BATCH_DONE || outcome == BATCH_LOST);
+    assert_true(!flight->executed || outcome == BATCH_DONE || outcome == BATCH_LOST ||
+                outcome == BATCH_UNSURE);
     for (size_t i = 0; i < batch->size && outcome != BATCH_DONE && outcome != BATCH_MISROUTED;
          i++) { /* what undone statements found is of no worth, and stays */
         batch->operations[i]->verdict = OUTCOME_FULL;
