@@ -10,6 +10,7 @@
 \set shards 8
 \endif
 SET LOCAL citus.multi_shard_modify_mode TO 'sequential'; -- one transaction for tables and functions
+SET LOCAL citus.shard_replication_factor TO 1; -- a batch is of one server, and would leave other copies behind
 SELECT create_distributed_table('rsvps', 'event_id', colocate_with => 'none', shard_count => :shards);
 SELECT create_distributed_table('rsvp_counters', 'event_id', colocate_with => 'rsvps');
 SELECT create_distributed_table('events', 'event_id', colocate_with => 'rsvps');

@@ -28,13 +28,16 @@ static PGresult *ask(PGconn *connection, const char *file, const char *value, in
 bool pg_placements_parse(const PGresult *rows, struct placements *placements)
 {
     const int count = PQntuples(rows);
-    const bool fits = count > 0 && count <= PLACEMENTS_MAX;
+    bool fits = count > 0 && count <= PLACEMENTS_MAX;
     for (int row = 0; row < count && fits; row++) {
         placements->shards[row] = (struct placement){
             .first_hash = (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10),
             .place.shard = strtoll(PQgetvalue(rows, row, 1), NULL, 10),
             .place.server = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
         };
+        /* A shard in several copies has several rows. */
+        fits =
+            row == 0 || placements->shards[row - 1].first_hash < placements->shards[row].first_hash;
     }
     placements->count = fits ? (size_t)count : 0;
     return fits;
@@ -46,8 +49,9 @@ static bool read_shards(PGconn *connection, struct placements *placements,
     PGresult *rows = ask(connection, "distributed/shards", NULL, 0, error);
     const bool fits = rows != NULL && pg_placements_parse(rows, placements);
     if (rows != NULL && !fits) {
-        snprintf(error, PG_ERROR_SIZE_BYTES, "rsvps has %d shards, and must have 1 to %d",
-                 PQntuples(rows), PLACEMENTS_MAX);
+        snprintf(error, PG_ERROR_SIZE_BYTES,
+                 "rsvps must have 1 to %d shards, each in one copy; together they have %d copies",
+                 PLACEMENTS_MAX, PQntuples(rows));
     }
     PQclear(rows);
     return fits;

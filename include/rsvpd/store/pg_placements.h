@@ -11,7 +11,7 @@ MUST_CHECK bool pg_placements_read(struct pg_conn *connection, struct placements
                                    char error[PG_ERROR_SIZE_BYTES]);
 
 /* Reads the rows of sql/distributed/shards.sql. False, with none, where they are not as many as can
- * be. */
+ * be, or one is in several copies. */
 MUST_CHECK bool pg_placements_parse(const struct pg_result *rows, struct placements *placements);
 
 /* Whether everything is in one place, for a command that works nowhere else: else false, with

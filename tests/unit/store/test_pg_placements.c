@@ -1,0 +1,81 @@
+/* What an engine says of its shards: as many as can be, each in one copy. */
+#include "unit.h"
+
+#include "rsvpd/store/pg_placements.h"
+
+#include <libpq-fe.h>
+#include <stdio.h>
+
+enum { COLUMNS = 3 };
+
+struct row {
+    const char *values[COLUMNS];
+};
+
+static PGresult *make_rows(const struct row *rows, int count)
+{
+    char no_name[] = "";
+    PGresAttDesc columns[COLUMNS] = {{.name = no_name}, {.name = no_name}, {.name = no_name}};
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    assert_int_equal(PQsetResultAttrs(result, COLUMNS, columns), 1);
+    for (int i = 0; i < count * COLUMNS; i++) {
+        char value[32];
+        snprintf(value, sizeof value, "%s", rows[i / COLUMNS].values[i % COLUMNS]);
+        assert_int_equal(PQsetvalue(result, i / COLUMNS, i % COLUMNS, value, (int)strlen(value)),
+                         1);
+    }
+    return result;
+}
+
+static void test_shards(NO_STATE)
+{
+    static const struct {
+        int count;
+        struct row rows[3];
+        bool fit;
+    } cases[] = {
+        {0, {{{NULL}}}, false},
+        {1, {{{"-2147483648", "102008", "1"}}}, true},
+        {2, {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "2"}}}, true},
+        /* in several copies */
+        {2, {{{"-2147483648", "102008", "1"}}, {{"-2147483648", "102008", "2"}}}, false},
+        {3,
+         {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "2"}}, {{"0", "102009", "1"}}},
+         false},
+        /* out of order */
+        {2, {{{"0", "102009", "2"}}, {{"-2147483648", "102008", "1"}}}, false},
+    };
+    static struct placements placements;
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        PGresult *rows = make_rows(cases[i].rows, cases[i].count);
+        assert_int_equal(pg_placements_parse(rows, &placements), cases[i].fit);
+        assert_int_equal(placements.count, cases[i].fit ? cases[i].count : 0);
+        PQclear(rows);
+    }
+    assert_int_equal(placements.count, 0);
+}
+
+static void test_their_number(NO_STATE)
+{
+    static char digits[PLACEMENTS_MAX + 1][16];
+    static struct row rows[PLACEMENTS_MAX + 1];
+    static struct placements placements;
+    for (int i = 0; i <= PLACEMENTS_MAX; i++) {
+        snprintf(digits[i], sizeof digits[i], "%d", i);
+        rows[i] = (struct row){{digits[i], digits[i], "1"}};
+    }
+    for (int count = PLACEMENTS_MAX; count <= PLACEMENTS_MAX + 1; count++) {
+        PGresult *result = make_rows(rows, count);
+        assert_int_equal(pg_placements_parse(result, &placements), count <= PLACEMENTS_MAX);
+        PQclear(result);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_their_number),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
