@@ -60,18 +60,23 @@ static bool parse_admitted_entities(struct pg_exchange *exchange, const PGresult
     return true;
 }
 
-/* No row where there is nothing to claim. */
+/* No row where there is nothing to claim; and several where any may be taken: then the clock says
+ * which, as another one is to be taken the next time. */
 static bool parse_claimed(struct pg_exchange *exchange, const PGresult *rows, struct instant now)
 {
     struct operation_claim *claim = operation_claim(exchange->batch->operations[0]);
-    (void)now;
+    const int count = PQntuples(rows);
     claim->entity = (struct identifier){.size = 0};
-    return PQntuples(rows) == 0 || pg_row_parse_identifier(exchange, rows, 0, 0, &claim->entity);
+    return count == 0 ||
+           pg_row_parse_identifier(exchange, rows, (int)(now.mono_us % count), 0, &claim->entity);
 }
 
 /* ---- statements ---- */
 
-enum { PROMOTE_MAX = 1000 }; /* users in one step, which holds the entity's lock for a few 10 ms */
+enum {
+    PROMOTE_MAX = 1000, /* users in one step, which holds the entity's lock for a few 10 ms */
+    FOUND_MAX = 16,     /* entities of which one is promoted, where they cannot be claimed */
+};
 
 static bool is_removed(const struct operation *operation)
 {
@@ -240,7 +245,7 @@ bool pg_writes_queue_configure(struct pg_exchange *exchange)
 bool pg_writes_queue_claim(struct pg_exchange *exchange)
 {
     char limit[8];
-    pg_encode_int64(1, limit);
+    pg_encode_int64(exchange->sharded ? FOUND_MAX : 1, limit);
     const struct pg_parameter parameter = pg_parameter_number(limit);
     return pg_statement_queue(exchange, exchange->sharded ? "find_promoting" : "claim_promotions",
                               parse_claimed, &parameter, 1);

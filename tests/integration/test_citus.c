@@ -159,6 +159,38 @@ static void a_write_and_its_key_are_committed_in_two_phases(NO_STATE)
     http_response_free(&response);
 }
 
+/* ---- promotions ---- */
+
+static void limit_event(const char *event)
+{
+    struct http_response *response =
+        event_request(fixture.client, "PUT", event, "{\"capacity\":1,\"waitlist\":true}");
+    expect_status(response, 200);
+    http_response_free(&response);
+}
+
+static void promote_since(const char *event, int seconds)
+{
+    pg_execute(fixture.database_url,
+               "UPDATE events SET promoting_at = now() - interval '%d s' WHERE event_id = '%s'",
+               seconds, event);
+}
+
+static void one_that_is_held_keeps_no_others_waiting(NO_STATE)
+{
+    limit_event("held");
+    limit_event("free");
+    struct pg_conn *holder = pg_session_begin(
+        fixture.database_url, "SELECT FROM rsvp_counters WHERE event_id = 'held' FOR UPDATE");
+    promote_since("held", 20);
+    promote_since("free", 10);
+    pg_await(fixture.database_url,
+             "SELECT promoting_at IS NULL FROM events WHERE event_id = 'free'");
+    PQfinish(holder);
+    pg_await(fixture.database_url,
+             "SELECT promoting_at IS NULL FROM events WHERE event_id = 'held'");
+}
+
 /* ---- a worker that is lost ---- */
 
 /* Workers wait for a standby that is not there, behind what they have committed. */
@@ -291,6 +323,7 @@ int main(void)
         cmocka_unit_test(commands_over_all_shards_are_refused),
         cmocka_unit_test(what_holds_shards_takes_nothing_of_its_callers),
         cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
+        cmocka_unit_test(one_that_is_held_keeps_no_others_waiting),
         cmocka_unit_test_teardown(a_write_whose_worker_is_lost_is_not_known, heal_commits),
         cmocka_unit_test(shards_move_under_load),
     };
