@@ -1,5 +1,6 @@
 /* Where a database has the entities. */
 #include "rsvpd/store/pg_placements.h"
+#include "rsvpd/base/clock.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/store/pg_await.h"
 #include "rsvpd/store/sql.h"
@@ -25,7 +26,7 @@ static PGresult *ask(PGconn *connection, const char *file, const char *value, in
     return rows;
 }
 
-bool pg_placements_parse(const PGresult *rows, struct placements *placements)
+bool pg_placements_parse(const PGresult *rows, struct placements *placements, int64_t sent_us)
 {
     const int count = PQntuples(rows);
     bool fits = count > 0 && count <= PLACEMENTS_MAX;
@@ -40,14 +41,16 @@ bool pg_placements_parse(const PGresult *rows, struct placements *placements)
             row == 0 || placements->shards[row - 1].first_hash < placements->shards[row].first_hash;
     }
     placements->count = fits ? (size_t)count : 0;
+    placements->read_at_us = sent_us;
     return fits;
 }
 
 static bool read_shards(PGconn *connection, struct placements *placements,
                         char error[PG_ERROR_SIZE_BYTES])
 {
+    const int64_t now_us = clock_mono_us();
     PGresult *rows = ask(connection, "distributed/shards", NULL, 0, error);
-    const bool fits = rows != NULL && pg_placements_parse(rows, placements);
+    const bool fits = rows != NULL && pg_placements_parse(rows, placements, now_us);
     if (rows != NULL && !fits) {
         snprintf(error, PG_ERROR_SIZE_BYTES,
                  "rsvps must have 1 to %d shards, each in one copy; together they have %d copies",
@@ -111,6 +114,7 @@ bool pg_placements_read(struct pg_conn *connection, struct placements *placement
 {
     bool distributed;
     placements->count = 0;
+    placements->read_at_us = clock_mono_us();
     return ask_distributed(connection, &distributed, error) &&
            (!distributed ||
             (read_shards(connection, placements, error) && agrees(connection, placements, error)));

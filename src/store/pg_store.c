@@ -164,19 +164,21 @@ static void note_server(struct member *member)
     }
 }
 
-/* Notes where entities are. What waits by then was placed otherwise: it fails there, and is placed
+/* Notes where entities are, where a session has read that since it was last noted: another one's
+ * older view is no news. What waits by then was placed otherwise: it fails there, and is placed
  * again. */
 static void note_placements(const struct member *member)
 {
     struct placements *known = &member->store->placements;
     const struct placements *found = pg_link_placements(member->link);
+    if (found->read_at_us <= known->read_at_us) {
+        return;
+    }
     if (known->count != found->count) {
         log_event(LOG_INFO, "postgres has the tables in shards",
                   LOG_INT("shards", (int64_t)found->count));
     }
-    if (known->count > 0 || found->count > 0) { /* else there is nothing to copy */
-        *known = *found;
-    }
+    *known = *found;
 }
 
 static void on_set_up(void *member_, struct instant now)

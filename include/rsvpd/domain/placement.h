@@ -28,6 +28,7 @@ struct placement {
 /* All shards, by hash. None: everything is in one place. */
 struct placements {
     size_t count;
+    int64_t read_at_us; /* monotonic: when they were asked for */
     struct placement shards[PLACEMENTS_MAX];
 };
 

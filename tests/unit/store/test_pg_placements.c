@@ -48,7 +48,8 @@ static void test_shards(NO_STATE)
     static struct placements placements;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         PGresult *rows = make_rows(cases[i].rows, cases[i].count);
-        assert_int_equal(pg_placements_parse(rows, &placements), cases[i].fit);
+        assert_int_equal(pg_placements_parse(rows, &placements, 1000 + (int64_t)i), cases[i].fit);
+        assert_int_equal(placements.read_at_us, 1000 + i);
         assert_int_equal(placements.count, cases[i].fit ? cases[i].count : 0);
         PQclear(rows);
     }
@@ -66,7 +67,7 @@ static void test_their_number(NO_STATE)
     }
     for (int count = PLACEMENTS_MAX; count <= PLACEMENTS_MAX + 1; count++) {
         PGresult *result = make_rows(rows, count);
-        assert_int_equal(pg_placements_parse(result, &placements), count <= PLACEMENTS_MAX);
+        assert_int_equal(pg_placements_parse(result, &placements, 1), count <= PLACEMENTS_MAX);
         PQclear(result);
     }
 }
