@@ -161,6 +161,29 @@ static bool next_run(const struct batch *whole, size_t *first, struct batch *run
     return run->size > 0;
 }
 
+static size_t count_runs(const struct batch *batch)
+{
+    size_t runs = 1;
+    for (size_t i = 1; i < batch->size; i++) {
+        runs += batch->operations[i]->place.shard != batch->operations[i - 1]->place.shard;
+    }
+    return runs;
+}
+
+/* More shards than there can be: some have become others while operations waited. The call has no
+ * statements, for a shard that is not known: it is refused, and all are placed again. */
+static bool queue_refused_call(struct pg_exchange *exchange)
+{
+    static const struct operation nowhere = {.place = {0, 0}};
+    struct pg_shard_call *call = exchange->parameters->call;
+    exchange->columns[0] = NULL;
+    exchange->parsers[0] = pg_row_parse_nothing;
+    exchange->queued = 1;
+    pg_shard_call_clear(call);
+    pg_shard_call_enter(call, &nowhere);
+    return pg_shard_call_queue(call, exchange->connection, exchange->batch, exchange->deadline_us);
+}
+
 /* The statements of each shard, in the order of shards: batches of several connections take their
  * locks in one order. */
 static bool queue_call(struct pg_exchange *exchange)
@@ -169,11 +192,13 @@ static bool queue_call(struct pg_exchange *exchange)
     struct batch *whole = exchange->batch, *run = &exchange->parameters->run;
     size_t first = 0, runs = 0;
     bool queued = true;
+    if (count_runs(whole) > PLACEMENTS_MAX) {
+        return queue_refused_call(exchange);
+    }
     pg_shard_call_clear(call);
     exchange->batch = run;
     while (queued && next_run(whole, &first, run)) {
         size_t before = exchange->queued;
-        assert(runs < PLACEMENTS_MAX);
         pg_shard_call_enter(call, run->operations[0]);
         if (exchange->part == PG_PART_ASK_PATHS) {
             queued = pg_writes_queue_paths(exchange);
@@ -278,8 +303,9 @@ static bool parse_call(struct pg_exchange *exchange, const PGresult *rows, struc
     bool parsed = true;
     exchange->batch = run;
     for (size_t i = 0; parsed && next_run(whole, &first, run); i++) {
-        parsed = parse_run(exchange, statement, exchange->run_statements[i], &answer, now);
-        statement += exchange->run_statements[i];
+        parsed = i < PLACEMENTS_MAX &&
+                 parse_run(exchange, statement, exchange->run_statements[i], &answer, now);
+        statement += parsed ? exchange->run_statements[i] : 0;
     }
     exchange->batch = whole;
     /* The end of the call itself is still to come: pg_exchange_answer_ended. */

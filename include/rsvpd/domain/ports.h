@@ -36,7 +36,7 @@ struct primary_port {
     /* Whether a batch can be sent on this pool at once. */
     bool (*can_send)(void *store, enum pool pool);
     /* Sends a batch, which stays the caller's and is handed to batch_ended exactly once, never from
-     * inside this call. Sorts the batch by entity and user. */
+     * inside this call. Sorts the batch by shard, entity and user. */
     void (*send)(void *store, enum pool pool, struct batch *batch, int64_t now_us);
     /* Whether it makes sense to let requests of this pool wait: false once the store is known not
      * to answer, or to take no writes; and of the replica, where there is none, or once it has

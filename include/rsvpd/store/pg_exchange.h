@@ -11,7 +11,7 @@ enum pg_exchange_progress {
     PG_EXCHANGE_BROKEN   /* the connection is broken */
 };
 
-/* Sorts the batch by entity and user and queues the first of its statements, or all;
+/* Sorts the batch by shard, entity and user and queues the first of its statements, or all;
  * `connection`, `batch` and `parameters` must be set. False where the connection is broken. */
 MUST_CHECK bool pg_exchange_begin(struct pg_exchange *exchange, struct instant now);
 

@@ -115,8 +115,8 @@ const struct placements *pg_link_placements(const struct pg_link *link);
 /* Begins to connect; it must be down. `set_up`, `not_connected` or `lost` tells how that ended. */
 void pg_link_connect(struct pg_link *link);
 
-/* Sends a batch, which is sorted by entity and user; it must be ready. `barrier` is what a replica
- * must be past, or the batch is declined; it is copied. NULL: the server is no replica. */
+/* Sends a batch, which is sorted by shard, entity and user; it must be ready. `barrier` is what a
+ * replica must be past, or the batch is declined; it is copied. NULL: the server is no replica. */
 void pg_link_send(struct pg_link *link, struct batch *batch, const struct pg_barrier *barrier,
                   struct instant now);
 

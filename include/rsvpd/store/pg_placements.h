@@ -10,8 +10,8 @@
 MUST_CHECK bool pg_placements_read(struct pg_conn *connection, struct placements *placements,
                                    char error[PG_ERROR_SIZE_BYTES]);
 
-/* Reads the rows of sql/distributed/shards.sql, which was sent at that time. False, with none, where they are not as many as can
- * be, or one is in several copies. */
+/* Reads the rows of sql/distributed/shards.sql, which was sent at that time. False, with none,
+ * where they are not as many as can be, or one is in several copies. */
 MUST_CHECK bool pg_placements_parse(const struct pg_result *rows, struct placements *placements,
                                     int64_t sent_us);
 

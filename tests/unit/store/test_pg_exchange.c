@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "rsvpd/store/pg_exchange.h"
+#include "rsvpd/store/pg_shard_call.h"
 
 enum { SIZE = 3 };
 
@@ -141,6 +142,30 @@ static void test_keys(NO_STATE)
     }
 }
 
+/* Where shards have become others, operations that wait may be of more than there can be. */
+static void test_more_shards_than_can_be(NO_STATE)
+{
+    enum { MANY = PLACEMENTS_MAX + 1 };
+    static struct operation many[MANY];
+    make(OPERATION_LOOKUP, PATH_PLAIN);
+    parameters.call = pg_shard_call_create();
+    batch.size = MANY;
+    for (size_t i = 0; i < MANY; i++) {
+        many[i] = (struct operation){.kind = OPERATION_LOOKUP,
+                                     .relation = batch.relation,
+                                     .entity = unit_numbered_id("e", (unsigned)i),
+                                     .user = unit_id("u"),
+                                     .place = {.shard = (int64_t)i + 1, .server = 1}};
+        batch.operations[i] = &many[i];
+    }
+    exchange.sharded = true;
+    assert_false(pg_exchange_begin(&exchange, now));
+    assert_true(exchange.calls);
+    assert_int_equal(exchange.queued, 1);
+    assert_ptr_equal(exchange.batch, &batch);
+    pg_shard_call_destroy(&parameters.call);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_it_begins_anew),
         cmocka_unit_test(test_what_comes_after_a_part),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_more_shards_than_can_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
