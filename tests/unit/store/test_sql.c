@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <strings.h>
 
 static const struct relation *const rsvp = &relations[RELATION_RSVP];
 static const struct relation *const like = &relations[RELATION_LIKE];
@@ -120,14 +121,97 @@ static void test_statements_of_migrations(NO_STATE)
     }
 }
 
-/* By enum setting_type: of a column, and of what is sent for it. */
-static const char *const column_types[] = {"bigint", "boolean", "timestamptz"};
-static const char *const parameter_types[] = {"bigint", "bigint", "timestamptz"};
+/* ---- statements at shards ---- */
 
 static bool is_of_word(char c)
 {
     return isalnum((unsigned char)c) != 0 || c == '_';
 }
+
+/* Whether the words in front of a name end with one of those that citus.sql knows, and a blank. */
+static bool is_known_place(const char *text, const char *name)
+{
+    static const char *const words[] = {"FROM ", "JOIN ", "INTO ", "UPDATE "};
+    for (size_t i = 0; i < LENGTH(words); i++) {
+        size_t size = strlen(words[i]);
+        if ((size_t)(name - text) >= size && memcmp(name - size, words[i], size) == 0) {
+            return (size_t)(name - text) == size || !is_of_word(name[-(int)size - 1]);
+        }
+    }
+    return false;
+}
+
+/* A setting has a table's name: it is that table only behind a word that a table follows. */
+static bool is_column(const char *text, const char *name)
+{
+    static const char *const words[] = {"FROM", "JOIN", "INTO", "UPDATE", "USING", "ONLY"};
+    const char *end = name;
+    while (end > text && isspace((unsigned char)end[-1]) != 0) {
+        end--;
+    }
+    const char *word = end;
+    while (word > text && is_of_word(word[-1])) {
+        word--;
+    }
+    bool follows = false;
+    for (size_t i = 0; i < LENGTH(words); i++) {
+        follows = follows || (strlen(words[i]) == (size_t)(end - word) &&
+                              strncasecmp(word, words[i], strlen(words[i])) == 0);
+    }
+    return strncmp(name, "waitlist", 8) == 0 && !follows;
+}
+
+static size_t expect_known_places(const char *file, char *sql, const char *table)
+{
+    size_t places = 0;
+    for (char *name = strstr(sql, table); name != NULL; name = strstr(name + 1, table)) {
+        if (is_of_word(name[strlen(table)]) || (name > sql && is_of_word(name[-1])) ||
+            is_column(sql, name)) {
+            continue;
+        }
+        if (!is_known_place(sql, name)) {
+            fail_msg("%s: %s stands where citus.sql does not put the shard's name", file, table);
+        }
+        places++;
+    }
+    return places;
+}
+
+static void blank_comments_out(char *sql)
+{
+    for (char *comment = strstr(sql, "--"); comment != NULL; comment = strstr(comment, "--")) {
+        memset(comment, ' ', strcspn(comment, "\n"));
+    }
+}
+
+/* At a shard its names stand in place of the tables', wherever they stand behind one of a few words
+ * and one blank (rsvpd_prepare_at_shard): they stand nowhere else. */
+static void test_tables_stand_where_shards_can(NO_STATE)
+{
+    static const char *const tables[] = {"rsvps",    "rsvp_counters", "events",
+                                         "waitlist", "likes",         "like_counters"};
+    size_t places[LENGTH(tables)] = {0};
+    char sql[16384];
+    for (const struct sql_file *file = sql_files; file->name != NULL; file++) {
+        for (int i = 0; i < RELATION_COUNT && strncmp(file->name, "queries/", 8) == 0; i++) {
+            assert_true(sql_expand(file->text, &relations[i], sql, sizeof sql));
+            blank_comments_out(sql);
+            for (size_t j = 0; j < LENGTH(tables); j++) {
+                places[j] += expect_known_places(file->name, sql, tables[j]);
+            }
+        }
+    }
+    for (size_t j = 0; j < LENGTH(tables); j++) {
+        assert_true(places[j] > 0);
+        assert_non_null(strstr(sql_text("distributed/citus"), tables[j]));
+    }
+}
+
+/* ---- settings ---- */
+
+/* By enum setting_type: of a column, and of what is sent for it. */
+static const char *const column_types[] = {"bigint", "boolean", "timestamptz"};
+static const char *const parameter_types[] = {"bigint", "bigint", "timestamptz"};
 
 /* Where a word stands first at or behind `text`; fails where it does not. */
 static const char *find_word(const char *file, const char *text, const char *word)
@@ -190,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_too_small_a_buffer),
         cmocka_unit_test(test_all_files),
         cmocka_unit_test(test_statements_of_migrations),
+        cmocka_unit_test(test_tables_stand_where_shards_can),
         cmocka_unit_test(test_statements_have_the_columns_of_settings),
         cmocka_unit_test(test_tables_have_the_columns_of_settings),
     };
