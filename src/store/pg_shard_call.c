@@ -1,9 +1,11 @@
 /* Statements of a batch as one call at one server. */
 #include "rsvpd/store/pg_shard_call.h"
+#include "rsvpd/base/hash_table.h"
 #include "rsvpd/base/text.h"
 #include "rsvpd/store/sql.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,16 +205,27 @@ static bool has_text(const struct pg_shard_call *call, const char *name)
 /* The worker may not have seen it yet. */
 static void add_text(struct pg_shard_call *call, const char *name, const char *sql)
 {
-    assert(call->name_count < NAMES_MAX && strlen(name) < NAME_SIZE_BYTES);
+    assert(call->name_count < NAMES_MAX);
     memcpy(call->names[call->name_count++], name, strlen(name) + 1);
     add_element(&call->texts, slice_of(name));
     add_element(&call->texts, slice_of(sql));
+}
+
+/* The text is in it: a session of a worker may be older than this binary, where a pooler keeps the
+ * coordinator's, and have another text by the same name. */
+static void write_own_name(const char *name, const char *sql, char own[NAME_SIZE_BYTES])
+{
+    int size = snprintf(own, NAME_SIZE_BYTES, "%s_%08" PRIx32, name,
+                        (uint32_t)hash_bytes(0, slice_of(sql)));
+    assert(size > 0 && size < NAME_SIZE_BYTES);
 }
 
 void pg_shard_call_add(struct pg_shard_call *call, const char *name, const char *sql,
                        const struct pg_parameter *parameters, size_t count, bool wants_rows)
 {
     struct text *arguments = &call->arguments;
+    char own_name[NAME_SIZE_BYTES];
+    write_own_name(name, sql, own_name);
     *arguments = text_over(call->arguments_memory, sizeof call->arguments_memory);
     for (size_t i = 0; i < count; i++) {
         text_add_cstr(arguments, i == 0 ? "(" : ",");
@@ -220,10 +233,10 @@ void pg_shard_call_add(struct pg_shard_call *call, const char *name, const char 
     }
     text_add_cstr(arguments, count > 0 ? ")" : "");
     assert(!arguments->truncated);
-    if (!has_text(call, name)) {
-        add_text(call, name, sql);
+    if (!has_text(call, own_name)) {
+        add_text(call, own_name, sql);
     }
-    add_element(&call->statements, slice_of(name));
+    add_element(&call->statements, slice_of(own_name));
     add_element(&call->statements, text_slice(arguments));
     add_element(&call->statements, slice_of(wants_rows ? "rows" : ""));
 }

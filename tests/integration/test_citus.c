@@ -74,7 +74,7 @@ static void erase(const char *user)
 static void go_to_all(const char *user)
 {
     char id[ID_SIZE];
-    for (size_t i = 0; i < RELATION_COUNT * EVENTS; i++) {
+    for (size_t i = 0; i < (size_t)RELATION_COUNT * EVENTS; i++) {
         snprintf(id, sizeof id, "everywhere-%zu", i / RELATION_COUNT);
         struct http_response *response =
             relation_write(fixture.client, &relations[i % RELATION_COUNT], "POST", id, user);

@@ -102,6 +102,13 @@ static int free_call(void **state)
     return free_sent(state);
 }
 
+static void expect_name(int value, uint32_t at, const char *name)
+{
+    const struct slice found = element(value, at);
+    unit_expect_text(name, slice_make(found.data, strlen(name)), name);
+    assert_int_equal(found.size, strlen(name) + 8);
+}
+
 /* What SQL has in place of the parameters. */
 static void expect_arguments(const char *name, const struct pg_parameter *parameters, size_t count,
                              const char *expected)
@@ -110,7 +117,7 @@ static void expect_arguments(const char *name, const struct pg_parameter *parame
     pg_shard_call_enter(call, &operation);
     pg_shard_call_add(call, "rsvp_count", "SELECT 1", parameters, count, true);
     assert_true(pg_shard_call_queue(call, NULL, &batch, 2000000));
-    unit_expect_text(name, element(STATEMENTS, 3), "rsvp_count");
+    expect_name(STATEMENTS, 3, "rsvp_count_");
     unit_expect_text(name, element(STATEMENTS, 4), expected);
     unit_expect_text(name, element(STATEMENTS, 5), "rows");
 }
@@ -214,17 +221,34 @@ static void test_a_call(NO_STATE)
     assert_string_equal(sent.values[SHARDS], "{102008,102015}");
     assert_string_equal(sent.values[TIME_OUT], "2000ms");
     assert_string_equal(sent.values[LOCK_TIME_OUT], "100ms");
-    static const char *const texts[] = {"one", "SELECT 1", "two", "SELECT 2"};
-    static const char *const statements[] = {"", "102008", "", "one",  "",    "rows", "", "102015",
-                                             "", "one",    "", "rows", "two", "",     ""};
-    for (uint32_t i = 0; i < LENGTH(texts); i++) {
-        unit_expect_text("texts", element(TEXTS, i), texts[i]);
-    }
+    static const char *const statements[] = {"", "102008", "", NULL,   "",   "rows", "", "102015",
+                                             "", NULL,     "", "rows", NULL, "",     ""};
+    expect_name(TEXTS, 0, "one_");
+    unit_expect_text("texts", element(TEXTS, 1), "SELECT 1");
+    expect_name(TEXTS, 2, "two_");
+    unit_expect_text("texts", element(TEXTS, 3), "SELECT 2");
     for (uint32_t i = 0; i < LENGTH(statements); i++) {
-        unit_expect_text("statements", element(STATEMENTS, i), statements[i]);
+        if (statements[i] != NULL) {
+            unit_expect_text("statements", element(STATEMENTS, i), statements[i]);
+        }
     }
-    assert_int_equal(number_at(sent.values[TEXTS] + 12), LENGTH(texts));
+    assert_true(slice_equal(element(STATEMENTS, 3), element(TEXTS, 0)));
+    assert_true(slice_equal(element(STATEMENTS, 9), element(TEXTS, 0)));
+    assert_true(slice_equal(element(STATEMENTS, 12), element(TEXTS, 2)));
+    assert_int_equal(number_at(sent.values[TEXTS] + 12), 4);
     assert_int_equal(number_at(sent.values[STATEMENTS] + 12), LENGTH(statements));
+}
+
+/* A worker's session may have a statement of an older binary. */
+static void test_another_text_has_another_name(NO_STATE)
+{
+    pg_shard_call_clear(call);
+    pg_shard_call_enter(call, &operation);
+    pg_shard_call_add(call, "one", "SELECT 1", NULL, 0, true);
+    pg_shard_call_add(call, "one", "SELECT 2", NULL, 0, true);
+    assert_true(pg_shard_call_queue(call, NULL, &batch, 2000000));
+    assert_int_equal(number_at(sent.values[TEXTS] + 12), 4);
+    assert_false(slice_equal(element(TEXTS, 0), element(TEXTS, 2)));
 }
 
 /* ---- the largest ---- */
@@ -409,6 +433,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_numbers_and_times, make_call, free_call),
         cmocka_unit_test_setup_teardown(test_what_is_not_there, make_call, free_call),
         cmocka_unit_test_setup_teardown(test_a_call, make_call, free_call),
+        cmocka_unit_test_setup_teardown(test_another_text_has_another_name, make_call, free_call),
         cmocka_unit_test_setup_teardown(test_the_largest_batch, make_call, free_call),
         cmocka_unit_test(test_an_answer),
         cmocka_unit_test(test_a_row_that_is_cut),
