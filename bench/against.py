@@ -26,12 +26,16 @@ class Earlier(contestants.Rsvpd):
     def program(self):
         return self.bench.earlier
 
+    @property
+    def source(self):
+        return self.bench.earlier_source
+
 
 class Bench(bench_main.Bench):
     def __init__(self, options):
         super().__init__(options)
-        self.earlier = options.earlier
-        self.migrator = options.earlier  # of what both get a copy of
+        self.earlier, self.earlier_source = options.earlier, options.earlier_source
+        self.migrator = (self.earlier, self.earlier_source)  # of what both get a copy of
         self.scale = dataclasses.replace(self.scale, rounds=ROUNDS[options.quick], measure_s=min(self.scale.measure_s, 4))
 
 
@@ -39,7 +43,7 @@ class Measurement(bench_main.Measurement):
     def prepare_database(self, runner):
         """Each has its own schema: an earlier one does not serve on one that it does not know."""
         self.copy_fixture(runner)
-        self.bench.postgres.migrate(runner.database, runner.program)
+        self.bench.postgres.migrate(runner.database, runner.program, runner.source)
 
     def rounds(self):
         """The results of all rounds. Who begins changes from round to round, for the machine may warm up or tire."""
@@ -93,6 +97,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--openloop", required=True)
     parser.add_argument("--earlier", required=True)
+    parser.add_argument("--earlier-source", required=True)
     options = environment.parse_options(parser, WORKS)
     bench = Bench(options)
     results = {"machine": machine.describe(bench), "quick": options.quick, "scale": vars(bench.scale), "works": {}}

@@ -68,6 +68,10 @@ class Rsvpd(Service):
     def program(self):
         return self.bench.rsvpd
 
+    @property
+    def source(self):
+        return stores.SOURCE
+
     def start(self, **environment):
         """The environment is what this one is set to beyond the defaults."""
         self.admin_port = processes.free_port()

@@ -32,7 +32,7 @@ class Bench(environment.Environment):
         super().__init__(options)
         self.scale = works.QUICK if options.quick else works.FULL
         self.openloop = options.openloop
-        self.migrator = options.rsvpd
+        self.migrator = (options.rsvpd, stores.SOURCE)
         self.sample_answer = None
         self.fixtures = set()  # the databases that are there to be copied
         self.last_run = streams.RUN_MIN
@@ -46,7 +46,7 @@ class Bench(environment.Environment):
         if name not in self.fixtures:
             say(f"making the database {name}")
             self.postgres.create(name)
-            self.postgres.migrate(name, self.migrator)
+            self.postgres.migrate(name, *self.migrator)
             events, members = works.fixture_size(name, self.scale)
             if events:
                 self.postgres.fill(name, events, members)

@@ -43,15 +43,16 @@ class Postgres:
     def drop(self, database):
         self.sql("postgres", f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
 
-    def migrate(self, database, rsvpd):
+    def migrate(self, database, rsvpd, source=SOURCE):
+        """By an rsvpd that was built of this source."""
         environment = os.environ | {"DATABASE_URL": self.url(database)}
         subprocess.run([rsvpd, "migrate"], check=True, env=environment, stdout=subprocess.DEVNULL)
-        self.grant(database)
+        self.grant(database, source)
 
-    def grant(self, database):
+    def grant(self, database, source=SOURCE):
         """The service's rights on the tables that are there."""
         subprocess.run([f"{self.programs}/psql", "-X", "-h", self.socket_directory, "-U", "postgres", "-d", database,
-                        "-v", f"role={SERVICE}", "-f", f"{SOURCE}/sql/roles/service_role.sql"],
+                        "-v", f"role={SERVICE}", "-f", f"{source}/sql/roles/service_role.sql"],
                        check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def fill(self, database, events, members):
