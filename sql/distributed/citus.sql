@@ -90,8 +90,9 @@ $$;
 
 -- Runs statements of sql/queries at shards of the server that has the entity's, as one transaction. Answers the rows of each in
 -- the format of record_send, and a NULL behind them. `shards` are all that have statements. `texts` has the name and the text of
--- each statement; another text has another name. `statements` has three elements for each: its name, the list of its arguments in SQL, and whether its rows are
--- wanted ('' for no). Where the name is '', a shard follows: the statements behind it are for that one.
+-- each statement; another text has another name. `statements` has three elements for each: its name, the list of its arguments in
+-- SQL, and whether its rows are wanted ('' for no). Where the name is '', a shard follows: the statements behind it are for that
+-- one.
 CREATE FUNCTION rsvpd_at_shards(
     entity text, shards bigint[], time_out text, lock_time_out text, texts text[], statements text[]
 )
