@@ -330,8 +330,9 @@ static void end_all(struct dispatch *dispatch, struct batcher *queue, struct bat
         struct operation *operation = batch->operations[i];
         enum outcome own = outcome == OUTCOME_DONE ? operation->verdict : outcome;
         /* What an earlier, lost attempt did is not undone by this one's failure, or by a rule that
-         * is against doing it now. */
-        bool unknown = operation->attempted && own != OUTCOME_DONE && own != OUTCOME_KEY_REUSED;
+         * is against doing it now. A key that another request has tells nothing: an erasure may
+         * have forgotten it in between. */
+        bool unknown = operation->attempted && own != OUTCOME_DONE;
         finish_operation(dispatch, queue, operation, unknown ? OUTCOME_UNKNOWN : own, now_us);
     }
 }
@@ -341,10 +342,9 @@ static void end_all_unsure(struct dispatch *dispatch, struct batcher *queue, str
                            int64_t now_us)
 {
     for (size_t i = 0; i < batch->size; i++) {
-        struct operation *operation = batch->operations[i];
-        finish_operation(dispatch, queue, operation,
-                         may_be_unknown(operation) ? OUTCOME_UNKNOWN : OUTCOME_UNAVAILABLE, now_us);
+        batch->operations[i]->attempted |= may_be_unknown(batch->operations[i]);
     }
+    end_all(dispatch, queue, batch, OUTCOME_UNAVAILABLE, now_us);
 }
 
 /* A batch of writes, or of changed settings, has committed. */

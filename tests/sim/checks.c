@@ -229,7 +229,6 @@ static void check_done(struct world *world, const struct flight *flight, const s
 {
     struct request *request = item->request;
     request->executed++;
-    request->executed_us = world->timeline.now_us;
     check_key(world, request);
     if (request->answered && request->outcome != OUTCOME_UNKNOWN &&
         flight->life == flight->worker->life) {
@@ -379,17 +378,10 @@ static void check_count(struct world *world, const struct request *request,
     }
 }
 
-/* Whether what was done is undone, and forgotten with its key: the user was erased thereafter. */
-static bool is_erased(const struct world *world, const struct request *request)
-{
-    return kind_writes_user(request->kind) &&
-           world->erasures.keys_erased_us[request->user] >= request->executed_us;
-}
-
 /* Refused: nothing was done, now or before. */
 static void check_refused(struct world *world, const struct request *request, enum outcome outcome)
 {
-    if (kind_writes(request->kind) && request->executed > 0 && !is_erased(world, request)) {
+    if (kind_writes(request->kind) && request->executed > 0) {
         world_fail(world, "what is refused has not been done: request %llu, outcome %d",
                    (unsigned long long)request->number, (int)outcome);
     }

@@ -44,7 +44,6 @@ struct request {
     unsigned lost;              /* of which it is not known how they ended */
     bool decided;               /* one of these was committed, whatever its verdict */
     unsigned executed;          /* times that it was done */
-    int64_t executed_us;        /* when, the last time */
     bool told;                  /* the last batch ended well, with this answer, at that time */
     struct operation told_answer;
     uint64_t told_digest; /* of its page */
