@@ -276,7 +276,8 @@ static bool suits(struct pg_link *link, PGconn *connection, const char *url)
     }
     return pg_vet_session(connection, url, access, error) && pg_vet_tables(connection, error) &&
            pg_placements_read(connection, &link->placements, error) &&
-           (access != PG_REPLICA || pg_placements_are_one(connection, error)) &&
+           (access != PG_REPLICA ||
+            pg_placements_refuse_shards(link->placements.count > 0, error)) &&
            (!read_only || access == PG_REPLICA || pg_vet_replayed(connection, url, error));
 }
 

@@ -120,14 +120,19 @@ bool pg_placements_read(struct pg_conn *connection, struct placements *placement
             (read_shards(connection, placements, error) && agrees(connection, placements, error)));
 }
 
-bool pg_placements_are_one(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+bool pg_placements_refuse_shards(bool sharded, char error[PG_ERROR_SIZE_BYTES])
 {
-    bool distributed;
-    bool known = ask_distributed(connection, &distributed, error);
-    if (known && distributed) {
+    if (sharded) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s",
                  "this is not possible where Citus has the tables in shards; "
                  "docs/how-to/shard-with-citus.md says what is in its place");
     }
-    return known && !distributed;
+    return !sharded;
+}
+
+bool pg_placements_are_one(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES])
+{
+    bool distributed;
+    return ask_distributed(connection, &distributed, error) &&
+           pg_placements_refuse_shards(distributed, error);
 }

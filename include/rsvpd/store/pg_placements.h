@@ -19,4 +19,7 @@ MUST_CHECK bool pg_placements_parse(const struct pg_result *rows, struct placeme
  * `error` filled in. */
 MUST_CHECK bool pg_placements_are_one(struct pg_conn *connection, char error[PG_ERROR_SIZE_BYTES]);
 
+/* Likewise, where that is known. */
+MUST_CHECK bool pg_placements_refuse_shards(bool sharded, char error[PG_ERROR_SIZE_BYTES]);
+
 #endif

@@ -225,6 +225,23 @@ static const char *find_word(const char *file, const char *text, const char *wor
     return NULL;
 }
 
+/* A session of a worker is set up by a function there, which is to plan as every other session. */
+static void test_workers_are_set_up_like_sessions(NO_STATE)
+{
+    static const char begin[] = "set_config('";
+    const char *at = strstr(sql_text("session/setup"), "'plan_cache_mode'") - strlen("set_config(");
+    size_t settings = 0;
+    for (; at != NULL; at = strstr(at + 1, begin)) {
+        char setting[96];
+        snprintf(setting, sizeof setting, "%.*s)", (int)strcspn(at, ")"), at);
+        if (strstr(sql_text("distributed/citus"), setting) == NULL) {
+            fail_msg("distributed/citus does not have %s", setting);
+        }
+        settings++;
+    }
+    assert_true(settings > 5);
+}
+
 /* Statements read and write settings by position: each has the columns of SETTINGS, in its order.
  */
 static void test_statements_have_the_columns_of_settings(NO_STATE)
@@ -275,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_all_files),
         cmocka_unit_test(test_statements_of_migrations),
         cmocka_unit_test(test_tables_stand_where_shards_can),
+        cmocka_unit_test(test_workers_are_set_up_like_sessions),
         cmocka_unit_test(test_statements_have_the_columns_of_settings),
         cmocka_unit_test(test_tables_have_the_columns_of_settings),
     };
