@@ -33,13 +33,21 @@ struct list_of_texts {
     uint32_t elements;
 };
 
+/* A statement whose text is in the call. What workers call it has a hash of the text in it: a
+ * session of theirs may be older than this binary, where a pooler keeps the coordinator's, and have
+ * another text by the same name. */
+struct named_text {
+    char name[NAME_SIZE_BYTES];
+    char own_name[NAME_SIZE_BYTES]; /* at the workers */
+};
+
 struct pg_shard_call {
     struct list_of_texts texts;      /* a name and a text for each statement, once */
     struct list_of_texts statements; /* see citus.sql */
     struct text shards;              /* an array as text */
     struct text arguments;           /* of the statement that is being added */
     size_t name_count;
-    char names[NAMES_MAX][NAME_SIZE_BYTES]; /* of those whose texts are there */
+    struct named_text names[NAMES_MAX];
     char shards_memory[PLACEMENTS_MAX * NUMBER_SIZE_BYTES];
     char texts_memory[TEXTS_MAX_BYTES];
     char statements_memory[STATEMENTS_MAX_BYTES];
@@ -193,39 +201,38 @@ void pg_shard_call_enter(struct pg_shard_call *call, const struct operation *ope
     add_element(&call->statements, slice_of(""));
 }
 
-static bool has_text(const struct pg_shard_call *call, const char *name)
+static const struct named_text *find_text(const struct pg_shard_call *call, const char *name)
 {
-    size_t i = 0;
-    while (i < call->name_count && strcmp(call->names[i], name) != 0) {
-        i++;
+    const struct named_text *found = NULL;
+    for (size_t i = 0; i < call->name_count && found == NULL; i++) {
+        found = strcmp(call->names[i].name, name) == 0 ? &call->names[i] : NULL;
     }
-    return i < call->name_count;
+    return found;
 }
 
-/* The worker may not have seen it yet. */
-static void add_text(struct pg_shard_call *call, const char *name, const char *sql)
+bool pg_shard_call_has_text(const struct pg_shard_call *call, const char *name)
 {
-    assert(call->name_count < NAMES_MAX);
-    memcpy(call->names[call->name_count++], name, strlen(name) + 1);
-    add_element(&call->texts, slice_of(name));
+    return find_text(call, name) != NULL;
+}
+
+void pg_shard_call_add_text(struct pg_shard_call *call, const char *name, const char *sql)
+{
+    assert(call->name_count < NAMES_MAX && !pg_shard_call_has_text(call, name));
+    struct named_text *text = &call->names[call->name_count++];
+    const uint32_t hash = (uint32_t)hash_bytes(0, slice_of(sql));
+    int size = snprintf(text->name, NAME_SIZE_BYTES, "%s", name);
+    int own_size = snprintf(text->own_name, NAME_SIZE_BYTES, "%s_%08" PRIx32, name, hash);
+    assert(size < NAME_SIZE_BYTES && own_size > 0 && own_size < NAME_SIZE_BYTES);
+    add_element(&call->texts, slice_of(text->own_name));
     add_element(&call->texts, slice_of(sql));
 }
 
-/* The text is in it: a session of a worker may be older than this binary, where a pooler keeps the
- * coordinator's, and have another text by the same name. */
-static void write_own_name(const char *name, const char *sql, char own[NAME_SIZE_BYTES])
-{
-    int size = snprintf(own, NAME_SIZE_BYTES, "%s_%08" PRIx32, name,
-                        (uint32_t)hash_bytes(0, slice_of(sql)));
-    assert(size > 0 && size < NAME_SIZE_BYTES);
-}
-
-void pg_shard_call_add(struct pg_shard_call *call, const char *name, const char *sql,
+void pg_shard_call_add(struct pg_shard_call *call, const char *name,
                        const struct pg_parameter *parameters, size_t count, bool wants_rows)
 {
+    const struct named_text *text = find_text(call, name);
+    assert(text != NULL);
     struct text *arguments = &call->arguments;
-    char own_name[NAME_SIZE_BYTES];
-    write_own_name(name, sql, own_name);
     *arguments = text_over(call->arguments_memory, sizeof call->arguments_memory);
     for (size_t i = 0; i < count; i++) {
         text_add_cstr(arguments, i == 0 ? "(" : ",");
@@ -233,10 +240,7 @@ void pg_shard_call_add(struct pg_shard_call *call, const char *name, const char 
     }
     text_add_cstr(arguments, count > 0 ? ")" : "");
     assert(!arguments->truncated);
-    if (!has_text(call, own_name)) {
-        add_text(call, own_name, sql);
-    }
-    add_element(&call->statements, slice_of(own_name));
+    add_element(&call->statements, slice_of(text->own_name));
     add_element(&call->statements, text_slice(arguments));
     add_element(&call->statements, slice_of(wants_rows ? "rows" : ""));
 }

@@ -116,15 +116,17 @@ bool pg_statement_prepare_all(PGconn *connection, bool sharded)
 
 /* ---- sending ---- */
 
-/* As one of a call: with its text, which the server at the other end may not have seen yet. */
-static bool add_to_call(struct pg_exchange *exchange, const char *statement, const char *name,
-                        const struct pg_parameter *parameters, int parameter_count)
+/* As one of a call, in the shard that was entered last. */
+static void add_to_call(const struct pg_exchange *exchange, const char *statement, const char *name,
+                        const struct pg_parameter *parameters, int parameter_count, bool has_rows)
 {
-    char sql[STATEMENT_SIZE_MAX_BYTES];
-    write_text(exchange->batch->relation, statement, sql);
-    pg_shard_call_add(exchange->parameters->call, name, sql, parameters, (size_t)parameter_count,
-                      statement_named(statement)->columns != NULL);
-    return true;
+    struct pg_shard_call *call = exchange->parameters->call;
+    if (!pg_shard_call_has_text(call, name)) {
+        char sql[STATEMENT_SIZE_MAX_BYTES];
+        write_text(exchange->batch->relation, statement, sql);
+        pg_shard_call_add_text(call, name, sql);
+    }
+    pg_shard_call_add(call, name, parameters, (size_t)parameter_count, has_rows);
 }
 
 bool pg_statement_queue(struct pg_exchange *exchange, const char *statement, pg_parse_fn *parse,
@@ -139,11 +141,13 @@ bool pg_statement_queue(struct pg_exchange *exchange, const char *statement, pg_
         sizes[i] = (int)parameters[i].size_bytes;
         formats[i] = 1;
     }
-    exchange->columns[exchange->queued] = statement_named(statement)->columns;
+    const char *columns = statement_named(statement)->columns;
+    exchange->columns[exchange->queued] = columns;
     exchange->parsers[exchange->queued++] = parse;
     write_name(exchange->batch->relation, statement, name);
     if (exchange->calls) {
-        return add_to_call(exchange, statement, name, parameters, parameter_count);
+        add_to_call(exchange, statement, name, parameters, parameter_count, columns != NULL);
+        return true;
     }
     return PQsendQueryPrepared(exchange->connection, name, parameter_count, values, sizes, formats,
                                1) == 1;
