@@ -10,10 +10,10 @@
 #include "rsvpd/app/client_limits.h"
 #include "rsvpd/app/command.h"
 #include "rsvpd/app/credentials.h"
+#include "rsvpd/app/live_values.h"
 #include "rsvpd/app/loop_lag.h"
 #include "rsvpd/app/memory.h"
 #include "rsvpd/app/rates.h"
-#include "rsvpd/app/reload.h"
 #include "rsvpd/app/service_manager.h"
 #include "rsvpd/app/trace_exporter.h"
 #include "rsvpd/app/worker.h"
@@ -47,6 +47,7 @@ struct process {
     uv_loop_t loop;
     uv_signal_t on_term, on_int, on_hup;
     struct service_manager manager;
+    struct live_values values;
     struct reload reload;
     struct credentials credentials;   /* with AUTH_MODE=token */
     struct api_keys_reader *api_keys; /* likewise; else NULL */
@@ -289,15 +290,8 @@ static bool start_admin(struct process *process)
 
 static bool start_token_keys(struct process *process)
 {
-    if (!wants_credentials(process)) {
-        return true;
-    }
-    if (!credentials_start(&process->credentials, process->config, &process->loop,
-                           process->admin.metrics)) {
-        return false;
-    }
-    process->reload.token_keys = process->credentials.source;
-    return true;
+    return !wants_credentials(process) || credentials_start(&process->credentials, process->config,
+                                                            &process->loop, process->admin.metrics);
 }
 
 static bool start_workers(struct process *process)
@@ -321,10 +315,10 @@ static bool start_workers(struct process *process)
     for (int64_t i = 0; i < config->workers; i++) {
         struct worker *worker = worker_create(&(struct worker_setup){
             .config = config,
-            .database_secret = process->reload.database_url,
-            .redis_secret = process->reload.redis_url,
+            .database_secret = process->values.database_url,
+            .redis_secret = process->values.redis_url,
             .replica_secret =
-                *config->database_read_url == '\0' ? NULL : process->reload.database_read_url,
+                *config->database_read_url == '\0' ? NULL : process->values.database_read_url,
             .redis_url = process->redis_url,
             .listen_fd = fds[i],
             .process = http_process(process),
@@ -365,7 +359,7 @@ static bool start_api_keys(struct process *process)
         return true;
     }
     process->api_keys =
-        api_keys_reader_create(process->reload.database_url, process->credentials.api_keys);
+        api_keys_reader_create(process->values.database_url, process->credentials.api_keys);
     if (process->api_keys == NULL) {
         return false;
     }
@@ -469,7 +463,7 @@ static void end_process(struct process *process)
         _exit(EXIT_SUCCESS);
     }
     api_keys_reader_destroy(&process->api_keys);
-    reload_free(&process->reload);
+    live_values_free(&process->values);
     if (wants_credentials(process)) {
         credentials_free(&process->credentials);
     }
@@ -508,7 +502,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.config = config;
     process.redis_url = redis_url;
     process.secrets = secrets;
-    if (!reload_init(&process.reload, config) || !read_lists(&process)) {
+    if (!live_values_init(&process.values, config) || !read_lists(&process)) {
         log_event(LOG_ERROR, "not enough memory for the configuration");
         return EXIT_FAILURE;
     }
@@ -520,10 +514,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         log_event(LOG_ERROR, "not enough memory for the limits of rates");
         return EXIT_FAILURE;
     }
-    process.reload.ended = on_reloaded;
-    process.reload.owner = &process;
-    process.reload.lookup = command_environment;
-    process.reload.rates = &process.rates;
+    reload_init(&process.reload, config, command_environment, on_reloaded, &process);
     service_manager_init(&process.manager, command_environment);
     body_prepare();
     struct client_limits limits = client_limits_find(config);
@@ -533,6 +524,8 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         !start_token_keys(&process)) {
         return EXIT_FAILURE;
     }
+    live_values_watch(&process.values, &process.reload, &process.rates,
+                      wants_credentials(&process) ? process.credentials.source : NULL);
     if (!log_start()) {
         log_event(LOG_ERROR, "cannot start the log's thread");
         return EXIT_FAILURE;

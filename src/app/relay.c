@@ -12,6 +12,7 @@
 #include "rsvpd/app/relay_decoder.h"
 #include "rsvpd/app/relay_delivery.h"
 #include "rsvpd/app/relay_stream.h"
+#include "rsvpd/app/reload.h"
 #include "rsvpd/app/service_manager.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/uri.h"
@@ -44,10 +45,7 @@ struct relay {
     struct relay_deliverer deliverer;
     _Atomic bool ending;
     int status; /* of the exit */
-    uv_work_t reloading;
-    bool is_reloading, reloads_again; /* again: asked for meanwhile */
-    enum log_level level;             /* read by a thread while reloading */
-    struct config_error level_error;
+    struct reload reload;
 };
 
 /* ---- what the admin port tells ---- */
@@ -221,48 +219,11 @@ static void on_iteration_end(uv_prepare_t *prepare)
 
 /* ---- SIGHUP ---- */
 
-/* The secrets are read again with each use anyway. */
-static void reload_on_thread(uv_work_t *work)
+static void on_reloaded(void *relay_)
 {
-    struct relay *relay = work->data;
-    (void)secret_reload(relay->database_url);
-    (void)secret_reload(relay->place);
-    (void)secret_reload(relay->secret);
-    relay->level_error.line[0] = '\0';
-    if (!config_read_log_level_again(relay->config, &relay->level, &relay->level_error)) {
-        relay->level = (enum log_level)relay->config->log_level;
-    }
-}
-
-static void begin_reload(struct relay *relay);
-
-static void on_reloaded(uv_work_t *work, int status)
-{
-    struct relay *relay = work->data;
-    assert(status == 0 && relay->is_reloading); /* nobody cancels it */
-    relay->is_reloading = false;
-    if (relay->level_error.line[0] != '\0') {
-        log_event(LOG_WARN, "cannot reload the log level: it stays",
-                  LOG_CSTR("reason", relay->level_error.line));
-    } else {
-        log_set_level(relay->level);
-    }
+    struct relay *relay = relay_;
     relay_deliverer_hurry(&relay->deliverer);
-    log_event(LOG_INFO, "reloaded");
-    if (relay->reloads_again) {
-        relay->reloads_again = false;
-        begin_reload(relay);
-    } else {
-        service_manager_reloaded(&relay->manager);
-    }
-}
-
-static void begin_reload(struct relay *relay)
-{
-    relay->is_reloading = true;
-    relay->reloading.data = relay;
-    int failed = uv_queue_work(&relay->loop, &relay->reloading, reload_on_thread, on_reloaded);
-    assert(failed == 0); /* fails for a NULL argument alone */
+    service_manager_reloaded(&relay->manager);
 }
 
 static void on_hangup(uv_signal_t *handle, int signal)
@@ -270,11 +231,7 @@ static void on_hangup(uv_signal_t *handle, int signal)
     struct relay *relay = handle->data;
     (void)signal;
     service_manager_reloading(&relay->manager, clock_mono_us());
-    if (relay->is_reloading) {
-        relay->reloads_again = true;
-    } else {
-        begin_reload(relay);
-    }
+    reload_begin(&relay->reload, &relay->loop);
 }
 
 /* ---- the start ---- */
@@ -320,6 +277,10 @@ static bool make_parts(struct relay *relay, unsigned types)
     if (relay->database_url == NULL || relay->secret == NULL || relay->place == NULL) {
         return false;
     }
+    reload_init(&relay->reload, config, command_environment, on_reloaded, relay);
+    reload_add_secret(&relay->reload, "DATABASE_URL", relay->database_url);
+    reload_add_secret(&relay->reload, "RELAY_TARGET", relay->place);
+    reload_add_secret(&relay->reload, "RELAY_SECRET", relay->secret);
     relay->target = relay_target_create(relay->place, relay->secret);
     return relay->target != NULL &&
            feed_init(&relay->feed, (size_t)config->relay_batch_max, types) &&

@@ -1,128 +1,47 @@
 /* What SIGHUP asks for. */
 #include "rsvpd/app/reload.h"
 #include "rsvpd/base/config_print.h"
-#include "rsvpd/base/jwk.h"
 #include "rsvpd/base/log.h"
 #include "rsvpd/base/text.h"
-#include "rsvpd/store/pg_connect.h"
-#include "rsvpd/store/redis_url.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 enum { NAMES_SIZE_BYTES = 192, FIXED_SIZE_BYTES = 1024 };
 
-static bool redis_url_valid(const char *value)
+void reload_init(struct reload *reload, const struct config *config, config_lookup_fn *lookup,
+                 void (*ended)(void *owner), void *owner)
 {
-    struct redis_url ignored;
-    const char *problem;
-    return redis_url_parse(value, &ignored, &problem);
+    *reload = (struct reload){.config = config,
+                              .lookup = lookup,
+                              .ended = ended,
+                              .owner = owner,
+                              .log_level = (enum log_level)config->log_level};
 }
 
-static bool jwt_secret_valid(const char *value)
+void reload_add(struct reload *reload, const char *variable, reload_read_fn *read, void *source)
 {
-    return strlen(value) >= JWK_SECRET_SIZE_MIN_BYTES;
+    assert(!reload->busy && reload->part_count < RELOAD_PARTS_MAX);
+    reload->parts[reload->part_count++] =
+        (struct reload_part){.variable = variable, .read = read, .source = source};
 }
 
-/* As RATE_LIMIT_USER and the others have them. */
-static const char *const limit_names[RATE_KIND_COUNT] = {[RATE_USER] = "RATE_LIMIT_USER",
-                                                         [RATE_KEY] = "RATE_LIMIT_KEY",
-                                                         [RATE_ADDRESS] = "RATE_LIMIT_ADDRESS"};
-
-static bool init_limits(struct reload *reload, const struct config *config)
+static enum secret_change read_secret(void *secret)
 {
-    const char *const values[RATE_KIND_COUNT] = {[RATE_USER] = config->rate_limit_user,
-                                                 [RATE_KEY] = config->rate_limit_key,
-                                                 [RATE_ADDRESS] = config->rate_limit_address};
-    const char *const files[RATE_KIND_COUNT] = {[RATE_USER] = config->rate_limit_user_file,
-                                                [RATE_KEY] = config->rate_limit_key_file,
-                                                [RATE_ADDRESS] = config->rate_limit_address_file};
-    bool made = true;
-    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
-        reload->limits[i] = secret_create(limit_names[i], files[i], values[i], rates_value_valid);
-        made = made && reload->limits[i] != NULL;
-    }
-    return made;
+    return secret_reload(secret);
 }
 
-bool reload_init(struct reload *reload, const struct config *config)
+void reload_add_secret(struct reload *reload, const char *variable, struct secret *secret)
 {
-    assert(config->database_url != NULL && config->redis_url != NULL);
-    *reload = (struct reload){
-        .config = config,
-        .database_url = secret_create("DATABASE_URL", config->database_url_file,
-                                      config->database_url, pg_url_parses),
-        .database_read_url = secret_create("DATABASE_READ_URL", config->database_read_url_file,
-                                           config->database_read_url, pg_url_parses),
-        .redis_url =
-            secret_create("REDIS_URL", config->redis_url_file, config->redis_url, redis_url_valid),
-        .jwt_secret = secret_create("AUTH_JWT_SECRET", config->auth_jwt_secret_file,
-                                    config->auth_jwt_secret, jwt_secret_valid),
-        .log_level = (enum log_level)config->log_level,
-    };
-    bool made = init_limits(reload, config);
-    if (!made || reload->database_url == NULL || reload->database_read_url == NULL ||
-        reload->redis_url == NULL || reload->jwt_secret == NULL) {
-        reload_free(reload);
-        return false;
-    }
-    return true;
-}
-
-void reload_free(struct reload *reload)
-{
-    assert(!reload->busy);
-    secret_destroy(&reload->database_url);
-    secret_destroy(&reload->database_read_url);
-    secret_destroy(&reload->redis_url);
-    secret_destroy(&reload->jwt_secret);
-    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
-        secret_destroy(&reload->limits[i]);
-    }
-}
-
-/* The keys of tokens: a secret, a file, or both. */
-static void read_token_keys(struct reload *reload)
-{
-    reload->jwt_secret_change = reload->jwks_change = SECRET_SAME;
-    if (reload->token_keys == NULL) {
-        return;
-    }
-    reload->jwt_secret_change = secret_reload(reload->jwt_secret);
-    if (reload->jwt_secret_change == SECRET_CHANGED) {
-        char *value = secret_now(reload->jwt_secret);
-        reload->jwt_secret_change =
-            value == NULL ? SECRET_FAILED : jwks_replace_secret(reload->token_keys, value);
-        free(value);
-    }
-    reload->jwks_change = jwks_read_file(reload->token_keys);
-}
-
-static void read_limits(struct reload *reload)
-{
-    for (size_t i = 0; i < RATE_KIND_COUNT; i++) {
-        reload->limit_changes[i] = secret_reload(reload->limits[i]);
-        if (reload->limit_changes[i] == SECRET_CHANGED) {
-            char *value = secret_now(reload->limits[i]);
-            if (value != NULL) {
-                rates_replace(reload->rates, (enum rate_kind)i, value);
-            } else {
-                reload->limit_changes[i] = SECRET_FAILED;
-            }
-            free(value);
-        }
-    }
+    reload_add(reload, variable, read_secret, secret);
 }
 
 static void read_on_thread(uv_work_t *work)
 {
     struct reload *reload = work->data;
     assert(reload->busy); /* so nobody else looks at what changes here */
-    reload->database_change = secret_reload(reload->database_url);
-    reload->database_read_change = secret_reload(reload->database_read_url);
-    reload->redis_change = secret_reload(reload->redis_url);
-    read_token_keys(reload);
-    read_limits(reload);
+    for (size_t i = 0; i < reload->part_count; i++) {
+        reload->parts[i].change = reload->parts[i].read(reload->parts[i].source);
+    }
     bool read = config_read_log_level_again(reload->config, &reload->level, &reload->level_error);
     reload->level_change = !read                                ? SECRET_FAILED
                            : reload->level != reload->log_level ? SECRET_CHANGED
@@ -135,35 +54,29 @@ static void add_name(struct text *names, const char *name)
     text_add_cstr(names, name);
 }
 
+/* Names what has changed like this. */
+static void list(const struct reload *reload, enum secret_change change, struct text *names)
+{
+    for (size_t i = 0; i < reload->part_count; i++) {
+        if (reload->parts[i].change == change) {
+            add_name(names, reload->parts[i].variable);
+        }
+    }
+    if (reload->level_change == change) {
+        add_name(names, "LOG_LEVEL");
+    }
+}
+
 static void tell(const struct reload *reload)
 {
-    const struct {
-        const char *name;
-        enum secret_change change;
-    } parts[] = {
-        {"DATABASE_URL", reload->database_change},
-        {"DATABASE_READ_URL", reload->database_read_change},
-        {"REDIS_URL", reload->redis_change},
-        {"AUTH_JWT_SECRET", reload->jwt_secret_change},
-        {"AUTH_JWKS_FILE", reload->jwks_change},
-        {limit_names[RATE_USER], reload->limit_changes[RATE_USER]},
-        {limit_names[RATE_KEY], reload->limit_changes[RATE_KEY]},
-        {limit_names[RATE_ADDRESS], reload->limit_changes[RATE_ADDRESS]},
-        {"LOG_LEVEL", reload->level_change},
-    };
     char changed_bytes[NAMES_SIZE_BYTES], failed_bytes[NAMES_SIZE_BYTES];
     char fixed_bytes[FIXED_SIZE_BYTES];
     struct text changed = text_over(changed_bytes, sizeof changed_bytes);
     struct text failed = text_over(failed_bytes, sizeof failed_bytes);
     struct text fixed = text_over(fixed_bytes, sizeof fixed_bytes);
+    list(reload, SECRET_CHANGED, &changed);
+    list(reload, SECRET_FAILED, &failed);
     config_list_fixed(reload->lookup, &fixed);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (parts[i].change == SECRET_CHANGED) {
-            add_name(&changed, parts[i].name);
-        } else if (parts[i].change == SECRET_FAILED) {
-            add_name(&failed, parts[i].name);
-        }
-    }
     log_event(failed.size > 0 ? LOG_WARN : LOG_INFO, "reloaded",
               LOG_STR("changed", text_slice(&changed)), LOG_STR("failed", text_slice(&failed)),
               LOG_STR("fixed", text_slice(&fixed)));

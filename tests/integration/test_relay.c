@@ -764,6 +764,42 @@ static void what_is_asked_for_while_it_reloads_is_done_after_it(NO_STATE)
     service_kill(&relays[0]);
 }
 
+/* Writes a file beside what relays tell. */
+static void write_file(const char *name, const char *text, char path[2 * PROCESS_PATH_SIZE])
+{
+    snprintf(path, 2 * PROCESS_PATH_SIZE, "%s/%s", relay_fixture.directory, name);
+    process_write_file(path, text);
+}
+
+static void expect_reloaded(const char *changed, const char *failed)
+{
+    char words[256];
+    snprintf(words, sizeof words, RELOADED ",\"changed\":\"%s\",\"failed\":\"%s\"", changed,
+             failed);
+    kill(relays[0]->pid, SIGHUP);
+    service_await_log(relays[0], words);
+}
+
+static void what_is_read_again_is_named(NO_STATE)
+{
+    char secret_path[2 * PROCESS_PATH_SIZE], level_path[2 * PROCESS_PATH_SIZE];
+    char secret[3 * PROCESS_PATH_SIZE], level[3 * PROCESS_PATH_SIZE];
+    write_file("secret", "whsec_MTExMTExMTExMTExMTExMTExMTExMTEx\n", secret_path);
+    write_file("level", "info\n", level_path);
+    snprintf(secret, sizeof secret, "RELAY_SECRET_FILE=%s", secret_path);
+    snprintf(level, sizeof level, "LOG_LEVEL_FILE=%s", level_path);
+    relays[0] = start_relay((const char *const[]){secret, level, NULL});
+    service_wait_ready(relays[0], 200);
+    expect_reloaded("", "");
+    write_file("secret", "whsec_MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIy\n", secret_path);
+    write_file("level", "warn-ish\n", level_path);
+    expect_reloaded("RELAY_SECRET", "LOG_LEVEL");
+    write_file("secret", "none\n", secret_path);
+    write_file("level", "debug\n", level_path);
+    expect_reloaded("LOG_LEVEL", "RELAY_SECRET");
+    stop();
+}
+
 static void wrong_variables(NO_STATE)
 {
     static const struct {
@@ -819,6 +855,7 @@ int main(void)
         CASE(it_is_killed_between_two_lines),
         CASE(a_target_that_holds_it_up),
         CASE(what_is_asked_for_while_it_reloads_is_done_after_it),
+        CASE(what_is_read_again_is_named),
         CASE(wrong_variables),
     };
 #undef CASE
