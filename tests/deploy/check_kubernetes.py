@@ -138,12 +138,24 @@ def check_container(checks, container, known, where):
         checks.that(port is None or port in ports, f"{where}: {probe} asks a port {port} that is not named")
 
 
+def check_files(checks, pod, container, where):
+    """Each file of a secret that a variable names is mounted; without `items`, all keys of the secret are."""
+    secrets = {volume["name"]: volume["secret"] for volume in pod.get("volumes", []) if "secret" in volume}
+    mounts = {mount["mountPath"]: secrets.get(mount["name"]) for mount in container.get("volumeMounts", [])}
+    for variable in container.get("env", []):
+        if variable["name"].endswith("_FILE"):
+            folder, _, file = variable["value"].rpartition("/")
+            items = (mounts.get(folder) or {"items": []}).get("items")
+            checks.that(items is None or file in {item["path"] for item in items}, f"{where}: nothing mounts {variable['value']}")
+
+
 def check_pod(checks, manifest, known, where):
     pod = pod_of(manifest)
     for container in pod["containers"] if pod else []:
         if is_ours(container):
             here = f"{where}: {manifest['kind']} {manifest['metadata']['name']}"
             check_container(checks, container, known, here)
+            check_files(checks, pod, container, here)
             user = pod.get("securityContext", {})
             checks.that(user.get("runAsNonRoot") and user.get("runAsUser", 0) > 0, f"{here}: runs as root")
             if manifest["kind"] == "Deployment":
@@ -176,7 +188,7 @@ def render(checks, overlay, known):
             example.rename(example.with_suffix(""))
         kustomization = copy / "overlays" / overlay / "kustomization.yaml"
         [content] = manifests_of(kustomization)
-        content["components"] = [*content.get("components", []), "../../relay"]  # what is optional, too
+        content["components"] = [*content.get("components", []), "../../relay", "../../replica"]  # what is optional, too
         kustomization.write_text(yaml.safe_dump(content))
         run = subprocess.run(["kubectl", "kustomize", copy / "overlays" / overlay], capture_output=True, text=True)
         checks.that(run.returncode == 0 and run.stderr == "", f"{overlay} does not render: {run.stderr}")
