@@ -206,9 +206,19 @@ static void hold_commits(const char *standby)
                               "run_command_on_workers('SELECT pg_reload_conf()')"));
 }
 
-static int heal_commits(NO_STATE)
+/* A worker heeds its settings only after a while: what is committed there until then waits with the
+ * rest. */
+static void let_commits_go(void)
 {
     hold_commits("");
+    assert_true(pg_query_bool(fixture.database_url,
+                              "SELECT bool_and(success) FROM run_command_on_workers("
+                              "$c$SELECT pg_logical_emit_message(true, 'goes on', '')$c$)"));
+}
+
+static int heal_commits(NO_STATE)
+{
+    let_commits_go();
     return 0;
 }
 
@@ -245,7 +255,7 @@ static void a_write_whose_worker_is_lost_is_not_known(NO_STATE)
              "count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE wait_event = "
              "''SyncRep'' AND application_name LIKE ''citus_internal%%''')");
     assert_int_equal(pthread_join(thread, NULL), 0);
-    hold_commits("");
+    let_commits_go();
     expect_problem(guests.answer, 504, "outcome-unknown");
     http_response_free(&guests.answer);
     expect_member(fixture.client, &relations[0], "lost", guests.last, true);
