@@ -32,7 +32,11 @@ BEGIN
     IF 0 = ANY (shards) THEN
         RAISE EXCEPTION 'the shards of the entities were not known' USING ERRCODE = '40001';
     END IF;
-    PERFORM lock_shard_metadata(5, shards); -- 5: SHARE
+    BEGIN
+        PERFORM lock_shard_metadata(5, shards); -- 5: SHARE
+    EXCEPTION WHEN internal_error THEN -- what Citus says of one that is there no more
+        RAISE EXCEPTION 'a shard has been split' USING ERRCODE = '40001';
+    END;
     IF cardinality(shards) <> (
         SELECT count(*) FROM pg_dist_placement AS p JOIN pg_dist_local_group AS g USING (groupid) WHERE p.shardid = ANY (shards)
     ) THEN

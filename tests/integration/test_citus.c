@@ -140,6 +140,16 @@ static void what_holds_shards_takes_nothing_of_its_callers(NO_STATE)
         "''EXECUTE'')')"));
 }
 
+/* ---- shards that are split ---- */
+
+/* A call that comes too late is sent again, as behind a move. */
+static void one_that_is_no_more_sends_calls_to_others(NO_STATE)
+{
+    pg_execute(fixture.database_url,
+               "DO $$ BEGIN PERFORM rsvpd_hold_shards(ARRAY[1]); RAISE EXCEPTION 'it was held'; "
+               "EXCEPTION WHEN serialization_failure THEN NULL; END $$");
+}
+
 /* ---- two phases ---- */
 
 /* How many transactions the coordinator has noted before it had a worker prepare them. */
@@ -347,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_user_is_found_and_erased_in_all_shards),
         cmocka_unit_test(commands_over_all_shards_are_refused),
         cmocka_unit_test(what_holds_shards_takes_nothing_of_its_callers),
+        cmocka_unit_test(one_that_is_no_more_sends_calls_to_others),
         cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
         cmocka_unit_test(one_that_is_held_keeps_no_others_waiting),
         cmocka_unit_test_teardown(a_write_whose_worker_is_lost_is_not_known, heal_commits),
