@@ -9,6 +9,8 @@
 #define GRANT_REPLICATION                                                                          \
     "a superuser gives it by ALTER ROLE, or where the service is managed, its role for that"
 
+#define TLS_FAILED "TLS cannot be set up as sslmode asks"
+
 /* Parts of the messages of libpq, and of a server that refuses a session (which libpq gives without
  * an SQLSTATE), and what they mean. All that apply are said: there may be several hosts. */
 static const struct {
@@ -46,7 +48,16 @@ static const struct {
     {"session is read-only", "the server is read-only"},
     {"is in hot standby mode", "the server is read-only"},
     {"not in hot standby mode", "the server is no standby"},
-    {"SSL", "TLS cannot be set up as sslmode asks"},
+    {"SSL SYSCALL error", "the server closed the connection"},
+    {"SSL connection has been closed", "the server closed the connection"},
+    {"SSL error", TLS_FAILED},
+    {"SSL connection: ", TLS_FAILED},
+    {"SSL context", TLS_FAILED},
+    {"SSL protocol", TLS_FAILED},
+    {"support SSL", TLS_FAILED},
+    {"SSL negotiation", TLS_FAILED},
+    {"SSL exchange", TLS_FAILED},
+    {"SSL response", TLS_FAILED},
     {"certificate", "a certificate is missing or not accepted"},
     {"GSS", "GSS encryption or authentication failed"},
     {" value: \"", "a parameter of the URL, or a PG* variable, has an invalid value"},
