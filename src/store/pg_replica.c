@@ -197,6 +197,7 @@ static void on_told_barrier(void *line_, const struct pg_barrier *barrier, struc
         decline_held(replica, "the primary does not tell how far its log is", now.mono_us);
         return;
     }
+    breaker_success(&replica->connects);
     replica->asking = false;
     for (size_t i = 1; i < replica->line_count; i++) {
         struct line *line = &replica->lines[i];
@@ -227,10 +228,14 @@ static void on_batch_ended(void *line_, struct batch *batch, enum batch_outcome 
 
 /* ---- what links tell ---- */
 
+/* A session with the primary is worth something once it has told a barrier: a role may lack a right
+ * for that. */
 static void on_set_up(void *line_, struct instant now)
 {
     const struct line *line = line_;
-    breaker_success(&line->replica->connects);
+    if (!line->asks) {
+        breaker_success(&line->replica->connects);
+    }
     log_change(line->replica, now.mono_us);
 }
 

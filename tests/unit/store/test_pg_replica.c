@@ -160,13 +160,25 @@ static void set_up_link(struct pg_link *link)
     link->setup.owner.set_up(link->setup.owner.owner, now);
 }
 
-static void lose(struct pg_link *link)
+static void lose_of(struct pg_link *link, bool server_at_fault)
 {
-    const struct pg_link_loss loss = {
-        .reason = "the server is gone", .batch = link->batch, .outcome = BATCH_LOST};
+    const struct pg_link_loss loss = {.reason = "the server is gone",
+                                      .server_at_fault = server_at_fault,
+                                      .batch = link->batch,
+                                      .outcome = BATCH_LOST};
     link->state = PG_LINK_DOWN;
     link->batch = NULL;
     link->setup.owner.lost(link->setup.owner.owner, &loss, now.mono_us);
+}
+
+static void lose(struct pg_link *link)
+{
+    lose_of(link, false);
+}
+
+static void lose_at_fault(struct pg_link *link)
+{
+    lose_of(link, true);
 }
 
 static void tell_barrier(const char *place)
@@ -382,6 +394,31 @@ static void test_a_primary_that_tells_nothing(NO_STATE)
     end_batch(&links[1], BATCH_DONE);
 }
 
+/* As with a role that lacks a right. Each attempt waits for twice as long as the one before. */
+static void test_a_primary_that_ends_the_session_that_asks(NO_STATE)
+{
+    enum { ATTEMPTS = 8, TICK_US = 5 * 1000, WAIT_MAX_US = 2000 * 1000 };
+    struct pg_link *asker = &links[ASKER];
+    int64_t waits_us[ATTEMPTS];
+    for (int i = 0; i < ATTEMPTS; i++) {
+        lose_at_fault(asker);
+        const int64_t lost_us = now.mono_us;
+        while (asker->state == PG_LINK_DOWN && now.mono_us - lost_us < LONG_US) {
+            pass(TICK_US);
+        }
+        waits_us[i] = now.mono_us - lost_us;
+        set_up_link(asker);
+        pg_replica_end_iteration(replica, now);
+        assert_int_equal(asker->state, PG_LINK_ASKING);
+    }
+    assert_true(waits_us[0] < WAIT_MAX_US / 8);
+    assert_true(waits_us[ATTEMPTS - 1] >= WAIT_MAX_US / 2);
+    tell_barrier("0/2");
+    lose_at_fault(asker);
+    pass(WAIT_MAX_US / 8);
+    assert_int_equal(asker->state, PG_LINK_CONNECTING);
+}
+
 static void test_links_that_are_lost(NO_STATE)
 {
     pg_replica_send(replica, &batches[0]); /* is under way when its link goes */
@@ -484,6 +521,7 @@ int main(void)
         CASE_OF_READY(test_it_rests_after_a_batch_was_declined),
         CASE_OF_READY(test_what_fails_is_declined),
         CASE_OF_READY(test_a_primary_that_tells_nothing),
+        CASE_OF_READY(test_a_primary_that_ends_the_session_that_asks),
         CASE_OF_READY(test_links_that_are_lost),
         CASE_OF_READY(test_servers_that_change_their_part),
         CASE(test_one_attempt_at_a_time_where_none_connects),
