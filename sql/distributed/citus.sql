@@ -1,6 +1,7 @@
--- Distributes a migrated schema over the workers of a Citus cluster. Run it once, on the coordinator, as the role that owns
--- the tables: psql --single-transaction --set ON_ERROR_STOP=1 --file citus.sql (docs/how-to/shard-with-citus.md).
+-- Distributes a migrated schema over the workers of a Citus cluster. Run it on the coordinator, as the role that owns the
+-- tables: psql --single-transaction --set ON_ERROR_STOP=1 --file citus.sql (docs/how-to/shard-with-citus.md).
 -- With --set shards=N there are N shards: as many servers can ever share the tables, and each costs every batch something.
+-- Where the tables are distributed by now, it brings the functions up to date.
 --
 -- All rows of an event or post are in one shard: the tables are colocated. What the service does for the entities of one
 -- worker is one call of rsvpd_at_shards, which Citus hands to the worker. Idempotency keys, the keys of services
@@ -11,6 +12,9 @@
 \endif
 SET LOCAL citus.multi_shard_modify_mode TO 'sequential'; -- one transaction for tables and functions
 SET LOCAL citus.shard_replication_factor TO 1; -- a batch is of one server, and would leave other copies behind
+SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = 'rsvps'::regclass) AS distributed \gset
+\if :distributed
+\else
 SELECT create_distributed_table('rsvps', 'event_id', colocate_with => 'none', shard_count => :shards);
 SELECT create_distributed_table('rsvp_counters', 'event_id', colocate_with => 'rsvps');
 SELECT create_distributed_table('events', 'event_id', colocate_with => 'rsvps');
@@ -21,12 +25,13 @@ SELECT create_distributed_table('like_counters', 'post_id', colocate_with => 'rs
 -- Has no rows. It makes Citus commit a write and its idempotency key in two phases: two_phases.sql.
 CREATE TABLE rsvpd_two_phases (id integer PRIMARY KEY);
 SELECT citus_add_local_table_to_metadata('rsvpd_two_phases');
+\endif
 
 -- Keeps shards where they are until the transaction ends: Citus moves and splits shards under the same lock. Fails with 40001 if
 -- the call is to be made again, where the shards are now. A shard never has other entities: a split makes new ones.
 -- It has the rights of the owner of the tables, which the lock wants: so it finds no tables of whoever calls it, and
 -- service_role.sql says who may.
-CREATE FUNCTION rsvpd_hold_shards(shards bigint[]) RETURNS void
+CREATE OR REPLACE FUNCTION rsvpd_hold_shards(shards bigint[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF 0 = ANY (shards) THEN
@@ -48,7 +53,7 @@ REVOKE EXECUTE ON FUNCTION rsvpd_hold_shards(bigint[]) FROM PUBLIC;
 
 -- Sets the session of a worker up, like session/setup.sql, and drops old plans, like session/refresh.sql: a worker's sessions
 -- belong to one session of the coordinator.
-CREATE FUNCTION rsvpd_set_up_worker(time_out text) RETURNS void
+CREATE OR REPLACE FUNCTION rsvpd_set_up_worker(time_out text) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM
@@ -69,7 +74,7 @@ END
 $$;
 
 -- Prepares a statement for a shard: its tables are the shard's. Table names stand behind one of these words alone.
-CREATE FUNCTION rsvpd_prepare_at_shard(name text, sql text, shard bigint) RETURNS void
+CREATE OR REPLACE FUNCTION rsvpd_prepare_at_shard(name text, sql text, shard bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 DECLARE
     part record;
@@ -97,7 +102,7 @@ $$;
 -- each statement; another text has another name. `statements` has three elements for each: its name, the list of its arguments in
 -- SQL, and whether its rows are wanted ('' for no). Where the name is '', a shard follows: the statements behind it are for that
 -- one.
-CREATE FUNCTION rsvpd_at_shards(
+CREATE OR REPLACE FUNCTION rsvpd_at_shards(
     entity text, shards bigint[], time_out text, lock_time_out text, texts text[], statements text[]
 )
 RETURNS SETOF bytea

@@ -53,7 +53,8 @@ struct pg_import *pg_import_open(const char *url, const struct import_kind *kind
     if (connection == NULL) {
         return NULL;
     }
-    if (kind->what != IMPORT_MEMBERS && !pg_placements_are_one(connection, error)) {
+    const bool locks = kind->what != IMPORT_MEMBERS || past_capacity; /* events, in all shards */
+    if (locks && !pg_placements_are_one(connection, error)) {
         PQfinish(connection);
         return NULL;
     }

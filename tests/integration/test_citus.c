@@ -101,7 +101,10 @@ static void commands_over_all_shards_are_refused(NO_STATE)
 {
     static const char *const commands[][6] = {
         {"erase", "stays"},
-        {"prune", "--relation", "rsvp", "--closed-before", "2020-01-01T00:00:00Z"}};
+        {"prune", "--relation", "rsvp", "--closed-before", "2020-01-01T00:00:00Z"},
+        {"import", "--relation", "rsvp", "--past-capacity", "/dev/null"},
+        {"import", "--relation", "settings", "/dev/null"},
+        {"import", "--relation", "waitlist", "/dev/null"}};
     char *entry = NULL;
     assert_true(asprintf(&entry, "DATABASE_URL=%s", fixture.database_url) > 0);
     go_to_all("stays");
