@@ -446,7 +446,7 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
     if (link->state == PG_LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
         pg_session_parse(&link->session, result);
     } else if (link->state == PG_LINK_REFRESHING && link->step == REFRESH_SHARDS_STEP) {
-        link->failed = !pg_placements_parse(result, &link->placements, link->sent.mono_us);
+        link->failed = pg_placements_parse(result, &link->placements, link->sent.mono_us) != NULL;
         link->failure = (struct pg_failure){BATCH_UNAVAILABLE, true};
     } else if (link->state == PG_LINK_ASKING) {
         link->told = pg_barrier_parse(&link->barrier, result);

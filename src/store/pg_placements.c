@@ -26,23 +26,32 @@ static PGresult *ask(PGconn *connection, const char *file, const char *value, in
     return rows;
 }
 
-bool pg_placements_parse(const PGresult *rows, struct placements *placements, int64_t sent_us)
+enum { COORDINATOR = 0 }; /* pg_dist_node.groupid */
+static_assert(PLACEMENTS_MAX == 128, "the message below says so");
+
+const char *pg_placements_parse(const PGresult *rows, struct placements *placements,
+                                int64_t sent_us)
 {
     const int count = PQntuples(rows);
-    bool fits = count > 0 && count <= PLACEMENTS_MAX;
+    bool fits = count > 0 && count <= PLACEMENTS_MAX, on_coordinator = false;
     for (int row = 0; row < count && fits; row++) {
-        placements->shards[row] = (struct placement){
+        struct placement *shard = &placements->shards[row];
+        *shard = (struct placement){
             .first_hash = (int32_t)strtol(PQgetvalue(rows, row, 0), NULL, 10),
             .place.shard = strtoll(PQgetvalue(rows, row, 1), NULL, 10),
             .place.server = strtoll(PQgetvalue(rows, row, 2), NULL, 10),
         };
+        on_coordinator = on_coordinator || shard->place.server == COORDINATOR;
         /* A shard in several copies has several rows. */
-        fits =
-            row == 0 || placements->shards[row - 1].first_hash < placements->shards[row].first_hash;
+        fits = row == 0 || shard[-1].first_hash < shard->first_hash;
     }
-    placements->count = fits ? (size_t)count : 0;
+    placements->count = fits && !on_coordinator ? (size_t)count : 0;
     placements->read_at_us = sent_us;
-    return fits;
+    return !fits ? "rsvps must have 1 to 128 shards, each in one copy"
+           : on_coordinator
+               ? "a shard of rsvps is on the coordinator: move it to a worker, and set "
+                 "shouldhaveshards of the coordinator to false"
+               : NULL;
 }
 
 static bool read_shards(PGconn *connection, struct placements *placements,
@@ -50,14 +59,13 @@ static bool read_shards(PGconn *connection, struct placements *placements,
 {
     const int64_t now_us = clock_mono_us();
     PGresult *rows = ask(connection, "distributed/shards", NULL, 0, error);
-    const bool fits = rows != NULL && pg_placements_parse(rows, placements, now_us);
-    if (rows != NULL && !fits) {
-        snprintf(error, PG_ERROR_SIZE_BYTES,
-                 "rsvps must have 1 to %d shards, each in one copy; together they have %d copies",
-                 PLACEMENTS_MAX, PQntuples(rows));
+    const char *problem = rows != NULL ? pg_placements_parse(rows, placements, now_us) : NULL;
+    if (problem != NULL) {
+        snprintf(error, PG_ERROR_SIZE_BYTES, "%s", problem);
     }
+    const bool read = rows != NULL && problem == NULL;
     PQclear(rows);
-    return fits;
+    return read;
 }
 
 /* A text of that many letters, which differ. */

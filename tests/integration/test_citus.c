@@ -97,27 +97,49 @@ static void a_user_is_found_and_erased_in_all_shards(NO_STATE)
     assert_int_equal(pg_query_int64(fixture.database_url, "SELECT count(*) FROM rsvps"), 0);
 }
 
-static void commands_over_all_shards_are_refused(NO_STATE)
+static void expect_refused(const char *const *arguments)
 {
-    static const char *const commands[][6] = {
-        {"erase", "stays"},
-        {"prune", "--relation", "rsvp", "--closed-before", "2020-01-01T00:00:00Z"},
-        {"import", "--relation", "rsvp", "--past-capacity", "/dev/null"},
-        {"import", "--relation", "settings", "/dev/null"},
-        {"import", "--relation", "waitlist", "/dev/null"}};
     char *entry = NULL;
     assert_true(asprintf(&entry, "DATABASE_URL=%s", fixture.database_url) > 0);
-    go_to_all("stays");
-    for (size_t i = 0; i < LENGTH(commands); i++) {
-        struct service_run run = service_run(commands[i], (const char *const[]){entry, NULL});
-        if (run.status == 0 || strstr(run.err, "docs/how-to/shard-with-citus.md") == NULL) {
-            process_fail("%s: status %d\n%s", commands[i][0], run.status, run.err);
-        }
-        service_run_free(&run);
+    struct service_run run = service_run(arguments, (const char *const[]){entry, NULL});
+    if (run.status == 0 || strstr(run.err, "docs/how-to/shard-with-citus.md") == NULL) {
+        process_fail("%s: status %d\n%s", arguments[0], run.status, run.err);
     }
+    service_run_free(&run);
     free(entry);
+}
+
+static void commands_over_all_shards_are_refused(NO_STATE)
+{
+    go_to_all("stays");
+    expect_refused((const char *const[]){"erase", "stays", NULL});
+    expect_refused((const char *const[]){"prune", "--relation", "rsvp", "--closed-before",
+                                         "2020-01-01T00:00:00Z", NULL});
     expect_listed("stays", EVENTS);
     erase("stays");
+}
+
+static void imports_over_all_shards_are_refused(NO_STATE)
+{
+    static const struct {
+        const char *relation, *lines, *option;
+    } cases[] = {
+        {"rsvp", "event_id,user_id\nfull,late\n", "--past-capacity"},
+        {"settings", "event_id,capacity,waitlist,opens_at,closes_at\nfull,1,true,,\n", NULL},
+        {"waitlist", "event_id,user_id,created_at\nfull,late,2026-01-01T00:00:00Z\n", NULL},
+    };
+    char directory[PROCESS_PATH_SIZE], path[PROCESS_PATH_SIZE + 16];
+    process_make_directory(directory, NULL);
+    snprintf(path, sizeof path, "%s/lines.csv", directory);
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        process_write_file(path, cases[i].lines);
+        expect_refused((const char *const[]){"import", "--relation", cases[i].relation, path,
+                                             cases[i].option, NULL});
+    }
+    process_remove_directory(directory);
+    assert_int_equal(
+        pg_query_int64(fixture.database_url, "SELECT count(*) FROM rsvps WHERE event_id = 'full'"),
+        0);
 }
 
 /* ---- rights ---- */
@@ -277,6 +299,37 @@ static void a_write_whose_worker_is_lost_is_not_known(NO_STATE)
 
 /* ---- shards that move ---- */
 
+/* Moves the first shard to that server. */
+static void move_to(const char *group)
+{
+    pg_execute(fixture.database_url,
+               "SELECT citus_move_shard_placement(s.shardid, s.nodename, s.nodeport, n.nodename, "
+               "n.nodeport, 'block_writes') FROM citus_shards AS s CROSS JOIN pg_dist_node AS n "
+               "WHERE s.table_name = 'rsvps'::regclass AND n.groupid = (%s) "
+               "ORDER BY s.shardid LIMIT 1",
+               group);
+}
+
+static void let_coordinator_have_shards(const char *may)
+{
+    pg_execute(fixture.database_url,
+               "SELECT citus_set_node_property(nodename, nodeport, 'shouldhaveshards', %s) "
+               "FROM pg_dist_node WHERE groupid = 0",
+               may);
+}
+
+/* Citus runs its calls there, and then those of other shards as well. */
+static void a_shard_on_the_coordinator_is_refused(NO_STATE)
+{
+    let_coordinator_have_shards("true");
+    move_to("0");
+    service_await_log(fixture.service, "a shard of rsvps is on the coordinator");
+    let_coordinator_have_shards("false");
+    move_to("SELECT min(groupid) FROM pg_dist_node WHERE groupid > 0");
+    service_wait_ready(fixture.service, 200);
+    expect_member(fixture.client, &relations[0], "moved-back", "nobody", false);
+}
+
 /* RSVPs to one event after the other, and leaves them again. */
 struct guest {
     unsigned number, writes;
@@ -359,11 +412,13 @@ int main(void)
         cmocka_unit_test(a_distributed_schema_migrates),
         cmocka_unit_test(a_user_is_found_and_erased_in_all_shards),
         cmocka_unit_test(commands_over_all_shards_are_refused),
+        cmocka_unit_test(imports_over_all_shards_are_refused),
         cmocka_unit_test(what_holds_shards_takes_nothing_of_its_callers),
         cmocka_unit_test(one_that_is_no_more_sends_calls_to_others),
         cmocka_unit_test(a_write_and_its_key_are_committed_in_two_phases),
         cmocka_unit_test(one_that_is_held_keeps_no_others_waiting),
         cmocka_unit_test_teardown(a_write_whose_worker_is_lost_is_not_known, heal_commits),
+        cmocka_unit_test(a_shard_on_the_coordinator_is_refused),
         cmocka_unit_test(shards_move_under_load),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

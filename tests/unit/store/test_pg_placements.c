@@ -1,4 +1,5 @@
-/* What an engine says of its shards: as many as can be, each in one copy. */
+/* What an engine says of its shards: as many as can be, each in one copy, none on the coordinator.
+ */
 #include "unit.h"
 
 #include "rsvpd/store/pg_placements.h"
@@ -32,25 +33,33 @@ static void test_shards(NO_STATE)
     static const struct {
         int count;
         struct row rows[3];
-        bool fit;
+        const char *problem; /* begins like this; NULL: none */
     } cases[] = {
-        {0, {{{NULL}}}, false},
-        {1, {{{"-2147483648", "102008", "1"}}}, true},
-        {2, {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "2"}}}, true},
+        {0, {{{NULL}}}, "rsvps must have"},
+        {1, {{{"-2147483648", "102008", "1"}}}, NULL},
+        {2, {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "2"}}}, NULL},
         /* in several copies */
-        {2, {{{"-2147483648", "102008", "1"}}, {{"-2147483648", "102008", "2"}}}, false},
+        {2,
+         {{{"-2147483648", "102008", "1"}}, {{"-2147483648", "102008", "2"}}},
+         "rsvps must have"},
         {3,
          {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "2"}}, {{"0", "102009", "1"}}},
-         false},
+         "rsvps must have"},
         /* out of order */
-        {2, {{{"0", "102009", "2"}}, {{"-2147483648", "102008", "1"}}}, false},
+        {2, {{{"0", "102009", "2"}}, {{"-2147483648", "102008", "1"}}}, "rsvps must have"},
+        {2,
+         {{{"-2147483648", "102008", "1"}}, {{"0", "102009", "0"}}},
+         "a shard of rsvps is on the coordinator"},
     };
     static struct placements placements;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         PGresult *rows = make_rows(cases[i].rows, cases[i].count);
-        assert_int_equal(pg_placements_parse(rows, &placements, 1000 + (int64_t)i), cases[i].fit);
+        const char *problem = pg_placements_parse(rows, &placements, 1000 + (int64_t)i);
+        const char *expected = cases[i].problem;
+        assert_int_equal(problem == NULL, expected == NULL);
+        assert_true(expected == NULL || strncmp(problem, expected, strlen(expected)) == 0);
         assert_int_equal(placements.read_at_us, 1000 + i);
-        assert_int_equal(placements.count, cases[i].fit ? cases[i].count : 0);
+        assert_int_equal(placements.count, expected == NULL ? cases[i].count : 0);
         PQclear(rows);
     }
     assert_int_equal(placements.count, 0);
@@ -67,7 +76,8 @@ static void test_their_number(NO_STATE)
     }
     for (int count = PLACEMENTS_MAX; count <= PLACEMENTS_MAX + 1; count++) {
         PGresult *result = make_rows(rows, count);
-        assert_int_equal(pg_placements_parse(result, &placements, 1), count <= PLACEMENTS_MAX);
+        assert_int_equal(pg_placements_parse(result, &placements, 1) == NULL,
+                         count <= PLACEMENTS_MAX);
         PQclear(result);
     }
 }
