@@ -109,8 +109,10 @@ static enum secret_change read_limit(void *limit_)
     return change;
 }
 
-void live_values_watch(struct live_values *values, struct reload *reload, struct rates *rates,
-                       struct jwks *token_keys)
+static_assert(5 + (int)RATE_KIND_COUNT <= (int)RELOAD_PARTS_MAX, "there is a part for each value");
+
+void live_values_register(struct live_values *values, struct reload *reload, struct rates *rates,
+                          struct jwks *token_keys)
 {
     reload_add_secret(reload, "DATABASE_URL", values->database_url);
     reload_add_secret(reload, "DATABASE_READ_URL", values->database_read_url);

@@ -294,6 +294,35 @@ static bool start_token_keys(struct process *process)
                                                             &process->loop, process->admin.metrics);
 }
 
+/* NULL where resources are exhausted. */
+static struct worker *create_worker(struct process *process, size_t number, int listen_fd,
+                                    uint64_t hash_secret)
+{
+    const struct config *config = process->config;
+    return worker_create(&(struct worker_setup){
+        .config = config,
+        .database_secret = process->values.database_url,
+        .redis_secret = process->values.redis_url,
+        .replica_secret =
+            *config->database_read_url == '\0' ? NULL : process->values.database_read_url,
+        .redis_url = process->redis_url,
+        .listen_fd = listen_fd,
+        .process = http_process(process),
+        .credentials = wants_credentials(process) ? &process->credentials : NULL,
+        .counts = process->counts,
+        .rates = &process->rates,
+        .crowd = &process->clients,
+        .streams = &process->streams,
+        .hash_secret = hash_secret,
+        .secrets = process->secrets,
+        .tracer = process->traces == NULL ? NULL : trace_exporter_tracer(process->traces, number),
+        .trusted_proxies = &process->trusted_proxies,
+        .cors_origins = &process->cors_origins,
+        .ended = worker_has_ended,
+        .listener = process,
+    });
+}
+
 static bool start_workers(struct process *process)
 {
     const struct config *config = process->config;
@@ -313,29 +342,7 @@ static bool start_workers(struct process *process)
         return false;
     }
     for (int64_t i = 0; i < config->workers; i++) {
-        struct worker *worker = worker_create(&(struct worker_setup){
-            .config = config,
-            .database_secret = process->values.database_url,
-            .redis_secret = process->values.redis_url,
-            .replica_secret =
-                *config->database_read_url == '\0' ? NULL : process->values.database_read_url,
-            .redis_url = process->redis_url,
-            .listen_fd = fds[i],
-            .process = http_process(process),
-            .credentials = wants_credentials(process) ? &process->credentials : NULL,
-            .counts = process->counts,
-            .rates = &process->rates,
-            .crowd = &process->clients,
-            .streams = &process->streams,
-            .hash_secret = hash_secret,
-            .secrets = process->secrets,
-            .tracer =
-                process->traces == NULL ? NULL : trace_exporter_tracer(process->traces, (size_t)i),
-            .trusted_proxies = &process->trusted_proxies,
-            .cors_origins = &process->cors_origins,
-            .ended = worker_has_ended,
-            .listener = process,
-        });
+        struct worker *worker = create_worker(process, (size_t)i, fds[i], hash_secret);
         if (worker == NULL) {
             log_event(LOG_ERROR, "not enough resources for a worker");
             return false;
@@ -495,6 +502,25 @@ void process_take_signals(void)
     }
 }
 
+/* What reads the configuration and may run out of memory. */
+static bool init_parts(struct process *process)
+{
+    if (!live_values_init(&process->values, process->config) || !read_lists(process)) {
+        log_event(LOG_ERROR, "not enough memory for the configuration");
+        return false;
+    }
+    if (wants_credentials(process) && !credentials_init(&process->credentials, process->config)) {
+        log_event(LOG_ERROR, "not enough memory for the keys of tokens");
+        return false;
+    }
+    if (!rates_init(&process->rates, process->config, process->secrets,
+                    process->redis_url != NULL)) {
+        log_event(LOG_ERROR, "not enough memory for the limits of rates");
+        return false;
+    }
+    return true;
+}
+
 int process_serve(const struct config *config, const struct redis_url *redis_url,
                   const struct pg_secrets *secrets)
 {
@@ -502,16 +528,7 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
     process.config = config;
     process.redis_url = redis_url;
     process.secrets = secrets;
-    if (!live_values_init(&process.values, config) || !read_lists(&process)) {
-        log_event(LOG_ERROR, "not enough memory for the configuration");
-        return EXIT_FAILURE;
-    }
-    if (wants_credentials(&process) && !credentials_init(&process.credentials, config)) {
-        log_event(LOG_ERROR, "not enough memory for the keys of tokens");
-        return EXIT_FAILURE;
-    }
-    if (!rates_init(&process.rates, config, secrets, redis_url != NULL)) {
-        log_event(LOG_ERROR, "not enough memory for the limits of rates");
+    if (!init_parts(&process)) {
         return EXIT_FAILURE;
     }
     reload_init(&process.reload, config, command_environment, on_reloaded, &process);
@@ -524,8 +541,8 @@ int process_serve(const struct config *config, const struct redis_url *redis_url
         !start_token_keys(&process)) {
         return EXIT_FAILURE;
     }
-    live_values_watch(&process.values, &process.reload, &process.rates,
-                      wants_credentials(&process) ? process.credentials.source : NULL);
+    live_values_register(&process.values, &process.reload, &process.rates,
+                         wants_credentials(&process) ? process.credentials.source : NULL);
     if (!log_start()) {
         log_event(LOG_ERROR, "cannot start the log's thread");
         return EXIT_FAILURE;

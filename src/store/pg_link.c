@@ -42,6 +42,7 @@ struct pg_link {
     bool failed;                     /* a statement of the pipeline failed, as `failure` says */
     bool asks_paths; /* the batch was misrouted: its operations' paths are asked for */
     struct pg_failure failure;
+    const char *problem; /* why the session cannot be used any more, where it cannot */
     struct instant sent;
     struct pg_session session;    /* the server's end */
     struct placements placements; /* where entities are, read with each refresh */
@@ -231,6 +232,7 @@ static bool send_queued(struct pg_link *link, struct instant now, int64_t timeou
     assert(awaits_answers(link));
     link->step = 0;
     link->failed = false;
+    link->problem = "the session cannot be used any more";
     link->asks_paths = false;
     link->sent = now;
     link->timeout_us = now.mono_us + timeout_us;
@@ -446,7 +448,8 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
     if (link->state == PG_LINK_SETTING_UP && link->step == SETUP_IDENTITY_STEP) {
         pg_session_parse(&link->session, result);
     } else if (link->state == PG_LINK_REFRESHING && link->step == REFRESH_SHARDS_STEP) {
-        link->failed = pg_placements_parse(result, &link->placements, link->sent.mono_us) != NULL;
+        link->failed =
+            !pg_placements_parse(result, &link->placements, link->sent.mono_us, &link->problem);
         link->failure = (struct pg_failure){BATCH_UNAVAILABLE, true};
     } else if (link->state == PG_LINK_ASKING) {
         link->told = pg_barrier_parse(&link->barrier, result);
@@ -456,13 +459,15 @@ static void parse_result(struct pg_link *link, const PGresult *result, struct in
     }
 }
 
-/* Whether the failure is in the course of things: a path that was not known, an entity that is
- * still held. */
+/* Whether the failure is in the course of things: a path that was not known, a precondition that is
+ * not met, an entity that is still held. */
 static bool is_expected(const struct pg_link *link)
 {
+    const enum batch_outcome outcome = link->failure.outcome;
     const struct batch *batch = link->exchange.batch;
-    return link->failure.outcome == BATCH_MISROUTED ||
-           (link->failure.outcome == BATCH_LOCKED && batch != NULL && batch->short_lock_timeout);
+    return outcome == BATCH_MISROUTED ||
+           (batch != NULL &&
+            (outcome == BATCH_UNMET || (outcome == BATCH_LOCKED && batch->short_lock_timeout)));
 }
 
 /* Whether a worker of Citus commits the batch by itself. It does not where a transaction of the
@@ -503,7 +508,7 @@ static void setup_ended(struct pg_link *link, struct instant now)
     const struct pg_link_owner *owner = &link->setup.owner;
     if (link->failed) {
         owner->unfit(owner->owner, now);
-        take_down(link, "the session cannot be used any more", true, now.mono_us);
+        take_down(link, link->problem, true, now.mono_us);
         return;
     }
     link_change_state(link, PG_LINK_READY);
@@ -537,7 +542,7 @@ static void exchange_ended(struct pg_link *link, struct instant now)
     }
     if (link->failed && link->failure.reconnect) {
         owner->unfit(owner->owner, now);
-        take_down(link, "the session cannot be used any more", true, now.mono_us);
+        take_down(link, link->problem, true, now.mono_us);
     } else {
         maintain(link, now);
     }

@@ -29,8 +29,8 @@ static PGresult *ask(PGconn *connection, const char *file, const char *value, in
 enum { COORDINATOR = 0 }; /* pg_dist_node.groupid */
 static_assert(PLACEMENTS_MAX == 128, "the message below says so");
 
-const char *pg_placements_parse(const PGresult *rows, struct placements *placements,
-                                int64_t sent_us)
+bool pg_placements_parse(const PGresult *rows, struct placements *placements, int64_t sent_us,
+                         const char **problem)
 {
     const int count = PQntuples(rows);
     bool fits = count > 0 && count <= PLACEMENTS_MAX, on_coordinator = false;
@@ -45,25 +45,29 @@ const char *pg_placements_parse(const PGresult *rows, struct placements *placeme
         /* A shard in several copies has several rows. */
         fits = row == 0 || shard[-1].first_hash < shard->first_hash;
     }
-    placements->count = fits && !on_coordinator ? (size_t)count : 0;
+    if (!fits) {
+        *problem = "rsvps must have 1 to 128 shards, each in one copy";
+    } else if (on_coordinator) {
+        *problem = "a shard of rsvps is on the coordinator: move it to a worker, and set "
+                   "shouldhaveshards of the coordinator to false";
+    }
+    const bool good = fits && !on_coordinator;
+    placements->count = good ? (size_t)count : 0;
     placements->read_at_us = sent_us;
-    return !fits ? "rsvps must have 1 to 128 shards, each in one copy"
-           : on_coordinator
-               ? "a shard of rsvps is on the coordinator: move it to a worker, and set "
-                 "shouldhaveshards of the coordinator to false"
-               : NULL;
+    return good;
 }
 
 static bool read_shards(PGconn *connection, struct placements *placements,
                         char error[PG_ERROR_SIZE_BYTES])
 {
     const int64_t now_us = clock_mono_us();
+    const char *problem;
     PGresult *rows = ask(connection, "distributed/shards", NULL, 0, error);
-    const char *problem = rows != NULL ? pg_placements_parse(rows, placements, now_us) : NULL;
-    if (problem != NULL) {
+    bool read = rows != NULL;
+    if (read && !pg_placements_parse(rows, placements, now_us, &problem)) {
         snprintf(error, PG_ERROR_SIZE_BYTES, "%s", problem);
+        read = false;
     }
-    const bool read = rows != NULL && problem == NULL;
     PQclear(rows);
     return read;
 }

@@ -188,12 +188,21 @@ static void decline_held(struct pg_replica *replica, const char *reason, int64_t
     }
 }
 
+/* The one attempt that the breaker let through is to be reported, or there is never another. */
+static void note_unproven(struct pg_replica *replica, int64_t now_us)
+{
+    if (replica->connects.state == BREAKER_HALF_OPEN) {
+        breaker_failure(&replica->connects, now_us, random_next(&replica->random));
+    }
+}
+
 static void on_told_barrier(void *line_, const struct pg_barrier *barrier, struct instant now)
 {
     const struct line *asker = line_;
     struct pg_replica *replica = asker->replica;
     if (barrier == NULL) {
         replica->marked = false;
+        note_unproven(replica, now.mono_us);
         decline_held(replica, "the primary does not tell how far its log is", now.mono_us);
         return;
     }
@@ -254,6 +263,8 @@ static void on_lost(void *line_, const struct pg_link_loss *loss, int64_t now_us
     struct pg_replica *replica = line->replica;
     if (loss->server_at_fault) {
         breaker_failure(&replica->connects, now_us, random_next(&replica->random));
+    } else if (line->asks) {
+        note_unproven(replica, now_us);
     }
     if (line->asks) {
         replica->introduced = replica->marked = false;

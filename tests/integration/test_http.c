@@ -520,6 +520,7 @@ static void conditions_are_honoured(NO_STATE)
                 "precondition-failed", "If-Match");
     event_do(fixture.client, "POST", "conditions", "u1", .status = "going", .changed = true,
              .count = 1);
+    assert_int_equal(service_count_in_log(fixture.service, "postgres refused a statement"), 0);
 }
 
 /* A request whose list of this name fills a head, and ends with `last`: on one line, or with a line

@@ -632,10 +632,10 @@ const char *citus_url(void)
     return url;
 }
 
+/* Each time: where the tables are distributed, it brings the functions up to date. */
 void pg_distribute(const char *url)
 {
-    if (citus_url() != NULL &&
-        !pg_query_bool(url, "SELECT to_regproc('rsvpd_at_shards') IS NOT NULL")) {
+    if (citus_url() != NULL) {
         run_file(url, "distributed/citus", "unused=");
     }
 }

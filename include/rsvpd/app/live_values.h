@@ -16,7 +16,7 @@ struct live_limit {
 struct live_values {
     struct secret *database_url, *database_read_url, *redis_url, *jwt_secret;
     struct live_limit limits[RATE_KIND_COUNT];
-    struct jwks *token_keys; /* of live_values_watch */
+    struct jwks *token_keys; /* of live_values_register */
 };
 
 /* `config` must outlive them. False when memory is exhausted. */
@@ -25,9 +25,10 @@ MUST_CHECK bool live_values_init(struct live_values *values, const struct config
 /* Not while they are read again. */
 void live_values_free(struct live_values *values);
 
-/* From now on `reload` reads them again, and hands limits and keys of tokens on. `token_keys` is
- * NULL where there are none. */
-void live_values_watch(struct live_values *values, struct reload *reload, struct rates *rates,
-                       struct jwks *token_keys);
+/* Registers them with `reload`, which reads them again and hands limits and keys of tokens on, on a
+ * thread that may block. `values` must not move; it, `rates` and `token_keys` (NULL: none) must
+ * outlive the last reading. */
+void live_values_register(struct live_values *values, struct reload *reload, struct rates *rates,
+                          struct jwks *token_keys);
 
 #endif

@@ -41,7 +41,8 @@ struct reload {
 void reload_init(struct reload *reload, const struct config *config, config_lookup_fn *lookup,
                  void (*ended)(void *owner), void *owner);
 
-/* Before the first reload_begin. The name is not copied, and `source` must live on. */
+/* At most RELOAD_PARTS_MAX, before the first reload_begin. The name is not copied, and `source`
+ * must live on. */
 void reload_add(struct reload *reload, const char *variable, reload_read_fn *read, void *source);
 
 /* For what is read again with each use: SIGHUP tells whether that goes well. */

@@ -10,11 +10,11 @@
 MUST_CHECK bool pg_placements_read(struct pg_conn *connection, struct placements *placements,
                                    char error[PG_ERROR_SIZE_BYTES]);
 
-/* Reads the rows of sql/distributed/shards.sql, which was sent at that time. NULL, or what is wrong
- * with them: they are not as many as can be, one is in several copies, or one is on the
- * coordinator. There are none then. */
-MUST_CHECK const char *pg_placements_parse(const struct pg_result *rows,
-                                           struct placements *placements, int64_t sent_us);
+/* Reads the rows of sql/distributed/shards.sql, which was sent at that time. False, with none and
+ * `*problem` fit for the log, where they are not as many as can be, one is in several copies, or
+ * one is on the coordinator. */
+MUST_CHECK bool pg_placements_parse(const struct pg_result *rows, struct placements *placements,
+                                    int64_t sent_us, const char **problem);
 
 /* Whether everything is in one place, for a command that works nowhere else: else false, with
  * `error` filled in. */

@@ -26,12 +26,13 @@ void pg_shard_call_clear(struct pg_shard_call *call);
 /* The statements that follow are for the shard of this operation. */
 void pg_shard_call_enter(struct pg_shard_call *call, const struct operation *operation);
 
-/* The text of a statement goes into a call once, whatever number of shards run it: the worker may
- * not have seen it yet. */
+/* A call has the text of each statement once, whatever number of shards run it: the worker may not
+ * have seen it yet. Adds one that the call does not have; at most 16. Both strings are copied. */
 MUST_CHECK bool pg_shard_call_has_text(const struct pg_shard_call *call, const char *name);
 void pg_shard_call_add_text(struct pg_shard_call *call, const char *name, const char *sql);
 
-/* Adds a statement whose text the call has. */
+/* Adds a statement, for the shard that was entered last. The call has its text. The parameters are
+ * copied. */
 void pg_shard_call_add(struct pg_shard_call *call, const char *name,
                        const struct pg_parameter *parameters, size_t count, bool wants_rows);
 

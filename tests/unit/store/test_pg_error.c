@@ -45,6 +45,7 @@ static void test_connections(NO_STATE)
         {AT "SSL error: certificate verify failed\n",
          "TLS cannot be set up as sslmode asks; a certificate is missing or not accepted"},
         {"SSL SYSCALL error: EOF detected\n", "the server closed the connection (there)"},
+        {"SSL SYSCALL error: Connection timed out\n", "no answer in time (there)"},
         {"SSL connection has been closed unexpectedly\n",
          "the server closed the connection (there)"},
         {"invalid sslmode value: \"sesame\"\n",

@@ -54,9 +54,9 @@ static void test_shards(NO_STATE)
     static struct placements placements;
     for (size_t i = 0; i < LENGTH(cases); i++) {
         PGresult *rows = make_rows(cases[i].rows, cases[i].count);
-        const char *problem = pg_placements_parse(rows, &placements, 1000 + (int64_t)i);
-        const char *expected = cases[i].problem;
-        assert_int_equal(problem == NULL, expected == NULL);
+        const char *problem, *expected = cases[i].problem;
+        assert_int_equal(pg_placements_parse(rows, &placements, 1000 + (int64_t)i, &problem),
+                         expected == NULL);
         assert_true(expected == NULL || strncmp(problem, expected, strlen(expected)) == 0);
         assert_int_equal(placements.read_at_us, 1000 + i);
         assert_int_equal(placements.count, expected == NULL ? cases[i].count : 0);
@@ -76,7 +76,8 @@ static void test_their_number(NO_STATE)
     }
     for (int count = PLACEMENTS_MAX; count <= PLACEMENTS_MAX + 1; count++) {
         PGresult *result = make_rows(rows, count);
-        assert_int_equal(pg_placements_parse(result, &placements, 1) == NULL,
+        const char *problem;
+        assert_int_equal(pg_placements_parse(result, &placements, 1, &problem),
                          count <= PLACEMENTS_MAX);
         PQclear(result);
     }

@@ -32,6 +32,8 @@ struct pg_link {
 static struct pg_link links[LINKS];
 static size_t link_count;
 
+static void lose(struct pg_link *link);
+
 struct pg_link *pg_link_create(const struct pg_link_setup *setup)
 {
     assert_true(link_count < LINKS);
@@ -102,7 +104,9 @@ void pg_link_tick(struct pg_link *link, struct instant now)
 
 void pg_link_close(struct pg_link *link)
 {
-    link->state = PG_LINK_DOWN;
+    if (link->state != PG_LINK_DOWN && link->state != PG_LINK_CONNECTING) {
+        lose(link);
+    }
 }
 
 void pg_link_destroy(struct pg_link **link)
@@ -419,6 +423,25 @@ static void test_a_primary_that_ends_the_session_that_asks(NO_STATE)
     assert_int_equal(asker->state, PG_LINK_CONNECTING);
 }
 
+/* An attempt that the breaker let through ends in any case, or there is never another. */
+static void test_a_primary_that_goes_before_it_tells(NO_STATE)
+{
+    struct pg_link *asker = &links[ASKER];
+    lose_at_fault(asker);
+    pass(LONG_US);
+    set_up_link(asker);
+    pg_replica_end_iteration(replica, now);
+    lose(asker);
+    pass(LONG_US);
+    assert_int_equal(asker->state, PG_LINK_CONNECTING);
+    set_up_link(asker);
+    pg_replica_end_iteration(replica, now);
+    lose(&links[1]);
+    tell_barrier(NULL);
+    pass(LONG_US);
+    assert_int_equal(links[1].state, PG_LINK_CONNECTING);
+}
+
 static void test_links_that_are_lost(NO_STATE)
 {
     pg_replica_send(replica, &batches[0]); /* is under way when its link goes */
@@ -498,9 +521,17 @@ static void test_one_attempt_at_a_time_where_none_connects(NO_STATE)
     }
 }
 
+/* What waits for a barrier, and what is under way, is the primary's then. */
 static void test_the_end(NO_STATE)
 {
+    pg_replica_send(replica, &batches[0]);
+    pg_replica_end_iteration(replica, now);
+    tell_barrier("0/2");
+    pg_replica_send(replica, &batches[1]);
+    pg_replica_end_iteration(replica, now);
     pg_replica_close(replica);
+    assert_int_equal(ended.calls, 2);
+    assert_int_equal(ended.outcome, BATCH_DECLINED);
     assert_false(pg_replica_available(replica));
     pass(LONG_US);
     for (size_t i = 0; i < LINKS; i++) {
@@ -522,6 +553,7 @@ int main(void)
         CASE_OF_READY(test_what_fails_is_declined),
         CASE_OF_READY(test_a_primary_that_tells_nothing),
         CASE_OF_READY(test_a_primary_that_ends_the_session_that_asks),
+        CASE_OF_READY(test_a_primary_that_goes_before_it_tells),
         CASE_OF_READY(test_links_that_are_lost),
         CASE_OF_READY(test_servers_that_change_their_part),
         CASE(test_one_attempt_at_a_time_where_none_connects),
