@@ -112,8 +112,8 @@ static void judge_back(const struct fault *fault, struct verdict *verdict)
     }
 }
 
-/* A connection that the service has not taken yet, or not noticed the end of, is counted wrongly:
- * waits until two looks agree. */
+/* Descriptors and the connections of clients are counted one after the other: waits until two looks
+ * agree. */
 static struct stand_resources measure_usual(void)
 {
     const int64_t end_ms = process_now_ms() + RESOURCES_BOUND_MS;

@@ -121,19 +121,23 @@ void stand_wait_ms(const struct stand *stand, int64_t ms)
     }
 }
 
-/* The connections of clients come and go: they are no descriptors that the service keeps. */
+/* The connections of clients come and go: they are no descriptors that the service keeps. Those
+ * that it has not accepted yet, or has closed, have no inode in the table (proc(5), /proc/net/tcp).
+ */
 static int64_t count_clients(const struct service *service)
 {
     FILE *table = fopen("/proc/net/tcp", "re");
     char line[256];
     int64_t count = 0;
     while (table != NULL && fgets(line, sizeof line, table) != NULL) {
-        enum { ESTABLISHED = 1, CLOSE_WAIT = 8 }; /* of the kernel's include/net/tcp_states.h */
+        enum { LISTEN = 10 }; /* of the kernel's include/net/tcp_states.h */
         unsigned port;
         unsigned state;
-        if (sscanf(line, " %*d: %*8x:%x %*8x:%*x %x", &port, &state) == 2 &&
-            (port == service->port || port == service->admin_port) &&
-            (state == ESTABLISHED || state == CLOSE_WAIT)) {
+        unsigned long inode;
+        if (sscanf(line, " %*d: %*8x:%x %*8x:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &port, &state,
+                   &inode) == 3 &&
+            (port == service->port || port == service->admin_port) && state != LISTEN &&
+            inode != 0) {
             count++;
         }
     }
