@@ -195,6 +195,14 @@ static void tell_barrier(const char *place)
     asker->setup.owner.told_barrier(asker->setup.owner.owner, place == NULL ? NULL : &barrier, now);
 }
 
+/* Takes a batch, whose barrier the primary tells. */
+static void send_behind(struct batch *batch, const char *place)
+{
+    pg_replica_send(replica, batch);
+    pg_replica_end_iteration(replica, now);
+    tell_barrier(place);
+}
+
 static void end_batch(struct pg_link *link, enum batch_outcome outcome)
 {
     struct batch *batch = link->batch;
@@ -350,9 +358,7 @@ static void test_a_link_that_waits_for_a_barrier_has_no_upkeep(NO_STATE)
 
 static void test_it_rests_after_a_batch_was_declined(NO_STATE)
 {
-    pg_replica_send(replica, &batches[0]);
-    pg_replica_end_iteration(replica, now);
-    tell_barrier("0/2");
+    send_behind(&batches[0], "0/2");
     end_batch(&links[1], BATCH_DECLINED);
     expect_ended(1, &batches[0], BATCH_DECLINED);
     assert_int_equal(metrics_get(metrics, METRIC_REPLICA_BEHIND), 1);
@@ -373,9 +379,7 @@ static void test_it_rests_after_a_batch_was_declined(NO_STATE)
 /* Only the primary can tell what is wrong with such a batch. */
 static void test_what_fails_is_declined(NO_STATE)
 {
-    pg_replica_send(replica, &batches[0]);
-    pg_replica_end_iteration(replica, now);
-    tell_barrier("0/2");
+    send_behind(&batches[0], "0/2");
     end_batch(&links[1], BATCH_UNAVAILABLE);
     expect_ended(1, &batches[0], BATCH_DECLINED);
     assert_int_equal(metrics_get(metrics, METRIC_REPLICA_FAILED), 1);
@@ -444,9 +448,7 @@ static void test_a_primary_that_goes_before_it_tells(NO_STATE)
 
 static void test_links_that_are_lost(NO_STATE)
 {
-    pg_replica_send(replica, &batches[0]); /* is under way when its link goes */
-    pg_replica_end_iteration(replica, now);
-    tell_barrier("0/2");
+    send_behind(&batches[0], "0/2");       /* is under way when its link goes */
     pg_replica_send(replica, &batches[1]); /* waits when its link goes */
     lose(&links[1]);
     expect_ended(1, &batches[0], BATCH_DECLINED);
@@ -524,9 +526,7 @@ static void test_one_attempt_at_a_time_where_none_connects(NO_STATE)
 /* What waits for a barrier, and what is under way, is the primary's then. */
 static void test_the_end(NO_STATE)
 {
-    pg_replica_send(replica, &batches[0]);
-    pg_replica_end_iteration(replica, now);
-    tell_barrier("0/2");
+    send_behind(&batches[0], "0/2");
     pg_replica_send(replica, &batches[1]);
     pg_replica_end_iteration(replica, now);
     pg_replica_close(replica);
